@@ -1,0 +1,19 @@
+//! refig reproduces the figures of *Deep Residual Learning for Image Recognition* (He, Zhang, Ren, Sun, 2015) and says
+//! with numbers how close it came.
+
+pub mod cli;
+pub mod commands;
+pub mod data;
+pub mod engine;
+pub mod exit;
+pub mod manifest;
+pub mod measure;
+pub mod network;
+pub mod orchestrate;
+pub mod plan;
+pub mod random;
+pub mod record;
+pub mod report;
+pub mod run;
+pub mod train;
+pub mod weights;

@@ -9,7 +9,7 @@ use refig::engine::{self, Engine, Step, Tally};
 use refig::manifest::{EvaluationRecipe, Pooling, Recipe, WarmUp};
 use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
 use refig::train::{
-    Keeper, LoopState, Observer, Outcome, Phase, Signal, Stop, Training, TrainingData,
+    Keeper, LoopState, MiniBatches, Observer, Outcome, Phase, Signal, Stop, Training, TrainingData,
 };
 use refig::weights::{Tensor, Weights};
 
@@ -203,6 +203,20 @@ fn recipe(iterations: u64, interval: u64) -> Recipe {
     }
 }
 
+/// Ten neighbours, a step further at each iteration.
+struct Walk<'a> {
+    train: &'a ImageSet,
+    at: u32,
+}
+
+impl MiniBatches for Walk<'_> {
+    fn next(&mut self) -> anyhow::Result<Batch> {
+        self.at += 1;
+        let indices: Vec<u32> = (0..10).map(|n| (self.at * 13 + n) % TRAIN as u32).collect();
+        Ok(batch(self.train, &indices))
+    }
+}
+
 struct Scene {
     recipe: Recipe,
     stop: Stop,
@@ -228,12 +242,10 @@ impl Scene {
         observer: &mut dyn Observer,
     ) -> anyhow::Result<Outcome> {
         let (train, test) = (images(TRAIN), images(TEST));
-        let mut next = from.iteration as u32;
-        let mut batches = std::iter::from_fn(|| {
-            next += 1;
-            let indices: Vec<u32> = (0..10).map(|at| (next * 13 + at) % TRAIN as u32).collect();
-            Some(Ok(batch(&train, &indices)))
-        });
+        let mut batches = Walk {
+            train: &train,
+            at: from.iteration as u32,
+        };
         Training {
             engine,
             data: TrainingData {

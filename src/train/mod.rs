@@ -10,4 +10,4 @@ pub use evaluation::{EVALUATION_BATCH, Phase};
 pub use schedule::Schedule;
 pub use state::{LoopState, MiniBatch, WarmUpState};
 pub use stop::{Signal, Stop};
-pub use training::{Keeper, Observer, Outcome, Training, TrainingData};
+pub use training::{Keeper, MiniBatches, Observer, Outcome, Training, TrainingData};

@@ -37,10 +37,21 @@ pub trait Observer {
 /// An observer that looks away.
 impl Observer for () {}
 
+/// Mini-batches without end.
+pub trait MiniBatches {
+    /// The next one.
+    ///
+    /// # Errors
+    /// If it cannot be prepared; the loop ends with that error.
+    fn next(&mut self) -> anyhow::Result<Batch>;
+    /// Takes back the memory of one that is no longer needed.
+    fn recycle(&mut self, _batch: Batch) {}
+}
+
 /// The images of one run.
 pub struct TrainingData<'a> {
-    /// Augmented mini-batches without end, from that of iteration `LoopState::iteration + 1` on.
-    pub batches: &'a mut dyn Iterator<Item = anyhow::Result<Batch>>,
+    /// Augmented mini-batches, from that of iteration `LoopState::iteration + 1` on.
+    pub batches: &'a mut dyn MiniBatches,
     pub train: &'a ImageSet,
     /// The test set, or the images held out in its place.
     pub test: &'a ImageSet,
@@ -154,16 +165,13 @@ impl Training<'_> {
         let started = Instant::now();
         let update = state.iteration + 1;
         let rate = schedule.rate(update, &state.warm_up);
-        let batch = self.data.batches.next().ok_or_else(|| {
-            Exit::Internal.error(format!(
-                "no mini-batch for iteration {update}; please report this"
-            ))
-        })??;
+        let batch = self.data.batches.next()?;
         let step = self.engine.step(&batch, rate as f32)?;
         let counted = MiniBatch {
             wrong: step.wrong,
             images: batch.labels.len() as u32,
         };
+        self.data.batches.recycle(batch);
         state.iteration = update;
         state.warm_up.observe(schedule.warm_up(), counted);
         state.seconds += started.elapsed().as_secs_f64();

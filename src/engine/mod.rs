@@ -1,6 +1,8 @@
 //! dfdx: devices, the project's own differentiable operators, running a `Network` forward and backward, SGD, named
 //! tensors in and out. The only place with dfdx and `unsafe`.
 
+pub mod cpu;
+
 use crate::data::Batch;
 use crate::weights::Weights;
 

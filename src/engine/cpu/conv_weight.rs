@@ -1,0 +1,266 @@
+//! The gradient of a convolution's weights: partial sums over fixed groups of images, added in their order.
+
+use super::conv::ConvShape;
+use super::feature::{Feature, Shared};
+use super::vector::{Kernel, Vector, dispatch};
+use super::{Context, Instructions};
+
+/// Groups that the images of a mini-batch are divided into. Fixed, so that sums do not depend on the number of threads.
+const GROUPS: usize = 16;
+
+/// Pixels that are summed in registers before they are added to memory: what stays in the first cache, and short sums that
+/// lose little.
+const PIXELS: usize = 128;
+
+/// `dw`, `[outputs][inputs][kernel][kernel]`, from the input `x` and the output's gradient `dy`.
+pub fn conv_weight_gradient(
+    ctx: &Context,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+    shape: ConvShape,
+) {
+    shape.check();
+    let (input, output) = (shape.input, shape.output());
+    input.check("x", x);
+    output.check("dy", dy);
+    assert_eq!(dw.len(), shape.weights());
+    let width = match ctx.instructions {
+        Instructions::Avx512 | Instructions::Avx2 => 16,
+        Instructions::Portable => 8,
+    };
+    let (k, cin) = (shape.kernel, input.channels);
+    let groups = output.images.clamp(1, GROUPS);
+    let blocks = shape.outputs.div_ceil(width);
+    let depth = k * k * cin;
+    let tiles = tiles(ctx.instructions, k, cin);
+    // [group][block][kernel row][kernel column][input channel][output channel of the block]
+    let mut partial = ctx.scratch(groups * blocks * depth * width);
+    let sums = Shared::new(&mut partial);
+    ctx.threads.run(groups * blocks, &|task| {
+        let (group, block) = (task / blocks, task % blocks);
+        dispatch(
+            ctx.instructions,
+            &WeightKernel {
+                x,
+                dy,
+                input,
+                output,
+                corner: (input.halo - shape.padding()) * (input.row_storage() + cin),
+                stride: shape.stride,
+                span: k * cin,
+                tiles: &tiles,
+                images: (
+                    output.images * group / groups,
+                    output.images * (group + 1) / groups,
+                ),
+                channel: block * width,
+                sums: sums.pointer(task * depth * width),
+            },
+        );
+    });
+    let partial = &partial[..groups * blocks * depth * width];
+    let dw = Shared::new(dw);
+    ctx.threads.run(shape.outputs, &|output| {
+        // SAFETY: each task writes the weights of its own output channel.
+        let dw = unsafe { dw.slice(output * depth, depth) };
+        let (block, lane) = (output / width, output % width);
+        for ky in 0..k {
+            for kx in 0..k {
+                for ci in 0..cin {
+                    let at = (block * depth + (ky * k + kx) * cin + ci) * width + lane;
+                    let mut sum = 0.0;
+                    for group in 0..groups {
+                        sum += partial[group * blocks * depth * width + at];
+                    }
+                    dw[(ci * k + ky) * k + kx] = sum;
+                }
+            }
+        }
+    });
+}
+
+/// Some of the floats that a kernel row covers, which are contiguous in the input.
+#[derive(Clone, Copy)]
+struct Tile {
+    kernel_row: usize,
+    /// `kernel column * inputs + input channel`.
+    first: usize,
+    length: usize,
+}
+
+/// All tiles of a kernel, those of the same channels after one another: they read the same cache lines.
+fn tiles(instructions: Instructions, kernel: usize, inputs: usize) -> Vec<Tile> {
+    let lengths: &[usize] = match instructions {
+        Instructions::Avx512 => &[16, 9, 4, 1],
+        _ => &[6, 3, 1],
+    };
+    let mut tiles = Vec::new();
+    for kernel_row in 0..kernel {
+        let mut first = 0;
+        while first < kernel * inputs {
+            let left = kernel * inputs - first;
+            let length = lengths
+                .iter()
+                .copied()
+                .find(|length| *length <= left)
+                .unwrap_or(1);
+            tiles.push(Tile {
+                kernel_row,
+                first,
+                length,
+            });
+            first += length;
+        }
+    }
+    tiles.sort_by_key(|tile| (tile.first % inputs, tile.first, tile.kernel_row));
+    tiles
+}
+
+struct WeightKernel<'a> {
+    x: &'a [f32],
+    dy: &'a [f32],
+    input: Feature,
+    output: Feature,
+    /// Floats from the start of an image to what its first output pixel reads.
+    corner: usize,
+    stride: usize,
+    /// Floats that a kernel row covers.
+    span: usize,
+    tiles: &'a [Tile],
+    images: (usize, usize),
+    channel: usize,
+    sums: *mut f32,
+}
+
+/// Pixels of one chunk: some images whole, or some rows of one.
+#[derive(Clone, Copy)]
+struct Chunk {
+    images: (usize, usize),
+    rows: (usize, usize),
+}
+
+impl Kernel for WeightKernel<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(&self) {
+        let area = self.output.height * self.output.width;
+        let together = (PIXELS / area.max(1)).max(1);
+        let rows = (PIXELS / self.output.width.max(1)).clamp(1, self.output.height.max(1));
+        let mut image = self.images.0;
+        let mut fresh = true;
+        while image < self.images.1 {
+            let images = (image, (image + together).min(self.images.1));
+            let mut row = 0;
+            while row < self.output.height {
+                let chunk = Chunk {
+                    images,
+                    rows: (row, (row + rows).min(self.output.height)),
+                };
+                // SAFETY: features were checked; tiles lie within the kernel, `sums` has room for this block.
+                unsafe { self.chunk::<V>(chunk, fresh) };
+                fresh = false;
+                row += rows;
+            }
+            image += together;
+        }
+    }
+}
+
+impl WeightKernel<'_> {
+    #[inline(always)]
+    unsafe fn chunk<V: Vector>(&self, chunk: Chunk, fresh: bool) {
+        let lanes = if V::MANY_REGISTERS {
+            V::LANES
+        } else {
+            2 * V::LANES
+        };
+        let whole = self.channel + lanes <= self.output.channels;
+        for &tile in self.tiles {
+            unsafe {
+                if V::MANY_REGISTERS {
+                    match (tile.length, whole) {
+                        (16, true) => self.tile::<V, 1, 16, true>(tile, chunk, fresh),
+                        (9, true) => self.tile::<V, 1, 9, true>(tile, chunk, fresh),
+                        (16, false) => self.tile::<V, 1, 16, false>(tile, chunk, fresh),
+                        (9, false) => self.tile::<V, 1, 9, false>(tile, chunk, fresh),
+                        (4, _) => self.tile::<V, 1, 4, false>(tile, chunk, fresh),
+                        _ => self.tile::<V, 1, 1, false>(tile, chunk, fresh),
+                    }
+                } else {
+                    match (tile.length, whole) {
+                        (6, true) => self.tile::<V, 2, 6, true>(tile, chunk, fresh),
+                        (6, false) => self.tile::<V, 2, 6, false>(tile, chunk, fresh),
+                        (3, _) => self.tile::<V, 2, 3, false>(tile, chunk, fresh),
+                        _ => self.tile::<V, 2, 1, false>(tile, chunk, fresh),
+                    }
+                }
+            }
+        }
+    }
+
+    /// `L` input floats by `N` vectors of output channels, summed over the pixels of a chunk.
+    #[inline(always)]
+    unsafe fn tile<V: Vector, const N: usize, const L: usize, const WHOLE: bool>(
+        &self,
+        tile: Tile,
+        chunk: Chunk,
+        fresh: bool,
+    ) {
+        let (input, output) = (self.input, self.output);
+        let x_step = self.stride * input.channels;
+        let mut counts = [V::LANES; N];
+        for v in 0..N {
+            counts[v] = (output.channels - self.channel)
+                .saturating_sub(v * V::LANES)
+                .min(V::LANES);
+        }
+        unsafe {
+            let mut sum = [[V::splat(0.0); N]; L];
+            for image in chunk.images.0..chunk.images.1 {
+                for row in chunk.rows.0..chunk.rows.1 {
+                    let mut x = self.x.as_ptr().add(
+                        image * input.image_storage()
+                            + self.corner
+                            + (row * self.stride + tile.kernel_row) * input.row_storage()
+                            + tile.first,
+                    );
+                    let mut dy = self
+                        .dy
+                        .as_ptr()
+                        .add(output.at(image, row, 0) + self.channel);
+                    for _ in 0..output.width {
+                        let mut d = [V::splat(0.0); N];
+                        for v in 0..N {
+                            if WHOLE {
+                                d[v] = V::load(dy.add(v * V::LANES));
+                            } else if counts[v] > 0 {
+                                d[v] = V::load_part(dy.add(v * V::LANES), counts[v]);
+                            }
+                        }
+                        for l in 0..L {
+                            let x = V::splat(*x.add(l));
+                            for v in 0..N {
+                                sum[l][v] = x.mul_add(d[v], sum[l][v]);
+                            }
+                        }
+                        x = x.add(x_step);
+                        dy = dy.add(output.channels);
+                    }
+                }
+            }
+            let sums = self
+                .sums
+                .add((tile.kernel_row * self.span + tile.first) * N * V::LANES);
+            for l in 0..L {
+                for v in 0..N {
+                    let to = sums.add((l * N + v) * V::LANES);
+                    let mut value = sum[l][v];
+                    if !fresh {
+                        value = value.add(V::load(to));
+                    }
+                    value.store(to);
+                }
+            }
+        }
+    }
+}

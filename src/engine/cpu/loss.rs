@@ -1,0 +1,65 @@
+//! Cross-entropy after softmax, errors, and the gradient. A few thousand values: double precision costs nothing.
+
+/// Sums over the images of one mini-batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CrossEntropy {
+    /// Sum, not mean, of `-ln softmax(logits)[label]`.
+    pub loss: f64,
+    /// Images whose class is not the most probable one; the first of equal ones counts as it.
+    pub wrong: u32,
+    /// Images whose class is not among the five most probable.
+    pub wrong_top5: u32,
+}
+
+/// Loss and errors of `logits`, `[images][classes]`.
+pub fn cross_entropy(logits: &[f32], labels: &[u8], classes: usize) -> CrossEntropy {
+    assert_eq!(logits.len(), labels.len() * classes);
+    let mut sums = CrossEntropy::default();
+    for (logits, &label) in logits.chunks_exact(classes).zip(labels) {
+        let label = usize::from(label);
+        let own = logits[label];
+        sums.loss += log_sum(logits) - f64::from(own);
+        let better = |(class, &logit): (usize, &f32)| {
+            class != label && !(logit < own || logit == own && class > label)
+        };
+        // What cannot be compared (NaN) counts as better.
+        let rank = logits
+            .iter()
+            .enumerate()
+            .filter(|&entry| better(entry))
+            .count();
+        sums.wrong += u32::from(rank >= 1 || own.is_nan());
+        sums.wrong_top5 += u32::from(rank >= 5 || own.is_nan());
+    }
+    sums
+}
+
+/// The gradient of the mean loss over the images: `(softmax - one-hot) / images`.
+pub fn cross_entropy_gradient(logits: &[f32], labels: &[u8], classes: usize, gradient: &mut [f32]) {
+    assert_eq!(logits.len(), labels.len() * classes);
+    assert_eq!(logits.len(), gradient.len());
+    let images = labels.len() as f64;
+    for ((logits, gradient), &label) in logits
+        .chunks_exact(classes)
+        .zip(gradient.chunks_exact_mut(classes))
+        .zip(labels)
+    {
+        let log_sum = log_sum(logits);
+        for (class, (logit, place)) in logits.iter().zip(gradient).enumerate() {
+            let hot = f64::from(u8::from(class == usize::from(label)));
+            *place = (((f64::from(*logit) - log_sum).exp() - hot) / images) as f32;
+        }
+    }
+}
+
+/// `ln sum exp`, safe for large values.
+fn log_sum(logits: &[f32]) -> f64 {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let largest = f64::from(largest);
+    largest
+        + logits
+            .iter()
+            .map(|&logit| (f64::from(logit) - largest).exp())
+            .sum::<f64>()
+            .ln()
+}

@@ -1,1 +1,156 @@
-//! (filled in by its owner)
+//! From an experiment and its seeds to runs with identities.
+//!
+//! A run is what would give the same numbers again. The identity is the sha256 of canonical JSON (keys sorted at every
+//! level, no spaces) of the recipe without `evaluation`, the network, the seed, the digest of the training and test
+//! records, the device with its instruction set, and [`NUMERICS_VERSION`]. How a run is measured has its own hash.
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::exit::Exit;
+use crate::manifest::{Experiment, NetworkEntry, Recipe};
+use crate::network::Network;
+
+/// Raised by hand when the engine's arithmetic, the random streams or the order of the images change, so that runs made
+/// before are not taken for the same.
+pub const NUMERICS_VERSION: u32 = 1;
+
+/// One network, one recipe, one seed, on given data and a given device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunPlan {
+    pub network: Network,
+    pub recipe: Recipe,
+    pub seed: u64,
+    /// The folder, not the identity: two profiles with the same recipe describe the same run.
+    pub profile: String,
+    pub data_digest: String,
+    /// `cpu`, `cuda`.
+    pub device: String,
+    /// `avx512`, `avx2`, `portable`; empty where the device has one only.
+    pub instructions: String,
+    pub numerics_version: u32,
+    /// sha256 in hex of what shapes the trajectory.
+    pub identity: String,
+    /// sha256 in hex of how it is measured (`recipe.evaluation`).
+    pub measured: String,
+}
+
+impl RunPlan {
+    /// The run of one network of an experiment.
+    pub fn new(
+        entry: &NetworkEntry,
+        seed: u64,
+        profile: &str,
+        data_digest: &str,
+        device: &str,
+        instructions: &str,
+    ) -> Result<Self> {
+        let mut plan = Self {
+            network: entry.network.clone(),
+            recipe: entry.recipe.clone(),
+            seed,
+            profile: profile.into(),
+            data_digest: data_digest.into(),
+            device: device.into(),
+            instructions: instructions.into(),
+            numerics_version: NUMERICS_VERSION,
+            identity: String::new(),
+            measured: String::new(),
+        };
+        plan.identity = plan.trajectory()?;
+        plan.measured = digest(&serde_json::to_value(&plan.recipe.evaluation)?);
+        Ok(plan)
+    }
+
+    /// `<profile>/<network>-s<seed>-<first 8 of the identity>`, below the folder of results.
+    pub fn folder(&self) -> String {
+        format!("{}/{}", self.profile, self.name())
+    }
+
+    /// `<network>-s<seed>-<first 8 of the identity>`.
+    pub fn name(&self) -> String {
+        let hash = self.identity.get(..8).unwrap_or(&self.identity);
+        format!("{}-s{}-{hash}", self.network.name, self.seed)
+    }
+
+    /// The same trajectory, whatever is recorded of it.
+    pub fn same_run(&self, other: &Self) -> bool {
+        self.identity == other.identity
+    }
+
+    /// The same trajectory but for data, device, instruction set and seed: what decides whether a run on disk belongs to a
+    /// curve of a figure. Made by another version of the arithmetic, it does not.
+    pub fn belongs_to(&self, entry: &NetworkEntry) -> bool {
+        let mut ours = self.recipe.clone();
+        ours.evaluation = entry.recipe.evaluation.clone();
+        self.numerics_version == NUMERICS_VERSION
+            && self.network == entry.network
+            && ours == entry.recipe
+    }
+
+    fn trajectory(&self) -> Result<String> {
+        let mut recipe = serde_json::to_value(&self.recipe)?;
+        if let Value::Object(fields) = &mut recipe {
+            fields.remove("evaluation");
+        }
+        Ok(digest(&json!({
+            "recipe": recipe,
+            "network": self.network,
+            "seed": self.seed,
+            "data": self.data_digest,
+            "device": self.device,
+            "instructions": self.instructions,
+            "numerics_version": self.numerics_version,
+        })))
+    }
+}
+
+/// The runs that an experiment trains: seed by seed, in the manifest's order, without the optional networks.
+///
+/// # Errors
+/// [`Exit::Usage`] where there is no seed.
+pub fn runs(
+    experiment: &Experiment,
+    seeds: &[u64],
+    data_digest: &str,
+    device: &str,
+    instructions: &str,
+) -> Result<Vec<RunPlan>> {
+    if seeds.is_empty() {
+        return Err(Exit::Usage.error("no seeds; give at least one, for example --seeds 1"));
+    }
+    let mut plans: Vec<RunPlan> = Vec::new();
+    for &seed in seeds {
+        for entry in experiment.networks.iter().filter(|entry| !entry.optional) {
+            let profile = &experiment.profile;
+            let plan = RunPlan::new(entry, seed, profile, data_digest, device, instructions)?;
+            if !plans.iter().any(|other| other.same_run(&plan)) {
+                plans.push(plan);
+            }
+        }
+    }
+    Ok(plans)
+}
+
+/// sha256 in hex of canonical JSON.
+fn digest(value: &Value) -> String {
+    let bytes = Sha256::digest(sorted(value).to_string().as_bytes());
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut keys: Vec<&String> = fields.keys().collect();
+            keys.sort();
+            let entries = keys
+                .into_iter()
+                .map(|key| (key.clone(), sorted(&fields[key])));
+            Value::Object(entries.collect::<Map<_, _>>())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        other => other.clone(),
+    }
+}

@@ -1,3 +1,18 @@
 //! Experiments as files: TOML in, a checked and resolved experiment out.
+//!
+//! `file.rs` is what may be written, `recipe.rs` every choice that changes numbers, `source.rs` a file with its lines,
+//! `resolve.rs` the merging of recipe, exceptions, profile and overrides, `check.rs` what is refused and why,
+//! `experiment.rs` the result, `list.rs` the experiments of a folder and the schema for editors.
+
+mod check;
+mod experiment;
+mod file;
+mod list;
 mod recipe;
+mod resolve;
+mod source;
+
+pub use experiment::*;
+pub use file::{DataKind, Expectation, Metric};
+pub use list::{Listed, find, list, schema};
 pub use recipe::*;

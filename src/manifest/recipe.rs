@@ -1,7 +1,9 @@
 //! The recipe: every choice that changes a run's numbers, with the paper's value as default.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::network::Shortcut;
 
@@ -18,7 +20,9 @@ pub struct Recipe {
     /// Iterations after which the learning rate is multiplied by `drop_factor` (section 4.2: 32k and 48k).
     pub drops: Vec<u64>,
     pub drop_factor: f64,
-    /// A lower learning rate until the network gets going (section 4.2, ResNet-110); none by default.
+    /// A lower learning rate until the network gets going (section 4.2, ResNet-110); none by default, `false` takes it back.
+    #[serde(deserialize_with = "warm_up_or_false")]
+    #[schemars(with = "WarmUpOrFalse")]
     pub warm_up: Option<WarmUp>,
     /// Section 4.2: 0.9.
     pub momentum: f64,
@@ -42,7 +46,7 @@ pub struct Recipe {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct WarmUp {
     /// Section 4.2: 0.01.
     pub learning_rate: f64,
@@ -226,6 +230,55 @@ impl Default for Recipe {
             init: Init::default(),
         }
     }
+}
+
+/// Mini-batches in the mean that stands for the training error: the scatter of the paper's curves fits 20.
+pub(super) const DEFAULT_TRAINING_WINDOW: usize = 20;
+
+impl Default for WarmUp {
+    fn default() -> Self {
+        Self {
+            learning_rate: 0.01,
+            until_error_below: 80.0,
+            window: 20,
+        }
+    }
+}
+
+/// For the schema: TOML has no null, so a profile takes a warm-up back with `false`.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is used")]
+enum WarmUpOrFalse {
+    Rule(WarmUp),
+    Off(bool),
+    Null(()),
+}
+
+fn warm_up_or_false<'de, D: Deserializer<'de>>(from: D) -> Result<Option<WarmUp>, D::Error> {
+    struct Rule;
+    impl<'de> Visitor<'de> for Rule {
+        type Value = Option<WarmUp>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a table with learning_rate, until_error_below and window, or false")
+        }
+        fn visit_bool<E: Error>(self, on: bool) -> Result<Self::Value, E> {
+            match on {
+                false => Ok(None),
+                true => Err(E::invalid_value(Unexpected::Bool(on), &self)),
+            }
+        }
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+        fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            WarmUp::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+    from.deserialize_any(Rule)
 }
 
 impl Default for Initialisation {

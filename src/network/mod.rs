@@ -1,4 +1,11 @@
 //! Architectures as plain data: stages, blocks, shortcuts, shapes and the names of parameters. Nothing here computes.
+//!
+//! `name.rs` turns `resnet-110` into a network, `describe.rs` counts and lists its layers.
+
+mod describe;
+mod name;
+
+pub use describe::{Description, LayerRow};
 
 use serde::{Deserialize, Serialize};
 

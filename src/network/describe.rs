@@ -1,0 +1,233 @@
+//! What a network consists of: layers, shapes, parameters, multiply-adds, activation memory.
+
+use serde::Serialize;
+
+use super::{Convolution, Join, Network, Stem};
+
+/// One layer of the forward pass for one image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LayerRow {
+    /// torchvision's name.
+    pub name: String,
+    /// `3x3 conv, 16, BN, ReLU`.
+    pub kind: String,
+    /// Channels, height, width.
+    pub output: [usize; 3],
+    /// Learnt numbers: weights, batch-norm scale and shift, bias.
+    pub parameters: u64,
+    /// Of convolutions and the classifier, the paper's "FLOPs (multiply-adds)".
+    pub multiply_adds: u64,
+    /// Bytes of 32-bit outputs: of the convolution and of the batch normalisation behind it.
+    pub activation_bytes: u64,
+}
+
+/// A network and its layers, for `describe`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Description {
+    pub network: String,
+    pub shortcut: super::Shortcut,
+    pub image_size: usize,
+    pub depth: usize,
+    pub parameters: u64,
+    /// One image, forward.
+    pub multiply_adds: u64,
+    /// One image, forward, all outputs kept.
+    pub activation_bytes: u64,
+    pub layers: Vec<LayerRow>,
+}
+
+/// Bytes of a 32-bit float.
+const FLOAT: u64 = 4;
+
+impl Network {
+    /// Learnt parameters; running statistics are not among them.
+    pub fn parameter_count(&self) -> u64 {
+        self.parameters()
+            .iter()
+            .filter(|parameter| parameter.role.is_parameter())
+            .map(|parameter| parameter.shape.iter().product::<usize>() as u64)
+            .sum()
+    }
+
+    /// Multiply-adds of convolutions and classifier in one forward pass of one image of `image_size` x `image_size` pixels.
+    pub fn multiply_adds(&self, image_size: usize) -> u64 {
+        self.layers(image_size)
+            .iter()
+            .map(|row| row.multiply_adds)
+            .sum()
+    }
+
+    /// Bytes of all layers' outputs for one image, as kept for the backward pass by a straightforward engine.
+    pub fn activation_bytes(&self, image_size: usize) -> u64 {
+        self.layers(image_size)
+            .iter()
+            .map(|row| row.activation_bytes)
+            .sum()
+    }
+
+    /// Every layer in the order of the forward pass, for one image of `image_size` x `image_size` pixels.
+    pub fn layers(&self, image_size: usize) -> Vec<LayerRow> {
+        let mut rows = Vec::new();
+        let stem = self.stem_convolution();
+        let mut side = convolved(&stem, image_size);
+        rows.push(convolution(&stem, side, "BN, ReLU"));
+        if self.stem == Stem::Imagenet {
+            side = side.div_ceil(2);
+            rows.push(parameterless(
+                "maxpool",
+                "3x3 max-pool, stride 2",
+                [stem.outputs, side, side],
+            ));
+        }
+        for block in self.blocks() {
+            let input = side;
+            let last = block.convolutions.len() - 1;
+            for (index, conv) in block.convolutions.iter().enumerate() {
+                side = convolved(conv, side);
+                let behind = match (&block.join, index == last) {
+                    (Join::None, _) | (_, false) => "BN, ReLU",
+                    (Join::Identity, true) => "BN, + identity, ReLU",
+                    (Join::Subsample { .. }, true) => "BN, + subsampled and zero-padded, ReLU",
+                    (Join::Projection(_), true) => "BN, + projection, ReLU",
+                };
+                rows.push(convolution(conv, side, behind));
+            }
+            if let Join::Projection(projection) = &block.join {
+                rows.push(convolution(projection, convolved(projection, input), "BN"));
+            }
+        }
+        let (features, classes) = (self.features(), self.classes);
+        rows.push(parameterless(
+            "avgpool",
+            "global average pool",
+            [features, 1, 1],
+        ));
+        rows.push(LayerRow {
+            name: "fc".into(),
+            kind: format!("{classes}-d fully connected"),
+            output: [classes, 1, 1],
+            parameters: ((features + 1) * classes) as u64,
+            multiply_adds: (features * classes) as u64,
+            activation_bytes: classes as u64 * FLOAT,
+        });
+        rows
+    }
+
+    /// Everything that `describe` prints.
+    pub fn describe(&self, image_size: usize) -> Description {
+        Description {
+            network: self.name.clone(),
+            shortcut: self.shortcut,
+            image_size,
+            depth: self.depth(),
+            parameters: self.parameter_count(),
+            multiply_adds: self.multiply_adds(image_size),
+            activation_bytes: self.activation_bytes(image_size),
+            layers: self.layers(image_size),
+        }
+    }
+}
+
+/// Side of the output, with a padding of `kernel / 2`.
+fn convolved(conv: &Convolution, side: usize) -> usize {
+    (side + 2 * (conv.kernel / 2) - conv.kernel) / conv.stride + 1
+}
+
+fn convolution(conv: &Convolution, side: usize, behind: &str) -> LayerRow {
+    let weights = (conv.kernel * conv.kernel * conv.inputs * conv.outputs) as u64;
+    let pixels = (side * side) as u64;
+    let stride = match conv.stride {
+        1 => String::new(),
+        stride => format!(", stride {stride}"),
+    };
+    LayerRow {
+        name: conv.name.clone(),
+        kind: format!(
+            "{0}x{0} conv, {1}{stride}, {behind}",
+            conv.kernel, conv.outputs
+        ),
+        output: [conv.outputs, side, side],
+        parameters: weights + 2 * conv.outputs as u64,
+        multiply_adds: weights * pixels,
+        activation_bytes: 2 * FLOAT * conv.outputs as u64 * pixels,
+    }
+}
+
+fn parameterless(name: &str, kind: &str, output: [usize; 3]) -> LayerRow {
+    LayerRow {
+        name: name.into(),
+        kind: kind.into(),
+        output,
+        parameters: 0,
+        multiply_adds: 0,
+        activation_bytes: FLOAT * output.iter().product::<usize>() as u64,
+    }
+}
+
+impl Description {
+    /// A table for people.
+    pub fn text(&self) -> String {
+        let kind = self
+            .layers
+            .iter()
+            .map(|row| row.kind.len())
+            .max()
+            .unwrap_or(0);
+        let name = self
+            .layers
+            .iter()
+            .map(|row| row.name.len())
+            .max()
+            .unwrap_or(0);
+        let mut text = format!(
+            "{} (shortcut {:?}), one image of {} x {} pixels\n\n{:<name$}  {:<kind$}  {:>12}  {:>12}  {:>14}  {:>12}\n",
+            self.network,
+            self.shortcut,
+            self.image_size,
+            self.image_size,
+            "layer",
+            "what",
+            "output",
+            "parameters",
+            "multiply-adds",
+            "activations",
+        );
+        for row in &self.layers {
+            let [channels, height, width] = row.output;
+            text += &format!(
+                "{:<name$}  {:<kind$}  {:>12}  {:>12}  {:>14}  {:>9.1} kB\n",
+                row.name,
+                row.kind,
+                format!("{channels}x{height}x{width}"),
+                grouped(row.parameters),
+                grouped(row.multiply_adds),
+                row.activation_bytes as f64 / 1e3,
+            );
+        }
+        text + &format!(
+            "\n{} weighted layers, {} parameters, {} multiply-adds, {:.2} MB of activations\n",
+            self.depth,
+            grouped(self.parameters),
+            grouped(self.multiply_adds),
+            self.activation_bytes as f64 / 1e6,
+        )
+    }
+
+    /// The same as JSON, with the keys `parameters` and `multiply_adds`.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+}
+
+/// `269,722`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,136 @@
+//! The weights that training starts from (section 3.4: the normal initialisation of He et al. 2015).
+
+use crate::manifest::{ClassifierInitialisation, Fan, Initialisation};
+use crate::network::{Network, Parameter, Role};
+use crate::random::{Purpose, Stream};
+use crate::weights::{Tensor, Weights};
+
+/// Initial weights under torchvision's names: convolutions normal with variance `2 / fan`, batch norm with scale 1 and
+/// shift 0, running mean 0 and variance 1. A parameter's numbers depend on the seed and its place in the network alone.
+pub fn initialise(network: &Network, how: &Initialisation, seed: u64) -> Weights {
+    let tensors = network
+        .parameters()
+        .into_iter()
+        .zip(0..)
+        .map(|(parameter, place)| {
+            let stream = Stream::new(seed, Purpose::Initialise, 0, place);
+            let data = values(&parameter, network.features(), how, stream);
+            let shape = parameter.shape;
+            (parameter.name, Tensor { shape, data })
+        })
+        .collect();
+    Weights {
+        tensors,
+        metadata: String::new(),
+    }
+}
+
+fn values(
+    parameter: &Parameter,
+    features: usize,
+    how: &Initialisation,
+    mut stream: Stream,
+) -> Vec<f32> {
+    let shape = &parameter.shape;
+    let count: usize = shape.iter().product();
+    let mut normal = |fan: usize| {
+        let deviation = (2.0 / fan as f64).sqrt();
+        (0..count)
+            .map(|_| (deviation * stream.normal()) as f32)
+            .collect()
+    };
+    match (parameter.role, how.classifier) {
+        // Shape [outputs, inputs, k, k].
+        (Role::ConvolutionWeight, _) => match how.fan {
+            Fan::In => normal(shape[1..].iter().product()),
+            Fan::Out => normal(shape[0] * shape[2..].iter().product::<usize>()),
+        },
+        (Role::Scale | Role::RunningVariance, _) => vec![1.0; count],
+        (Role::Shift | Role::RunningMean, _) => vec![0.0; count],
+        // Shape [classes, features].
+        (Role::ClassifierWeight, ClassifierInitialisation::HeFanIn) => normal(shape[1]),
+        (Role::ClassifierWeight, ClassifierInitialisation::HeFanOut) => normal(shape[0]),
+        (Role::ClassifierWeight | Role::ClassifierBias, ClassifierInitialisation::Uniform) => {
+            let bound = 1.0 / (features as f64).sqrt();
+            (0..count)
+                .map(|_| (bound * (2.0 * stream.uniform() - 1.0)) as f32)
+                .collect()
+        }
+        (Role::ClassifierBias, _) => vec![0.0; count],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Family, Shortcut};
+
+    fn start(how: &Initialisation, seed: u64) -> Weights {
+        let network = Network::cifar(Family::Resnet, 20, Shortcut::B, 10).unwrap();
+        initialise(&network, how, seed)
+    }
+
+    /// Standard deviation around 0.
+    fn deviation(tensor: &Tensor) -> f64 {
+        let squares: f64 = tensor.data.iter().map(|&v| f64::from(v).powi(2)).sum();
+        (squares / tensor.data.len() as f64).sqrt()
+    }
+
+    #[test]
+    fn convolutions_have_the_deviation_of_their_fan() {
+        let fans = |fan| {
+            let weights = start(&Initialisation { fan, ..Initialisation::default() }, 1);
+            deviation(&weights.tensors["layer3.0.conv1.weight"])
+        };
+        // 32 inputs, 64 outputs, 18,432 weights: 3 % is more than five standard errors.
+        let expected = (2.0_f64 / (32.0 * 9.0)).sqrt();
+        assert!((fans(Fan::In) / expected - 1.0).abs() < 0.03);
+        let expected = (2.0_f64 / (64.0 * 9.0)).sqrt();
+        assert!((fans(Fan::Out) / expected - 1.0).abs() < 0.03);
+    }
+
+    #[test]
+    fn every_tensor_is_there_in_its_shape_and_norms_start_neutral() {
+        let weights = start(&Initialisation::default(), 1);
+        let network = Network::cifar(Family::Resnet, 20, Shortcut::B, 10).unwrap();
+        assert_eq!(weights.tensors.len(), network.parameters().len());
+        for parameter in network.parameters() {
+            let tensor = &weights.tensors[&parameter.name];
+            assert_eq!(tensor.shape, parameter.shape, "{}", parameter.name);
+            assert_eq!(tensor.data.len(), parameter.shape.iter().product::<usize>());
+        }
+        assert!(weights.tensors["bn1.weight"].data.iter().all(|&v| v == 1.0));
+        assert!(weights.tensors["bn1.bias"].data.iter().all(|&v| v == 0.0));
+        assert!(weights.tensors["bn1.running_mean"].data.iter().all(|&v| v == 0.0));
+        assert!(weights.tensors["bn1.running_var"].data.iter().all(|&v| v == 1.0));
+        assert!(weights.tensors["fc.bias"].data.iter().all(|&v| v == 0.0));
+    }
+
+    #[test]
+    fn the_classifier_follows_its_own_rule() {
+        let of = |classifier| {
+            start(&Initialisation { classifier, ..Initialisation::default() }, 1).tensors
+        };
+        // 640 weights: 15 % is five standard errors.
+        let close = |tensor: &Tensor, expected: f64| (deviation(tensor) / expected - 1.0).abs() < 0.15;
+        assert!(close(&of(ClassifierInitialisation::HeFanIn)["fc.weight"], (2.0f64 / 64.0).sqrt()));
+        assert!(close(&of(ClassifierInitialisation::HeFanOut)["fc.weight"], (2.0f64 / 10.0).sqrt()));
+        let uniform = of(ClassifierInitialisation::Uniform);
+        assert!(close(&uniform["fc.weight"], 0.125 / 3.0f64.sqrt()));
+        assert!(uniform["fc.weight"].data.iter().all(|v| v.abs() <= 0.125));
+        assert!(uniform["fc.bias"].data.iter().any(|&v| v != 0.0));
+    }
+
+    #[test]
+    fn a_seed_names_one_start() {
+        let how = Initialisation::default();
+        assert_eq!(start(&how, 1), start(&how, 1));
+        assert_ne!(start(&how, 1), start(&how, 2));
+        let weights = start(&how, 1);
+        // Same shape, another place: other numbers.
+        assert_ne!(
+            weights.tensors["layer1.0.conv1.weight"],
+            weights.tensors["layer1.0.conv2.weight"]
+        );
+    }
+}

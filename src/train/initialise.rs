@@ -79,7 +79,13 @@ mod tests {
     #[test]
     fn convolutions_have_the_deviation_of_their_fan() {
         let fans = |fan| {
-            let weights = start(&Initialisation { fan, ..Initialisation::default() }, 1);
+            let weights = start(
+                &Initialisation {
+                    fan,
+                    ..Initialisation::default()
+                },
+                1,
+            );
             deviation(&weights.tensors["layer3.0.conv1.weight"])
         };
         // 32 inputs, 64 outputs, 18,432 weights: 3 % is more than five standard errors.
@@ -101,20 +107,44 @@ mod tests {
         }
         assert!(weights.tensors["bn1.weight"].data.iter().all(|&v| v == 1.0));
         assert!(weights.tensors["bn1.bias"].data.iter().all(|&v| v == 0.0));
-        assert!(weights.tensors["bn1.running_mean"].data.iter().all(|&v| v == 0.0));
-        assert!(weights.tensors["bn1.running_var"].data.iter().all(|&v| v == 1.0));
+        assert!(
+            weights.tensors["bn1.running_mean"]
+                .data
+                .iter()
+                .all(|&v| v == 0.0)
+        );
+        assert!(
+            weights.tensors["bn1.running_var"]
+                .data
+                .iter()
+                .all(|&v| v == 1.0)
+        );
         assert!(weights.tensors["fc.bias"].data.iter().all(|&v| v == 0.0));
     }
 
     #[test]
     fn the_classifier_follows_its_own_rule() {
         let of = |classifier| {
-            start(&Initialisation { classifier, ..Initialisation::default() }, 1).tensors
+            start(
+                &Initialisation {
+                    classifier,
+                    ..Initialisation::default()
+                },
+                1,
+            )
+            .tensors
         };
         // 640 weights: 15 % is five standard errors.
-        let close = |tensor: &Tensor, expected: f64| (deviation(tensor) / expected - 1.0).abs() < 0.15;
-        assert!(close(&of(ClassifierInitialisation::HeFanIn)["fc.weight"], (2.0f64 / 64.0).sqrt()));
-        assert!(close(&of(ClassifierInitialisation::HeFanOut)["fc.weight"], (2.0f64 / 10.0).sqrt()));
+        let close =
+            |tensor: &Tensor, expected: f64| (deviation(tensor) / expected - 1.0).abs() < 0.15;
+        assert!(close(
+            &of(ClassifierInitialisation::HeFanIn)["fc.weight"],
+            (2.0f64 / 64.0).sqrt()
+        ));
+        assert!(close(
+            &of(ClassifierInitialisation::HeFanOut)["fc.weight"],
+            (2.0f64 / 10.0).sqrt()
+        ));
         let uniform = of(ClassifierInitialisation::Uniform);
         assert!(close(&uniform["fc.weight"], 0.125 / 3.0f64.sqrt()));
         assert!(uniform["fc.weight"].data.iter().all(|v| v.abs() <= 0.125));

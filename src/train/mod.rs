@@ -1,12 +1,14 @@
 //! The training loop: learning-rate schedule and warm-up, evaluation with estimated batch-norm statistics, stopping.
 //! It hands rows and states to a [`Keeper`] and progress to an [`Observer`]; it knows no file and no device.
 mod evaluation;
+mod initialise;
 mod schedule;
 mod state;
 mod stop;
 mod training;
 
 pub use evaluation::{EVALUATION_BATCH, Phase};
+pub use initialise::initialise;
 pub use schedule::Schedule;
 pub use state::{LoopState, MiniBatch, WarmUpState};
 pub use stop::{Signal, Stop};

@@ -1,0 +1,310 @@
+//! What is shown while runs train: a bar on a terminal, plain lines into a pipe or a file, nothing with `-q`.
+//! Everything goes to standard error; results are printed by the commands.
+
+use std::collections::VecDeque;
+use std::io::{IsTerminal, Write};
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::plan::RunPlan;
+use crate::record::{Evaluation, Iteration, Split, Statistics};
+use crate::train::{Observer, Outcome, Phase};
+
+use super::{Ended, RunsObserver, Start};
+
+/// Mini-batches in the shown error, as in the paper's training curves.
+const WINDOW: usize = 20;
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    Bars,
+    Lines,
+    Quiet,
+}
+
+impl Style {
+    /// Bars where standard error is a terminal, else lines; nothing if `quiet`.
+    pub fn choose(quiet: bool) -> Self {
+        if quiet {
+            Style::Quiet
+        } else if std::io::stderr().is_terminal() {
+            Style::Bars
+        } else {
+            Style::Lines
+        }
+    }
+}
+
+/// Shows the progress of runs.
+pub struct Progress {
+    style: Style,
+    out: Box<dyn Write>,
+    bar: ProgressBar,
+    /// Estimated cost of each run, in any unit, and which ones are over.
+    costs: Vec<f64>,
+    /// Cost worked off by this process, against `started`.
+    worked: f64,
+    started: Instant,
+    run: Option<Current>,
+}
+
+/// The run that is going on.
+struct Current {
+    /// `resnet-20 s1 (3 of 27)`.
+    name: String,
+    place: usize,
+    from: u64,
+    iterations: u64,
+    started: Instant,
+    recent: VecDeque<f64>,
+    loss: f64,
+    rate: f64,
+    iteration: u64,
+    /// Tenths of the iterations that a line was written for.
+    tenths: u64,
+}
+
+impl Current {
+    fn error(&self) -> f64 {
+        self.recent.iter().sum::<f64>() / self.recent.len().max(1) as f64
+    }
+
+    /// Seconds an iteration so far, evaluations included.
+    fn pace(&self) -> Option<f64> {
+        let done = self.iteration.checked_sub(self.from).filter(|&n| n > 0)?;
+        Some(self.started.elapsed().as_secs_f64() / done as f64)
+    }
+
+    /// Seconds to the end of this run at the pace so far.
+    fn left(&self) -> Option<f64> {
+        Some(self.pace()? * self.iterations.saturating_sub(self.iteration) as f64)
+    }
+}
+
+impl Progress {
+    /// Progress on standard error.
+    pub fn new(style: Style) -> Self {
+        Self::to(style, Box::new(std::io::stderr()))
+    }
+
+    /// Progress whose lines go to `out`; bars always go to standard error.
+    pub fn to(style: Style, out: Box<dyn Write>) -> Self {
+        Self {
+            style,
+            out,
+            bar: ProgressBar::hidden(),
+            costs: Vec::new(),
+            worked: 0.0,
+            started: Instant::now(),
+            run: None,
+        }
+    }
+
+    /// A line of its own, above the bar if there is one.
+    fn line(&mut self, text: &str) {
+        match self.style {
+            Style::Quiet => {}
+            Style::Bars => self.bar.suspend(|| eprintln!("{text}")),
+            Style::Lines => {
+                // A closed pipe must not end a training.
+                let _ = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
+            }
+        }
+    }
+
+    /// Seconds to the end of all runs, once some work is done.
+    fn all_left(&self) -> Option<f64> {
+        let run = self.run.as_ref()?;
+        let cost = self.costs.get(run.place)?;
+        let share = |iterations: u64| cost * iterations as f64 / run.iterations.max(1) as f64;
+        let worked = self.worked + share(run.iteration - run.from);
+        let later: f64 = self.costs[run.place + 1..].iter().sum();
+        let left = share(run.iterations - run.iteration) + later;
+        (worked > 0.0).then(|| self.started.elapsed().as_secs_f64() * left / worked)
+    }
+
+    fn message(&self) -> String {
+        let Some(run) = &self.run else {
+            return String::new();
+        };
+        let pace = run.pace().map_or(0.0, |seconds| 1.0 / seconds);
+        let left = run.left().map(duration).unwrap_or_default();
+        let all = match self.all_left() {
+            Some(seconds) if self.costs.len() > 1 => format!(", all {}", duration(seconds)),
+            _ => String::new(),
+        };
+        format!(
+            "lr {}  loss {:.3}  error {:.1} %  {pace:.1} it/s  left {left}{all}",
+            shorten(run.rate),
+            run.loss,
+            run.error()
+        )
+    }
+}
+
+impl Observer for Progress {
+    fn iteration(&mut self, row: &Iteration) {
+        let Some(run) = &mut self.run else { return };
+        run.iteration = row.iteration;
+        run.rate = row.learning_rate;
+        run.loss = row.loss;
+        run.recent.push_back(row.error);
+        if run.recent.len() > WINDOW {
+            run.recent.pop_front();
+        }
+        match self.style {
+            Style::Quiet => {}
+            Style::Bars => {
+                self.bar.set_message(self.message());
+                self.bar.set_position(row.iteration);
+            }
+            Style::Lines => {
+                let tenths = row.iteration * 10 / run.iterations.max(1);
+                if tenths > run.tenths {
+                    run.tenths = tenths;
+                    let (name, iterations) = (run.name.clone(), run.iterations);
+                    let text = format!(
+                        "{name}: iteration {} of {iterations}, {}",
+                        row.iteration,
+                        self.message()
+                    );
+                    self.line(&text);
+                }
+            }
+        }
+    }
+
+    fn phase(&mut self, phase: Phase, done: u64, total: u64) {
+        if self.style == Style::Bars {
+            let what = match phase {
+                Phase::Statistics => "batch-norm statistics",
+                Phase::Test => "test images",
+                Phase::Clean => "clean pass",
+            };
+            self.bar.set_message(format!("{what} {done}/{total}"));
+        }
+    }
+
+    fn evaluation(&mut self, row: &Evaluation) {
+        // The moving average is recorded beside it; one line an evaluation is enough.
+        if row.statistics != Statistics::Population {
+            return;
+        }
+        let Some(run) = &self.run else { return };
+        let what = match row.split {
+            Split::Test => "test",
+            Split::Train => "clean training",
+        };
+        let text = format!(
+            "{}: iteration {}, {what} error {:.2} % (loss {:.3}, {} images)",
+            run.name, row.iteration, row.error, row.loss, row.images
+        );
+        self.line(&text);
+    }
+}
+
+impl RunsObserver for Progress {
+    fn planned(&mut self, costs: &[f64]) {
+        self.costs = costs.to_vec();
+        self.started = Instant::now();
+    }
+
+    fn begin(&mut self, run: &RunPlan, place: usize, start: Start) {
+        let of = self.costs.len().max(place + 1);
+        let name = format!("{} s{} ({} of {of})", run.network.name, run.seed, place + 1);
+        let from = match start {
+            Start::New => 0,
+            Start::At(iteration) => iteration,
+        };
+        let iterations = run.recipe.iterations;
+        if from > 0 {
+            self.line(&format!("{name}: goes on after iteration {from}"));
+        }
+        if self.style == Style::Bars {
+            let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            self.bar =
+                ProgressBar::with_draw_target(Some(iterations), ProgressDrawTarget::stderr())
+                    .with_style(style)
+                    .with_prefix(name.clone())
+                    .with_position(from);
+        }
+        self.run = Some(Current {
+            name,
+            place,
+            from,
+            iterations,
+            started: Instant::now(),
+            recent: VecDeque::new(),
+            loss: f64::NAN,
+            rate: f64::NAN,
+            iteration: from,
+            tenths: from * 10 / iterations.max(1),
+        });
+    }
+
+    fn end(&mut self, run: &RunPlan, place: usize, ended: Ended) {
+        let name = format!("{} s{}", run.network.name, run.seed);
+        self.bar.finish_and_clear();
+        let text = match ended {
+            Ended::Skipped => Some(format!("{name}: done before")),
+            Ended::Trained(Outcome::Finished) => None,
+            Ended::Trained(Outcome::Diverged) => {
+                Some(format!("{name}: diverged, the loss is no longer finite"))
+            }
+            Ended::Trained(Outcome::Interrupted) => Some(format!(
+                "{name}: stopped; the same command goes on from there"
+            )),
+        };
+        if let Some(text) = text {
+            self.line(&text);
+        }
+        if let (Some(current), Some(cost)) = (self.run.take(), self.costs.get(place)) {
+            let share = (current.iteration - current.from) as f64;
+            self.worked += cost * share / current.iterations.max(1) as f64;
+        } else if let Some(cost) = self.costs.get_mut(place) {
+            *cost = 0.0;
+        }
+    }
+
+    fn warn(&mut self, text: &str) {
+        // A warning is worth a line even with -q.
+        self.bar.suspend(|| eprintln!("warning: {text}"));
+    }
+}
+
+/// `45 s`, `12 min`, `3 h 20 min`, `2 d 3 h`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    let minutes = (whole + 30) / 60;
+    match whole {
+        0..100 => format!("{whole} s"),
+        100..5_400 => format!("{minutes} min"),
+        5_400..172_800 => format!("{} h {} min", minutes / 60, minutes % 60),
+        _ => format!("{} d {} h", whole / 86_400, whole % 86_400 / 3_600),
+    }
+}
+
+/// A learning rate without the last digits that a product of decimals leaves behind.
+fn shorten(rate: f64) -> String {
+    let text = format!("{rate:.8}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_rates_read_well() {
+        assert_eq!(duration(0.4), "0 s");
+        assert_eq!(duration(99.4), "99 s");
+        assert_eq!(duration(600.0), "10 min");
+        assert_eq!(duration(12_000.0), "3 h 20 min");
+        assert_eq!(duration(200_000.0), "2 d 7 h");
+        assert_eq!(shorten(0.1 * 0.1), "0.01");
+        assert_eq!(shorten(0.1), "0.1");
+    }
+}

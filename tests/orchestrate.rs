@@ -94,13 +94,20 @@ fn a_pipe_gets_a_line_each_tenth_and_each_evaluation() {
     let lines = page.lines();
     assert_eq!(lines.len(), 10 + 3 + 1, "{lines:#?}");
     assert!(
-        lines[0].starts_with("resnet-20 s1 (1 of 2): iteration 60 of 600, lr 0.01  loss 1.250  error 40.0 %"),
+        lines[0].starts_with(
+            "resnet-20 s1 (1 of 2): iteration 60 of 600, lr 0.01  loss 1.250  error 40.0 %"
+        ),
         "{}",
         lines[0]
     );
     assert!(lines[0].contains("left"), "{}", lines[0]);
-    let test = "resnet-20 s1 (1 of 2): iteration 200, test error 61.25 % (loss 1.500, 10000 images)";
-    assert_eq!(lines.iter().filter(|line| *line == test).count(), 1, "{lines:#?}");
+    let test =
+        "resnet-20 s1 (1 of 2): iteration 200, test error 61.25 % (loss 1.500, 10000 images)";
+    assert_eq!(
+        lines.iter().filter(|line| *line == test).count(),
+        1,
+        "{lines:#?}"
+    );
     assert_eq!(lines.last().unwrap(), "resnet-20 s1: done before");
 }
 

@@ -116,9 +116,9 @@ pub struct Augmentation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PaddingValue {
-    /// 0 after normalisation.
+    /// 0 after normalisation: images are normalised, then padded and cropped.
     Zero,
-    /// Black: 0 before normalisation.
+    /// Black: 0 before normalisation. Images are padded and cropped, then normalised.
     Black,
 }
 
@@ -137,9 +137,10 @@ pub enum PartialBatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalisation {
-    /// The mean of each pixel over the training images is subtracted (section 4.2). Pixels keep the scale 0..255 divided by `PIXEL_SCALE`.
+    /// The mean of each pixel over the training images is subtracted (section 4.2), then the scale 0..255 is divided by
+    /// the fixed number 64 (`data::PIXEL_SCALE`), which gives CIFAR-10's pixels about unit variance.
     PerPixelMean,
-    /// Mean and deviation of each channel over the training images.
+    /// The mean of each channel over the training images is subtracted, and the deviation of each channel divided by.
     ChannelMeanStd,
 }
 

@@ -1,0 +1,198 @@
+//! Augmentation in two steps: decisions drawn from a random stream, and their application to pixels.
+
+use super::{Batch, Decision, ImageSet, Normaliser};
+use crate::manifest::{Augmentation, PaddingValue};
+use crate::random::{Purpose, Stream};
+
+/// Draws crop and flip of image `index` at `position` of pass `pass` (section 4.2). Nothing else is needed to draw it again.
+pub fn decide(
+    augmentation: &Augmentation,
+    seed: u64,
+    pass: u64,
+    position: u64,
+    index: u32,
+) -> Decision {
+    let mut stream = Stream::new(seed, Purpose::Augment, pass, position);
+    let offsets = 2 * augmentation.pad as u64 + 1;
+    Decision {
+        index,
+        top: stream.below(offsets) as u8,
+        left: stream.below(offsets) as u8,
+        flip: augmentation.flip && stream.below(2) == 1,
+    }
+}
+
+/// The images at `indices`, normalised and otherwise as they are.
+///
+/// # Panics
+/// If the normaliser is for another size, or an index is not in the set.
+pub fn batch(images: &ImageSet, normaliser: &Normaliser, indices: &[u32]) -> Batch {
+    let decisions: Vec<Decision> = indices
+        .iter()
+        .map(|&index| Decision {
+            index,
+            top: 0,
+            left: 0,
+            flip: false,
+        })
+        .collect();
+    let plain = Augmentation {
+        pad: 0,
+        flip: false,
+        ..Augmentation::default()
+    };
+    let mut batch = Batch::default();
+    apply(images, normaliser, &plain, &decisions, &mut batch);
+    batch
+}
+
+/// Fills `batch` with the images of `decisions`, keeping its memory.
+///
+/// With [`PaddingValue::Zero`] an image is normalised, padded with zeros, cropped and flipped; with
+/// [`PaddingValue::Black`] it is padded with black, cropped, flipped and then normalised, so that the mean image lies
+/// over what the network sees.
+///
+/// # Panics
+/// If the normaliser is for another size, or an index is not in the set.
+pub fn apply(
+    images: &ImageSet,
+    normaliser: &Normaliser,
+    augmentation: &Augmentation,
+    decisions: &[Decision],
+    batch: &mut Batch,
+) {
+    let size = images.size;
+    assert_eq!(
+        size,
+        normaliser.size(),
+        "the normaliser is for images of another size"
+    );
+    batch.size = size;
+    batch.labels.clear();
+    batch.labels.extend(
+        decisions
+            .iter()
+            .map(|decision| images.labels[decision.index as usize]),
+    );
+    batch.pixels.resize(decisions.len() * size * size * 3, 0.0);
+    let inverse = normaliser.deviation().map(|deviation| 1.0 / deviation);
+    let (mean, _) = normaliser.mean().as_chunks::<3>();
+    let (pixels, _) = batch.pixels.as_chunks_mut::<3>();
+    for (output, decision) in pixels.chunks_exact_mut(size * size).zip(decisions) {
+        let image = images.image(decision.index as usize);
+        for (y, row) in output.chunks_exact_mut(size).enumerate() {
+            // The row of the image, when the crop's row is not padding.
+            let source = (y + usize::from(decision.top))
+                .checked_sub(augmentation.pad)
+                .filter(|&row| row < size);
+            let crop = Crop {
+                size,
+                pad: augmentation.pad,
+                left: usize::from(decision.left),
+                flip: decision.flip,
+            };
+            let planes = source.map(|source| {
+                [0, 1, 2].map(|channel| &image[channel * size * size + source * size..][..size])
+            });
+            match augmentation.padding_value {
+                PaddingValue::Zero => {
+                    let mean = source.map_or(&mean[..0], |source| &mean[source * size..][..size]);
+                    zero_padded(row, planes, mean, inverse, &crop);
+                }
+                PaddingValue::Black => {
+                    black_padded(row, planes, &mean[y * size..][..size], inverse, &crop)
+                }
+            }
+        }
+    }
+}
+
+/// Where one crop lies, in columns.
+struct Crop {
+    size: usize,
+    pad: usize,
+    left: usize,
+    flip: bool,
+}
+
+impl Crop {
+    /// The columns `from..to` of the crop that are not padding, and the image's column at `from`.
+    fn inside(&self) -> (usize, usize, usize) {
+        let from = self.pad.saturating_sub(self.left).min(self.size);
+        let to = (self.size + self.pad)
+            .saturating_sub(self.left)
+            .min(self.size)
+            .max(from);
+        (from, to, (from + self.left).saturating_sub(self.pad))
+    }
+}
+
+/// One row, normalised where the image has a pixel, 0 elsewhere. `mean` is the row of the image's own pixels.
+fn zero_padded(
+    row: &mut [[f32; 3]],
+    planes: Option<[&[u8]; 3]>,
+    mean: &[[f32; 3]],
+    inverse: [f32; 3],
+    crop: &Crop,
+) {
+    let Some(planes) = planes else {
+        row.fill([0.0; 3]);
+        return;
+    };
+    let (from, to, start) = crop.inside();
+    let count = to - from;
+    let planes = planes.map(|plane| &plane[start..][..count]);
+    let mean = &mean[start..][..count];
+    // Where the columns land once the crop is mirrored.
+    let from = if crop.flip { crop.size - to } else { from };
+    row[..from].fill([0.0; 3]);
+    row[from + count..].fill([0.0; 3]);
+    let row = &mut row[from..][..count];
+    if crop.flip {
+        write(row.iter_mut().rev(), planes, mean.iter(), inverse);
+    } else {
+        write(row.iter_mut(), planes, mean.iter(), inverse);
+    }
+}
+
+/// One row, black where the image has no pixel, all of it normalised. `mean` is the row of the crop's own pixels.
+fn black_padded(
+    row: &mut [[f32; 3]],
+    planes: Option<[&[u8]; 3]>,
+    mean: &[[f32; 3]],
+    inverse: [f32; 3],
+    crop: &Crop,
+) {
+    for (pixel, mean) in row.iter_mut().zip(mean) {
+        *pixel = [0, 1, 2].map(|channel| (0.0 - mean[channel]) * inverse[channel]);
+    }
+    let Some(planes) = planes else { return };
+    let (from, to, start) = crop.inside();
+    let count = to - from;
+    let planes = planes.map(|plane| &plane[start..][..count]);
+    let from = if crop.flip { crop.size - to } else { from };
+    let (row, mean) = (&mut row[from..][..count], &mean[from..][..count]);
+    if crop.flip {
+        write(row.iter_mut().rev(), planes, mean.iter().rev(), inverse);
+    } else {
+        write(row.iter_mut(), planes, mean.iter(), inverse);
+    }
+}
+
+/// Interleaves three planes into pixels while normalising.
+#[inline(always)]
+fn write<'a>(
+    pixels: impl Iterator<Item = &'a mut [f32; 3]>,
+    planes: [&[u8]; 3],
+    mean: impl Iterator<Item = &'a [f32; 3]>,
+    inverse: [f32; 3],
+) {
+    let [red, green, blue] = planes;
+    for ((((pixel, mean), &red), &green), &blue) in pixels.zip(mean).zip(red).zip(green).zip(blue) {
+        *pixel = [
+            (f32::from(red) - mean[0]) * inverse[0],
+            (f32::from(green) - mean[1]) * inverse[1],
+            (f32::from(blue) - mean[2]) * inverse[2],
+        ];
+    }
+}

@@ -1,0 +1,338 @@
+//! The download of the official archive: resumed where it stopped, checked by size and md5, renamed when whole.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+use md5::{Digest, Md5};
+
+use super::install::storage_error;
+use super::records::hex;
+use super::{Progress, Report};
+use crate::exit::Exit;
+
+/// The official place of CIFAR-10's binary version.
+pub const OFFICIAL_URL: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
+
+/// What the file at every source has to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Archive<'a> {
+    pub bytes: u64,
+    /// Lower-case hexadecimal digits.
+    pub md5: &'a str,
+}
+
+/// The official archive as published.
+pub const OFFICIAL_ARCHIVE: Archive<'static> = Archive {
+    bytes: 170_052_171,
+    md5: "c32a1d4ab5d03f1284b67883e8d87530",
+};
+
+/// Finding the host and connecting may take 10 s together: no network is told within that.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(4);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(6);
+/// Silence of a server that is connected.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// Attempts at one source, each of which has to bring the file forward.
+const ATTEMPTS: usize = 5;
+
+/// Why there is no archive.
+#[derive(Debug)]
+pub enum DownloadError {
+    /// No source could be reached or none delivered all of it. What came stays in the `.part` file for the next time.
+    Unreachable(anyhow::Error),
+    /// A source delivered something else, the disk is full, or the caller stopped it.
+    Refused(anyhow::Error),
+}
+
+impl From<DownloadError> for anyhow::Error {
+    fn from(error: DownloadError) -> Self {
+        match error {
+            DownloadError::Unreachable(error) | DownloadError::Refused(error) => error,
+        }
+    }
+}
+
+/// Downloads the `expected` file to `target` from the first of `sources` that has it. The bytes gather in
+/// `target.part`, which a later call goes on with; `target` appears whole and checked or not at all.
+pub fn download(
+    sources: &[String],
+    expected: &Archive,
+    target: &Path,
+    progress: &mut Report,
+) -> std::result::Result<(), DownloadError> {
+    let part = part_path(target);
+    let mut unreachable = Vec::new();
+    let mut wrong = Vec::new();
+    for source in sources {
+        match from_source(source, expected, &part, progress) {
+            Ok(()) => {
+                return std::fs::rename(&part, target)
+                    .map_err(|error| DownloadError::Refused(storage_error(target, &error)));
+            }
+            Err(Fault::Unreachable(why)) => unreachable.push(why),
+            Err(Fault::Wrong(why)) => wrong.push(why),
+            Err(Fault::End(error)) => return Err(DownloadError::Refused(error)),
+        }
+    }
+    let told: Vec<String> = wrong.iter().chain(&unreachable).cloned().collect();
+    let told = if told.is_empty() {
+        "no source is named".to_owned()
+    } else {
+        told.join("; ")
+    };
+    let error = Exit::Data.error(format!(
+        "cannot download CIFAR-10: {told}. Get cifar-10-binary.tar.gz elsewhere and name it with --data-dir FILE or `refig data fetch cifar10 --from FILE|URL`"
+    ));
+    Err(if wrong.is_empty() {
+        DownloadError::Unreachable(error)
+    } else {
+        DownloadError::Refused(error)
+    })
+}
+
+/// Where the bytes gather.
+pub(super) fn part_path(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(".part");
+    PathBuf::from(name)
+}
+
+/// What went wrong at one source.
+enum Fault {
+    Unreachable(String),
+    /// It delivers another file.
+    Wrong(String),
+    /// Not the source's fault: another one would not help.
+    End(anyhow::Error),
+}
+
+/// Fills `part` from one source and checks it.
+fn from_source(
+    source: &str,
+    expected: &Archive,
+    part: &Path,
+    progress: &mut Report,
+) -> std::result::Result<(), Fault> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_resolve(Some(RESOLVE_TIMEOUT))
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_recv_response(Some(READ_TIMEOUT))
+        .timeout_per_read(Some(READ_TIMEOUT))
+        .http_status_as_error(false)
+        .user_agent(concat!("refig/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into();
+    let mut resumed = false;
+    let mut last = String::new();
+    for _ in 0..ATTEMPTS {
+        let mut have = std::fs::metadata(part).map_or(0, |metadata| metadata.len());
+        if have > expected.bytes {
+            remove(part)?;
+            have = 0;
+        }
+        if have < expected.bytes {
+            resumed |= have > 0;
+            match transfer(&agent, source, expected, part, have, progress)? {
+                Transfer::Whole => {}
+                Transfer::Cut(why) => {
+                    let now = std::fs::metadata(part).map_or(0, |metadata| metadata.len());
+                    last = format!(
+                        "{source} ended after {now} of {} bytes ({why})",
+                        expected.bytes
+                    );
+                    if now > have {
+                        continue;
+                    }
+                    return Err(Fault::Unreachable(last));
+                }
+                // The part is of no use to this server: from the start.
+                Transfer::Again => continue,
+            }
+        } else {
+            resumed = true;
+        }
+        let found = file_md5(part).map_err(|error| Fault::End(storage_error(part, &error)))?;
+        if found == expected.md5 {
+            return Ok(());
+        }
+        remove(part)?;
+        if !resumed {
+            return Err(Fault::Wrong(format!(
+                "{source} delivers a file with md5 {found} instead of {}",
+                expected.md5
+            )));
+        }
+        // The damage may lie in what an earlier attempt or another source had left.
+        resumed = false;
+    }
+    Err(Fault::Unreachable(last))
+}
+
+enum Transfer {
+    Whole,
+    Cut(String),
+    Again,
+}
+
+/// One request from byte `have` on.
+fn transfer(
+    agent: &ureq::Agent,
+    source: &str,
+    expected: &Archive,
+    part: &Path,
+    have: u64,
+    progress: &mut Report,
+) -> std::result::Result<Transfer, Fault> {
+    let unreachable =
+        |error: ureq::Error| Fault::Unreachable(format!("{source} cannot be reached ({error})"));
+    // Not compressed on the way: offsets and sizes are those of the file.
+    let mut request = agent.get(source).header("accept-encoding", "identity");
+    if have > 0 {
+        request = request.header("range", format!("bytes={have}-"));
+    }
+    let response = request.call().map_err(unreachable)?;
+    let header = |name: &str| {
+        let value = response.headers().get(name)?;
+        value.to_str().ok().map(str::to_owned)
+    };
+    let start = match response.status().as_u16() {
+        200 => 0,
+        206 if header("content-range")
+            .is_some_and(|range| range.starts_with(&format!("bytes {have}-"))) =>
+        {
+            have
+        }
+        206 | 416 if have > 0 => {
+            remove(part)?;
+            return Ok(Transfer::Again);
+        }
+        status => {
+            return Err(Fault::Unreachable(format!(
+                "{source} answers with status {status}"
+            )));
+        }
+    };
+    if let Some(length) = header("content-length").and_then(|length| length.parse::<u64>().ok())
+        && start + length != expected.bytes
+    {
+        return Err(Fault::Wrong(format!(
+            "{source} holds {} bytes instead of {}",
+            start + length,
+            expected.bytes
+        )));
+    }
+    let storage = |error: std::io::Error| {
+        let failure = storage_error(part, &error);
+        // A full disk is not left full.
+        std::fs::remove_file(part).ok();
+        Fault::End(failure)
+    };
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(start > 0)
+        .write(true)
+        .truncate(start == 0)
+        .open(part)
+        .map_err(storage)?;
+    let mut body = response.into_body().into_reader();
+    let mut buffer = vec![0u8; 1 << 17];
+    let mut done = start;
+    let cut = loop {
+        match body.read(&mut buffer) {
+            Ok(0) => break "the connection was closed".to_owned(),
+            Ok(count) => {
+                file.write_all(&buffer[..count]).map_err(storage)?;
+                done += count as u64;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => break error.to_string(),
+        }
+        if done > expected.bytes {
+            drop(file);
+            remove(part)?;
+            return Err(Fault::Wrong(format!(
+                "{source} delivers more than the {} bytes of the archive",
+                expected.bytes
+            )));
+        }
+        progress(Progress::Download {
+            done,
+            total: expected.bytes,
+        })
+        .map_err(Fault::End)?;
+        if done == expected.bytes {
+            break String::new();
+        }
+    };
+    file.sync_all()
+        .or_else(ignore_unsyncable)
+        .map_err(storage)?;
+    Ok(if done == expected.bytes {
+        Transfer::Whole
+    } else {
+        Transfer::Cut(cut)
+    })
+}
+
+/// Some file systems cannot sync; the digest is checked from the file in any case.
+fn ignore_unsyncable(error: std::io::Error) -> std::io::Result<()> {
+    match error.kind() {
+        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::Unsupported => Ok(()),
+        _ => Err(error),
+    }
+}
+
+fn remove(part: &Path) -> std::result::Result<(), Fault> {
+    match std::fs::remove_file(part) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Fault::End(storage_error(part, &error)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// md5 (hex) of a file.
+fn file_md5(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut digest = Md5::new();
+    let mut buffer = vec![0u8; 1 << 17];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(&digest.finalize())),
+            count => digest.update(&buffer[..count]),
+        }
+    }
+}
+
+/// Whether `path` is the expected file.
+pub(super) fn is_archive(path: &Path, expected: &Archive) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == expected.bytes)
+        && file_md5(path).is_ok_and(|md5| md5 == expected.md5)
+}
+
+/// The sources in the order of trial: the user's mirrors, then the official place. The word `official` among the
+/// mirrors puts the official place there instead.
+///
+/// # Errors
+/// When a mirror is not an http or https address.
+pub(super) fn sources(mirrors: &[String]) -> Result<Vec<String>> {
+    let mut sources = Vec::new();
+    for mirror in mirrors {
+        if mirror == "official" {
+            sources.push(OFFICIAL_URL.to_owned());
+        } else if mirror.starts_with("http://") || mirror.starts_with("https://") {
+            sources.push(mirror.clone());
+        } else {
+            return Err(Exit::Usage.error(format!(
+                "mirror `{mirror}` is not an http:// or https:// address of cifar-10-binary.tar.gz, nor the word `official`"
+            )));
+        }
+    }
+    if !sources.iter().any(|source| source == OFFICIAL_URL) {
+        sources.push(OFFICIAL_URL.to_owned());
+    }
+    Ok(sources)
+}

@@ -1,0 +1,95 @@
+//! Which images form which mini-batch: a function of seed and iteration, so that there is nothing to save.
+
+use anyhow::Result;
+
+use super::{Decision, augment};
+use crate::exit::Exit;
+use crate::manifest::{Augmentation, PartialBatch, Recipe};
+use crate::random::{Purpose, Stream};
+
+/// The mini-batches of a run. Every pass over the images is shuffled anew.
+#[derive(Clone, Debug)]
+pub struct Order {
+    images: usize,
+    batch: usize,
+    partial: PartialBatch,
+    augmentation: Augmentation,
+    seed: u64,
+    /// The pass last looked at and its order.
+    shuffled: Option<(u64, Vec<u32>)>,
+}
+
+impl Order {
+    /// # Errors
+    /// When there are no images, the batch is 0, no whole mini-batch fits into a pass that drops partial ones, or the
+    /// padding is above 127 pixels.
+    pub fn new(images: usize, recipe: &Recipe, seed: u64) -> Result<Self> {
+        if images == 0 || recipe.batch == 0 {
+            return Err(Exit::Usage.error(format!(
+                "mini-batches of {} from {images} images: both have to be above 0",
+                recipe.batch
+            )));
+        }
+        if recipe.partial_batch == PartialBatch::Drop && recipe.batch > images {
+            return Err(Exit::Usage.error(format!(
+                "partial_batch = \"drop\" leaves nothing of {images} images in mini-batches of {}: choose a smaller batch or \"wrap\"",
+                recipe.batch
+            )));
+        }
+        if recipe.augmentation.pad > 127 {
+            return Err(Exit::Usage.error(format!(
+                "augmentation.pad = {} is above 127 pixels",
+                recipe.augmentation.pad
+            )));
+        }
+        Ok(Self {
+            images,
+            batch: recipe.batch,
+            partial: recipe.partial_batch,
+            augmentation: recipe.augmentation.clone(),
+            seed,
+            shuffled: None,
+        })
+    }
+
+    /// Fills `decisions` with the mini-batch after `iteration` updates (0 for the first one).
+    pub fn decisions(&mut self, iteration: u64, decisions: &mut Vec<Decision>) {
+        decisions.clear();
+        let (images, batch) = (self.images as u64, self.batch as u64);
+        match self.partial {
+            PartialBatch::Wrap => {
+                for at in iteration * batch..(iteration + 1) * batch {
+                    let decision = self.decision(at / images, at % images);
+                    decisions.push(decision);
+                }
+            }
+            PartialBatch::Drop | PartialBatch::Short => {
+                let batches = match self.partial {
+                    PartialBatch::Drop => images / batch,
+                    _ => images.div_ceil(batch),
+                };
+                let start = iteration % batches * batch;
+                for position in start..(start + batch).min(images) {
+                    let decision = self.decision(iteration / batches, position);
+                    decisions.push(decision);
+                }
+            }
+        }
+    }
+
+    fn decision(&mut self, pass: u64, position: u64) -> Decision {
+        if self
+            .shuffled
+            .as_ref()
+            .is_none_or(|(known, _)| *known != pass)
+        {
+            let mut stream = Stream::new(self.seed, Purpose::Shuffle, pass, 0);
+            self.shuffled = Some((pass, stream.permutation(self.images as u32)));
+        }
+        let index = self
+            .shuffled
+            .as_ref()
+            .map_or(0, |(_, order)| order[position as usize]);
+        augment::decide(&self.augmentation, self.seed, pass, position, index)
+    }
+}

@@ -1,0 +1,80 @@
+//! The one font of every figure: Roboto Regular (Apache License 2.0, `assets/Roboto-LICENSE.txt`), cut down to Latin
+//! letters, digits and signs. It travels inside the SVG, so that a browser needs nothing else.
+
+/// The TrueType file.
+pub const DATA: &[u8] = include_bytes!("../../../assets/Roboto-Regular.ttf");
+
+/// Its name in the SVG.
+pub const FAMILY: &str = "Roboto";
+
+/// Units of the widths below in one em.
+const EM: f64 = 2048.0;
+
+/// Advance widths of the characters from space to tilde.
+#[rustfmt::skip]
+const WIDTHS: [u16; 95] = [
+    508, 528, 656, 1261, 1151, 1500, 1274, 358, 701, 713, 882, 1162, 403, 566, 540, 845, 1151, 1151, 1151, 1151,
+    1151, 1151, 1151, 1151, 1151, 1151, 496, 433, 1041, 1124, 1071, 968, 1839, 1336, 1276, 1333, 1344, 1164, 1132,
+    1395, 1461, 557, 1130, 1285, 1103, 1788, 1461, 1409, 1292, 1409, 1262, 1216, 1222, 1328, 1304, 1817, 1284, 1230,
+    1227, 543, 841, 543, 856, 924, 633, 1114, 1150, 1072, 1155, 1086, 712, 1150, 1128, 498, 490, 1038, 498, 1796,
+    1131, 1168, 1150, 1164, 694, 1057, 670, 1129, 992, 1539, 1016, 969, 1016, 693, 500, 693, 1393,
+];
+
+/// Width of a text in pixels at a font size in pixels. Other characters count as a wide letter.
+pub fn width(text: &str, size: f64) -> f64 {
+    let units: f64 = text
+        .chars()
+        .map(|letter| {
+            (letter as usize)
+                .checked_sub(' ' as usize)
+                .and_then(|index| WIDTHS.get(index))
+                .map_or(1300.0, |width| f64::from(*width))
+        })
+        .sum();
+    units / EM * size
+}
+
+/// The style element that gives a browser the font.
+pub fn style_element() -> String {
+    format!(
+        "<style>@font-face{{font-family:\"{FAMILY}\";src:url(data:font/ttf;base64,{})}}</style>",
+        base64(DATA)
+    )
+}
+
+/// RFC 4648, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let byte = |place: usize| u32::from(three.get(place).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            if place <= three.len() {
+                let digit = bits >> (18 - 6 * place) & 63;
+                text.push(char::from(DIGITS[digit as usize]));
+            } else {
+                text.push('=');
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_of_the_rfcs_examples() {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //! sixteen pixels stay in registers while one run of input floats after the other is multiplied in.
 
 use super::feature::{Feature, Shared, zero_halo};
-use super::vector::{Kernel, Vector, dispatch};
+use super::vector::{Kernel, Vector, dispatch, unroll};
 use super::{Aligned, Context, Instructions};
 
 /// A convolution of square kernels with padding `kernel / 2` and no bias.
@@ -298,7 +298,7 @@ impl SweepKernel<'_> {
                 if V::MANY_REGISTERS {
                     self.tiles_of_sixteen::<V, STEP>(weights, first);
                 } else {
-                    self.tiles_of_four::<V, STEP>(weights, first);
+                    self.tiles_of_six::<V, STEP>(weights, first);
                 }
             }
             first += width;
@@ -347,25 +347,36 @@ impl SweepKernel<'_> {
         }
     }
 
-    /// 16 registers: four pixels of two vectors each.
+    /// 16 registers: six pixels of two vectors each. What six leave of a row is taken two pixels wide from three rows at once.
     #[inline(always)]
-    unsafe fn tiles_of_four<V: Vector, const STEP: usize>(
-        &self,
-        weights: *const f32,
-        first: usize,
-    ) {
+    unsafe fn tiles_of_six<V: Vector, const STEP: usize>(&self, weights: *const f32, first: usize) {
         let columns = self.sweep.columns;
+        let (mut row, last) = self.rows;
         unsafe {
-            for row in self.rows.0..self.rows.1 {
-                let mut column = 0;
-                while column + 4 <= columns {
-                    self.tile::<V, 2, 1, 4, STEP>(weights, first, row, column);
-                    column += 4;
+            while row < last {
+                let rows = if last - row >= 3 { 3 } else { 1 };
+                for row in row..row + rows {
+                    let mut column = 0;
+                    while column + 6 <= columns {
+                        self.tile::<V, 2, 1, 6, STEP>(weights, first, row, column);
+                        column += 6;
+                    }
                 }
-                while column < columns {
-                    self.tile::<V, 2, 1, 1, 0>(weights, first, row, column);
-                    column += 1;
+                let mut column = columns - columns % 6;
+                while column + 2 <= columns {
+                    if rows == 3 {
+                        self.tile::<V, 2, 3, 2, STEP>(weights, first, row, column);
+                    } else {
+                        self.tile::<V, 2, 1, 2, 0>(weights, first, row, column);
+                    }
+                    column += 2;
                 }
+                if column < columns {
+                    for row in row..row + rows {
+                        self.tile::<V, 2, 1, 1, 0>(weights, first, row, column);
+                    }
+                }
+                row += rows;
             }
         }
     }
@@ -386,44 +397,37 @@ impl SweepKernel<'_> {
                 .from
                 .as_ptr()
                 .add(sweep.from + row * sweep.from_row + column * sweep.from_column);
-            let mut sum = [[[V::splat(0.0); N]; P]; R];
+            // [row][pixel][vector], as many as are used.
+            let mut sum = [V::splat(0.0); 32];
             let mut weights = weights;
             for run in &sweep.runs {
-                let mut rows = [from.add(run.offset); R];
-                for r in 1..R {
-                    rows[r] = rows[r - 1].add(sweep.from_row);
-                }
+                let mut at = from.add(run.offset);
                 for _ in 0..run.length {
-                    let mut w = [V::splat(0.0); N];
-                    for v in 0..N {
-                        w[v] = V::load(weights.add(v * V::LANES));
-                    }
-                    for r in 0..R {
-                        for p in 0..P {
-                            let x = V::splat(*rows[r].add(p * step));
-                            for v in 0..N {
-                                sum[r][p][v] = x.mul_add(w[v], sum[r][p][v]);
-                            }
-                        }
-                        rows[r] = rows[r].add(1);
-                    }
+                    let mut w = [V::splat(0.0); 2];
+                    unroll!(2: VEC in 0..N => {
+                        w[VEC] = V::load(weights.add(VEC * V::LANES));
+                    });
+                    unroll!(16: PIXEL in 0..R * P => {
+                        let x = V::splat(*at.add(PIXEL / P * sweep.from_row + PIXEL % P * step));
+                        unroll!(2: VEC in 0..N => {
+                            sum[PIXEL * N + VEC] = x.mul_add(w[VEC], sum[PIXEL * N + VEC]);
+                        });
+                    });
+                    at = at.add(1);
                     weights = weights.add(N * V::LANES);
                 }
             }
             let to = self
                 .to
                 .add(sweep.to + row * sweep.to_row + column * sweep.to_column + first);
-            for r in 0..R {
-                for p in 0..P {
-                    let to = to.add(r * sweep.to_row + p * sweep.to_column);
-                    for v in 0..N {
-                        let skip = v * V::LANES;
-                        if first + skip >= self.channels {
-                            break;
-                        }
+            unroll!(16: PIXEL in 0..R * P => {
+                let to = to.add(PIXEL / P * sweep.to_row + PIXEL % P * sweep.to_column);
+                unroll!(2: VEC in 0..N => {
+                    let skip = VEC * V::LANES;
+                    if first + skip < self.channels {
                         let count = (self.channels - first - skip).min(V::LANES);
                         let to = to.add(skip);
-                        let mut value = sum[r][p][v];
+                        let mut value = sum[PIXEL * N + VEC];
                         if count == V::LANES {
                             if self.accumulate {
                                 value = value.add(V::load(to));
@@ -436,8 +440,8 @@ impl SweepKernel<'_> {
                             value.store_part(to, count);
                         }
                     }
-                }
-            }
+                });
+            });
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::conv::ConvShape;
 use super::feature::{Feature, Shared};
-use super::vector::{Kernel, Vector, dispatch};
+use super::vector::{Kernel, Vector, dispatch, unroll};
 use super::{Context, Instructions};
 
 /// Groups that the images of a mini-batch are divided into. Fixed, so that sums do not depend on the number of threads.
@@ -59,25 +59,67 @@ pub fn conv_weight_gradient(
             },
         );
     });
-    let partial = &partial[..groups * blocks * depth * width];
+    let stride = blocks * depth * width;
+    let partial = &partial[..groups * stride];
     let dw = Shared::new(dw);
-    ctx.threads.run(shape.outputs, &|output| {
-        // SAFETY: each task writes the weights of its own output channel.
-        let dw = unsafe { dw.slice(output * depth, depth) };
-        let (block, lane) = (output / width, output % width);
-        for ky in 0..k {
-            for kx in 0..k {
-                for ci in 0..cin {
-                    let at = (block * depth + (ky * k + kx) * cin + ci) * width + lane;
-                    let mut sum = 0.0;
-                    for group in 0..groups {
-                        sum += partial[group * blocks * depth * width + at];
+    ctx.threads.run(blocks * k * k, &|task| {
+        let (block, tap) = (task / (k * k), task % (k * k));
+        dispatch(
+            ctx.instructions,
+            &GroupSums {
+                partial: &partial[task * cin * width..],
+                stride,
+                groups,
+                inputs: cin,
+                outputs: (shape.outputs - block * width).min(width),
+                dw: dw.pointer(block * width * depth + tap),
+                dw_input: k * k,
+                dw_output: depth,
+            },
+        );
+    });
+}
+
+/// Adds the groups of one kernel position and block of output channels, and puts the sums into the order of weights.
+struct GroupSums<'a> {
+    /// Of the first group, `[input channel][output channel of the block]`.
+    partial: &'a [f32],
+    /// Floats from group to group.
+    stride: usize,
+    groups: usize,
+    inputs: usize,
+    outputs: usize,
+    dw: *mut f32,
+    /// Floats between the weights of two input channels, of two output channels.
+    dw_input: usize,
+    dw_output: usize,
+}
+
+impl Kernel for GroupSums<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(&self) {
+        let vectors = if V::MANY_REGISTERS { 1 } else { 2 };
+        let mut lanes = [0.0f32; 16];
+        for input in 0..self.inputs {
+            for vector in 0..vectors {
+                let at = (input * vectors + vector) * V::LANES;
+                let first = vector * V::LANES;
+                // SAFETY: `partial` holds all groups; places of `dw` are this block's own.
+                unsafe {
+                    let from = self.partial[at..].as_ptr();
+                    let mut sum = V::load(from);
+                    for group in 1..self.groups {
+                        sum = sum.add(V::load(from.add(group * self.stride)));
                     }
-                    dw[(ci * k + ky) * k + kx] = sum;
+                    sum.store(lanes.as_mut_ptr());
+                    for output in first..self.outputs.min(first + V::LANES) {
+                        *self.dw.add(output * self.dw_output + input * self.dw_input) =
+                            lanes[output - first];
+                    }
                 }
             }
         }
-    });
+    }
 }
 
 /// Some of the floats that a kernel row covers, which are contiguous in the input.
@@ -208,14 +250,15 @@ impl WeightKernel<'_> {
     ) {
         let (input, output) = (self.input, self.output);
         let x_step = self.stride * input.channels;
-        let mut counts = [V::LANES; N];
+        let mut counts = [0; 2];
         for v in 0..N {
             counts[v] = (output.channels - self.channel)
                 .saturating_sub(v * V::LANES)
                 .min(V::LANES);
         }
         unsafe {
-            let mut sum = [[V::splat(0.0); N]; L];
+            // [input float][vector], as many as are used.
+            let mut sum = [V::splat(0.0); 32];
             for image in chunk.images.0..chunk.images.1 {
                 for row in chunk.rows.0..chunk.rows.1 {
                     let mut x = self.x.as_ptr().add(
@@ -229,20 +272,20 @@ impl WeightKernel<'_> {
                         .as_ptr()
                         .add(output.at(image, row, 0) + self.channel);
                     for _ in 0..output.width {
-                        let mut d = [V::splat(0.0); N];
-                        for v in 0..N {
+                        let mut d = [V::splat(0.0); 2];
+                        unroll!(2: VEC in 0..N => {
                             if WHOLE {
-                                d[v] = V::load(dy.add(v * V::LANES));
-                            } else if counts[v] > 0 {
-                                d[v] = V::load_part(dy.add(v * V::LANES), counts[v]);
+                                d[VEC] = V::load(dy.add(VEC * V::LANES));
+                            } else if counts[VEC] > 0 {
+                                d[VEC] = V::load_part(dy.add(VEC * V::LANES), counts[VEC]);
                             }
-                        }
-                        for l in 0..L {
-                            let x = V::splat(*x.add(l));
-                            for v in 0..N {
-                                sum[l][v] = x.mul_add(d[v], sum[l][v]);
-                            }
-                        }
+                        });
+                        unroll!(16: FLOAT in 0..L => {
+                            let x = V::splat(*x.add(FLOAT));
+                            unroll!(2: VEC in 0..N => {
+                                sum[FLOAT * N + VEC] = x.mul_add(d[VEC], sum[FLOAT * N + VEC]);
+                            });
+                        });
                         x = x.add(x_step);
                         dy = dy.add(output.channels);
                     }
@@ -251,16 +294,14 @@ impl WeightKernel<'_> {
             let sums = self
                 .sums
                 .add((tile.kernel_row * self.span + tile.first) * N * V::LANES);
-            for l in 0..L {
-                for v in 0..N {
-                    let to = sums.add((l * N + v) * V::LANES);
-                    let mut value = sum[l][v];
-                    if !fresh {
-                        value = value.add(V::load(to));
-                    }
-                    value.store(to);
+            unroll!(16: PLACE in 0..L * N => {
+                let to = sums.add(PLACE * V::LANES);
+                let mut value = sum[PLACE];
+                if !fresh {
+                    value = value.add(V::load(to));
                 }
-            }
+                value.store(to);
+            });
         }
     }
 }

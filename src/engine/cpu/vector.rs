@@ -108,6 +108,24 @@ pub(super) fn dispatch<K: Kernel>(instructions: Instructions, kernel: &K) {
     }
 }
 
+/// Writes a block out for each value of a constant, of which there are up to two or sixteen, so that arrays indexed by it are registers from the start:
+/// a loop would be unrolled too late for that.
+macro_rules! unroll {
+    (2: $i:ident in 0..$count:expr => $body:block) => {
+        unroll!(@each $i, $count, $body, 0 1)
+    };
+    (16: $i:ident in 0..$count:expr => $body:block) => {
+        unroll!(@each $i, $count, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+    (@each $i:ident, $count:expr, $body:block, $($value:literal)*) => {
+        $(if $value < $count {
+            const $i: usize = $value;
+            $body
+        })*
+    };
+}
+pub(super) use unroll;
+
 /// Four floats in plain Rust.
 #[derive(Clone, Copy)]
 pub(super) struct Portable([f32; 4]);

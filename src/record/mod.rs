@@ -1,6 +1,8 @@
 //! What a run records: a row an iteration, a row an evaluation, and the `Recorder` that receives them.
 //! `parquet.rs` writes and reads them (the only polars place).
 
+pub mod parquet;
+
 /// One mini-batch of training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Iteration {
@@ -33,6 +35,40 @@ pub enum Statistics {
     Population,
     /// The moving average of training.
     Moving,
+}
+
+impl Split {
+    /// As in the records: `test`, `train`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Test => "test",
+            Split::Train => "train",
+        }
+    }
+
+    /// What `name` gave.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Split::Test, Split::Train]
+            .into_iter()
+            .find(|split| split.name() == name)
+    }
+}
+
+impl Statistics {
+    /// As in the records: `population`, `moving`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Statistics::Population => "population",
+            Statistics::Moving => "moving",
+        }
+    }
+
+    /// What `name` gave.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Statistics::Population, Statistics::Moving]
+            .into_iter()
+            .find(|statistics| statistics.name() == name)
+    }
 }
 
 /// One evaluation.

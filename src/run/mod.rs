@@ -1,1 +1,36 @@
-//! (filled in by its owner)
+//! A run's directory: layout, lock, whole writes, provenance, checkpoints; and the runs on disk as figures see them.
+//!
+//! `directory.rs` is the run while it is made and `view.rs` the run looked at; `about.rs` its `run.toml` and `done.json`,
+//! `provenance.rs` the machine and the program, `checkpoint.rs` and `parts.rs` what it goes on from, `space.rs` and
+//! `lock.rs` what is checked first, `disk.rs` every change on the disk, `fault.rs` the stops of tests.
+
+mod about;
+mod checkpoint;
+mod directory;
+pub mod disk;
+pub mod fault;
+mod lock;
+mod parts;
+mod provenance;
+pub mod space;
+mod view;
+
+pub use about::{About, Done, Notes, Outcome};
+pub use checkpoint::Checkpoint;
+pub use directory::{Resume, RunDirectory};
+pub use parts::Rows;
+pub use provenance::Provenance;
+pub use view::{RunView, State, find, unnamed};
+
+/// The version of every format in a run's folder. An older one is read, a newer one refused by name.
+pub const FORMAT: u32 = 1;
+
+const RUN: &str = "run.toml";
+const DONE: &str = "done.json";
+const LOG: &str = "log";
+const PARTS: &str = "parts";
+const ITERATIONS: &str = "iterations.parquet";
+const EVALUATIONS: &str = "evaluations.parquet";
+const WEIGHTS: &str = "weights.safetensors";
+const CHECKPOINT: &str = "checkpoint.safetensors";
+const PREVIOUS: &str = "checkpoint.previous.safetensors";

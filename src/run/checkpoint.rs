@@ -1,0 +1,208 @@
+//! Checkpoints: the engine's state and the loop's, with a digest, so that a damaged one is known as such.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::about::check_format;
+use super::parts::{Rows, read_parts};
+use super::{CHECKPOINT, FORMAT, PREVIOUS};
+use crate::exit::Exit;
+use crate::weights::Weights;
+
+/// A state that training goes on from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Updates made.
+    pub iteration: u64,
+    /// The engine's tensors, velocity included.
+    pub state: Weights,
+    /// The loop's own state as the loop gave it.
+    pub loop_state: String,
+}
+
+/// The metadata of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    /// Of the run.
+    identity: String,
+    iteration: u64,
+    /// The number of the last part that belongs to it; 0 for none.
+    part: u64,
+    /// Rows in all parts up to that one.
+    iterations: u64,
+    evaluations: u64,
+    loop_state: String,
+    /// sha256 (hex) of the file as it would be with this left empty.
+    sha256: String,
+}
+
+/// Where a checkpoint stands in the records: it is always the end of a part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The number of its part; 0 before the first.
+    pub part: u64,
+    /// Rows up to here.
+    pub iterations: u64,
+    pub evaluations: u64,
+}
+
+/// A checkpoint that was read and found whole, with its rows.
+pub(super) struct Found {
+    pub checkpoint: Checkpoint,
+    pub place: Place,
+    pub rows: Rows,
+    /// The newest was not there or not whole.
+    pub previous: bool,
+    /// What was wrong with the newest.
+    pub warning: Option<String>,
+}
+
+/// The bytes of a checkpoint of the run `identity`.
+///
+/// # Errors
+/// If a tensor's shape does not fit its data.
+pub(super) fn to_bytes(
+    identity: &str,
+    iteration: u64,
+    place: Place,
+    state: &Weights,
+    loop_state: &str,
+) -> Result<Vec<u8>> {
+    let mut header = Header {
+        format: FORMAT,
+        identity: identity.into(),
+        iteration,
+        part: place.part,
+        iterations: place.iterations,
+        evaluations: place.evaluations,
+        loop_state: loop_state.into(),
+        sha256: String::new(),
+    };
+    let mut file = Weights {
+        tensors: state.tensors.clone(),
+        metadata: serde_json::to_string(&header)?,
+    };
+    header.sha256 = digest(&file.to_bytes()?);
+    file.metadata = serde_json::to_string(&header)?;
+    file.to_bytes()
+}
+
+/// The newest checkpoint in `folder` that is whole and whose rows are there; none if there was never one.
+///
+/// # Errors
+/// [`Exit::Storage`] if there is no whole one, or if one was written by a newer version or belongs to another run.
+pub(super) fn newest(folder: &Path, identity: &str) -> Result<Option<Found>> {
+    let [newest, previous] = [CHECKPOINT, PREVIOUS].map(|name| folder.join(name));
+    let damage = match load(folder, &newest, identity)? {
+        Loaded::Whole(found) => return Ok(Some(*found)),
+        // Killed between two renames: nothing is damaged.
+        Loaded::Missing => None,
+        Loaded::Damaged(damage) => Some(damage),
+    };
+    match (load(folder, &previous, identity)?, damage) {
+        (Loaded::Whole(mut found), damage) => {
+            found.previous = true;
+            found.warning = damage.map(|damage| {
+                format!(
+                    "{}: damaged ({damage}); going on from the one before, iteration {}",
+                    newest.display(),
+                    found.checkpoint.iteration
+                )
+            });
+            Ok(Some(*found))
+        }
+        (Loaded::Missing, None) => Ok(None),
+        (Loaded::Missing, Some(damage)) => Err(lost(&[(newest, damage)])),
+        (Loaded::Damaged(earlier), None) => Err(lost(&[(previous, earlier)])),
+        (Loaded::Damaged(earlier), Some(damage)) => {
+            Err(lost(&[(newest, damage), (previous, earlier)]))
+        }
+    }
+}
+
+enum Loaded {
+    Missing,
+    Damaged(String),
+    Whole(Box<Found>),
+}
+
+fn load(folder: &Path, path: &Path, identity: &str) -> Result<Loaded> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Loaded::Missing),
+        Err(error) => return Ok(Loaded::Damaged(error.to_string())),
+    };
+    let mut state = match Weights::from_bytes(&bytes) {
+        Ok(state) => state,
+        Err(error) => return Ok(Loaded::Damaged(format!("{error:#}"))),
+    };
+    let header: serde_json::Value = match serde_json::from_str(&state.metadata) {
+        Ok(header) => header,
+        Err(error) => return Ok(Loaded::Damaged(format!("its header: {error}"))),
+    };
+    let format = header.get("format").and_then(serde_json::Value::as_i64);
+    if format.is_some() {
+        check_format(path, format)?;
+    }
+    let mut header: Header = match serde_json::from_value(header) {
+        Ok(header) => header,
+        Err(error) => return Ok(Loaded::Damaged(format!("its header: {error}"))),
+    };
+    let expected = std::mem::take(&mut header.sha256);
+    state.metadata = serde_json::to_string(&header)?;
+    if digest(&state.to_bytes()?) != expected {
+        return Ok(Loaded::Damaged(
+            "its sha256 does not fit its content".into(),
+        ));
+    }
+    if header.identity != identity {
+        return Err(Exit::Storage.error(format!(
+            "{}: the checkpoint belongs to another run, {}; start over with --fresh",
+            path.display(),
+            header.identity
+        )));
+    }
+    let place = Place {
+        part: header.part,
+        iterations: header.iterations,
+        evaluations: header.evaluations,
+    };
+    let rows = match read_parts(folder, place) {
+        Ok(rows) => rows,
+        Err(error) => return Ok(Loaded::Damaged(format!("{error:#}"))),
+    };
+    state.metadata = String::new();
+    Ok(Loaded::Whole(Box::new(Found {
+        checkpoint: Checkpoint {
+            iteration: header.iteration,
+            state,
+            loop_state: header.loop_state,
+        },
+        place,
+        rows,
+        previous: false,
+        warning: None,
+    })))
+}
+
+fn lost(damaged: &[(PathBuf, String)]) -> anyhow::Error {
+    let list: Vec<String> = damaged
+        .iter()
+        .map(|(path, damage)| format!("{} ({damage})", path.display()))
+        .collect();
+    Exit::Storage.error(format!(
+        "no whole checkpoint is left: {}; bring back a copy or start the run over with --fresh",
+        list.join(", ")
+    ))
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,128 @@
+//! The records of a run that goes on: immutable Parquet parts, `parts/iterations-NNNNNN.parquet` and
+//! `parts/evaluations-NNNNNN.parquet`, numbered from 1. A part without rows of a kind has no file of that kind.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use super::checkpoint::Place;
+use super::disk::Disk;
+use super::{EVALUATIONS, ITERATIONS, PARTS};
+use crate::exit::Exit;
+use crate::record::{Evaluation, Iteration, parquet};
+
+/// Rows of both kinds, in their order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    pub iterations: Vec<Iteration>,
+    pub evaluations: Vec<Evaluation>,
+}
+
+impl Rows {
+    /// Whether there is none of either kind.
+    pub fn is_empty(&self) -> bool {
+        self.iterations.is_empty() && self.evaluations.is_empty()
+    }
+
+    pub(super) fn append(&mut self, mut other: Rows) {
+        self.iterations.append(&mut other.iterations);
+        self.evaluations.append(&mut other.evaluations);
+    }
+}
+
+fn part(folder: &Path, file: &str, number: u64) -> PathBuf {
+    let (kind, extension) = file.split_once('.').unwrap_or((file, "parquet"));
+    folder
+        .join(PARTS)
+        .join(format!("{kind}-{number:06}.{extension}"))
+}
+
+/// Writes the part `number`; one that is there is replaced.
+///
+/// # Errors
+/// [`Exit::Storage`] if it cannot be written.
+pub(super) fn write_part(
+    disk: &Disk,
+    folder: &Path,
+    number: u64,
+    rows: &Rows,
+    provenance: &parquet::Provenance,
+) -> Result<()> {
+    disk.create_dir(&folder.join(PARTS))?;
+    if !rows.iterations.is_empty() {
+        let bytes = parquet::iterations_to_bytes(&rows.iterations, provenance)?;
+        disk.replace(&part(folder, ITERATIONS, number), &bytes)?;
+    }
+    if !rows.evaluations.is_empty() {
+        let bytes = parquet::evaluations_to_bytes(&rows.evaluations, provenance)?;
+        disk.replace(&part(folder, EVALUATIONS, number), &bytes)?;
+    }
+    Ok(())
+}
+
+/// Every row up to a checkpoint's place.
+///
+/// # Errors
+/// [`Exit::Storage`] if a part is damaged or rows are missing.
+pub(super) fn read_parts(folder: &Path, place: Place) -> Result<Rows> {
+    let mut rows = Rows::default();
+    for number in 1..=place.part {
+        let path = part(folder, ITERATIONS, number);
+        if path.exists() {
+            rows.iterations.extend(parquet::read_iterations(&path)?);
+        }
+        let path = part(folder, EVALUATIONS, number);
+        if path.exists() {
+            rows.evaluations.extend(parquet::read_evaluations(&path)?);
+        }
+    }
+    let found = (rows.iterations.len() as u64, rows.evaluations.len() as u64);
+    let expected = (place.iterations, place.evaluations);
+    ensure!(
+        found == expected,
+        Exit::Storage.error(format!(
+            "{}: {} iterations and {} evaluations are there, {} and {} were recorded",
+            folder.join(PARTS).display(),
+            found.0,
+            found.1,
+            expected.0,
+            expected.1
+        ))
+    );
+    Ok(rows)
+}
+
+/// Removes the parts behind `last` and whatever was left half-written; with `last` 0 the folder too.
+///
+/// # Errors
+/// [`Exit::Storage`].
+pub(super) fn drop_parts(disk: &Disk, folder: &Path, last: u64) -> Result<()> {
+    let parts = folder.join(PARTS);
+    if !parts.is_dir() {
+        return Ok(());
+    }
+    if last == 0 {
+        return disk.remove_dir(&parts);
+    }
+    let mut dropped = None;
+    for entry in walkdir::WalkDir::new(&parts)
+        .min_depth(1)
+        .max_depth(1)
+        .sort_by_file_name()
+    {
+        let path = entry
+            .with_context(|| format!("{}", parts.display()))?
+            .into_path();
+        let kept = (1..=last).any(|number| {
+            path == part(folder, ITERATIONS, number) || path == part(folder, EVALUATIONS, number)
+        });
+        if !kept {
+            disk.remove(&path)?;
+            dropped = Some(path);
+        }
+    }
+    match dropped {
+        Some(path) => disk.sync_parent(&path),
+        None => Ok(()),
+    }
+}

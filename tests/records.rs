@@ -1,0 +1,110 @@
+//! What is recorded is read back to the bit, with its provenance, and damage is named.
+
+use std::collections::BTreeMap;
+
+use refig::exit::Exit;
+use refig::record::parquet::{
+    iterations_to_bytes, read_evaluations, read_iterations, read_provenance, write_evaluations,
+    write_iterations,
+};
+use refig::record::{Evaluation, Iteration, Split, Statistics};
+
+fn iterations(count: u64) -> Vec<Iteration> {
+    (1..=count)
+        .map(|iteration| Iteration {
+            iteration,
+            epoch: iteration as f64 * 128.0 / 50_000.0,
+            learning_rate: 0.1,
+            loss: 2.3 / iteration as f64,
+            error: 100.0 / 3.0,
+            seconds: iteration as f64 * 0.26,
+        })
+        .collect()
+}
+
+fn provenance() -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("identity".to_string(), "abc".to_string()),
+        ("overrides".to_string(), String::new()),
+    ])
+}
+
+#[test]
+fn iterations_come_back_to_the_bit_even_where_training_diverged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("iterations.parquet");
+    for count in [0, 1, 64_000] {
+        let mut rows = iterations(count);
+        if let Some(last) = rows.last_mut() {
+            last.loss = f64::NAN;
+            last.error = f64::INFINITY;
+        }
+        write_iterations(&path, &rows, &provenance()).unwrap();
+        let read = read_iterations(&path).unwrap();
+        assert_eq!(read.len(), rows.len());
+        for (read, row) in read.iter().zip(&rows) {
+            let bits = |row: &Iteration| {
+                [
+                    row.epoch,
+                    row.learning_rate,
+                    row.loss,
+                    row.error,
+                    row.seconds,
+                ]
+                .map(f64::to_bits)
+            };
+            assert_eq!((read.iteration, bits(read)), (row.iteration, bits(row)));
+        }
+    }
+}
+
+#[test]
+fn evaluations_come_back_with_their_split_and_statistics() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("evaluations.parquet");
+    let rows: Vec<Evaluation> = [Split::Test, Split::Train]
+        .into_iter()
+        .flat_map(|split| [(split, Statistics::Population), (split, Statistics::Moving)])
+        .map(|(split, statistics)| Evaluation {
+            iteration: 64_000,
+            split,
+            statistics,
+            images: 10_000,
+            loss: 0.1 + 0.2,
+            error: 8.75,
+            top5_error: 0.3,
+        })
+        .collect();
+    write_evaluations(&path, &rows, &provenance()).unwrap();
+    assert_eq!(read_evaluations(&path).unwrap(), rows);
+    write_evaluations(&path, &[], &provenance()).unwrap();
+    assert_eq!(read_evaluations(&path).unwrap(), []);
+}
+
+#[test]
+fn provenance_is_inside_and_the_bytes_follow_from_rows_and_provenance() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("iterations.parquet");
+    write_iterations(&path, &iterations(3), &provenance()).unwrap();
+    assert_eq!(read_provenance(&path).unwrap(), provenance());
+    assert_eq!(
+        std::fs::read(&path).unwrap(),
+        iterations_to_bytes(&iterations(3), &provenance()).unwrap()
+    );
+}
+
+#[test]
+fn a_damaged_or_foreign_file_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("iterations.parquet");
+    let bytes = iterations_to_bytes(&iterations(500), &provenance()).unwrap();
+    for cut in [0, 3, bytes.len() / 2, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..cut]).unwrap();
+        let error = read_iterations(&path).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Storage, "cut at {cut}");
+        assert!(error.to_string().contains("iterations.parquet"), "{error}");
+    }
+    std::fs::write(&path, &bytes).unwrap();
+    let error = read_evaluations(&path).unwrap_err().to_string();
+    assert!(error.contains("damaged"), "{error}");
+}

@@ -1,9 +1,28 @@
 //! dfdx: devices, the project's own differentiable operators, running a `Network` forward and backward, SGD, named
 //! tensors in and out. The only place with dfdx and `unsafe`.
+//!
+//! `operators.rs` says what a device must be able to do and `cpu_operators.rs` does it with the kernels of `cpu/`;
+//! `differentiable.rs` records it on dfdx's tape, `storage.rs` lends the memory, `model.rs` is the network, `trainer.rs` the
+//! [`Engine`], `population.rs` pools batch-norm statistics. Nothing but `cpu/` and `cpu_operators.rs` knows which device it is.
 
 pub mod cpu;
+mod cpu_operators;
+mod differentiable;
+mod model;
+mod operators;
+mod population;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod trainer;
+
+pub use cpu::Instructions;
+
+use anyhow::Result;
 
 use crate::data::Batch;
+use crate::exit::Exit;
+use crate::network::{Network, Stem};
 use crate::weights::Weights;
 
 /// What one training step reports.
@@ -63,4 +82,104 @@ pub trait Engine: Send {
     fn state(&self, velocity: bool) -> anyhow::Result<Weights>;
     /// Takes back what `state` gave. Missing velocity starts at 0. A missing or misshapen tensor is refused by name.
     fn restore(&mut self, state: &Weights) -> anyhow::Result<()>;
+}
+
+/// What the gradients of one mini-batch are, for those who compare them: parity, checks against finite differences.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FirstStep {
+    /// Mean cross-entropy.
+    pub loss: f32,
+    /// `[images][classes]`, with the mini-batch's own batch-norm statistics.
+    pub logits: Vec<f32>,
+    /// Of the mean cross-entropy, without weight decay, under the parameters' names.
+    pub gradients: Weights,
+}
+
+/// An engine that shows its gradients.
+pub trait Differentiable: Engine {
+    /// Forward and backward on one mini-batch; neither weights nor moving averages change.
+    fn differentiate(&mut self, batch: &Batch) -> Result<FirstStep>;
+}
+
+/// What an engine runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Threads, 0 for as many as the machine has cores. Results do not depend on it.
+    pub threads: usize,
+    /// The CPU's instruction set, by default the fastest that it has. Results depend on it in their last bits.
+    pub instructions: Option<Instructions>,
+}
+
+impl Options {
+    /// Threads that an engine uses.
+    pub fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+
+    /// The instruction set that an engine uses; one that the processor lacks is refused by name.
+    pub fn instruction_set(&self) -> Result<Instructions> {
+        let set = self.instructions.unwrap_or_else(Instructions::detect);
+        match set.available() {
+            true => Ok(set),
+            false => Err(Exit::Device.error(format!(
+                "this processor has no {} instructions; it has {}",
+                set.name(),
+                Instructions::detect().name()
+            ))),
+        }
+    }
+
+    fn context(&self) -> Result<cpu::Context> {
+        let instructions = self.instruction_set()?;
+        Ok(cpu::Context::new(self.thread_count(), instructions))
+    }
+}
+
+/// GFLOP/s of multiply-adds (two each) that these threads reach with operands in registers. Takes some tenths of a second.
+pub fn measured_peak(options: &Options) -> Result<f64> {
+    Ok(cpu::measured_peak(&options.context()?))
+}
+
+/// Says by name what this engine cannot run yet.
+pub fn supports(network: &Network) -> Result<()> {
+    let missing = match network {
+        Network {
+            stem: Stem::Imagenet,
+            ..
+        } => "the ImageNet stem (7x7 convolution and max-pooling)",
+        Network {
+            bottleneck: true, ..
+        } => "bottleneck blocks",
+        _ => return Ok(()),
+    };
+    Err(Exit::Usage.error(format!(
+        "network {} needs {missing}, which this version does not build; CIFAR-10 networks such as resnet-20 work",
+        network.name
+    )))
+}
+
+/// An engine for images of `image_size` x `image_size` pixels on the CPU. Every tensor is zero until `restore`.
+pub fn create(
+    network: &Network,
+    image_size: usize,
+    hyper: &Hyperparameters,
+    options: &Options,
+) -> Result<Box<dyn Engine>> {
+    Ok(create_differentiable(network, image_size, hyper, options)?)
+}
+
+/// As [`create`], for those who look at gradients.
+pub fn create_differentiable(
+    network: &Network,
+    image_size: usize,
+    hyper: &Hyperparameters,
+    options: &Options,
+) -> Result<Box<dyn Differentiable>> {
+    supports(network)?;
+    let session = storage::Session::new(dfdx::prelude::Cpu::default(), options.context()?);
+    let trainer = trainer::Trainer::new(session, network, image_size, hyper)?;
+    Ok(Box::new(trainer))
 }

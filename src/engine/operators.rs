@@ -1,0 +1,229 @@
+//! What a dfdx device must be able to do for a network to train on it: the arithmetic of every operator, forward and
+//! backward, on the device's own storage. `differentiable.rs` records it on dfdx's tape, the same for every device.
+
+use dfdx::prelude::*;
+
+use super::cpu::{ConvShape, CrossEntropy, Feature, LinearShape, NormShape, SgdStep};
+
+/// A device's storage of 32-bit floats.
+pub type Numbers<D> = <D as Storage<f32>>::Vec;
+
+/// What is added to a normalised activation before its ReLU.
+pub enum Added<'a, D: Operators> {
+    Nothing,
+    /// A feature of the same shape.
+    Identity(&'a Numbers<D>),
+    /// Option A: every second pixel of a feature of this shape, zeros in the channels that it lacks.
+    Subsampled(&'a Numbers<D>, Feature),
+}
+
+/// Where the ReLU behind a normalisation let values pass.
+pub enum Passed<'a, D: Operators> {
+    /// There was none.
+    Everything,
+    /// Known from the normalisation's input: nothing was added.
+    Recomputed,
+    /// Where this output is above 0.
+    Positive(&'a Numbers<D>),
+}
+
+/// Scale, shift, means and variances of a normalisation, in this order of use.
+pub struct Affine<'a, D: Operators> {
+    pub scale: &'a Numbers<D>,
+    pub shift: &'a Numbers<D>,
+}
+
+impl<D: Operators> Clone for Affine<'_, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<D: Operators> Copy for Affine<'_, D> {}
+
+/// Means and biased variances, `[groups][channels]`.
+pub struct Moments<N> {
+    pub mean: N,
+    pub variance: N,
+}
+
+/// How batch statistics enter a moving average.
+#[derive(Clone, Copy, Debug)]
+pub struct Averaging {
+    /// Weight of the new batch.
+    pub momentum: f32,
+    /// Whether the batch's biased variance is to be made unbiased.
+    pub unbiased: bool,
+}
+
+/// A dfdx device with the operators of the paper's networks. Outputs are overwritten unless said otherwise, so that storage
+/// may hold anything before; the halo of every feature that is written is zero afterwards.
+pub trait Operators: Device<f32> + Send + Sync {
+    /// What the device's work is done by: threads and an instruction set on the CPU.
+    type Workers: Send + Sync + 'static;
+
+    fn allocate(&self, len: usize) -> Result<Numbers<Self>, Self::Err> {
+        Storage::<f32>::try_alloc_len(self, len)
+    }
+
+    fn upload(&self, values: &[f32]) -> Result<Numbers<Self>, Self::Err>;
+
+    fn download(&self, storage: &Numbers<Self>) -> Result<Vec<f32>, Self::Err>;
+
+    /// `[images][height][width][channels]` without a halo into a feature.
+    fn put_images(
+        workers: &Self::Workers,
+        pixels: &[f32],
+        shape: Feature,
+        into: &mut Numbers<Self>,
+    ) -> Result<(), Self::Err>;
+
+    fn convolve(
+        workers: &Self::Workers,
+        shape: ConvShape,
+        x: &Numbers<Self>,
+        weight: &Numbers<Self>,
+        y: &mut Numbers<Self>,
+    ) -> Result<(), Self::Err>;
+
+    /// Adds to `dx` with `accumulate`.
+    fn convolve_input_gradient(
+        workers: &Self::Workers,
+        shape: ConvShape,
+        dy: &Numbers<Self>,
+        weight: &Numbers<Self>,
+        dx: &mut Numbers<Self>,
+        accumulate: bool,
+    ) -> Result<(), Self::Err>;
+
+    fn convolve_weight_gradient(
+        workers: &Self::Workers,
+        shape: ConvShape,
+        x: &Numbers<Self>,
+        dy: &Numbers<Self>,
+        dweight: &mut Numbers<Self>,
+    ) -> Result<(), Self::Err>;
+
+    /// Batch normalisation with each group's own statistics, the addition, then the ReLU.
+    fn normalise(
+        workers: &Self::Workers,
+        shape: NormShape,
+        x: &Numbers<Self>,
+        affine: Affine<'_, Self>,
+        added: Added<'_, Self>,
+        relu: bool,
+        y: &mut Numbers<Self>,
+        moments: &mut Moments<Numbers<Self>>,
+    ) -> Result<(), Self::Err>;
+
+    /// As `normalise` with given statistics, `[channels]`.
+    fn normalise_fixed(
+        workers: &Self::Workers,
+        shape: NormShape,
+        x: &Numbers<Self>,
+        affine: Affine<'_, Self>,
+        moments: &Moments<Numbers<Self>>,
+        added: Added<'_, Self>,
+        relu: bool,
+        y: &mut Numbers<Self>,
+    ) -> Result<(), Self::Err>;
+
+    /// With `dx`, the gradient of the input goes there and `dy` leaves as that of what was added. Without, `dy` leaves as the
+    /// gradient of the input. Gives the gradients of scale and shift.
+    fn normalise_gradient(
+        workers: &Self::Workers,
+        shape: NormShape,
+        x: &Numbers<Self>,
+        affine: Affine<'_, Self>,
+        moments: &Moments<Numbers<Self>>,
+        passed: Passed<'_, Self>,
+        dy: &mut Numbers<Self>,
+        dx: Option<&mut Numbers<Self>>,
+        daffine: (&mut Numbers<Self>, &mut Numbers<Self>),
+    ) -> Result<(), Self::Err>;
+
+    /// Adds the gradient `dy` of an option A shortcut to `dx`.
+    fn subsample_gradient(
+        workers: &Self::Workers,
+        dy: &Numbers<Self>,
+        to: Feature,
+        dx: &mut Numbers<Self>,
+        from: Feature,
+    ) -> Result<(), Self::Err>;
+
+    /// `sum += value`.
+    fn add(
+        workers: &Self::Workers,
+        value: &Numbers<Self>,
+        sum: &mut Numbers<Self>,
+    ) -> Result<(), Self::Err>;
+
+    /// The mean of each image's pixels.
+    fn pool(
+        workers: &Self::Workers,
+        shape: Feature,
+        x: &Numbers<Self>,
+        y: &mut Numbers<Self>,
+    ) -> Result<(), Self::Err>;
+
+    fn pool_gradient(
+        workers: &Self::Workers,
+        shape: Feature,
+        dy: &Numbers<Self>,
+        dx: &mut Numbers<Self>,
+    ) -> Result<(), Self::Err>;
+
+    fn classify(
+        workers: &Self::Workers,
+        shape: LinearShape,
+        x: &Numbers<Self>,
+        weight: &Numbers<Self>,
+        bias: &Numbers<Self>,
+        y: &mut Numbers<Self>,
+    ) -> Result<(), Self::Err>;
+
+    /// Gradients of the input, the weights and the bias, into `dx`, `dparameters`.
+    fn classify_gradient(
+        workers: &Self::Workers,
+        shape: LinearShape,
+        x: &Numbers<Self>,
+        weight: &Numbers<Self>,
+        dy: &Numbers<Self>,
+        dx: &mut Numbers<Self>,
+        dparameters: (&mut Numbers<Self>, &mut Numbers<Self>),
+    ) -> Result<(), Self::Err>;
+
+    /// Sums of cross-entropy after softmax and of errors.
+    fn cross_entropy(
+        workers: &Self::Workers,
+        logits: &Numbers<Self>,
+        labels: &[u8],
+        classes: usize,
+    ) -> Result<CrossEntropy, Self::Err>;
+
+    /// The gradient of the mean cross-entropy.
+    fn cross_entropy_gradient(
+        workers: &Self::Workers,
+        logits: &Numbers<Self>,
+        labels: &[u8],
+        classes: usize,
+        gradient: &mut Numbers<Self>,
+    ) -> Result<(), Self::Err>;
+
+    /// One step of gradient descent with momentum on one parameter.
+    fn descend(
+        workers: &Self::Workers,
+        step: SgdStep,
+        weights: &mut Numbers<Self>,
+        gradient: &Numbers<Self>,
+        velocity: &mut Numbers<Self>,
+    ) -> Result<(), Self::Err>;
+
+    /// Moves running statistics, `[channels]`, towards the mean of the groups' (each counted by its images).
+    fn average(
+        workers: &Self::Workers,
+        shape: NormShape,
+        averaging: Averaging,
+        batch: &Numbers<Self>,
+        running: &mut Numbers<Self>,
+    ) -> Result<(), Self::Err>;
+}

@@ -1,0 +1,294 @@
+//! The whole engine: gradients against finite differences, exact continuation, groups, population statistics.
+
+use super::*;
+use crate::manifest::{DecayOn, MomentumForm, Pooling};
+use crate::network::{Family, Role, Shortcut};
+use crate::random::{Purpose, Stream};
+use crate::weights::Tensor;
+
+fn tiny(family: Family, shortcut: Shortcut) -> Network {
+    Network {
+        name: "tiny".into(),
+        family,
+        stem: Stem::Cifar,
+        blocks: vec![1, 1],
+        base_width: 4,
+        bottleneck: false,
+        shortcut,
+        classes: 3,
+    }
+}
+
+fn hyper() -> Hyperparameters {
+    Hyperparameters {
+        momentum: 0.9,
+        momentum_form: MomentumForm::Pytorch,
+        weight_decay: 1e-2,
+        weight_decay_on: DecayOn::All,
+        norm_momentum: 0.1,
+        norm_epsilon: 1e-5,
+        norm_group: 0,
+    }
+}
+
+fn weights(network: &Network) -> Weights {
+    let mut weights = Weights::default();
+    for (index, parameter) in network.parameters().into_iter().enumerate() {
+        let mut stream = Stream::new(5, Purpose::Initialise, 0, index as u64);
+        let len = parameter.shape.iter().product();
+        let data = (0..len).map(|_| match parameter.role {
+            Role::Scale | Role::RunningVariance => 1.0 + 0.2 * stream.uniform() as f32,
+            _ => 0.3 * stream.normal() as f32,
+        });
+        let data = data.collect();
+        let shape = parameter.shape;
+        weights
+            .tensors
+            .insert(parameter.name, Tensor { shape, data });
+    }
+    weights
+}
+
+fn batch(images: usize, size: usize, seed: u64) -> Batch {
+    let mut stream = Stream::new(seed, Purpose::Synthetic, 0, 0);
+    Batch {
+        pixels: (0..images * size * size * 3)
+            .map(|_| stream.normal() as f32)
+            .collect(),
+        labels: (0..images).map(|_| stream.below(3) as u8).collect(),
+        size,
+    }
+}
+
+fn engine(network: &Network, hyper: &Hyperparameters, threads: usize) -> Box<dyn Differentiable> {
+    let options = Options {
+        threads,
+        instructions: None,
+    };
+    let mut engine = create_differentiable(network, 6, hyper, &options).unwrap();
+    engine.restore(&weights(network)).unwrap();
+    engine
+}
+
+/// A loss with more digits than the engine's: from its logits, in double precision.
+fn loss(engine: &mut dyn Differentiable, batch: &Batch) -> f64 {
+    let logits = engine.differentiate(batch).unwrap().logits;
+    let rows = logits.chunks(3).zip(&batch.labels).map(|(row, &label)| {
+        let sum: f64 = row.iter().map(|&v| f64::from(v).exp()).sum();
+        sum.ln() - f64::from(row[usize::from(label)])
+    });
+    rows.sum::<f64>() / batch.labels.len() as f64
+}
+
+/// The derivative along the gradient of each tensor, in both directions, against the gradient's own length.
+fn check_gradients(network: &Network, hyper: &Hyperparameters) {
+    let mut engine = engine(network, hyper, 1);
+    let images = batch(6, 6, 11);
+    let start = weights(network);
+    let gradients = engine.differentiate(&images).unwrap().gradients;
+    for (name, gradient) in &gradients.tensors {
+        let norm = gradient
+            .data
+            .iter()
+            .map(|&g| f64::from(g).powi(2))
+            .sum::<f64>()
+            .sqrt();
+        assert!(norm > 1e-4, "{name} has a gradient of {norm}");
+        let mut shifted = |by: f64| {
+            let mut moved = start.clone();
+            let values = &mut moved.tensors.get_mut(name).unwrap().data;
+            for (value, &g) in values.iter_mut().zip(&gradient.data) {
+                *value = (f64::from(*value) + by * f64::from(g) / norm) as f32;
+            }
+            engine.restore(&moved).unwrap();
+            loss(&mut *engine, &images)
+        };
+        let step = 2e-3;
+        let slope = (shifted(step) - shifted(-step)) / (2.0 * step);
+        assert!(
+            (slope - norm).abs() < 0.02 * norm + 2e-4,
+            "{name}: gradient {norm}, finite difference {slope}"
+        );
+    }
+}
+
+#[test]
+fn gradients_equal_finite_differences() {
+    check_gradients(&tiny(Family::Plain, Shortcut::A), &hyper());
+    for shortcut in [Shortcut::A, Shortcut::B, Shortcut::C] {
+        check_gradients(&tiny(Family::Resnet, shortcut), &hyper());
+    }
+}
+
+#[test]
+fn gradients_through_groups_equal_finite_differences() {
+    let groups = Hyperparameters {
+        norm_group: 2,
+        ..hyper()
+    };
+    check_gradients(&tiny(Family::Resnet, Shortcut::B), &groups);
+}
+
+#[test]
+fn a_restored_engine_goes_on_to_the_bit() {
+    for form in [MomentumForm::Caffe, MomentumForm::Pytorch] {
+        let network = tiny(Family::Resnet, Shortcut::B);
+        let hyper = Hyperparameters {
+            momentum_form: form,
+            ..hyper()
+        };
+        let mut whole = engine(&network, &hyper, 2);
+        for seed in 0..3 {
+            whole.step(&batch(5, 6, seed), 0.1).unwrap();
+        }
+        let bytes = whole.state(true).unwrap().to_bytes().unwrap();
+        // Another one, which has seen other images and runs on one thread.
+        let mut resumed = engine(&network, &hyper, 1);
+        resumed.step(&batch(7, 6, 99), 0.1).unwrap();
+        resumed
+            .restore(&Weights::from_bytes(&bytes).unwrap())
+            .unwrap();
+        for seed in 3..6 {
+            let images = batch(5 + seed as usize % 2, 6, seed);
+            assert_eq!(
+                whole.step(&images, 0.05).unwrap(),
+                resumed.step(&images, 0.05).unwrap()
+            );
+        }
+        assert_eq!(whole.state(true).unwrap(), resumed.state(true).unwrap());
+        // And without the velocity it is another trajectory.
+        resumed.restore(&whole.state(false).unwrap()).unwrap();
+        for engine in [&mut whole, &mut resumed] {
+            engine.step(&batch(5, 6, 7), 0.1).unwrap();
+        }
+        assert_ne!(whole.state(false).unwrap(), resumed.state(false).unwrap());
+    }
+}
+
+#[test]
+fn foreign_weights_are_refused_by_name() {
+    let network = tiny(Family::Resnet, Shortcut::A);
+    let mut engine = engine(&network, &hyper(), 1);
+    let before = engine.state(true).unwrap();
+    let mut missing = weights(&network);
+    missing.tensors.remove("layer2.0.bn1.running_var");
+    let error = engine.restore(&missing).unwrap_err().to_string();
+    assert!(error.contains("layer2.0.bn1.running_var"), "{error}");
+    let mut misshapen = weights(&network);
+    misshapen.tensors.get_mut("fc.weight").unwrap().shape = vec![8, 3];
+    let error = engine.restore(&misshapen).unwrap_err().to_string();
+    assert!(
+        error.contains("fc.weight") && error.contains("[8, 3]"),
+        "{error}"
+    );
+    assert_eq!(engine.state(true).unwrap(), before);
+}
+
+#[test]
+fn networks_that_are_not_built_are_refused_by_name() {
+    let options = Options::default();
+    let stem = Network {
+        stem: Stem::Imagenet,
+        ..tiny(Family::Resnet, Shortcut::B)
+    };
+    let bottleneck = Network {
+        bottleneck: true,
+        ..tiny(Family::Resnet, Shortcut::B)
+    };
+    for (network, word) in [(stem, "ImageNet stem"), (bottleneck, "bottleneck")] {
+        let error = create(&network, 32, &hyper(), &options).err().unwrap();
+        assert_eq!(Exit::of(&error), Exit::Usage);
+        assert!(error.to_string().contains(word), "{error}");
+    }
+}
+
+#[test]
+fn the_population_of_one_batch_is_that_batch() {
+    let network = tiny(Family::Resnet, Shortcut::C);
+    let mut engine = engine(&network, &hyper(), 2);
+    let images = batch(6, 6, 3);
+    let before = engine.state(true).unwrap();
+    let trained = engine.differentiate(&images).unwrap();
+    assert!(engine.evaluate(&images, Statistics::Population).is_err());
+    for pooling in [Pooling::Average, Pooling::Total] {
+        engine.begin_population().unwrap();
+        assert!(engine.finish_population(pooling).is_err());
+        engine.add_population(&images).unwrap();
+        engine.finish_population(pooling).unwrap();
+        let logits = engine.logits(&images, Statistics::Population).unwrap();
+        for (ours, theirs) in logits.iter().zip(&trained.logits) {
+            assert!((ours - theirs).abs() < 1e-4, "{ours} {theirs}");
+        }
+        let tally = engine.evaluate(&images, Statistics::Population).unwrap();
+        assert_eq!(tally.images, 6);
+        assert!((tally.loss / 6.0 - f64::from(trained.loss)).abs() < 1e-4);
+    }
+    assert_eq!(engine.state(true).unwrap(), before);
+    let moving = engine.logits(&images, Statistics::Moving).unwrap();
+    assert_ne!(moving, trained.logits);
+}
+
+#[test]
+fn moving_averages_take_the_mean_of_groups_and_unbiased_variances() {
+    let network = tiny(Family::Plain, Shortcut::A);
+    let group = |size| Hyperparameters {
+        norm_group: size,
+        norm_momentum: 1.0,
+        ..hyper()
+    };
+    let images = batch(6, 6, 21);
+    let halves = [&images.pixels[..3 * 108], &images.pixels[3 * 108..]].map(|pixels| Batch {
+        pixels: pixels.to_vec(),
+        labels: images.labels[..3].to_vec(),
+        size: 6,
+    });
+    let running = |hyper: &Hyperparameters, images: &Batch| {
+        let mut engine = engine(&network, hyper, 1);
+        engine.step(images, 0.0).unwrap();
+        engine.state(false).unwrap()
+    };
+    let grouped = running(&group(3), &images);
+    let apart = halves.map(|half| running(&group(0), &half));
+    for name in [
+        "bn1.running_mean",
+        "bn1.running_var",
+        "layer2.0.bn2.running_var",
+    ] {
+        let (a, b) = (&apart[0].tensors[name].data, &apart[1].tensors[name].data);
+        for (channel, &value) in grouped.tensors[name].data.iter().enumerate() {
+            let mean = (a[channel] + b[channel]) / 2.0;
+            assert!(
+                (value - mean).abs() < 1e-5 * mean.abs() + 1e-6,
+                "{name} {value} {mean}"
+            );
+        }
+    }
+    // The stem's variance by hand: with a momentum of 1 and one group it is the unbiased one of the batch.
+    let whole = running(&group(0), &images);
+    let stem = &weights(&network).tensors["conv1.weight"].data;
+    let ratio = f64::from(whole.tensors["bn1.running_var"].data[0]) / stem_variance(&images, stem);
+    assert!((ratio - 216.0 / 215.0).abs() < 1e-4, "{ratio}");
+}
+
+/// Biased variance of the stem's first channel over all images and pixels.
+fn stem_variance(images: &Batch, weights: &[f32]) -> f64 {
+    let size = images.size as isize;
+    let mut values = Vec::new();
+    for image in images.pixels.chunks(3 * images.size * images.size) {
+        for (y, x) in (0..size).flat_map(|y| (0..size).map(move |x| (y, x))) {
+            let mut sum = 0.0;
+            for (channel, dy, dx) in
+                (0..3).flat_map(|c| (-1..2).flat_map(move |y| (-1..2).map(move |x| (c, y, x))))
+            {
+                if (0..size).contains(&(y + dy)) && (0..size).contains(&(x + dx)) {
+                    let pixel = ((y + dy) * size + x + dx) * 3 + channel;
+                    let weight = channel * 9 + (dy + 1) * 3 + dx + 1;
+                    sum += f64::from(image[pixel as usize]) * f64::from(weights[weight as usize]);
+                }
+            }
+            values.push(sum);
+        }
+    }
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64
+}

@@ -1,0 +1,59 @@
+//! The engine's numbers against training steps recorded in float64 by another framework.
+
+use std::path::{Path, PathBuf};
+
+use refig::engine::{Instructions, Options};
+use refig::exit::Exit;
+use refig::measure::parity;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
+#[test]
+fn recorded_steps_are_replayed_within_a_ten_thousandth() {
+    for file in ["plain-8", "resnet-8-a", "resnet-8-b"] {
+        let file = fixture(&format!("{file}.safetensors"));
+        for set in Instructions::ALL.into_iter().filter(|set| set.available()) {
+            let compare = |threads| {
+                let options = Options {
+                    threads,
+                    instructions: Some(set),
+                };
+                parity::compare(&file, &options).unwrap()
+            };
+            let one = compare(1);
+            assert_eq!(one.rows.len(), 6);
+            assert!(one.rows.iter().all(|row| row.tensors > 0), "{one:?}");
+            assert!(one.within(1e-4), "{} {one:#?}", set.name());
+            assert_eq!(
+                one,
+                compare(2),
+                "{} depends on the number of threads",
+                set.name()
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_no_recording_is_refused() {
+    let error = parity::compare(Path::new(env!("CARGO_MANIFEST_DIR")), &Options::default());
+    assert!(error.is_err());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("weights.safetensors");
+    refig::weights::Weights {
+        metadata: "{}".into(),
+        ..Default::default()
+    }
+    .save(&file)
+    .unwrap();
+    let error = parity::compare(&file, &Options::default()).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Usage);
+    assert!(
+        format!("{error:#}").contains("weights.safetensors"),
+        "{error:#}"
+    );
+}

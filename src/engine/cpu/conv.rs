@@ -392,41 +392,46 @@ impl SweepKernel<'_> {
     ) {
         let sweep = self.sweep;
         let step = if STEP > 0 { STEP } else { sweep.from_column };
+        let across = |pixel: usize, step: usize| pixel.wrapping_mul(step);
         unsafe {
             let from = self
                 .from
                 .as_ptr()
-                .add(sweep.from + row * sweep.from_row + column * sweep.from_column);
+                .wrapping_add(sweep.from + row * sweep.from_row + column * sweep.from_column);
+            let down = sweep.from_row;
             // [row][pixel][vector], as many as are used.
             let mut sum = [V::splat(0.0); 32];
             let mut weights = weights;
             for run in &sweep.runs {
-                let mut at = from.add(run.offset);
+                let mut at = from.wrapping_add(run.offset);
                 for _ in 0..run.length {
                     let mut w = [V::splat(0.0); 2];
                     unroll!(2: VEC in 0..N => {
-                        w[VEC] = V::load(weights.add(VEC * V::LANES));
+                        w[VEC] = V::load(weights.wrapping_add(VEC * V::LANES));
                     });
                     unroll!(16: PIXEL in 0..R * P => {
-                        let x = V::splat(*at.add(PIXEL / P * sweep.from_row + PIXEL % P * step));
+                        let place = at.wrapping_add(across(PIXEL / P, down)).wrapping_add(across(PIXEL % P, step));
+                        let x = V::broadcast(place);
                         unroll!(2: VEC in 0..N => {
                             sum[PIXEL * N + VEC] = x.mul_add(w[VEC], sum[PIXEL * N + VEC]);
                         });
                     });
-                    at = at.add(1);
-                    weights = weights.add(N * V::LANES);
+                    at = at.wrapping_add(1);
+                    weights = weights.wrapping_add(N * V::LANES);
                 }
             }
             let to = self
                 .to
-                .add(sweep.to + row * sweep.to_row + column * sweep.to_column + first);
+                .wrapping_add(sweep.to + row * sweep.to_row + column * sweep.to_column + first);
             unroll!(16: PIXEL in 0..R * P => {
-                let to = to.add(PIXEL / P * sweep.to_row + PIXEL % P * sweep.to_column);
+                let to = to
+                    .wrapping_add(across(PIXEL / P, sweep.to_row))
+                    .wrapping_add(across(PIXEL % P, sweep.to_column));
                 unroll!(2: VEC in 0..N => {
                     let skip = VEC * V::LANES;
                     if first + skip < self.channels {
                         let count = (self.channels - first - skip).min(V::LANES);
-                        let to = to.add(skip);
+                        let to = to.wrapping_add(skip);
                         let mut value = sum[PIXEL * N + VEC];
                         if count == V::LANES {
                             if self.accumulate {

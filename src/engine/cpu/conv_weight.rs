@@ -109,7 +109,7 @@ impl Kernel for GroupSums<'_> {
                     let from = self.partial[at..].as_ptr();
                     let mut sum = V::load(from);
                     for group in 1..self.groups {
-                        sum = sum.add(V::load(from.add(group * self.stride)));
+                        sum = sum.add(V::load(from.wrapping_add(group * self.stride)));
                     }
                     sum.store(lanes.as_mut_ptr());
                     for output in first..self.outputs.min(first + V::LANES) {
@@ -250,6 +250,7 @@ impl WeightKernel<'_> {
     ) {
         let (input, output) = (self.input, self.output);
         let x_step = self.stride * input.channels;
+        let (x_down, dy_down) = (self.stride * input.row_storage(), output.row_storage());
         let mut counts = [0; 2];
         for v in 0..N {
             counts[v] = (output.channels - self.channel)
@@ -260,42 +261,45 @@ impl WeightKernel<'_> {
             // [input float][vector], as many as are used.
             let mut sum = [V::splat(0.0); 32];
             for image in chunk.images.0..chunk.images.1 {
-                for row in chunk.rows.0..chunk.rows.1 {
-                    let mut x = self.x.as_ptr().add(
-                        image * input.image_storage()
-                            + self.corner
-                            + (row * self.stride + tile.kernel_row) * input.row_storage()
-                            + tile.first,
-                    );
-                    let mut dy = self
-                        .dy
-                        .as_ptr()
-                        .add(output.at(image, row, 0) + self.channel);
+                let mut x_row = self.x.as_ptr().wrapping_add(
+                    image * input.image_storage()
+                        + self.corner
+                        + (chunk.rows.0 * self.stride + tile.kernel_row) * input.row_storage()
+                        + tile.first,
+                );
+                let mut dy_row = self
+                    .dy
+                    .as_ptr()
+                    .wrapping_add(output.at(image, chunk.rows.0, 0) + self.channel);
+                for _ in chunk.rows.0..chunk.rows.1 {
+                    let (mut x, mut dy) = (x_row, dy_row);
                     for _ in 0..output.width {
                         let mut d = [V::splat(0.0); 2];
                         unroll!(2: VEC in 0..N => {
                             if WHOLE {
-                                d[VEC] = V::load(dy.add(VEC * V::LANES));
+                                d[VEC] = V::load(dy.wrapping_add(VEC * V::LANES));
                             } else if counts[VEC] > 0 {
-                                d[VEC] = V::load_part(dy.add(VEC * V::LANES), counts[VEC]);
+                                d[VEC] = V::load_part(dy.wrapping_add(VEC * V::LANES), counts[VEC]);
                             }
                         });
                         unroll!(16: FLOAT in 0..L => {
-                            let x = V::splat(*x.add(FLOAT));
+                            let x = V::broadcast(x.wrapping_add(FLOAT));
                             unroll!(2: VEC in 0..N => {
                                 sum[FLOAT * N + VEC] = x.mul_add(d[VEC], sum[FLOAT * N + VEC]);
                             });
                         });
-                        x = x.add(x_step);
-                        dy = dy.add(output.channels);
+                        x = x.wrapping_add(x_step);
+                        dy = dy.wrapping_add(output.channels);
                     }
+                    x_row = x_row.wrapping_add(x_down);
+                    dy_row = dy_row.wrapping_add(dy_down);
                 }
             }
             let sums = self
                 .sums
-                .add((tile.kernel_row * self.span + tile.first) * N * V::LANES);
+                .wrapping_add((tile.kernel_row * self.span + tile.first) * N * V::LANES);
             unroll!(16: PLACE in 0..L * N => {
-                let to = sums.add(PLACE * V::LANES);
+                let to = sums.wrapping_add(PLACE * V::LANES);
                 let mut value = sum[PLACE];
                 if !fresh {
                     value = value.add(V::load(to));

@@ -331,7 +331,8 @@ pub(super) unsafe fn flush<V: Vector>(value: V, to: *mut f64, count: usize) {
     unsafe {
         value.store(lanes.as_mut_ptr());
         for lane in 0..count {
-            *to.add(lane) += f64::from(lanes[lane]);
+            let to = to.wrapping_add(lane);
+            to.write_unaligned(to.read_unaligned() + f64::from(lanes[lane]));
         }
     }
 }
@@ -376,11 +377,12 @@ impl SumKernel<'_> {
                     let mut x = self.x.as_ptr().add(feature.at(image, row, 0) + channel);
                     for _ in 0..feature.width {
                         for v in 0..N {
-                            let value = load::<V, WHOLE>(x.add(v * V::LANES), count).sub(pivot[v]);
+                            let value =
+                                load::<V, WHOLE>(x.wrapping_add(v * V::LANES), count).sub(pivot[v]);
                             sum[v] = sum[v].add(value);
                             squares[v] = value.mul_add(value, squares[v]);
                         }
-                        x = x.add(feature.channels);
+                        x = x.wrapping_add(feature.channels);
                     }
                     pending += feature.width;
                     if pending >= SHORT || row + 1 == feature.height {
@@ -444,6 +446,7 @@ impl ApplyKernel<'_> {
                     load::<V, WHOLE>(self.line.offset.as_ptr().add(channel + v * V::LANES), count);
             }
             let added = self.added.unwrap_or(&[]).as_ptr();
+            let extra_step = self.stride * self.source.channels;
             for row in 0..feature.height {
                 let at = feature.at(self.image, row, 0) + channel;
                 let mut x = self.x.as_ptr().add(at);
@@ -456,17 +459,17 @@ impl ApplyKernel<'_> {
                 for _ in 0..feature.width {
                     for v in 0..N {
                         let skip = v * V::LANES;
-                        let mut value =
-                            load::<V, WHOLE>(x.add(skip), count).mul_add(factor[v], offset[v]);
+                        let mut value = load::<V, WHOLE>(x.wrapping_add(skip), count)
+                            .mul_add(factor[v], offset[v]);
                         if ADD {
-                            value = value.add(load::<V, WHOLE>(extra.add(skip), count));
+                            value = value.add(load::<V, WHOLE>(extra.wrapping_add(skip), count));
                         }
-                        store::<V, WHOLE>(floor.or_above(value), y.add(skip), count);
+                        store::<V, WHOLE>(floor.or_above(value), y.wrapping_add(skip), count);
                     }
-                    x = x.add(feature.channels);
-                    y = y.add(feature.channels);
+                    x = x.wrapping_add(feature.channels);
+                    y = y.wrapping_add(feature.channels);
                     if ADD {
-                        extra = extra.add(self.stride * self.source.channels);
+                        extra = extra.wrapping_add(extra_step);
                     }
                 }
             }

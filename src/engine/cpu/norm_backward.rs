@@ -251,25 +251,25 @@ impl GradientSums<'_> {
                     let mut at = feature.at(image, row, 0) + channel;
                     for _ in 0..feature.width {
                         for v in 0..N {
-                            let place = at + v * V::LANES;
-                            let x = load::<V, WHOLE>(self.x.as_ptr().add(place), count);
-                            let mut g = load::<V, WHOLE>(self.dy.add(place), count);
+                            let place = at.wrapping_add(v * V::LANES);
+                            let x = load::<V, WHOLE>(self.x.as_ptr().wrapping_add(place), count);
+                            let mut g = load::<V, WHOLE>(self.dy.wrapping_add(place), count);
                             if GATE == RECOMPUTED {
                                 g = g.where_positive(x.mul_add(factor[v], offset[v]));
                             }
                             if GATE == OUTPUT {
                                 g = g.where_positive(load::<V, WHOLE>(
-                                    self.output.as_ptr().add(place),
+                                    self.output.as_ptr().wrapping_add(place),
                                     count,
                                 ));
                             }
                             if GATE != OPEN && self.write {
-                                store::<V, WHOLE>(g, self.dy.add(place), count);
+                                store::<V, WHOLE>(g, self.dy.wrapping_add(place), count);
                             }
                             plain[v] = plain[v].add(g);
                             weighted[v] = g.mul_add(x.sub(mean[v]), weighted[v]);
                         }
-                        at += feature.channels;
+                        at = at.wrapping_add(feature.channels);
                     }
                     pending += feature.width;
                     if pending >= SHORT || row + 1 == feature.height {
@@ -342,22 +342,26 @@ impl InputGradient<'_> {
                 let mut at = feature.at(self.image, row, 0) + channel;
                 for _ in 0..feature.width {
                     for v in 0..N {
-                        let place = at + v * V::LANES;
-                        let x = load::<V, WHOLE>(self.x.as_ptr().add(place), count);
-                        let mut g = load::<V, WHOLE>(self.dy.add(place), count);
+                        let place = at.wrapping_add(v * V::LANES);
+                        let x = load::<V, WHOLE>(self.x.as_ptr().wrapping_add(place), count);
+                        let mut g = load::<V, WHOLE>(self.dy.wrapping_add(place), count);
                         if GATE == RECOMPUTED {
                             g = g.where_positive(x.mul_add(factor[v], offset[v]));
                         }
                         if GATE == OUTPUT {
                             g = g.where_positive(load::<V, WHOLE>(
-                                self.output.as_ptr().add(place),
+                                self.output.as_ptr().wrapping_add(place),
                                 count,
                             ));
                         }
                         let level = x.sub(mean[v]).mul_add(slope[v], constant[v]);
-                        store::<V, WHOLE>(g.mul_add(factor[v], level), self.dx.add(place), count);
+                        store::<V, WHOLE>(
+                            g.mul_add(factor[v], level),
+                            self.dx.wrapping_add(place),
+                            count,
+                        );
                     }
-                    at += feature.channels;
+                    at = at.wrapping_add(feature.channels);
                 }
             }
         }

@@ -62,6 +62,10 @@ impl Instructions {
 
 /// A few floats in a register. Methods are inlined into a function that enables the instructions.
 ///
+/// With debug assertions the standard library checks every pointer that is read, in the innermost loops too: three times the
+/// time. The dev profile, which trains, therefore leaves them out of this crate; overflow checks stay, which is why pointers
+/// are stepped with `wrapping_add` and index arithmetic is kept out of the loops over pixels.
+///
 /// # Safety
 /// Every method: the processor has the instructions of the implementing type ([`dispatch`] sees to it), and pointers are
 /// valid for the floats read or written, aligned for `f32` only.
@@ -72,6 +76,11 @@ pub(super) trait Vector: Copy {
     const MANY_REGISTERS: bool;
 
     unsafe fn splat(value: f32) -> Self;
+    /// One float in all lanes.
+    #[inline(always)]
+    unsafe fn broadcast(from: *const f32) -> Self {
+        unsafe { Self::splat(from.read_unaligned()) }
+    }
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);
     /// The first `count <= LANES` floats, zeros after them.

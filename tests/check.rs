@@ -1,0 +1,515 @@
+//! What a check says of runs: every status with values worked out by hand, the headline, the exit codes and the files.
+
+use refig::data::Origin;
+use refig::exit::Exit;
+use refig::manifest::{Claim, Comparison, DataKind, Expectation, Metric};
+use refig::report::check::{Circumstances, Ending, Subject, judge};
+use refig::report::{Status, Verdict};
+
+fn run(network: &str, seed: u64, test: f64, train: f64) -> Subject {
+    Subject {
+        network: network.into(),
+        seed,
+        origin: Origin::Cifar10,
+        ending: Ending::Finished,
+        iteration: 600,
+        test_error: Some(test),
+        moving_test_error: Some(test + 1.0),
+        training_error: Some(train),
+        clean_training_error: Some(train - 1.0),
+        best: Some((400, test - 0.5)),
+        folder: format!("quick/{network}-s{seed}-0123abcd"),
+        identity: "0123abcd".repeat(8),
+        commit: "74c629c".into(),
+        machine: "cpu, avx512, 2 threads".into(),
+    }
+}
+
+fn quick(seeds: &[u64]) -> Circumstances {
+    Circumstances {
+        experiment: "fig6".into(),
+        title: "Training on CIFAR-10".into(),
+        profile: "quick".into(),
+        networks: vec!["plain-20".into(), "plain-56".into()],
+        seeds: seeds.to_vec(),
+        differences: vec!["batch 64 (paper: 128)".into()],
+        command: "cargo run -- reproduce fig6 --profile quick".into(),
+        ..Default::default()
+    }
+}
+
+fn paper(seeds: &[u64]) -> Circumstances {
+    Circumstances {
+        profile: "paper".into(),
+        papers_profile: true,
+        differences: Vec::new(),
+        ..quick(seeds)
+    }
+}
+
+fn expect(network: &str, value: f64, tolerance: f64) -> Expectation {
+    Expectation {
+        network: network.into(),
+        metric: Metric::TestError,
+        value,
+        tolerance,
+        source: "by hand".into(),
+        data: DataKind::Cifar10,
+    }
+}
+
+/// `higher` ends at least `margin` points above `lower` in test error.
+fn claim(higher: &str, lower: &str, margin: f64) -> Claim {
+    Claim {
+        says: format!("{higher} above {lower}"),
+        data: DataKind::Any,
+        comparisons: vec![Comparison {
+            metric: Metric::TestError,
+            higher: higher.into(),
+            lower: lower.into(),
+            margin,
+        }],
+    }
+}
+
+/// The verdict on one expectation of plain-20 at 60 ± 2.
+fn one(subjects: &[Subject], seeds: &[u64]) -> Verdict {
+    let expectation = expect("plain-20", 60.0, 2.0);
+    judge(&quick(seeds), &[expectation], &[], &[], subjects)
+}
+
+#[test]
+fn an_error_within_the_tolerance_passes_and_the_edges_belong_to_it() {
+    for (error, status, exit) in [
+        (60.0, Status::Pass, Exit::Success),
+        (62.0, Status::Pass, Exit::Success),
+        (62.01, Status::Fail, Exit::CheckFailed),
+        (58.0, Status::Pass, Exit::Success),
+        (57.99, Status::Better, Exit::Success),
+    ] {
+        let verdict = one(&[run("plain-20", 0, error, 50.0)], &[0]);
+        assert_eq!(verdict.expectations[0].status, status, "{error}");
+        assert_eq!(verdict.status, status, "{error}");
+        assert_eq!(verdict.exit(), exit, "{error}");
+    }
+    // 6.61 + 0.1 is 6.710000000000001 in binary: decimal edges must not fall to that.
+    let expectation = expect("plain-20", 6.61, 0.1);
+    let at_the_edge = [run("plain-20", 0, 6.71, 1.0)];
+    let verdict = judge(&quick(&[0]), &[expectation], &[], &[], &at_the_edge);
+    assert_eq!(verdict.status, Status::Pass);
+}
+
+#[test]
+fn the_mean_of_three_seeds_is_judged_at_the_last_iteration_not_the_best() {
+    // Mean 62.0, deviation sqrt((9 + 0 + 9) / 2) = 3: one seed alone is at 65.
+    let subjects =
+        [(0, 59.0), (1, 62.0), (2, 65.0)].map(|(seed, e)| run("plain-20", seed, e, 50.0));
+    let verdict = one(&subjects, &[0, 1, 2]);
+    let measured = verdict.expectations[0].measured.expect("three values");
+    assert_eq!(
+        (measured.mean, measured.deviation, measured.seeds),
+        (62.0, Some(3.0), 3)
+    );
+    assert_eq!(measured.text(), "62.00 ± 3.00 (3)");
+    assert_eq!(verdict.status, Status::Pass);
+
+    // The best of these runs are within the tolerance; their ends are not.
+    let mut late = run("plain-20", 0, 70.0, 50.0);
+    late.best = Some((100, 60.0));
+    assert_eq!(one(&[late], &[0]).status, Status::Fail);
+}
+
+#[test]
+fn one_seed_has_no_deviation() {
+    let verdict = one(&[run("plain-20", 0, 60.5, 50.0)], &[0]);
+    let measured = verdict.expectations[0].measured.expect("a value");
+    assert_eq!(measured.deviation, None);
+    assert_eq!(measured.text(), "60.50 (1)");
+}
+
+#[test]
+fn what_has_not_been_run_to_its_end_is_missing_and_never_a_pass() {
+    let mut partial = run("plain-20", 1, 60.0, 50.0);
+    partial.ending = Ending::Partial;
+    partial.iteration = 300;
+    let mut unmeasured = run("plain-20", 1, 60.0, 50.0);
+    unmeasured.test_error = None;
+    let done = run("plain-20", 0, 60.0, 50.0);
+    for (subjects, reason) in [
+        (vec![], "plain-20 seed 0 has not been run"),
+        (vec![done.clone()], "plain-20 seed 1 has not been run"),
+        (
+            vec![done.clone(), partial],
+            "plain-20 seed 1 stands at iteration 300",
+        ),
+        (
+            vec![done, unmeasured],
+            "plain-20 seed 1 recorded no test error",
+        ),
+    ] {
+        let verdict = one(&subjects, &[0, 1]);
+        assert_eq!(verdict.expectations[0].status, Status::Missing, "{reason}");
+        assert!(
+            verdict.expectations[0].note.contains(reason),
+            "{}",
+            verdict.expectations[0].note
+        );
+        assert_eq!(verdict.exit(), Exit::Missing);
+    }
+    // Nothing asked for is nothing that holds.
+    let verdict = judge(
+        &quick(&[0]),
+        &[],
+        &[],
+        &[],
+        &[run("plain-20", 0, 60.0, 50.0)],
+    );
+    assert_eq!(verdict.exit(), Exit::Missing);
+}
+
+#[test]
+fn a_diverged_run_and_a_nan_fail_what_names_them_and_nothing_else() {
+    let mut diverged = run("plain-56", 0, f64::NAN, f64::NAN);
+    diverged.ending = Ending::Diverged;
+    diverged.iteration = 17;
+    let mut nan = diverged.clone();
+    nan.ending = Ending::Finished;
+    for (broken, reason) in [(diverged, "diverged at iteration 17"), (nan, "NaN")] {
+        let verdict = judge(
+            &quick(&[0]),
+            &[expect("plain-20", 60.0, 2.0), expect("plain-56", 80.0, 5.0)],
+            &[],
+            &[
+                claim("plain-56", "plain-20", 5.0),
+                // Failed for certain, although resnet-56 has not been run.
+                claim("plain-56", "resnet-56", 0.0),
+                claim("plain-20", "resnet-20", 0.0),
+            ],
+            &[run("plain-20", 0, 60.0, 50.0), broken],
+        );
+        let statuses: Vec<Status> = verdict.expectations.iter().map(|row| row.status).collect();
+        assert_eq!(statuses, [Status::Pass, Status::Fail]);
+        assert!(verdict.expectations[1].note.contains(reason), "{reason}");
+        let statuses: Vec<Status> = verdict.claims.iter().map(|row| row.status).collect();
+        assert_eq!(statuses, [Status::Fail, Status::Fail, Status::Missing]);
+        assert_eq!(verdict.exit(), Exit::CheckFailed);
+        // What has no number has none in the file either.
+        let json: serde_json::Value =
+            serde_json::from_str(&verdict.json().expect("JSON")).expect("parsed");
+        assert!(json["runs"][1]["test_error"].is_null());
+        assert!(json["expectations"][1]["measured"].is_null());
+    }
+}
+
+#[test]
+fn the_papers_values_are_for_its_recipe_on_its_data() {
+    let expectation = [expect("plain-20", 9.65, 0.5)];
+    let claims = [claim("plain-56", "plain-20", 0.0)];
+    let good = [run("plain-20", 0, 9.7, 1.4), run("plain-56", 0, 13.0, 6.0)];
+    let verdict = judge(&paper(&[0]), &[], &expectation, &claims, &good);
+    assert_eq!(verdict.status, Status::Pass);
+
+    let overridden = Circumstances {
+        overrides: vec!["recipe.batch=64".into()],
+        ..paper(&[0])
+    };
+    let of = |origin| good.clone().map(|subject| Subject { origin, ..subject });
+    let scaled = Circumstances {
+        differences: quick(&[0]).differences,
+        ..paper(&[0])
+    };
+    for (circumstances, subjects, reason) in [
+        (scaled, good.clone(), "batch 64 (paper: 128)"),
+        (overridden, good.clone(), "recipe.batch=64"),
+        (paper(&[0]), of(Origin::Synthetic), "SYNTHETIC"),
+        (paper(&[0]), of(Origin::Other), "other images"),
+    ] {
+        let verdict = judge(&circumstances, &[], &expectation, &claims, &subjects);
+        for (status, note) in [
+            (
+                verdict.expectations[0].status,
+                &verdict.expectations[0].note,
+            ),
+            (
+                verdict.claims[0].status,
+                &verdict.claims[0].comparisons[0].note,
+            ),
+        ] {
+            assert_eq!(status, Status::NotComparable);
+            assert!(note.contains(reason), "{note} lacks {reason}");
+        }
+        // The number is shown all the same.
+        assert_eq!(verdict.expectations[0].measured.map(|m| m.mean), Some(9.7));
+        assert_eq!(verdict.status, Status::NotComparable);
+        assert_eq!(verdict.exit(), Exit::Missing);
+    }
+}
+
+#[test]
+fn a_profiles_own_values_decide_beside_the_papers_and_only_on_their_data() {
+    let papers = [expect("plain-20", 9.65, 0.5)];
+    let own = [
+        expect("plain-20", 60.0, 2.0),
+        Expectation {
+            data: DataKind::Synthetic,
+            ..expect("plain-20", 30.0, 2.0)
+        },
+    ];
+    let cifar = run("plain-20", 0, 60.0, 50.0);
+    let synthetic = Subject {
+        origin: Origin::Synthetic,
+        ..run("plain-20", 0, 30.0, 20.0)
+    };
+    use Status::{NotComparable, Pass};
+    for (subject, expected) in [
+        (cifar.clone(), [Pass, NotComparable, NotComparable]),
+        (synthetic.clone(), [NotComparable, Pass, NotComparable]),
+    ] {
+        let verdict = judge(&quick(&[0]), &own, &papers, &[], &[subject]);
+        let statuses: Vec<Status> = verdict.expectations.iter().map(|row| row.status).collect();
+        assert_eq!(statuses, expected);
+        assert_eq!(verdict.exit(), Exit::Success);
+    }
+
+    // Runs of two sorts of data are not averaged.
+    let other_seed = Subject {
+        seed: 1,
+        ..synthetic
+    };
+    let any = Expectation {
+        data: DataKind::Any,
+        ..expect("plain-20", 45.0, 20.0)
+    };
+    let verdict = judge(
+        &quick(&[0, 1]),
+        &[any],
+        &[],
+        &[],
+        &[cifar.clone(), other_seed],
+    );
+    assert_eq!(verdict.expectations[0].status, NotComparable);
+
+    // A recorded value is of its own recipe; an ordering may be asked of any.
+    let overridden = Circumstances {
+        overrides: vec!["recipe.batch=32".into()],
+        ..quick(&[0])
+    };
+    let verdict = judge(
+        &overridden,
+        &own[..1],
+        &[],
+        &[claim("plain-56", "plain-20", 5.0)],
+        &[cifar, run("plain-56", 0, 80.0, 75.0)],
+    );
+    assert_eq!(verdict.expectations[0].status, NotComparable);
+    assert_eq!(verdict.claims[0].status, Pass);
+}
+
+#[test]
+fn a_claim_is_judged_on_the_mean_with_its_margin_and_shows_each_seed() {
+    // Gaps: +4, +5, +7.5; mean 5.5.
+    let subjects: Vec<Subject> = [(0, 64.0), (1, 65.0), (2, 67.5)]
+        .into_iter()
+        .flat_map(|(seed, deep)| {
+            [
+                run("plain-56", seed, deep, 60.0),
+                run("plain-20", seed, 60.0, 55.0),
+            ]
+        })
+        .collect();
+    let judged = |margin| {
+        let claims = [claim("plain-56", "plain-20", margin)];
+        judge(&quick(&[0, 1, 2]), &[], &[], &claims, &subjects)
+    };
+    for (margin, status) in [
+        (5.0, Status::Pass),
+        (5.5, Status::Pass),
+        (5.6, Status::Fail),
+    ] {
+        assert_eq!(judged(margin).claims[0].status, status, "{margin}");
+    }
+    let verdict = judged(5.0);
+    let row = &verdict.claims[0].comparisons[0];
+    assert_eq!(row.gap, Some(5.5));
+    let gaps: Vec<(u64, f64, bool)> = row
+        .gaps
+        .iter()
+        .map(|g| (g.seed, g.points, g.holds))
+        .collect();
+    assert_eq!(gaps, [(0, 4.0, false), (1, 5.0, true), (2, 7.5, true)]);
+    assert!(
+        verdict
+            .table()
+            .contains("+4.00 (does not hold), +5.00, +7.50")
+    );
+
+    // "plain-20 at most 5.5 points above plain-56" is a margin below 0; here it is 5.5 below.
+    for (margin, status) in [(-5.5, Status::Pass), (-5.4, Status::Fail)] {
+        let at_most = [claim("plain-20", "plain-56", margin)];
+        let verdict = judge(&quick(&[0, 1, 2]), &[], &[], &at_most, &subjects);
+        assert_eq!(verdict.claims[0].status, status, "{margin}");
+    }
+    // 65.1 - 60.1 is 4.999999999999993 in binary.
+    let decimal = [
+        run("plain-56", 0, 65.1, 50.0),
+        run("plain-20", 0, 60.1, 50.0),
+    ];
+    let claims = [claim("plain-56", "plain-20", 5.0)];
+    let verdict = judge(&quick(&[0]), &[], &[], &claims, &decimal);
+    assert_eq!(verdict.status, Status::Pass);
+}
+
+#[test]
+fn a_claim_holds_where_all_its_comparisons_do() {
+    let mut ordering = claim("plain-56", "plain-20", 5.0);
+    ordering.comparisons.push(Comparison {
+        metric: Metric::TrainingError,
+        ..ordering.comparisons[0].clone()
+    });
+    let shallow = run("plain-20", 0, 60.0, 55.0);
+    for (train, status) in [(60.0, Status::Pass), (59.0, Status::Fail)] {
+        let subjects = [shallow.clone(), run("plain-56", 0, 80.0, train)];
+        let verdict = judge(&quick(&[0]), &[], &[], &[ordering.clone()], &subjects);
+        assert_eq!(verdict.claims[0].status, status);
+        assert_eq!(verdict.claims[0].comparisons[0].status, Status::Pass);
+        assert_eq!(verdict.claims[0].comparisons[1].status, status);
+    }
+    let verdict = judge(&quick(&[0]), &[], &[], &[ordering], &[shallow]);
+    assert_eq!(verdict.claims[0].status, Status::Missing);
+}
+
+#[test]
+fn each_metric_looks_at_its_own_error() {
+    let subjects = [
+        run("plain-56", 0, 60.0, 80.0),
+        run("plain-20", 0, 65.0, 50.0),
+    ];
+    for (metric, gap) in [(Metric::TestError, -5.0), (Metric::TrainingError, 30.0)] {
+        let mut ordering = claim("plain-56", "plain-20", 5.0);
+        ordering.comparisons[0].metric = metric;
+        let verdict = judge(&quick(&[0]), &[], &[], &[ordering], &subjects);
+        assert_eq!(
+            verdict.claims[0].comparisons[0].gap,
+            Some(gap),
+            "{metric:?}"
+        );
+    }
+}
+
+#[test]
+fn failing_outweighs_missing_outweighs_passing() {
+    let pass = expect("plain-20", 60.0, 2.0);
+    let fail = expect("plain-20", 50.0, 2.0);
+    let missing = expect("plain-56", 80.0, 2.0);
+    let better = expect("plain-20", 70.0, 2.0);
+    let papers = [expect("plain-20", 9.0, 1.0)];
+    let subjects = [run("plain-20", 0, 60.0, 50.0)];
+    let status = |of: &[&Expectation]| {
+        let own: Vec<Expectation> = of.iter().map(|&e| e.clone()).collect();
+        let verdict = judge(&quick(&[0]), &own, &papers, &[], &subjects);
+        (verdict.status, verdict.exit())
+    };
+    for (of, expected) in [
+        (
+            vec![&pass, &missing, &fail, &better],
+            (Status::Fail, Exit::CheckFailed),
+        ),
+        (
+            vec![&pass, &missing, &better],
+            (Status::Missing, Exit::Missing),
+        ),
+        (vec![&pass, &better], (Status::Better, Exit::Success)),
+        (vec![&pass], (Status::Pass, Exit::Success)),
+        (vec![], (Status::NotComparable, Exit::Missing)),
+    ] {
+        assert_eq!(status(&of), expected);
+    }
+}
+
+#[test]
+fn every_output_of_synthetic_runs_says_so_and_no_other_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let outputs = |verdict: &Verdict| {
+        verdict.write(folder.path()).expect("written");
+        let read = |name| std::fs::read_to_string(folder.path().join(name)).expect(name);
+        [verdict.table(), read("report.md"), read("verdict.json")]
+    };
+    let real = run("plain-20", 0, 60.0, 50.0);
+    for text in outputs(&one(std::slice::from_ref(&real), &[0])) {
+        assert!(!text.contains("SYNTHETIC"), "{text}");
+        assert!(text.contains("CIFAR-10"), "{text}");
+    }
+    let synthetic = Subject {
+        origin: Origin::Synthetic,
+        ..real
+    };
+    for text in outputs(&one(&[synthetic], &[0])) {
+        assert!(text.contains("SYNTHETIC"), "{text}");
+    }
+    let left: Vec<_> = std::fs::read_dir(folder.path())
+        .expect("readable")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[test]
+fn the_report_opens_with_the_answer_and_holds_what_is_needed_to_check_it() {
+    let verdict = judge(
+        &quick(&[0]),
+        &[expect("plain-20", 60.0, 2.0)],
+        &[expect("plain-20", 9.65, 0.5)],
+        &[claim("plain-56", "plain-20", 5.0)],
+        &[
+            run("plain-20", 0, 60.0, 50.0),
+            run("plain-56", 0, 80.0, 70.0),
+        ],
+    );
+    let page = refig::report::page::markdown(&verdict);
+    let start: Vec<&str> = page.lines().take(3).collect();
+    assert_eq!(start[0], "# Training on CIFAR-10");
+    assert_eq!(
+        start[2],
+        "**fig6 reproduced at profile quick: all 2 judged expectations and claims hold; 1 not comparable.**"
+    );
+    for part in [
+        "| plain-20 | test error | 60.00 (1) | 60.00 (profile) | ± 2.00 | pass | by hand |",
+        "not-comparable: not the paper's recipe: batch 64 (paper: 128)",
+        "| **plain-56 above plain-20** (profile) |  |  | **pass** |",
+        "| test error: plain-56 at least 5 points above plain-20 | +20.00 | +20.00 | pass |",
+        // Test, moving, best, last 20 mini-batches, clean pass.
+        "| plain-20 | 60.00 (1) | 61.00 (1) | 59.50 (1) | 50.00 (1) | 49.00 (1) | 1 of 1 |",
+        "`quick/plain-56-s0-0123abcd` | `0123abcd0123abcd` | 74c629c |",
+        "- batch 64 (paper: 128)",
+        "cargo run -- reproduce fig6 --profile quick",
+    ] {
+        assert!(page.contains(part), "lacks {part}:\n{page}");
+    }
+}
+
+#[test]
+fn the_json_has_a_format_the_status_and_the_counts() {
+    let verdict = one(&[run("plain-20", 0, 70.0, 50.0)], &[0]);
+    let json: serde_json::Value =
+        serde_json::from_str(&verdict.json().expect("JSON")).expect("parsed");
+    assert_eq!(json["format"], 1);
+    assert_eq!(json["status"], "fail");
+    assert_eq!(json["synthetic"], false);
+    assert_eq!(
+        json["counts"],
+        serde_json::json!({"pass": 0, "fail": 1, "better": 0, "missing": 0, "not-comparable": 0})
+    );
+    assert_eq!(json["expectations"][0]["measured"]["mean"], 70.0);
+    assert_eq!(json["runs"][0]["best_iteration"], 400);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("taken");
+    std::fs::write(&file, "").expect("written");
+    let verdict = one(&[], &[0]);
+    let error = verdict.write(&file).expect_err("a file is no folder");
+    assert_eq!(Exit::of(&error), Exit::Storage);
+    assert!(error.to_string().contains("taken"), "{error}");
+}

@@ -1,10 +1,11 @@
 //! Experiments as files: TOML in, a checked and resolved experiment out.
 //!
 //! `file.rs` is what may be written, `recipe.rs` every choice that changes numbers, `source.rs` a file with its lines,
-//! `resolve.rs` the merging of recipe, exceptions, profile and overrides, `check.rs` what is refused and why,
+//! `resolve.rs` the merging of recipe, exceptions, profile and overrides, `check.rs` and `check_recipe.rs` what is refused and why,
 //! `experiment.rs` the result, `list.rs` the experiments of a folder and the schema for editors.
 
 mod check;
+mod check_recipe;
 mod experiment;
 mod file;
 mod list;

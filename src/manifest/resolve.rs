@@ -6,11 +6,11 @@ use anyhow::Result;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::check;
 use super::experiment::{Claim, Comparison, Experiment, NetworkEntry, Panel, Reference};
 use super::file::ProfileFile;
 use super::source::{Source, one_line};
 use super::{Recipe, recipe::DEFAULT_TRAINING_WINDOW};
+use super::{check, check_recipe};
 use crate::exit::Exit;
 use crate::network::{Family, Network};
 
@@ -120,8 +120,10 @@ impl Overrides {
             .iter()
             .rev()
             .find(|text| {
-                text.split_once('=')
-                    .is_some_and(|(key, _)| wanted.starts_with(key.trim()))
+                text.split_once('=').is_some_and(|(key, _)| {
+                    let rest = wanted.strip_prefix(key.trim());
+                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                })
             })
             .map(String::as_str)
     }
@@ -172,7 +174,7 @@ fn recipe_of(
             one_line(error.message())
         ))
     })?;
-    check::recipe(&recipe, runs, network, profile, set)?;
+    check_recipe::recipe(&recipe, runs, network, profile, set)?;
     Ok(recipe)
 }
 

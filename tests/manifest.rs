@@ -1,0 +1,272 @@
+//! The shipped experiments resolve as their files say, and overrides are laid over them.
+
+use std::path::Path;
+
+use refig::exit::Exit;
+use refig::manifest::{self, DataKind, Experiment, Metric, MomentumForm, WarmUp};
+use refig::network::Shortcut;
+
+fn load(name: &str, profile: &str, set: &[&str]) -> anyhow::Result<Experiment> {
+    let set: Vec<String> = set.iter().map(|s| s.to_string()).collect();
+    Experiment::load(
+        Path::new(&format!("experiments/{name}.toml")),
+        profile,
+        &set,
+    )
+}
+
+fn names(experiment: &Experiment) -> Vec<&str> {
+    let trained = experiment.networks.iter().filter(|entry| !entry.optional);
+    trained.map(|entry| entry.name.as_str()).collect()
+}
+
+const NINE: [&str; 9] = [
+    "plain-20",
+    "plain-32",
+    "plain-44",
+    "plain-56",
+    "resnet-20",
+    "resnet-32",
+    "resnet-44",
+    "resnet-56",
+    "resnet-110",
+];
+
+#[test]
+fn fig6_at_the_papers_scale_is_the_papers_recipe() {
+    let fig6 = load("fig6", "paper", &[]).unwrap();
+    assert_eq!(names(&fig6), NINE);
+    assert_eq!(fig6.departures(), Vec::<String>::new());
+    assert!(fig6.is_papers_recipe());
+    assert_eq!((fig6.recipe.batch, fig6.recipe.iterations), (128, 64_000));
+    assert_eq!(fig6.recipe.drops, [32_000, 48_000]);
+    assert_eq!(fig6.error_axis, Some([0.0, 20.0]));
+    assert_eq!(fig6.training_window, 20);
+    for entry in &fig6.networks {
+        let deep = ["resnet-110", "resnet-1202"].contains(&entry.name.as_str());
+        assert_eq!(
+            entry.recipe.warm_up,
+            deep.then(WarmUp::default),
+            "{}",
+            entry.name
+        );
+    }
+    assert_eq!(fig6.network("resnet-110").unwrap().label, "ResNet-110");
+    assert_eq!(
+        fig6.network("plain-20").unwrap().colour,
+        fig6.network("resnet-20").unwrap().colour
+    );
+    assert!(fig6.network("resnet-1202").unwrap().optional);
+    let order = &fig6
+        .claims
+        .iter()
+        .find(|c| c.says.starts_with("ResNets gain"))
+        .unwrap()
+        .comparisons;
+    assert_eq!(order.len(), 4);
+    assert_eq!(
+        (order[0].higher.as_str(), order[0].lower.as_str()),
+        ("resnet-20", "resnet-32")
+    );
+}
+
+#[test]
+fn expectations_of_the_paper_are_those_of_its_table() {
+    let fig6 = load("fig6", "paper", &[]).unwrap();
+    let text = std::fs::read_to_string("experiments/reference/table6.toml").unwrap();
+    let table: toml::Table = toml::from_str(&text).unwrap();
+    let mut compared = 0;
+    for expectation in fig6
+        .expectations
+        .iter()
+        .filter(|e| e.metric == Metric::TestError)
+    {
+        let rows = table["value"].as_array().unwrap();
+        let row = rows
+            .iter()
+            .find(|r| r["network"].as_str() == Some(&expectation.network))
+            .unwrap();
+        assert_eq!(
+            row["test_error"].as_float(),
+            Some(expectation.value),
+            "{}",
+            expectation.network
+        );
+        assert_eq!(
+            row["from"].as_str() == Some("table"),
+            expectation.source.starts_with("Table 6")
+        );
+        assert_eq!(expectation.data, DataKind::Cifar10);
+        compared += 1;
+    }
+    assert_eq!(compared, 9);
+    assert_eq!(fig6.expectations.len(), 18);
+}
+
+#[test]
+fn quick_and_smoke_are_small_and_may_be_synthetic() {
+    let quick = load("fig6", "quick", &[]).unwrap();
+    assert_eq!(names(&quick), NINE);
+    assert!(quick.synthetic);
+    assert_eq!(
+        (
+            quick.recipe.image_size,
+            quick.recipe.batch,
+            quick.recipe.iterations
+        ),
+        (16, 64, 600)
+    );
+    assert!(
+        quick
+            .networks
+            .iter()
+            .all(|entry| entry.recipe.warm_up.is_none())
+    );
+    assert!(
+        quick
+            .departures()
+            .contains(&"batch 64 (paper: 128)".to_string()),
+        "{:?}",
+        quick.departures()
+    );
+    // Not the paper's values.
+    assert!(
+        quick
+            .expectations
+            .iter()
+            .all(|e| !e.source.contains("Table 6"))
+    );
+    let plain = &quick.claims[0].comparisons;
+    assert_eq!(plain.len(), 2);
+    assert!(
+        plain
+            .iter()
+            .all(|c| c.margin == 5.0 && c.higher == "plain-56" && c.lower == "plain-20")
+    );
+    assert!(
+        plain[0].holds(40.0, 35.0)
+            && !plain[0].holds(39.9, 35.0)
+            && !plain[0].holds(f64::NAN, 35.0)
+    );
+    let within = quick
+        .claims
+        .iter()
+        .find(|c| c.says.contains("do not degrade"))
+        .unwrap();
+    assert_eq!(
+        within.comparisons[0].text(),
+        "test error: resnet-56 at most 3 points above resnet-20"
+    );
+
+    let smoke = load("fig6", "smoke", &[]).unwrap();
+    assert_eq!(names(&smoke), ["plain-20", "plain-56", "resnet-20"]);
+    assert_eq!(smoke.panels[0].networks, ["plain-20", "plain-56"]);
+    assert!(!load("fig6", "paper", &[]).unwrap().synthetic);
+    assert!(!load("fig6", "tenth", &[]).unwrap().synthetic);
+}
+
+#[test]
+fn tenth_divides_the_schedule_and_keeps_the_warm_up() {
+    let tenth = load("fig6", "tenth", &[]).unwrap();
+    assert_eq!(
+        (tenth.recipe.iterations, &tenth.recipe.drops[..]),
+        (6400, &[3200, 4800][..])
+    );
+    assert_eq!(
+        tenth.network("resnet-110").unwrap().recipe.warm_up,
+        Some(WarmUp::default())
+    );
+}
+
+#[test]
+fn fig1_draws_the_runs_of_fig6() {
+    for profile in ["paper", "tenth", "quick", "smoke"] {
+        let fig1 = load("fig1", profile, &[]).unwrap();
+        let fig6 = load("fig6", profile, &[]).unwrap();
+        assert_eq!(fig1.runs_from.as_deref(), Some("fig6"));
+        assert_eq!(names(&fig1), ["plain-20", "plain-56"]);
+        for entry in &fig1.networks {
+            assert_eq!(entry.recipe, fig6.network(&entry.name).unwrap().recipe);
+        }
+        assert_eq!(fig1.seeds, fig6.seeds);
+        assert_eq!(fig1.panels[0].shows, [Metric::TrainingError]);
+        assert_eq!(fig1.panels[1].shows, [Metric::TestError]);
+        assert!(fig1.panels[0].reference.as_ref().unwrap().file.is_file());
+    }
+}
+
+#[test]
+fn overrides_reach_every_network_and_are_recorded() {
+    let set = [
+        "recipe.batch=64",
+        "recipe.shortcut=B",
+        "recipe.momentum_form=pytorch",
+        "recipe.split=45k/5k",
+        "seeds=[4, 5]",
+        "recipe.learning_rate=1",
+    ];
+    let changed = load("fig6", "paper", &set).unwrap();
+    assert_eq!(changed.overrides, set);
+    assert_eq!(changed.seeds, [4, 5]);
+    for entry in &changed.networks {
+        assert_eq!(entry.recipe.batch, 64);
+        assert_eq!(entry.recipe.momentum_form, MomentumForm::Pytorch);
+        assert_eq!(entry.network.shortcut, Shortcut::B);
+        assert_eq!(entry.recipe.learning_rate, 1.0);
+    }
+    assert!(!changed.is_papers_recipe());
+    assert!(
+        changed
+            .departures()
+            .contains(&"batch 64 (paper: 128)".to_string())
+    );
+    // How often it is measured is not the recipe.
+    assert!(
+        load("fig6", "paper", &["recipe.evaluation.interval=500"])
+            .unwrap()
+            .is_papers_recipe()
+    );
+}
+
+#[test]
+fn only_keeps_the_networks_that_are_named() {
+    let mut fig6 = load("fig6", "quick", &[]).unwrap();
+    fig6.only(&["ResNet-1202".into(), "plain-20".into()])
+        .unwrap();
+    assert_eq!(names(&fig6), ["plain-20", "resnet-1202"]);
+    let error = fig6.only(&["plain-26".into()]).unwrap_err();
+    assert!(
+        error.to_string().contains("no network \"plain-26\"")
+            && error.to_string().contains("plain-20")
+    );
+}
+
+#[test]
+fn experiments_are_listed_and_found() {
+    let all = manifest::list(Path::new("experiments")).unwrap();
+    let names: Vec<&str> = all.iter().map(|e| e.name.as_str()).collect();
+    assert_eq!(names, ["fig1", "fig6"]);
+    assert!(
+        all[0].line().contains("Fig. 1") && all[0].line().contains("runs of fig6"),
+        "{}",
+        all[0].line()
+    );
+    assert_eq!(all[1].profiles, ["paper", "quick", "smoke", "tenth"]);
+    let found = manifest::find(Path::new("experiments"), "Fig6").unwrap();
+    assert_eq!(found, Path::new("experiments/fig6.toml"));
+    let error = manifest::find(Path::new("experiments"), "fig9").unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Usage);
+    assert!(
+        error.to_string().contains("no experiment \"fig9\"")
+            && error.to_string().contains("fig1, fig6")
+    );
+}
+
+#[test]
+fn the_committed_schema_is_current() {
+    let committed = std::fs::read_to_string("experiments/manifest.schema.json").unwrap_or_default();
+    assert!(
+        committed == manifest::schema(),
+        "experiments/manifest.schema.json is not what the manifest's types say; write it anew with `refig schema`"
+    );
+}

@@ -1,1 +1,264 @@
-//! (filled in by its owner)
+//! The command line: clap's types, and nothing of what they do.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Reproduces the figures of "Deep Residual Learning for Image Recognition" and says with numbers how close it came.
+#[derive(Debug, Parser)]
+#[command(name = "refig", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub places: Places,
+}
+
+/// Where experiments, runs and reports lie.
+#[derive(Clone, Debug, Args)]
+pub struct Places {
+    /// Folder of the experiments' manifests.
+    #[arg(long, global = true, default_value = "experiments", value_name = "DIR")]
+    pub experiments_dir: PathBuf,
+    /// Folder of the runs' records.
+    #[arg(long, global = true, default_value = "results", value_name = "DIR")]
+    pub results_dir: PathBuf,
+    /// Folder of figures and verdicts.
+    #[arg(long, global = true, default_value = "reports", value_name = "DIR")]
+    pub reports_dir: PathBuf,
+    /// Only errors and the final verdict.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train what is missing of an experiment, draw its figure and check it.
+    Reproduce(ReproduceArgs),
+    /// Compare the recorded errors with expectations and claims; trains nothing.
+    Check(SelectionArgs),
+    /// Draw an experiment's figure again from the records.
+    Render(RenderArgs),
+    /// What `reproduce` would do: every run as done, resumes or new, with time, disk and download. Changes nothing.
+    Plan(ReproduceArgs),
+    /// Every run in the results folder. Changes nothing.
+    Status,
+    /// The experiments, a line each.
+    List,
+    /// A network's layers, shapes, parameters, multiply-adds and activation memory.
+    Describe(DescribeArgs),
+    /// Fetch or verify a data set.
+    Data {
+        #[command(subcommand)]
+        action: DataAction,
+    },
+    /// Replay recorded training steps and compare the engine's numbers with them.
+    Parity(ParityArgs),
+    /// Measure speed.
+    Bench {
+        #[command(subcommand)]
+        what: BenchWhat,
+    },
+    /// The test error of a network with weights from a safetensors file (torchvision's names).
+    Evaluate(EvaluateArgs),
+    /// Remove runs that no experiment names, after asking.
+    Clean(CleanArgs),
+    /// Print the JSON schema of manifests.
+    Schema,
+}
+
+/// Which runs of which experiment.
+#[derive(Clone, Debug, Args)]
+pub struct SelectionArgs {
+    /// The experiment's name (`refig list`), or a path to a manifest.
+    pub experiment: String,
+    /// A named scale of the recipe. Default: `paper` where a usable GPU and CIFAR-10 are there, `quick` otherwise.
+    #[arg(long)]
+    pub profile: Option<String>,
+    /// Seeds: a list (`0,2`) or an inclusive range (`0..4` is five seeds). Default: the profile's.
+    #[arg(long, value_name = "SEEDS")]
+    pub seeds: Option<String>,
+    /// Change a field, as `recipe.batch=64`; repeatable. The run is then not the paper's recipe and says so.
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    pub overrides: Vec<String>,
+    /// Which images the runs were made on.
+    #[arg(long, value_enum, default_value_t = DataKind::Any)]
+    pub data: DataKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DataKind {
+    /// What the results folder holds, CIFAR-10 before synthetic.
+    Any,
+    Cifar10,
+    Synthetic,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DataArgs {
+    /// CIFAR-10 in the official binary layout: a folder or the `.tar.gz`. Default: $CIFAR10_DIR, the cache, a download.
+    #[arg(long, value_name = "PATH")]
+    pub data_dir: Option<PathBuf>,
+    /// Another address to download from; repeatable, tried in order after the official one.
+    #[arg(long = "mirror", value_name = "URL")]
+    pub mirrors: Vec<String>,
+    /// Never use the network.
+    #[arg(long)]
+    pub offline: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ComputeArgs {
+    /// Threads that compute. Default: the machine's. Results do not depend on it.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Force an instruction set: avx512, avx2 or portable. Default: the best there is.
+    #[arg(long, value_name = "SET")]
+    pub instructions: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ReproduceArgs {
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    #[command(flatten)]
+    pub data: DataArgs,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    /// Start over instead of going on with partial runs or skipping finished ones.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Leave out the paper's own curves.
+    #[arg(long)]
+    pub no_reference: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct RenderArgs {
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Leave out the paper's own curves.
+    #[arg(long)]
+    pub no_reference: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct NetworkArgs {
+    /// Option for shortcuts that change shape: A, B or C (section 4.1).
+    #[arg(long, default_value = "A")]
+    pub shortcut: String,
+    /// Side of the input images in pixels.
+    #[arg(long, default_value_t = 32, value_name = "PIXELS")]
+    pub image_size: usize,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DescribeArgs {
+    /// As in manifests: `plain-20`, `resnet-110`.
+    pub network: String,
+    #[command(flatten)]
+    pub options: NetworkArgs,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DataName {
+    Cifar10,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum DataAction {
+    /// Put a data set into the cache folder.
+    Fetch {
+        #[arg(value_enum)]
+        name: DataName,
+        /// A local `.tar.gz` or an address instead of the official one.
+        #[arg(long, value_name = "FILE|URL")]
+        from: Option<String>,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Read a data set whole and compare its digests.
+    Verify {
+        #[arg(value_enum)]
+        name: DataName,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ParityArgs {
+    /// Recorded steps (safetensors).
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Largest relative error allowed.
+    #[arg(long, default_value_t = 1e-4)]
+    pub tolerance: f64,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum BenchWhat {
+    /// A training step: milliseconds, images/s, GFLOP/s, share of the measured peak, and the loader's cost.
+    Step(BenchStepArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct BenchStepArgs {
+    #[arg(long, default_value = "resnet-20")]
+    pub network: String,
+    #[arg(long, default_value_t = 128)]
+    pub batch: usize,
+    #[arg(long, default_value_t = 10)]
+    pub steps: usize,
+    #[command(flatten)]
+    pub options: NetworkArgs,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct EvaluateArgs {
+    pub network: String,
+    /// safetensors with torchvision's names.
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// Batch-norm statistics. Default: the file's metadata, else `moving`.
+    #[arg(long, value_enum)]
+    pub statistics: Option<StatisticsArg>,
+    /// Input normalisation: `per-pixel-mean` or `channel-mean-std`. Default: the file's metadata, else the paper's.
+    #[arg(long)]
+    pub normalisation: Option<String>,
+    #[command(flatten)]
+    pub options: NetworkArgs,
+    #[command(flatten)]
+    pub data: DataArgs,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StatisticsArg {
+    Moving,
+    Population,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CleanArgs {
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+}

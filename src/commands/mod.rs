@@ -1,1 +1,4 @@
-//! (filled in by its owner)
+//! A thin file per verb: from clap's types to the library and back to an exit code.
+mod describe;
+mod seeds;
+mod selection;

@@ -1,0 +1,101 @@
+//! What a new user meets: help, wrong flags, missing files, and the exit codes that say so.
+
+use std::process::{Command, Output};
+
+use refig::exit::Exit;
+
+fn refig(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_refig"))
+        .args(args)
+        .env_remove("CIFAR10_DIR")
+        .output()
+        .unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn list_names_the_experiments() {
+    let output = refig(&["list"]);
+    assert_eq!(code(&output), 0);
+    assert!(stdout(&output).lines().any(|line| line.starts_with("fig6 ")));
+    assert!(stdout(&output).lines().any(|line| line.starts_with("fig1 ")));
+}
+
+#[test]
+fn describe_gives_the_papers_counts_in_any_case() {
+    let output = refig(&["describe", "ResNet-110", "--format", "json"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let described: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(described["parameters"], 1_727_962);
+    assert!(described["multiply_adds"].as_u64().unwrap() > 250_000_000);
+}
+
+#[test]
+fn wrong_usage_ends_with_its_code_and_the_remedy() {
+    for (args, says) in [
+        (&["reproduce", "fig6", "--nonsense"][..], "--nonsense"),
+        (&["reproduce", "fig9"], "fig6"),
+        (&["plan", "fig6", "--profile", "huge"], "quick"),
+        (&["plan", "fig6", "--set", "recipe.bacth=64"], "bacth"),
+        (&["plan", "fig6", "--seeds", "4..0"], "0..4"),
+        (&["describe", "resnet-21"], "20"),
+        (&["parity", "tests/fixtures/plain-8.safetensors", "--threads", "0"], "--threads"),
+    ] {
+        let output = refig(args);
+        assert_eq!(code(&output), Exit::Usage as i32, "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(says), "{args:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_named_folder_without_cifar_is_an_error_never_the_synthetic_set() {
+    let empty = tempfile::tempdir().unwrap();
+    let output = refig(&[
+        "reproduce",
+        "fig6",
+        "--profile",
+        "smoke",
+        "--data-dir",
+        empty.path().to_str().unwrap(),
+        "--results-dir",
+        empty.path().join("results").to_str().unwrap(),
+    ]);
+    assert_eq!(code(&output), Exit::Data as i32, "{}", stderr(&output));
+    assert!(!empty.path().join("results").exists());
+}
+
+#[test]
+fn a_check_without_results_is_never_a_pass() {
+    let empty = tempfile::tempdir().unwrap();
+    let output = refig(&[
+        "check",
+        "fig6",
+        "--profile",
+        "quick",
+        "--results-dir",
+        empty.path().to_str().unwrap(),
+        "--reports-dir",
+        empty.path().to_str().unwrap(),
+    ]);
+    assert_eq!(code(&output), Exit::Missing as i32, "{}", stderr(&output));
+}
+
+#[test]
+fn a_recorded_step_past_the_tolerance_fails() {
+    let output = refig(&["parity", "tests/fixtures/plain-8.safetensors", "--tolerance", "1e-12"]);
+    assert_eq!(code(&output), Exit::CheckFailed as i32, "{}", stderr(&output));
+    let output = refig(&["parity", "tests/fixtures/nothing-there.safetensors"]);
+    assert_ne!(code(&output), 0);
+    assert!(stderr(&output).contains("nothing-there"), "{}", stderr(&output));
+}

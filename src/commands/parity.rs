@@ -1,0 +1,31 @@
+//! `parity`: recorded training steps replayed on this machine's engine.
+
+use anyhow::Result;
+
+use super::compute;
+use crate::cli::ParityArgs;
+use crate::exit::Exit;
+use crate::measure::parity;
+
+/// `refig parity FILE...`.
+pub fn run(args: &ParityArgs) -> Result<Exit> {
+    let options = compute::options(&args.compute)?;
+    let mut within = true;
+    for file in &args.files {
+        let report = parity::compare(file, &options)?;
+        println!("{}: {}, {} steps", report.file, report.network, report.steps);
+        println!("  {:<24} {:>12}  {:>7}  worst tensor", "quantity", "largest", "tensors");
+        for row in &report.rows {
+            println!("  {:<24} {:>12.2e}  {:>7}  {}", row.quantity, row.error, row.tensors, row.worst);
+        }
+        let passed = report.within(args.tolerance);
+        println!(
+            "  largest relative error {:.2e}: {} the tolerance of {:.1e}",
+            report.largest(),
+            if passed { "within" } else { "PAST" },
+            args.tolerance
+        );
+        within &= passed;
+    }
+    Ok(if within { Exit::Success } else { Exit::CheckFailed })
+}

@@ -1,0 +1,24 @@
+//! `status`: what the results folder holds.
+
+use anyhow::Result;
+
+use crate::cli::Places;
+use crate::exit::Exit;
+use crate::run::{self, State};
+
+/// `refig status`.
+pub fn run(places: &Places) -> Result<Exit> {
+    let runs = run::find(&places.results_dir)?;
+    if runs.is_empty() {
+        println!("no runs in {}", places.results_dir.display());
+    }
+    for view in runs {
+        let plan = view.plan();
+        let state = match view.state {
+            State::Done { outcome, iteration } => format!("done ({outcome:?}) after {iteration}").to_lowercase(),
+            State::Partial { iteration } => format!("resumes after {iteration}"),
+        };
+        println!("{:<44} {state} of {} iterations", plan.folder(), plan.recipe.iterations);
+    }
+    Ok(Exit::Success)
+}

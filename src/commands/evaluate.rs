@@ -7,7 +7,8 @@ use super::describe::network;
 use super::{compute, dataset};
 use crate::cli::{EvaluateArgs, Format, StatisticsArg};
 use crate::data::{self, ImageSet, Normaliser};
-use crate::engine::{self, Engine, Hyperparameters, Statistics, Tally};
+use crate::engine::{self, Engine, Statistics, Tally};
+use crate::orchestrate::hyperparameters;
 use crate::exit::Exit;
 use crate::manifest::{Normalisation, Pooling, Recipe};
 use crate::random::Purpose;
@@ -44,7 +45,7 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
         None => Statistics::Moving,
     };
     let options = compute::options(&args.compute)?;
-    let mut engine = engine::create(&network, recipe.image_size, &Hyperparameters::of(&recipe), &options)?;
+    let mut engine = engine::create(&network, recipe.image_size, &hyperparameters(&recipe), &options)?;
     engine.restore(&weights)?;
     let opened = dataset::open(&dataset::request(&args.data), quiet, stop)?;
     let (train, test) = opened.for_recipe(&recipe)?;

@@ -3,10 +3,14 @@
 //! `signals.rs` listens to Ctrl-C and SIGTERM.
 mod cost;
 mod observer;
+mod probe;
 mod progress;
+mod runs;
 mod signals;
 
 pub use cost::{Work, work};
 pub use observer::{Ended, RunResult, RunsObserver, Start};
+pub use probe::Probe;
 pub use progress::{Progress, Style, duration};
+pub use runs::{Options, hyperparameters, run_all};
 pub use signals::listen;

@@ -1,0 +1,102 @@
+//! A short probe of this machine, from which the time of runs is estimated.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::data::Batch;
+use crate::engine::{self, Statistics};
+use crate::manifest::Recipe;
+use crate::network::{Family, Network};
+use crate::plan::RunPlan;
+use crate::random::{Purpose, Stream};
+use crate::train::initialise;
+
+
+use super::{hyperparameters, work};
+
+/// Wall clock that all measurements share, besides a first step each.
+const BUDGET: Duration = Duration::from_millis(1500);
+
+/// Blocks a stage of the network that is timed: deep enough that the stem weighs little.
+const BLOCKS: usize = 2;
+
+/// Seconds for each multiply-add of a forward pass, by image size and batch.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    speeds: BTreeMap<(usize, usize), Speed>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Speed {
+    training: f64,
+    evaluation: f64,
+}
+
+impl Probe {
+    /// Times a few steps of a small network at each image size and batch of `runs`; about two seconds in all.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub fn measure(runs: &[RunPlan], options: &engine::Options) -> anyhow::Result<Self> {
+        let mut recipes: BTreeMap<(usize, usize), &Recipe> = BTreeMap::new();
+        for run in runs {
+            let recipe = &run.recipe;
+            recipes.insert((recipe.image_size, recipe.batch), recipe);
+        }
+        let share = BUDGET / recipes.len().max(1) as u32;
+        let mut speeds = BTreeMap::new();
+        for (key, recipe) in recipes {
+            speeds.insert(key, time(recipe, options, share)?);
+        }
+        Ok(Self { speeds })
+    }
+
+    /// Seconds that `run` takes after `done` iterations, with evaluations on `test_images`; loading is not in it, as it is
+    /// done meanwhile. 0 for a run whose image size and batch were not measured.
+    pub fn seconds(&self, run: &RunPlan, done: u64, test_images: usize) -> f64 {
+        let key = (run.recipe.image_size, run.recipe.batch);
+        let left = work(run, done, test_images);
+        self.speeds.get(&key).map_or(0.0, |speed| {
+            speed.training * left.training + speed.evaluation * left.evaluation
+        })
+    }
+}
+
+fn time(recipe: &Recipe, options: &engine::Options, budget: Duration) -> anyhow::Result<Speed> {
+    let classes = 10;
+    let depth = 6 * BLOCKS + 2;
+    let network = Network::cifar(Family::Resnet, depth, recipe.shortcut, classes)
+        .ok_or_else(|| anyhow::anyhow!("no network of depth {depth}"))?;
+    let mut engine = engine::create(&network, recipe.image_size, &hyperparameters(recipe), options)?;
+    engine.restore(&initialise(&network, &recipe.initialisation, 0))?;
+    let mut stream = Stream::new(0, Purpose::Synthetic, 0, 0);
+    let values = recipe.batch * recipe.image_size * recipe.image_size * 3;
+    let batch = Batch {
+        pixels: (0..values).map(|_| 2.0 * stream.uniform() as f32 - 1.0).collect(),
+        labels: (0..recipe.batch).map(|at| (at % classes) as u8).collect(),
+        size: recipe.image_size,
+    };
+    let work = recipe.batch as f64 * network.multiply_adds(recipe.image_size) as f64;
+    let training = median(budget * 3 / 4, || engine.step(&batch, 0.0).map(drop))?;
+    let evaluation = median(budget / 4, || {
+        engine.evaluate(&batch, Statistics::Moving).map(drop)
+    })?;
+    Ok(Speed {
+        training: training / work,
+        evaluation: evaluation / work,
+    })
+}
+
+/// The median seconds of a call, over as many as fit into `budget` after a first one (at least two, at most thirty).
+fn median(budget: Duration, mut call: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    call()?;
+    let started = Instant::now();
+    let mut seconds = Vec::new();
+    while seconds.len() < 2 || (seconds.len() < 30 && started.elapsed() < budget) {
+        let call_started = Instant::now();
+        call()?;
+        seconds.push(call_started.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    Ok(seconds[seconds.len() / 2])
+}

@@ -1,0 +1,254 @@
+//! Runs, one after the other: each from its directory through training and back.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::data::{self, Batch, Dataset, ImageSet, Loader, Normaliser, Origin};
+use crate::engine::{self, Hyperparameters, Instructions};
+use crate::exit::Exit;
+use crate::manifest::{Precision, Recipe, TrainingSplit};
+use crate::plan::RunPlan;
+use crate::random::Purpose;
+use crate::run::{self, Notes, Resume, RunDirectory};
+
+use crate::train::{
+    Keeper, LoopState, MiniBatches, Outcome, Stop, Training, TrainingData, initialise,
+};
+use crate::weights::Weights;
+
+use super::{Ended, RunResult, RunsObserver, Start, work};
+
+/// How runs are made; nothing here changes a result.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub results_dir: PathBuf,
+    /// Start over what is partial or done.
+    pub fresh: bool,
+    /// Changes made to the recipe on the command line, as given; the run's notes say them.
+    pub overrides: Vec<String>,
+    /// Threads of the engine, 0 for as many as the machine has cores.
+    pub threads: usize,
+    /// Threads that prepare mini-batches ahead; 0 prepares them in between.
+    pub workers: usize,
+    /// Wall clock between two checkpoints outside evaluations.
+    pub keep_every: Duration,
+}
+
+impl Keeper for RunDirectory {
+    fn keep(&mut self, state: &Weights, at: &LoopState) -> anyhow::Result<()> {
+        self.checkpoint(at.iteration, state, &at.to_json()?)
+    }
+}
+
+impl MiniBatches for Loader {
+    fn next(&mut self) -> anyhow::Result<Batch> {
+        Loader::next(self)
+    }
+
+    fn recycle(&mut self, batch: Batch) {
+        Loader::recycle(self, batch);
+    }
+}
+
+/// What the engine is to know of a recipe.
+pub fn hyperparameters(recipe: &Recipe) -> Hyperparameters {
+    Hyperparameters {
+        momentum: recipe.momentum as f32,
+        momentum_form: recipe.momentum_form,
+        weight_decay: recipe.weight_decay as f32,
+        weight_decay_on: recipe.weight_decay_on,
+        norm_momentum: recipe.batch_norm.momentum as f32,
+        norm_epsilon: recipe.batch_norm.epsilon as f32,
+        norm_group: recipe.batch_norm.group,
+    }
+}
+
+/// Makes `runs` in their order on `dataset`: finished ones are skipped, partial ones go on, the others start. Ends early
+/// when `stop` is raised; the run that was going on is then the last result, `Outcome::Interrupted`.
+///
+/// # Errors
+/// Those of the run's directory, the data and the engine, with the run's name.
+pub fn run_all(
+    runs: &[RunPlan],
+    dataset: Dataset,
+    options: &Options,
+    stop: &Stop,
+    observer: &mut dyn RunsObserver,
+) -> anyhow::Result<Vec<RunResult>> {
+    let images = Images::new(dataset, runs)?;
+    let costs: Vec<f64> = runs
+        .iter()
+        .map(|run| work(run, 0, images.of(&run.recipe).1.len()).total())
+        .collect();
+    observer.planned(&costs);
+    let mut results = Vec::new();
+    for (place, run) in runs.iter().enumerate() {
+        if stop.requested().is_some() {
+            break;
+        }
+        let ended = run_one(run, place, &images, options, stop, observer)
+            .with_context(|| format!("run {}", run.folder()))?;
+        observer.end(run, place, ended);
+        results.push(RunResult {
+            run: run.clone(),
+            ended,
+        });
+    }
+    Ok(results)
+}
+
+/// The sets of images of all runs, made once for each size and split and shared. Where no run needs the images as they
+/// came, these are gone.
+struct Images {
+    sets: BTreeMap<(usize, bool), (Arc<ImageSet>, Arc<ImageSet>)>,
+    origin: Origin,
+}
+
+impl Images {
+    fn new(dataset: Dataset, runs: &[RunPlan]) -> anyhow::Result<Self> {
+        let mut sets = BTreeMap::new();
+        for run in runs {
+            let key = Self::key(&run.recipe);
+            if !sets.contains_key(&key) {
+                sets.insert(key, dataset.for_recipe(&run.recipe)?);
+            }
+        }
+        Ok(Self {
+            sets,
+            origin: dataset.origin,
+        })
+    }
+
+    fn key(recipe: &Recipe) -> (usize, bool) {
+        (recipe.image_size, recipe.split == TrainingSplit::HoldOut)
+    }
+
+    /// Training and test images of a recipe that was among the runs.
+    fn of(&self, recipe: &Recipe) -> &(Arc<ImageSet>, Arc<ImageSet>) {
+        &self.sets[&Self::key(recipe)]
+    }
+
+    /// As the run's notes say it.
+    fn origin_name(&self) -> &'static str {
+        match self.origin {
+            Origin::Cifar10 => "cifar10",
+            Origin::Other => "other",
+            Origin::Synthetic => "synthetic",
+        }
+    }
+
+    /// How many test images there must be: known for CIFAR-10.
+    fn test_images(&self, recipe: &Recipe) -> Option<usize> {
+        match (self.origin, recipe.split) {
+            (Origin::Cifar10, TrainingSplit::All) => Some(10_000),
+            (Origin::Cifar10, TrainingSplit::HoldOut) => Some(5_000),
+            _ => None,
+        }
+    }
+}
+
+fn run_one(
+    run: &RunPlan,
+    place: usize,
+    images: &Images,
+    options: &Options,
+    stop: &Stop,
+    observer: &mut dyn RunsObserver,
+) -> anyhow::Result<Ended> {
+    let recipe = &run.recipe;
+    if recipe.precision != Precision::Fp32 {
+        return Err(Exit::Device.error(format!(
+            "precision {:?} is not there on the device {}; set recipe.precision = \"fp32\"",
+            recipe.precision, run.device
+        )));
+    }
+    let instructions = Instructions::parse(&run.instructions).ok_or_else(|| {
+        Exit::Device.error(format!(
+            "the instruction set {:?} is not known; take one of {}",
+            run.instructions,
+            Instructions::ALL.map(Instructions::name).join(", ")
+        ))
+    })?;
+    let engine_options = engine::Options {
+        threads: options.threads,
+        instructions: Some(instructions),
+    };
+    let notes = Notes {
+        data: images.origin_name().into(),
+        overrides: options.overrides.clone(),
+        threads: engine_options.thread_count(),
+    };
+    let mut directory = RunDirectory::open(&options.results_dir, run, &notes, options.fresh)?;
+    let resume = directory.resume()?;
+    for warning in directory.warnings() {
+        observer.warn(warning);
+    }
+    let (weights, from) = match resume {
+        Resume::Done => return Ok(Ended::Skipped),
+        Resume::At(checkpoint) => {
+            let state = LoopState::from_json(&checkpoint.loop_state)?;
+            (checkpoint.state, state)
+        }
+        Resume::New => (
+            initialise(&run.network, &recipe.initialisation, run.seed),
+            LoopState::default(),
+        ),
+    };
+    let start = match from.iteration {
+        0 => Start::New,
+        iteration => Start::At(iteration),
+    };
+    observer.begin(run, place, start);
+
+    let mut engine = engine::create(
+        &run.network,
+        recipe.image_size,
+        &hyperparameters(recipe),
+        &engine_options,
+    )?;
+    engine.restore(&weights)?;
+    drop(weights);
+
+    let (train, test) = images.of(recipe);
+    let normaliser = Normaliser::fit(train, recipe.normalisation);
+    let mut batches = Loader::new(
+        train.clone(),
+        normaliser.clone(),
+        recipe,
+        run.seed,
+        from.iteration,
+        options.workers,
+    )?;
+    let sample = |count, purpose| data::sample(train.len(), count, run.seed, purpose);
+    let outcome = Training {
+        engine: engine.as_mut(),
+        data: TrainingData {
+            batches: &mut batches,
+            train,
+            test,
+            test_images: images.test_images(recipe),
+            batch: &|set, indices| data::batch(set, &normaliser, indices),
+            statistics: sample(recipe.evaluation.statistics_images, Purpose::Statistics),
+            clean: sample(recipe.evaluation.clean_images, Purpose::CleanPass),
+        },
+        recipe,
+        keeper: &mut directory,
+        observer,
+        stop,
+        keep_every: options.keep_every,
+    }
+    .run(from)?;
+    let for_good = match outcome {
+        Outcome::Finished => Some(run::Outcome::Finished),
+        Outcome::Diverged => Some(run::Outcome::Diverged),
+        Outcome::Interrupted => None,
+    };
+    if let Some(for_good) = for_good {
+        directory.finish(for_good, &engine.state(false)?)?;
+    }
+    Ok(Ended::Trained(outcome))
+}

@@ -28,8 +28,16 @@ fn stdout(output: &Output) -> String {
 fn list_names_the_experiments() {
     let output = refig(&["list"]);
     assert_eq!(code(&output), 0);
-    assert!(stdout(&output).lines().any(|line| line.starts_with("fig6 ")));
-    assert!(stdout(&output).lines().any(|line| line.starts_with("fig1 ")));
+    assert!(
+        stdout(&output)
+            .lines()
+            .any(|line| line.starts_with("fig6 "))
+    );
+    assert!(
+        stdout(&output)
+            .lines()
+            .any(|line| line.starts_with("fig1 "))
+    );
 }
 
 #[test]
@@ -50,11 +58,28 @@ fn wrong_usage_ends_with_its_code_and_the_remedy() {
         (&["plan", "fig6", "--set", "recipe.bacth=64"], "bacth"),
         (&["plan", "fig6", "--seeds", "4..0"], "0..4"),
         (&["describe", "resnet-21"], "20"),
-        (&["parity", "tests/fixtures/plain-8.safetensors", "--threads", "0"], "--threads"),
+        (
+            &[
+                "parity",
+                "tests/fixtures/plain-8.safetensors",
+                "--threads",
+                "0",
+            ],
+            "--threads",
+        ),
     ] {
         let output = refig(args);
-        assert_eq!(code(&output), Exit::Usage as i32, "{args:?}: {}", stderr(&output));
-        assert!(stderr(&output).contains(says), "{args:?}: {}", stderr(&output));
+        assert_eq!(
+            code(&output),
+            Exit::Usage as i32,
+            "{args:?}: {}",
+            stderr(&output)
+        );
+        assert!(
+            stderr(&output).contains(says),
+            "{args:?}: {}",
+            stderr(&output)
+        );
     }
 }
 
@@ -93,9 +118,23 @@ fn a_check_without_results_is_never_a_pass() {
 
 #[test]
 fn a_recorded_step_past_the_tolerance_fails() {
-    let output = refig(&["parity", "tests/fixtures/plain-8.safetensors", "--tolerance", "1e-12"]);
-    assert_eq!(code(&output), Exit::CheckFailed as i32, "{}", stderr(&output));
+    let output = refig(&[
+        "parity",
+        "tests/fixtures/plain-8.safetensors",
+        "--tolerance",
+        "1e-12",
+    ]);
+    assert_eq!(
+        code(&output),
+        Exit::CheckFailed as i32,
+        "{}",
+        stderr(&output)
+    );
     let output = refig(&["parity", "tests/fixtures/nothing-there.safetensors"]);
     assert_ne!(code(&output), 0);
-    assert!(stderr(&output).contains("nothing-there"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("nothing-there"),
+        "{}",
+        stderr(&output)
+    );
 }

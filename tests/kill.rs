@@ -17,7 +17,16 @@ const KILLS: usize = 10;
 fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_refig"));
     command
-        .args(["reproduce", "tiny", "--profile", "tiny", "--offline", "--quiet", "--threads", "2"])
+        .args([
+            "reproduce",
+            "tiny",
+            "--profile",
+            "tiny",
+            "--offline",
+            "--quiet",
+            "--threads",
+            "2",
+        ])
         .args(["--experiments-dir", "tests/fixtures/experiments"])
         .arg("--results-dir")
         .arg(folder.join("results"))
@@ -35,7 +44,11 @@ fn folders(folder: &Path) -> Vec<PathBuf> {
         .unwrap()
         .into_iter()
         .map(|view| {
-            assert!(matches!(view.state, RunState::Done { .. }), "{:?} is not done", view.folder);
+            assert!(
+                matches!(view.state, RunState::Done { .. }),
+                "{:?} is not done",
+                view.folder
+            );
             view.folder
         })
         .collect();
@@ -95,9 +108,17 @@ fn a_killed_run_equals_the_uninterrupted_one() {
             rows
         };
         assert_eq!(rows(expected), rows(found));
-        let evaluations = |folder: &Path| read_evaluations(&folder.join("evaluations.parquet")).unwrap();
+        let evaluations =
+            |folder: &Path| read_evaluations(&folder.join("evaluations.parquet")).unwrap();
         assert_eq!(evaluations(expected), evaluations(found));
-        let weights = |folder: &Path| Weights::load(&folder.join("weights.safetensors")).unwrap().tensors;
-        assert!(weights(expected) == weights(found), "final weights differ in {found:?}");
+        let weights = |folder: &Path| {
+            Weights::load(&folder.join("weights.safetensors"))
+                .unwrap()
+                .tensors
+        };
+        assert!(
+            weights(expected) == weights(found),
+            "final weights differ in {found:?}"
+        );
     }
 }

@@ -41,7 +41,9 @@ pub fn step(args: &BenchStepArgs) -> Result<Exit> {
             if let Some(memory) = report.peak_memory_mb {
                 println!("  memory      {memory:>10.0} MB resident at most");
             }
-            println!("  loader      {loader_ms:>10.2} ms a batch of work on another thread, beside the step");
+            println!(
+                "  loader      {loader_ms:>10.2} ms a batch of work on another thread, beside the step"
+            );
         }
     }
     Ok(Exit::Success)

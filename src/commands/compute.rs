@@ -12,7 +12,9 @@ pub fn options(args: &ComputeArgs) -> Result<Options> {
         None => Instructions::detect(),
         Some(name) => {
             let set = Instructions::parse(name).ok_or_else(|| {
-                Exit::Usage.error(format!("--instructions {name}: write avx512, avx2 or portable"))
+                Exit::Usage.error(format!(
+                    "--instructions {name}: write avx512, avx2 or portable"
+                ))
             })?;
             if !set.available() {
                 return Err(Exit::Device.error(format!(

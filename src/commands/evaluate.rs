@@ -8,9 +8,9 @@ use super::{compute, dataset};
 use crate::cli::{EvaluateArgs, Format, StatisticsArg};
 use crate::data::{self, ImageSet, Normaliser};
 use crate::engine::{self, Engine, Statistics, Tally};
-use crate::orchestrate::hyperparameters;
 use crate::exit::Exit;
 use crate::manifest::{Normalisation, Pooling, Recipe};
+use crate::orchestrate::hyperparameters;
 use crate::random::Purpose;
 use crate::train::Stop;
 use crate::weights::Weights;
@@ -45,7 +45,12 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
         None => Statistics::Moving,
     };
     let options = compute::options(&args.compute)?;
-    let mut engine = engine::create(&network, recipe.image_size, &hyperparameters(&recipe), &options)?;
+    let mut engine = engine::create(
+        &network,
+        recipe.image_size,
+        &hyperparameters(&recipe),
+        &options,
+    )?;
     engine.restore(&weights)?;
     let opened = dataset::open(&dataset::request(&args.data), quiet, stop)?;
     let (train, test) = opened.for_recipe(&recipe)?;
@@ -111,7 +116,12 @@ fn normalisation(args: &EvaluateArgs, metadata: &Value) -> Result<Normalisation>
     })
 }
 
-fn gather(engine: &mut dyn Engine, train: &ImageSet, normaliser: &Normaliser, stop: &Stop) -> Result<()> {
+fn gather(
+    engine: &mut dyn Engine,
+    train: &ImageSet,
+    normaliser: &Normaliser,
+    stop: &Stop,
+) -> Result<()> {
     engine.begin_population()?;
     let sample = data::sample(train.len(), STATISTICS_IMAGES, 0, Purpose::Statistics);
     for chunk in sample.chunks(BATCH) {

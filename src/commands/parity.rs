@@ -13,10 +13,19 @@ pub fn run(args: &ParityArgs) -> Result<Exit> {
     let mut within = true;
     for file in &args.files {
         let report = parity::compare(file, &options)?;
-        println!("{}: {}, {} steps", report.file, report.network, report.steps);
-        println!("  {:<24} {:>12}  {:>7}  worst tensor", "quantity", "largest", "tensors");
+        println!(
+            "{}: {}, {} steps",
+            report.file, report.network, report.steps
+        );
+        println!(
+            "  {:<24} {:>12}  {:>7}  worst tensor",
+            "quantity", "largest", "tensors"
+        );
         for row in &report.rows {
-            println!("  {:<24} {:>12.2e}  {:>7}  {}", row.quantity, row.error, row.tensors, row.worst);
+            println!(
+                "  {:<24} {:>12.2e}  {:>7}  {}",
+                row.quantity, row.error, row.tensors, row.worst
+            );
         }
         let passed = report.within(args.tolerance);
         println!(
@@ -27,5 +36,9 @@ pub fn run(args: &ParityArgs) -> Result<Exit> {
         );
         within &= passed;
     }
-    Ok(if within { Exit::Success } else { Exit::CheckFailed })
+    Ok(if within {
+        Exit::Success
+    } else {
+        Exit::CheckFailed
+    })
 }

@@ -15,10 +15,16 @@ pub fn run(places: &Places) -> Result<Exit> {
     for view in runs {
         let plan = view.plan();
         let state = match view.state {
-            State::Done { outcome, iteration } => format!("done ({outcome:?}) after {iteration}").to_lowercase(),
+            State::Done { outcome, iteration } => {
+                format!("done ({outcome:?}) after {iteration}").to_lowercase()
+            }
             State::Partial { iteration } => format!("resumes after {iteration}"),
         };
-        println!("{:<44} {state} of {} iterations", plan.folder(), plan.recipe.iterations);
+        println!(
+            "{:<44} {state} of {} iterations",
+            plan.folder(),
+            plan.recipe.iterations
+        );
     }
     Ok(Exit::Success)
 }

@@ -4,11 +4,15 @@
 //! `curves.rs` rows to curves, `reference.rs` the paper's own curves, `figure/` the drawing; `check.rs` errors against
 //! expectations and claims, `verdict.rs` what came of it, `page.rs` the report.
 
+pub mod assemble;
 pub mod check;
 pub mod curves;
 pub mod figure;
 pub mod page;
 pub mod reference;
+mod runs;
+
+pub use runs::{check, render, select};
 pub mod verdict;
 
 pub use verdict::{Status, Verdict};

@@ -1,0 +1,49 @@
+//! `clean`: removes runs that no experiment names.
+
+use std::io::{BufRead, Write};
+
+use anyhow::{Context, Result};
+
+use crate::cli::{CleanArgs, Places};
+use crate::exit::Exit;
+use crate::manifest::{self, Experiment};
+use crate::run;
+
+/// `refig clean`.
+pub fn run(args: &CleanArgs, places: &Places) -> Result<Exit> {
+    let mut named = Vec::new();
+    for listed in manifest::list(&places.experiments_dir)? {
+        for profile in &listed.profiles {
+            named.extend(Experiment::load(&listed.path, profile, &[])?.networks);
+        }
+    }
+    let mut unnamed = run::find(&places.results_dir)?;
+    unnamed.retain(|view| !named.iter().any(|entry| view.plan().belongs_to(entry)));
+    if unnamed.is_empty() {
+        println!("every run is named by an experiment");
+        return Ok(Exit::Success);
+    }
+    for view in &unnamed {
+        println!("{}", view.folder.display());
+    }
+    if !args.yes {
+        print!("remove these {} runs? [y/N] ", unnamed.len());
+        std::io::stdout()
+            .flush()
+            .context("cannot write the question")?;
+        let mut answer = String::new();
+        std::io::stdin()
+            .lock()
+            .read_line(&mut answer)
+            .context("cannot read the answer")?;
+        if !matches!(answer.trim(), "y" | "Y" | "yes") {
+            println!("nothing was removed");
+            return Ok(Exit::Success);
+        }
+    }
+    for view in &unnamed {
+        view.remove(&places.results_dir)?;
+    }
+    println!("removed {} runs", unnamed.len());
+    Ok(Exit::Success)
+}

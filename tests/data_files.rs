@@ -1,0 +1,194 @@
+//! CIFAR-10's files: the same data in any order, and every fault told by its name.
+
+use std::fs::File;
+use std::path::Path;
+
+use refig::data::{BATCH_BYTES, Origin, RECORD_BYTES, RECORDS_PER_BATCH, TEST_FILE, TRAINING_FILES, fetch, load, synthetic};
+use refig::exit::Exit;
+use refig::random::{Purpose, Stream};
+
+/// Six batches of black images of class 0. They take no room on most file systems.
+fn black(folder: &Path) {
+    for name in TRAINING_FILES.into_iter().chain([TEST_FILE]) {
+        File::create(folder.join(name)).unwrap().set_len(BATCH_BYTES as u64).unwrap();
+    }
+}
+
+fn error(path: &Path) -> String {
+    let error = load(path).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Data);
+    format!("{error:#}")
+}
+
+#[test]
+fn shuffled_files_are_the_same_data() {
+    // 50,000 different records, and the same ones in another order and under other names.
+    let records: Vec<[u8; RECORD_BYTES]> = (0..50_000u32)
+        .map(|index| {
+            let mut record = [0; RECORD_BYTES];
+            record[0] = (index % 10) as u8;
+            record[100..104].copy_from_slice(&index.to_le_bytes());
+            record
+        })
+        .collect();
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let orders = [
+        (0..50_000).collect::<Vec<u32>>(),
+        Stream::new(5, Purpose::Shuffle, 0, 0).permutation(50_000),
+    ];
+    let loaded = [0, 1].map(|copy| {
+        let folder = folders[copy].path().join("cifar-10-batches-bin");
+        std::fs::create_dir(&folder).unwrap();
+        black(&folder);
+        for (name, part) in TRAINING_FILES.iter().zip(orders[copy].chunks(RECORDS_PER_BATCH)) {
+            let bytes: Vec<u8> = part.iter().flat_map(|&index| records[index as usize]).collect();
+            std::fs::write(folder.join(name), bytes).unwrap();
+        }
+        load(folders[copy].path()).unwrap()
+    });
+    assert_eq!(loaded[0].digest(), loaded[1].digest());
+    assert_eq!(loaded[0].train.pixels, loaded[1].train.pixels);
+    assert_eq!(loaded[0].train.labels, loaded[1].train.labels);
+    assert_eq!(loaded[0].origin, Origin::Other, "these are not CIFAR-10's images");
+    assert_eq!((loaded[0].train.len(), loaded[0].test.len()), (50_000, 10_000));
+}
+
+#[test]
+fn every_fault_of_a_folder_has_its_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    assert!(error(&path.join("nowhere")).contains("no data at"));
+    assert!(error(path).contains("none of CIFAR-10's batches"));
+    File::create(path.join("data_batch_1")).unwrap();
+    assert!(error(path).contains("the Python version"));
+
+    black(path);
+    std::fs::remove_file(path.join("data_batch_3.bin")).unwrap();
+    let missing = error(path);
+    assert!(missing.contains("lacks data_batch_3.bin") && missing.contains("--data-dir"), "{missing}");
+
+    let third = File::create(path.join("data_batch_3.bin")).unwrap();
+    third.set_len(BATCH_BYTES as u64 - 1).unwrap();
+    let truncated = error(path);
+    assert!(truncated.contains("data_batch_3.bin is truncated: 30729999 bytes instead of 30730000"), "{truncated}");
+    third.set_len(BATCH_BYTES as u64 + 1).unwrap();
+    assert!(error(path).contains("data_batch_3.bin is oversized"));
+
+    let mut bytes = vec![0; BATCH_BYTES];
+    bytes[17 * RECORD_BYTES] = 10;
+    std::fs::write(path.join("data_batch_3.bin"), bytes).unwrap();
+    let label = error(path);
+    assert!(label.contains("record 17 of") && label.contains("has label 10"), "{label}");
+
+    third.set_len(0).unwrap();
+    third.set_len(BATCH_BYTES as u64).unwrap();
+    assert!(load(path).is_ok());
+}
+
+/// A `.tar.gz` of black batches with these names and sizes.
+fn archive(path: &Path, entries: &[(&str, usize)]) {
+    let gzip = flate2::write::GzEncoder::new(File::create(path).unwrap(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(gzip);
+    for (name, bytes) in entries {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(*bytes as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        let name = format!("cifar-10-batches-bin/{name}");
+        tar.append_data(&mut header, name, vec![0u8; *bytes].as_slice()).unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap();
+}
+
+#[test]
+fn an_archive_is_read_whole_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cifar.tar.gz");
+    let mut entries: Vec<(&str, usize)> = [TEST_FILE, "readme.html"]
+        .into_iter()
+        .chain(TRAINING_FILES.into_iter().rev())
+        .map(|name| (name, if name == "readme.html" { 88 } else { BATCH_BYTES }))
+        .collect();
+    archive(&path, &entries);
+    let black_folder = tempfile::tempdir().unwrap();
+    black(black_folder.path());
+    let data = load(&path).unwrap();
+    assert_eq!(data.digest(), load(black_folder.path()).unwrap().digest(), "an archive is its folder");
+
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let cut = error(&path);
+    assert!(cut.contains("damaged") || cut.contains("truncated") || cut.contains("cannot read"), "{cut}");
+    std::fs::write(&path, b"no archive").unwrap();
+    assert!(error(&path).contains("no readable .tar.gz"));
+
+    entries[3].1 -= RECORD_BYTES;
+    archive(&path, &entries);
+    assert!(error(&path).contains("data_batch_4.bin in"), "{}", error(&path));
+    entries.remove(3);
+    archive(&path, &entries);
+    assert!(error(&path).contains("lacks data_batch_4.bin"));
+}
+
+#[test]
+fn other_images_do_not_get_into_the_cache() {
+    let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    black(folder.path());
+    let from = folder.path().to_str().unwrap();
+    let refused = fetch(Some(from), cache.path(), &[], &mut |_| Ok(())).unwrap_err();
+    let error = anyhow::Error::from(refused);
+    assert!(format!("{error:#}").contains("wrong digest"), "{error:#}");
+    assert_eq!(Exit::of(&error), Exit::Data);
+    let left: Vec<_> = std::fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["cifar10.lock"], "nothing half-written stays");
+}
+
+#[test]
+fn the_synthetic_set_is_the_same_everywhere() {
+    let data = synthetic(0);
+    assert_eq!(data.origin, Origin::Synthetic);
+    assert_eq!((data.train.len(), data.test.len()), (10_000, 2_000));
+    for set in [&data.train, &data.test] {
+        for class in 0..10 {
+            let images = set.labels.iter().filter(|&&label| label == class).count();
+            assert_eq!(images, set.len() / 10, "class {class}");
+        }
+    }
+    assert_eq!(data.train.digest, "TRAIN");
+    assert_eq!(data.test.digest, "TEST");
+    assert_ne!(synthetic(1).train.digest, data.train.digest);
+}
+
+#[test]
+fn real_cifar10_is_known() {
+    let Some(path) = std::env::var_os("CIFAR10_DIR").filter(|path| !path.is_empty()) else {
+        eprintln!("CIFAR10_DIR is not set: nothing to look at");
+        return;
+    };
+    let data = load(Path::new(&path)).unwrap();
+    assert_eq!(data.origin, Origin::Cifar10);
+    for class in 0..10 {
+        assert_eq!(data.train.labels.iter().filter(|&&label| label == class).count(), 5000);
+        assert_eq!(data.test.labels.iter().filter(|&&label| label == class).count(), 1000);
+    }
+    let cache = tempfile::tempdir().unwrap();
+    let fetched = fetch(path.to_str(), cache.path(), &[], &mut |_| Ok(())).unwrap();
+    assert_eq!(fetched.digest(), data.digest());
+    // A damaged copy is noticed and fetched again.
+    let third = cache.path().join("cifar-10-batches-bin/data_batch_3.bin");
+    let mut bytes = std::fs::read(&third).unwrap();
+    bytes[12_345] ^= 4;
+    std::fs::write(&third, bytes).unwrap();
+    let request = refig::data::Request {
+        dir: None,
+        cache: cache.path().to_path_buf(),
+        mirrors: Vec::new(),
+        allow_download: false,
+        allow_synthetic: true,
+        synthetic_seed: 0,
+    };
+    let error = refig::data::open(&request, &mut |_| Ok(())).unwrap_err().to_string();
+    assert!(error.contains("wrong digest"), "{error}");
+    fetch(path.to_str(), cache.path(), &[], &mut |_| Ok(())).unwrap();
+    assert_eq!(refig::data::open(&request, &mut |_| Ok(())).unwrap().digest(), data.digest());
+}

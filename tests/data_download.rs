@@ -68,10 +68,16 @@ fn serve(mut stream: TcpStream, content: &[u8], answer: Answer, log: &Mutex<Vec<
         _ => range.unwrap_or(0),
     };
     let head = match answer {
-        Answer::Status(status) => format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+        Answer::Status(status) => {
+            format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        }
         _ => {
             let (status, extra) = if start > 0 {
-                let range = format!("Content-Range: bytes {start}-{}/{}\r\n", content.len() - 1, content.len());
+                let range = format!(
+                    "Content-Range: bytes {start}-{}/{}\r\n",
+                    content.len() - 1,
+                    content.len()
+                );
                 ("206 Partial Content", range)
             } else {
                 ("200 OK", String::new())
@@ -94,17 +100,25 @@ fn serve(mut stream: TcpStream, content: &[u8], answer: Answer, log: &Mutex<Vec<
 }
 
 fn content() -> Vec<u8> {
-    (0..1_000_003u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+    (0..1_000_003u32)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect()
 }
 
 fn md5(bytes: &[u8]) -> String {
-    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Md5::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Downloads into `folder/archive`; what was there already is gone on with.
 fn fetch(sources: &[String], content: &[u8], folder: &Path) -> Result<(), DownloadError> {
     let md5 = md5(content);
-    let expected = Archive { bytes: content.len() as u64, md5: &md5 };
+    let expected = Archive {
+        bytes: content.len() as u64,
+        md5: &md5,
+    };
     download(sources, &expected, &folder.join("archive"), &mut |_| Ok(()))
 }
 
@@ -138,18 +152,32 @@ fn a_whole_file_arrives_with_its_progress() {
     let (content, folder) = (content(), tempfile::tempdir().unwrap());
     let server = Server::start(content.clone(), vec![Answer::Serve]);
     let md5 = md5(&content);
-    let expected = Archive { bytes: content.len() as u64, md5: &md5 };
+    let expected = Archive {
+        bytes: content.len() as u64,
+        md5: &md5,
+    };
     let mut told = Vec::new();
-    download(&server.sources(), &expected, &folder.path().join("archive"), &mut |progress| {
-        if let Progress::Download { done, total } = progress {
-            assert_eq!(total, expected.bytes);
-            told.push(done);
-        }
-        Ok(())
-    })
+    download(
+        &server.sources(),
+        &expected,
+        &folder.path().join("archive"),
+        &mut |progress| {
+            if let Progress::Download { done, total } = progress {
+                assert_eq!(total, expected.bytes);
+                told.push(done);
+            }
+            Ok(())
+        },
+    )
     .unwrap();
-    assert!(told.is_sorted() && told.last() == Some(&expected.bytes), "{told:?}");
-    assert_eq!(std::fs::read(folder.path().join("archive")).unwrap(), content);
+    assert!(
+        told.is_sorted() && told.last() == Some(&expected.bytes),
+        "{told:?}"
+    );
+    assert_eq!(
+        std::fs::read(folder.path().join("archive")).unwrap(),
+        content
+    );
     assert_eq!(names(folder.path()), ["archive"], "no part is left");
 }
 
@@ -160,16 +188,25 @@ fn a_part_is_gone_on_with_at_its_end() {
     std::fs::write(folder.path().join("archive.part"), &content[..400_000]).unwrap();
     fetch(&server.sources(), &content, folder.path()).unwrap();
     assert_eq!(server.ranges(), [Some(400_000)]);
-    assert_eq!(std::fs::read(folder.path().join("archive")).unwrap(), content);
+    assert_eq!(
+        std::fs::read(folder.path().join("archive")).unwrap(),
+        content
+    );
 }
 
 #[test]
 fn a_cut_connection_is_taken_up_again() {
     let (content, folder) = (content(), tempfile::tempdir().unwrap());
-    let server = Server::start(content.clone(), vec![Answer::Cut(300_000), Answer::Cut(1000), Answer::Serve]);
+    let server = Server::start(
+        content.clone(),
+        vec![Answer::Cut(300_000), Answer::Cut(1000), Answer::Serve],
+    );
     fetch(&server.sources(), &content, folder.path()).unwrap();
     assert_eq!(server.ranges(), [None, Some(300_000), Some(301_000)]);
-    assert_eq!(std::fs::read(folder.path().join("archive")).unwrap(), content);
+    assert_eq!(
+        std::fs::read(folder.path().join("archive")).unwrap(),
+        content
+    );
 }
 
 #[test]
@@ -178,7 +215,10 @@ fn a_server_without_ranges_starts_over() {
     let server = Server::start(content.clone(), vec![Answer::IgnoreRange]);
     std::fs::write(folder.path().join("archive.part"), &content[..400_000]).unwrap();
     fetch(&server.sources(), &content, folder.path()).unwrap();
-    assert_eq!(std::fs::read(folder.path().join("archive")).unwrap(), content);
+    assert_eq!(
+        std::fs::read(folder.path().join("archive")).unwrap(),
+        content
+    );
 }
 
 #[test]
@@ -188,7 +228,10 @@ fn a_part_of_something_else_is_thrown_away_once() {
     std::fs::write(folder.path().join("archive.part"), vec![9; 400_000]).unwrap();
     fetch(&server.sources(), &content, folder.path()).unwrap();
     assert_eq!(server.ranges(), [Some(400_000), None]);
-    assert_eq!(std::fs::read(folder.path().join("archive")).unwrap(), content);
+    assert_eq!(
+        std::fs::read(folder.path().join("archive")).unwrap(),
+        content
+    );
 }
 
 #[test]
@@ -196,7 +239,10 @@ fn a_short_read_keeps_the_part_and_says_how_far_it_came() {
     let (content, folder) = (content(), tempfile::tempdir().unwrap());
     let server = Server::start(content.clone(), vec![Answer::Cut(300_000), Answer::Cut(0)]);
     let error = unreachable(fetch(&server.sources(), &content, folder.path()));
-    assert!(error.contains("ended after 300000 of 1000003 bytes") && error.contains("--from"), "{error}");
+    assert!(
+        error.contains("ended after 300000 of 1000003 bytes") && error.contains("--from"),
+        "{error}"
+    );
     assert_eq!(names(folder.path()), ["archive.part"]);
 }
 
@@ -208,7 +254,10 @@ fn a_wrong_digest_is_refused_and_nothing_stays() {
     let server = Server::start(other.clone(), vec![Answer::Serve]);
     let error = refused(fetch(&server.sources(), &content, folder.path()));
     let text = error.to_string();
-    assert!(text.contains(&md5(&other)) && text.contains(&md5(&content)), "{text}");
+    assert!(
+        text.contains(&md5(&other)) && text.contains(&md5(&content)),
+        "{text}"
+    );
     assert_eq!(Exit::of(&error), Exit::Data);
     assert!(names(folder.path()).is_empty());
 }
@@ -218,7 +267,10 @@ fn a_file_of_another_size_is_refused_before_it_is_fetched() {
     let (content, folder) = (content(), tempfile::tempdir().unwrap());
     let server = Server::start(content[..1000].to_vec(), vec![Answer::Serve]);
     let text = refused(fetch(&server.sources(), &content, folder.path())).to_string();
-    assert!(text.contains("holds 1000 bytes instead of 1000003"), "{text}");
+    assert!(
+        text.contains("holds 1000 bytes instead of 1000003"),
+        "{text}"
+    );
     assert!(names(folder.path()).is_empty());
 }
 
@@ -230,7 +282,10 @@ fn the_next_source_is_tried() {
     let right = Server::start(content.clone(), vec![Answer::Serve]);
     let sources = [gone.sources(), wrong.sources(), right.sources()].concat();
     fetch(&sources, &content, folder.path()).unwrap();
-    assert_eq!(std::fs::read(folder.path().join("archive")).unwrap(), content);
+    assert_eq!(
+        std::fs::read(folder.path().join("archive")).unwrap(),
+        content
+    );
     let told = unreachable(fetch(&gone.sources(), &content, &folder.path().join("..")));
     assert!(told.contains("status 404"), "{told}");
 }
@@ -239,11 +294,18 @@ fn the_next_source_is_tried() {
 fn no_network_is_told_quickly() {
     let folder = tempfile::tempdir().unwrap();
     // A port that nobody listens on.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let start = std::time::Instant::now();
     let source = format!("http://127.0.0.1:{port}/archive");
     let error = unreachable(fetch(std::slice::from_ref(&source), b"x", folder.path()));
-    assert!(error.contains(&source) && error.contains("--data-dir"), "{error}");
+    assert!(
+        error.contains(&source) && error.contains("--data-dir"),
+        "{error}"
+    );
     assert!(start.elapsed().as_secs() < 10);
 }
 
@@ -265,14 +327,26 @@ fn whoever_is_told_may_end_it() {
     let (content, folder) = (content(), tempfile::tempdir().unwrap());
     let server = Server::start(content.clone(), vec![Answer::Serve]);
     let md5 = md5(&content);
-    let expected = Archive { bytes: content.len() as u64, md5: &md5 };
-    let stopped = download(&server.sources(), &expected, &folder.path().join("archive"), &mut |_| {
-        Err(Exit::Interrupted.error("stopped"))
-    });
+    let expected = Archive {
+        bytes: content.len() as u64,
+        md5: &md5,
+    };
+    let stopped = download(
+        &server.sources(),
+        &expected,
+        &folder.path().join("archive"),
+        &mut |_| Err(Exit::Interrupted.error("stopped")),
+    );
     assert_eq!(Exit::of(&refused(stopped)), Exit::Interrupted);
     let mut part = Vec::new();
-    std::fs::File::open(folder.path().join("archive.part")).unwrap().read_to_end(&mut part).unwrap();
-    assert!(!part.is_empty() && content.starts_with(&part), "what came is kept");
+    std::fs::File::open(folder.path().join("archive.part"))
+        .unwrap()
+        .read_to_end(&mut part)
+        .unwrap();
+    assert!(
+        !part.is_empty() && content.starts_with(&part),
+        "what came is kept"
+    );
 }
 
 #[test]
@@ -300,7 +374,10 @@ fn without_a_download_the_synthetic_set_stands_in_only_where_allowed() {
     })
     .unwrap();
     assert_eq!(data.origin.name(), "SYNTHETIC");
-    assert!(notes.contains("SYNTHETIC") && notes.contains("downloading is turned off"), "{notes}");
+    assert!(
+        notes.contains("SYNTHETIC") && notes.contains("downloading is turned off"),
+        "{notes}"
+    );
 
     // A named place is never replaced.
     request.dir = Some(cache.path().join("nowhere"));

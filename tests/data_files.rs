@@ -3,14 +3,20 @@
 use std::fs::File;
 use std::path::Path;
 
-use refig::data::{BATCH_BYTES, Origin, RECORD_BYTES, RECORDS_PER_BATCH, TEST_FILE, TRAINING_FILES, fetch, load, synthetic};
+use refig::data::{
+    BATCH_BYTES, Origin, RECORD_BYTES, RECORDS_PER_BATCH, TEST_FILE, TRAINING_FILES, fetch, load,
+    synthetic,
+};
 use refig::exit::Exit;
 use refig::random::{Purpose, Stream};
 
 /// Six batches of black images of class 0. They take no room on most file systems.
 fn black(folder: &Path) {
     for name in TRAINING_FILES.into_iter().chain([TEST_FILE]) {
-        File::create(folder.join(name)).unwrap().set_len(BATCH_BYTES as u64).unwrap();
+        File::create(folder.join(name))
+            .unwrap()
+            .set_len(BATCH_BYTES as u64)
+            .unwrap();
     }
 }
 
@@ -40,8 +46,14 @@ fn shuffled_files_are_the_same_data() {
         let folder = folders[copy].path().join("cifar-10-batches-bin");
         std::fs::create_dir(&folder).unwrap();
         black(&folder);
-        for (name, part) in TRAINING_FILES.iter().zip(orders[copy].chunks(RECORDS_PER_BATCH)) {
-            let bytes: Vec<u8> = part.iter().flat_map(|&index| records[index as usize]).collect();
+        for (name, part) in TRAINING_FILES
+            .iter()
+            .zip(orders[copy].chunks(RECORDS_PER_BATCH))
+        {
+            let bytes: Vec<u8> = part
+                .iter()
+                .flat_map(|&index| records[index as usize])
+                .collect();
             std::fs::write(folder.join(name), bytes).unwrap();
         }
         load(folders[copy].path()).unwrap()
@@ -49,8 +61,15 @@ fn shuffled_files_are_the_same_data() {
     assert_eq!(loaded[0].digest(), loaded[1].digest());
     assert_eq!(loaded[0].train.pixels, loaded[1].train.pixels);
     assert_eq!(loaded[0].train.labels, loaded[1].train.labels);
-    assert_eq!(loaded[0].origin, Origin::Other, "these are not CIFAR-10's images");
-    assert_eq!((loaded[0].train.len(), loaded[0].test.len()), (50_000, 10_000));
+    assert_eq!(
+        loaded[0].origin,
+        Origin::Other,
+        "these are not CIFAR-10's images"
+    );
+    assert_eq!(
+        (loaded[0].train.len(), loaded[0].test.len()),
+        (50_000, 10_000)
+    );
 }
 
 #[test]
@@ -65,12 +84,18 @@ fn every_fault_of_a_folder_has_its_error() {
     black(path);
     std::fs::remove_file(path.join("data_batch_3.bin")).unwrap();
     let missing = error(path);
-    assert!(missing.contains("lacks data_batch_3.bin") && missing.contains("--data-dir"), "{missing}");
+    assert!(
+        missing.contains("lacks data_batch_3.bin") && missing.contains("--data-dir"),
+        "{missing}"
+    );
 
     let third = File::create(path.join("data_batch_3.bin")).unwrap();
     third.set_len(BATCH_BYTES as u64 - 1).unwrap();
     let truncated = error(path);
-    assert!(truncated.contains("data_batch_3.bin is truncated: 30729999 bytes instead of 30730000"), "{truncated}");
+    assert!(
+        truncated.contains("data_batch_3.bin is truncated: 30729999 bytes instead of 30730000"),
+        "{truncated}"
+    );
     third.set_len(BATCH_BYTES as u64 + 1).unwrap();
     assert!(error(path).contains("data_batch_3.bin is oversized"));
 
@@ -78,7 +103,10 @@ fn every_fault_of_a_folder_has_its_error() {
     bytes[17 * RECORD_BYTES] = 10;
     std::fs::write(path.join("data_batch_3.bin"), bytes).unwrap();
     let label = error(path);
-    assert!(label.contains("record 17 of") && label.contains("has label 10"), "{label}");
+    assert!(
+        label.contains("record 17 of") && label.contains("has label 10"),
+        "{label}"
+    );
 
     third.set_len(0).unwrap();
     third.set_len(BATCH_BYTES as u64).unwrap();
@@ -87,7 +115,8 @@ fn every_fault_of_a_folder_has_its_error() {
 
 /// A `.tar.gz` of black batches with these names and sizes.
 fn archive(path: &Path, entries: &[(&str, usize)]) {
-    let gzip = flate2::write::GzEncoder::new(File::create(path).unwrap(), flate2::Compression::fast());
+    let gzip =
+        flate2::write::GzEncoder::new(File::create(path).unwrap(), flate2::Compression::fast());
     let mut tar = tar::Builder::new(gzip);
     for (name, bytes) in entries {
         let mut header = tar::Header::new_ustar();
@@ -95,7 +124,8 @@ fn archive(path: &Path, entries: &[(&str, usize)]) {
         header.set_mode(0o644);
         header.set_cksum();
         let name = format!("cifar-10-batches-bin/{name}");
-        tar.append_data(&mut header, name, vec![0u8; *bytes].as_slice()).unwrap();
+        tar.append_data(&mut header, name, vec![0u8; *bytes].as_slice())
+            .unwrap();
     }
     tar.into_inner().unwrap().finish().unwrap();
 }
@@ -107,24 +137,44 @@ fn an_archive_is_read_whole_or_refused() {
     let mut entries: Vec<(&str, usize)> = [TEST_FILE, "readme.html"]
         .into_iter()
         .chain(TRAINING_FILES.into_iter().rev())
-        .map(|name| (name, if name == "readme.html" { 88 } else { BATCH_BYTES }))
+        .map(|name| {
+            (
+                name,
+                if name == "readme.html" {
+                    88
+                } else {
+                    BATCH_BYTES
+                },
+            )
+        })
         .collect();
     archive(&path, &entries);
     let black_folder = tempfile::tempdir().unwrap();
     black(black_folder.path());
     let data = load(&path).unwrap();
-    assert_eq!(data.digest(), load(black_folder.path()).unwrap().digest(), "an archive is its folder");
+    assert_eq!(
+        data.digest(),
+        load(black_folder.path()).unwrap().digest(),
+        "an archive is its folder"
+    );
 
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     let cut = error(&path);
-    assert!(cut.contains("damaged") || cut.contains("truncated") || cut.contains("cannot read"), "{cut}");
+    assert!(
+        cut.contains("damaged") || cut.contains("truncated") || cut.contains("cannot read"),
+        "{cut}"
+    );
     std::fs::write(&path, b"no archive").unwrap();
     assert!(error(&path).contains("no readable .tar.gz"));
 
     entries[3].1 -= RECORD_BYTES;
     archive(&path, &entries);
-    assert!(error(&path).contains("data_batch_4.bin in"), "{}", error(&path));
+    assert!(
+        error(&path).contains("data_batch_4.bin in"),
+        "{}",
+        error(&path)
+    );
     entries.remove(3);
     archive(&path, &entries);
     assert!(error(&path).contains("lacks data_batch_4.bin"));
@@ -139,7 +189,10 @@ fn other_images_do_not_get_into_the_cache() {
     let error = anyhow::Error::from(refused);
     assert!(format!("{error:#}").contains("wrong digest"), "{error:#}");
     assert_eq!(Exit::of(&error), Exit::Data);
-    let left: Vec<_> = std::fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(cache.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(left, ["cifar10.lock"], "nothing half-written stays");
 }
 
@@ -154,8 +207,14 @@ fn the_synthetic_set_is_the_same_everywhere() {
             assert_eq!(images, set.len() / 10, "class {class}");
         }
     }
-    assert_eq!(data.train.digest, "TRAIN");
-    assert_eq!(data.test.digest, "TEST");
+    assert_eq!(
+        data.train.digest,
+        "17be77e028916c18c0d3692c904348270f0bc11f0914dc5d04637d6b99d18d08"
+    );
+    assert_eq!(
+        data.test.digest,
+        "f19c4f7b7d3471bbb5412b86e74d85fff505dfc57f9ff57535b21ab6ce0442ed"
+    );
     assert_ne!(synthetic(1).train.digest, data.train.digest);
 }
 
@@ -168,8 +227,22 @@ fn real_cifar10_is_known() {
     let data = load(Path::new(&path)).unwrap();
     assert_eq!(data.origin, Origin::Cifar10);
     for class in 0..10 {
-        assert_eq!(data.train.labels.iter().filter(|&&label| label == class).count(), 5000);
-        assert_eq!(data.test.labels.iter().filter(|&&label| label == class).count(), 1000);
+        assert_eq!(
+            data.train
+                .labels
+                .iter()
+                .filter(|&&label| label == class)
+                .count(),
+            5000
+        );
+        assert_eq!(
+            data.test
+                .labels
+                .iter()
+                .filter(|&&label| label == class)
+                .count(),
+            1000
+        );
     }
     let cache = tempfile::tempdir().unwrap();
     let fetched = fetch(path.to_str(), cache.path(), &[], &mut |_| Ok(())).unwrap();
@@ -187,8 +260,15 @@ fn real_cifar10_is_known() {
         allow_synthetic: true,
         synthetic_seed: 0,
     };
-    let error = refig::data::open(&request, &mut |_| Ok(())).unwrap_err().to_string();
+    let error = refig::data::open(&request, &mut |_| Ok(()))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("wrong digest"), "{error}");
     fetch(path.to_str(), cache.path(), &[], &mut |_| Ok(())).unwrap();
-    assert_eq!(refig::data::open(&request, &mut |_| Ok(())).unwrap().digest(), data.digest());
+    assert_eq!(
+        refig::data::open(&request, &mut |_| Ok(()))
+            .unwrap()
+            .digest(),
+        data.digest()
+    );
 }

@@ -15,7 +15,12 @@ fn images(count: usize) -> Arc<ImageSet> {
 }
 
 fn recipe(batch: usize, partial_batch: PartialBatch) -> Recipe {
-    Recipe { batch, partial_batch, image_size: 4, ..Recipe::default() }
+    Recipe {
+        batch,
+        partial_batch,
+        image_size: 4,
+        ..Recipe::default()
+    }
 }
 
 fn loader(recipe: &Recipe, seed: u64, first: u64, workers: usize) -> Loader {
@@ -51,7 +56,11 @@ fn threads_change_nothing() {
     let recipe = recipe(8, PartialBatch::Wrap);
     let alone = take(loader(&recipe, 7, 0, 0), 40);
     for workers in [1, 2, 3] {
-        assert_eq!(take(loader(&recipe, 7, 0, workers), 40), alone, "{workers} workers");
+        assert_eq!(
+            take(loader(&recipe, 7, 0, workers), 40),
+            alone,
+            "{workers} workers"
+        );
     }
     assert_ne!(take(loader(&recipe, 8, 0, 1), 40), alone);
 }
@@ -62,7 +71,11 @@ fn it_goes_on_anywhere_as_if_never_interrupted() {
         let recipe = recipe(8, partial);
         let whole = take(loader(&recipe, 7, 0, 2), 30);
         for first in [1, 6, 7, 13] {
-            assert_eq!(take(loader(&recipe, 7, first as u64, 3), 30 - first), whole[first..], "{partial:?} from {first}");
+            assert_eq!(
+                take(loader(&recipe, 7, first as u64, 3), 30 - first),
+                whole[first..],
+                "{partial:?} from {first}"
+            );
         }
     }
 }
@@ -71,7 +84,9 @@ fn it_goes_on_anywhere_as_if_never_interrupted() {
 fn a_partial_batch_wraps_into_the_next_pass() {
     let mut order = Order::new(50, &recipe(8, PartialBatch::Wrap), 1).unwrap();
     // 25 mini-batches of 8 are four passes of 50.
-    let drawn: Vec<u32> = (0..25).flat_map(|iteration| indices(&mut order, iteration)).collect();
+    let drawn: Vec<u32> = (0..25)
+        .flat_map(|iteration| indices(&mut order, iteration))
+        .collect();
     assert_eq!(drawn.len(), 200);
     let passes: Vec<&[u32]> = drawn.chunks(50).collect();
     assert!(passes.iter().all(|pass| is_a_pass(pass.to_vec())));
@@ -84,15 +99,23 @@ fn a_partial_batch_wraps_into_the_next_pass() {
 #[test]
 fn a_partial_batch_is_dropped_or_short() {
     let mut order = Order::new(50, &recipe(8, PartialBatch::Drop), 1).unwrap();
-    let pass: Vec<u32> = (0..6).flat_map(|iteration| indices(&mut order, iteration)).collect();
+    let pass: Vec<u32> = (0..6)
+        .flat_map(|iteration| indices(&mut order, iteration))
+        .collect();
     assert_eq!(pass.len(), 48);
     let next = indices(&mut order, 6);
     assert_eq!(next.len(), 8, "the next pass begins");
 
     let mut order = Order::new(50, &recipe(8, PartialBatch::Short), 1).unwrap();
-    let sizes: Vec<usize> = (0..8).map(|iteration| indices(&mut order, iteration).len()).collect();
+    let sizes: Vec<usize> = (0..8)
+        .map(|iteration| indices(&mut order, iteration).len())
+        .collect();
     assert_eq!(sizes, [8, 8, 8, 8, 8, 8, 2, 8]);
-    assert!(is_a_pass((0..7).flat_map(|iteration| indices(&mut order, iteration)).collect()));
+    assert!(is_a_pass(
+        (0..7)
+            .flat_map(|iteration| indices(&mut order, iteration))
+            .collect()
+    ));
     assert_eq!(indices(&mut order, 7), next, "both shuffle alike");
 }
 
@@ -100,10 +123,15 @@ fn a_partial_batch_is_dropped_or_short() {
 fn impossible_batches_are_refused_with_the_remedy() {
     assert!(Order::new(0, &recipe(8, PartialBatch::Wrap), 1).is_err());
     assert!(Order::new(50, &recipe(0, PartialBatch::Wrap), 1).is_err());
-    let error = Order::new(50, &recipe(51, PartialBatch::Drop), 1).unwrap_err().to_string();
+    let error = Order::new(50, &recipe(51, PartialBatch::Drop), 1)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("51") && error.contains("wrap"), "{error}");
     let mut wide = recipe(8, PartialBatch::Wrap);
-    wide.augmentation = Augmentation { pad: 128, ..Augmentation::default() };
+    wide.augmentation = Augmentation {
+        pad: 128,
+        ..Augmentation::default()
+    };
     assert!(Order::new(50, &wide, 1).is_err());
 }
 
@@ -113,7 +141,8 @@ fn dropping_it_ends_its_threads() {
     let normaliser = Normaliser::fit(&images, Normalisation::PerPixelMean);
     let recipe = recipe(8, PartialBatch::Wrap);
     for taken in [0, 1, 5] {
-        let mut loader = Loader::new(Arc::clone(&images), normaliser.clone(), &recipe, 7, 0, 3).unwrap();
+        let mut loader =
+            Loader::new(Arc::clone(&images), normaliser.clone(), &recipe, 7, 0, 3).unwrap();
         for _ in 0..taken {
             loader.next().unwrap();
         }

@@ -100,6 +100,7 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
                 bar.suspend(|| eprintln!("{note}"));
                 return Ok(());
             }
+            Progress::Waiting => return Ok(()),
             Progress::Download { done, total } => ("downloading", done, total, true),
             Progress::Unpack { done, total } => ("unpacking", done, total, false),
         };

@@ -1,1 +1,3 @@
-//! (filled in by its owner)
+//! A thin file for each verb.
+
+pub mod data;

@@ -123,7 +123,9 @@ impl Crop {
             .saturating_sub(self.left)
             .min(self.size)
             .max(from);
-        (from, to, (from + self.left).saturating_sub(self.pad))
+        // A crop that misses the image has no column of it.
+        let start = (from + self.left).saturating_sub(self.pad).min(self.size);
+        (from, to, start)
     }
 }
 

@@ -126,7 +126,7 @@ fn from_source(
         .build()
         .into();
     let mut resumed = false;
-    let mut last = String::new();
+    let mut last = format!("{source} did not deliver the file in {ATTEMPTS} attempts");
     for _ in 0..ATTEMPTS {
         let mut have = std::fs::metadata(part).map_or(0, |metadata| metadata.len());
         if have > expected.bytes {

@@ -71,7 +71,7 @@ pub(super) fn load_cifar10(path: &Path) -> Result<Dataset> {
         return Ok(dataset);
     }
     Err(Exit::Data.error(format!(
-        "{} has the wrong digest: its training records have {}, its test records {}, which is not CIFAR-10; delete it and run `refig data fetch cifar10`, or, if other images are meant, name them with --data-dir",
+        "{} has the wrong digest: its training records have {}, its test records {}, which is not CIFAR-10; run `refig data fetch cifar10`, or, if other images are meant, name them with --data-dir",
         path.display(),
         dataset.train.digest,
         dataset.test.digest
@@ -174,8 +174,7 @@ fn lock(destination: &Path, progress: &mut Report) -> std::result::Result<File, 
                     )))
                     .map_err(DownloadError::Refused)?;
                 } else {
-                    progress(Progress::Unpack { done: 0, total: 6 })
-                        .map_err(DownloadError::Refused)?;
+                    progress(Progress::Waiting).map_err(DownloadError::Refused)?;
                 }
                 std::thread::sleep(Duration::from_millis(200));
             }

@@ -105,6 +105,8 @@ pub struct Batch {
 pub enum Progress {
     /// A sentence for the user.
     Note(String),
+    /// Another process is still at it; told a few times a second.
+    Waiting,
     /// Bytes of the archive on disk so far, of how many.
     Download { done: u64, total: u64 },
     /// Files of the archive unpacked so far, of how many.

@@ -21,9 +21,9 @@ const SIDE: usize = 32;
 const CLASSES: usize = 10;
 const SHAPES: usize = 5;
 /// Deviation of the noise of each pixel and channel, on the scale 0..255.
-const NOISE: f64 = 22.0;
+const NOISE: f64 = 12.0;
 /// Small discs of other colours, of which the class says nothing.
-const DISTRACTORS: usize = 4;
+const DISTRACTORS: usize = 2;
 
 /// Draws the whole set. Classes are balanced; the order is that of the records' digests, as for any other data.
 pub fn synthetic(seed: u64) -> Dataset {
@@ -62,11 +62,11 @@ type Colour = [f64; 3];
 fn draw(stream: &mut Stream, class: usize, planes: &mut [u8]) {
     let shape = class % SHAPES;
     let checked = class >= SHAPES;
-    let centre = [between(stream, 11.0, 20.0), between(stream, 11.0, 20.0)];
-    let radius = between(stream, 8.0, 12.5);
+    let centre = [between(stream, 13.0, 19.0), between(stream, 13.0, 19.0)];
+    let radius = between(stream, 9.0, 13.0);
     let turn = direction(stream);
     let grain = direction(stream);
-    let period = between(stream, 5.0, 8.0);
+    let period = between(stream, 6.0, 9.0);
     let phase = [stream.uniform(), stream.uniform()];
     let (light, dark) = contrasting(stream);
     let background = Background::draw(stream);

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::exit::Exit;
 use crate::record::Split;
@@ -32,11 +32,11 @@ pub struct Reference {
 impl Reference {
     /// Reads a file of curves. An unreadable line is an error with its number.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| {
-            format!(
-                "cannot read the paper's curves from {}; put the file back or leave them out with --no-reference",
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Exit::Storage.error(format!(
+                "cannot read the paper's curves from {}: {error}; put the file back or leave them out with --no-reference",
                 path.display()
-            )
+            ))
         })?;
         Self::parse(&text, &path.display().to_string())
     }

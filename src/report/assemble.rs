@@ -1,0 +1,342 @@
+//! From an experiment and the rows of its runs to the figure as plain data: which curve in which panel, and every word
+//! that a reader needs before comparing. Pure: no files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::curves::{self, Point};
+use super::figure::{Colour, End, Figure, Limits, Panel, Series};
+use super::reference::Reference;
+use crate::data::Origin;
+use crate::manifest::{self, Experiment, Metric, NetworkEntry, Precision};
+use crate::plan::RunPlan;
+use crate::record::{Evaluation, Iteration, Split, Statistics};
+
+/// A run with its rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DrawnRun {
+    pub plan: RunPlan,
+    pub origin: Origin,
+    pub end: End,
+    pub iterations: Vec<Iteration>,
+    pub evaluations: Vec<Evaluation>,
+}
+
+/// The figure of these runs, with what is missing or odd about them. `references` are the paper's curves by file; those
+/// of files that are not among them are left out.
+pub fn assemble(
+    experiment: &Experiment,
+    runs: &[DrawnRun],
+    references: &BTreeMap<PathBuf, Reference>,
+) -> (Figure, Vec<String>) {
+    let iterations = experiment
+        .networks
+        .iter()
+        .filter(|entry| !entry.optional || has_run(runs, &entry.name))
+        .map(|entry| entry.recipe.iterations)
+        .max()
+        .unwrap_or(experiment.recipe.iterations);
+    let mut panels = Vec::new();
+    for panel in &experiment.panels {
+        let wanted = panel
+            .only_with
+            .as_ref()
+            .is_none_or(|network| has_run(runs, network));
+        // A panel without a run has nothing to show but the paper.
+        let any = panel.networks.iter().any(|network| has_run(runs, network));
+        if wanted && any {
+            panels.push(assemble_panel(
+                experiment, panel, runs, references, iterations,
+            ));
+        }
+    }
+    let warnings = warnings(experiment, runs);
+    let synthetic = runs.iter().any(|run| run.origin == Origin::Synthetic);
+    let mut notes = notes(experiment, runs, references, &panels, iterations);
+    notes.extend(warnings.iter().map(|warning| sentence(warning)));
+    let figure = Figure {
+        title: experiment.title.clone(),
+        line: line(experiment, runs),
+        notes,
+        watermark: synthetic.then(|| "SYNTHETIC".to_owned()),
+        iterations,
+        dashed_training: experiment.dashed_training,
+        limits: experiment
+            .error_axis
+            .map(|[low, high]| Limits { low, high }),
+        panels,
+    };
+    (figure, warnings)
+}
+
+fn has_run(runs: &[DrawnRun], network: &str) -> bool {
+    runs.iter().any(|run| run.plan.network.name == network)
+}
+
+fn assemble_panel(
+    experiment: &Experiment,
+    panel: &manifest::Panel,
+    runs: &[DrawnRun],
+    references: &BTreeMap<PathBuf, Reference>,
+    iterations: u64,
+) -> Panel {
+    let entries = panel
+        .networks
+        .iter()
+        .filter_map(|name| experiment.network(name))
+        .filter(|entry| !entry.optional || has_run(runs, &entry.name));
+    let mut series = Vec::new();
+    for entry in entries {
+        for metric in &panel.shows {
+            let split = match metric {
+                Metric::TrainingError => Split::Train,
+                Metric::TestError => Split::Test,
+            };
+            let mut drawn = assemble_series(experiment, entry, runs, split);
+            if let Some(reference) = &panel.reference
+                && let Some(paper) = references.get(&reference.file)
+                && let Some(curve) = paper.curve(&reference.panels, &entry.name, split)
+            {
+                // At the same fraction of the schedule.
+                let scale = iterations as f64 / paper.iterations().max(1.0);
+                drawn.reference = curve
+                    .points
+                    .iter()
+                    .map(|point| (point.0 * scale, point.1))
+                    .collect();
+            }
+            series.push(drawn);
+        }
+    }
+    Panel {
+        title: panel.title.clone(),
+        first_iteration: panel.first_iteration,
+        series,
+    }
+}
+
+/// Finished runs make the mean; runs that are not finished, or diverged, are drawn beside it. Where none is finished the
+/// others make what there is of a curve.
+fn assemble_series(
+    experiment: &Experiment,
+    entry: &NetworkEntry,
+    runs: &[DrawnRun],
+    split: Split,
+) -> Series {
+    let mut by_end: BTreeMap<bool, Vec<(Vec<Point>, End)>> = BTreeMap::new();
+    for run in runs
+        .iter()
+        .filter(|run| run.plan.network.name == entry.name)
+    {
+        let points = match split {
+            Split::Train => {
+                let interval = run.plan.recipe.evaluation.interval;
+                let step = curves::sampling_step(run.plan.recipe.iterations, interval);
+                curves::training(&run.iterations, experiment.training_window, step)
+            }
+            Split::Test => {
+                curves::evaluations(&run.evaluations, Split::Test, Statistics::Population)
+            }
+        };
+        let finished = run.end == End::Finished;
+        by_end.entry(finished).or_default().push((points, run.end));
+    }
+    let finished = by_end.remove(&true).unwrap_or_default();
+    let mut others = by_end.remove(&false).unwrap_or_default();
+    let mut end = End::Finished;
+    let mut means: Vec<Vec<Point>> = finished.into_iter().map(|(points, _)| points).collect();
+    if means.is_empty() {
+        end = others.first().map_or(End::Missing, |(_, end)| *end);
+        // One run is its own curve; several end at different places and are drawn one by one.
+        if others.len() == 1 {
+            means = others.drain(..).map(|(points, _)| points).collect();
+        }
+    }
+    Series {
+        network: entry.label.clone(),
+        colour: colour(&entry.colour),
+        split,
+        mean: curves::mean(&means),
+        range: curves::range(&means),
+        others,
+        end,
+        reference: Vec::new(),
+    }
+}
+
+/// `#rrggbb`; grey for anything else, which the manifest's check refuses.
+fn colour(text: &str) -> Colour {
+    let part = |place: usize| {
+        text.get(1 + 2 * place..3 + 2 * place)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+    };
+    match (part(0), part(1), part(2)) {
+        (Some(red), Some(green), Some(blue)) => (red, green, blue),
+        _ => (128, 128, 128),
+    }
+}
+
+/// Profile, data, device, precision, seeds.
+fn line(experiment: &Experiment, runs: &[DrawnRun]) -> String {
+    let mut parts = vec![format!("profile {}", experiment.profile)];
+    parts.extend(listed(runs.iter().map(|run| match run.origin {
+        Origin::Cifar10 => "CIFAR-10".to_owned(),
+        Origin::Other => "other images than CIFAR-10".to_owned(),
+        Origin::Synthetic => "SYNTHETIC images".to_owned(),
+    })));
+    parts.extend(listed(runs.iter().map(|run| {
+        let (device, instructions) = (&run.plan.device, &run.plan.instructions);
+        if instructions.is_empty() {
+            device.clone()
+        } else {
+            format!("{device} ({instructions})")
+        }
+    })));
+    parts.extend(listed(runs.iter().map(|run| {
+        match run.plan.recipe.precision {
+            Precision::Fp32 => "fp32",
+            Precision::Tf32 => "tf32",
+            Precision::Bf16 => "bf16",
+        }
+        .to_owned()
+    })));
+    let seeds: BTreeSet<u64> = runs.iter().map(|run| run.plan.seed).collect();
+    let named: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    parts.push(match named.len() {
+        1 => format!("seed {}", named[0]),
+        count => format!("mean of n = {count} seeds ({})", named.join(", ")),
+    });
+    parts.join(" · ")
+}
+
+/// Different texts, joined.
+fn listed(texts: impl Iterator<Item = String>) -> Option<String> {
+    let different: BTreeSet<String> = texts.collect();
+    let different: Vec<String> = different.into_iter().collect();
+    (!different.is_empty()).then(|| different.join(" and "))
+}
+
+fn notes(
+    experiment: &Experiment,
+    runs: &[DrawnRun],
+    references: &BTreeMap<PathBuf, Reference>,
+    panels: &[Panel],
+    iterations: u64,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    let departures = experiment.departures();
+    if !departures.is_empty() {
+        notes.push(format!(
+            "Not the paper's recipe: {}.",
+            departures.join(", ")
+        ));
+    }
+    if !experiment.overrides.is_empty() {
+        let given = experiment.overrides.join(", ");
+        notes.push(format!("Changed on the command line: {given}."));
+    }
+    if runs.iter().any(|run| run.origin == Origin::Synthetic) {
+        notes.push(
+            "The images are SYNTHETIC, drawn from a seed: nothing here can be compared with the paper."
+                .into(),
+        );
+    }
+    let training = panels
+        .iter()
+        .flat_map(|panel| &panel.series)
+        .any(|series| series.split == Split::Train);
+    let mut how =
+        vec!["Test error with batch-norm statistics of training images (population)".to_owned()];
+    if training {
+        let window = experiment.training_window;
+        how.push(format!(
+            "training error as the mean of the last {window} augmented mini-batches"
+        ));
+    }
+    notes.push(format!("{}.", how.join("; ")));
+    let drawn = panels
+        .iter()
+        .flat_map(|panel| &panel.series)
+        .any(|series| !series.reference.is_empty());
+    if drawn {
+        let mut note =
+            "The paper's curves are read off its drawing (arXiv:1512.03385v1)".to_owned();
+        let theirs = references
+            .values()
+            .map(Reference::iterations)
+            .fold(0.0, f64::max);
+        if theirs != iterations as f64 {
+            note += &format!(
+                "; their {theirs} iterations are drawn at the same fraction of the schedule as these {iterations}"
+            );
+        }
+        notes.push(note + ".");
+    }
+    notes
+}
+
+/// What is missing, not finished, diverged or measured otherwise: fragments, as warnings are.
+fn warnings(experiment: &Experiment, runs: &[DrawnRun]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let seeds: BTreeSet<u64> = runs.iter().map(|run| run.plan.seed).collect();
+    let mut missing = Vec::new();
+    let mut some = Vec::new();
+    for entry in experiment.networks.iter().filter(|entry| !entry.optional) {
+        let there: BTreeSet<u64> = runs
+            .iter()
+            .filter(|run| run.plan.network.name == entry.name)
+            .map(|run| run.plan.seed)
+            .collect();
+        if there.is_empty() {
+            missing.push(entry.label.clone());
+        } else if there.len() < seeds.len() {
+            some.push(format!("{} (n = {})", entry.label, there.len()));
+        }
+    }
+    if !missing.is_empty() {
+        warnings.push(format!("no run of {}", missing.join(", ")));
+    }
+    if !some.is_empty() {
+        warnings.push(format!("fewer seeds of {}", some.join(", ")));
+    }
+    let named = |run: &DrawnRun| {
+        let name = &run.plan.network.name;
+        let label = experiment.network(name).map_or(name, |entry| &entry.label);
+        format!("{label} seed {}", run.plan.seed)
+    };
+    let mut odd: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for run in runs {
+        let last = run.iterations.last().map_or(0, |row| row.iteration);
+        match run.end {
+            End::Partial => odd.entry("not finished").or_default().push(format!(
+                "{} (at {last} of {})",
+                named(run),
+                run.plan.recipe.iterations
+            )),
+            End::Diverged => odd
+                .entry("diverged")
+                .or_default()
+                .push(format!("{} (at {last})", named(run))),
+            End::Finished | End::Missing => {}
+        }
+        let entry = experiment.network(&run.plan.network.name);
+        if entry.is_some_and(|entry| entry.recipe.evaluation != run.plan.recipe.evaluation) {
+            odd.entry("measured with other evaluation settings than the manifest's")
+                .or_default()
+                .push(named(run));
+        }
+    }
+    for (what, which) in odd {
+        warnings.push(format!("{what}: {}", which.join(", ")));
+    }
+    warnings
+}
+
+/// A fragment as a sentence.
+fn sentence(fragment: &str) -> String {
+    let mut letters = fragment.chars();
+    let first = letters
+        .next()
+        .map(|letter| letter.to_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+}

@@ -1,6 +1,7 @@
 //! What names, panels, claims and expectations are refused for, beyond keys and types: each with file, line, value and
 //! remedy.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use anyhow::Result;
@@ -349,7 +350,10 @@ pub(super) fn experiment(experiment: &Experiment, own: &Source) -> Result<()> {
                 &format!("an expectation of \"{network}\", which is not trained at profile {profile}; train it or remove the expectation"),
             ));
         }
-        if !(0.0..=100.0).contains(&expectation.value) || !(expectation.tolerance > 0.0) {
+        if !(0.0..=100.0).contains(&expectation.value)
+            || expectation.tolerance.is_nan()
+            || expectation.tolerance <= 0.0
+        {
             return Err(own.error(
                 &place,
                 &format!(
@@ -375,7 +379,7 @@ pub(super) fn experiment(experiment: &Experiment, own: &Source) -> Result<()> {
         seen.push(key);
     }
     if let Some([low, high]) = experiment.error_axis
-        && !(low < high)
+        && low.partial_cmp(&high) != Some(Ordering::Less)
     {
         return Err(own.error(
             &["profiles", profile, "error_axis"],

@@ -110,7 +110,7 @@ fn fault(recipe: &Recipe) -> Option<(&'static str, String)> {
             ),
         ),
         (
-            group > 0 && r.batch % group != 0,
+            !(group == 0 || r.batch.is_multiple_of(group)),
             "batch_norm.group",
             format!(
                 "batch_norm.group = {group} does not divide the batch of {}; give a divisor, or 0 for the whole mini-batch",

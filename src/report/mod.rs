@@ -1,8 +1,9 @@
 //! From the files of runs to what a reader looks at: curves, the figure, the verdict. Everything here is a function of
 //! files on disk; nothing trains and nothing needs the data set.
 //!
-//! `curves.rs` rows to curves, `reference.rs` the paper's own curves, `figure/` the drawing; `check.rs` errors against
-//! expectations and claims, `verdict.rs` what came of it, `page.rs` the report.
+//! `selection.rs` which runs, `curves.rs` rows to curves, `reference.rs` the paper's own curves, `assemble.rs` experiment
+//! and runs to the figure as plain data, `figure/` the drawing, `render.rs` all of that from files to files; `check.rs`
+//! errors against expectations and claims, `verdict.rs` what came of it, `page.rs` the report.
 
 pub mod assemble;
 pub mod check;
@@ -10,9 +11,9 @@ pub mod curves;
 pub mod figure;
 pub mod page;
 pub mod reference;
-mod runs;
-
-pub use runs::{check, render, select};
+pub mod render;
+pub mod selection;
 pub mod verdict;
 
+pub use render::{RenderOptions, Rendered, render};
 pub use verdict::{Status, Verdict};

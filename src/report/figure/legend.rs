@@ -22,7 +22,7 @@ pub(super) fn draw_end_labels(
         .iter()
         .filter(|series| !panel.is_mixed() || series.split == Split::Test)
         .filter_map(|series| {
-            // A network whose every run diverged has its curve among the others.
+            // A network without a finished run has its curves among the others.
             let ends = series
                 .mean
                 .last()
@@ -51,8 +51,8 @@ pub(super) fn draw_end_labels(
             SINGLE,
         )?;
         let value = match (series.mean.is_empty(), series.end) {
-            (true, _) | (_, End::Diverged) => "diverged".into(),
-            (_, End::Partial) => "unfinished".into(),
+            (_, End::Diverged) => "diverged".into(),
+            (true, _) | (_, End::Partial) => "unfinished".into(),
             _ if error < 19.995 => format!("{error:.2}"),
             _ => format!("{error:.1}"),
         };

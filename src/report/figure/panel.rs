@@ -11,6 +11,9 @@ use super::{Colour, End, Figure, Panel, Series, font, legend};
 use crate::record::Split;
 use crate::report::curves::Point;
 
+/// Curves of at most so many samples show each of them.
+const FEW: usize = 12;
+
 type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 pub(super) fn draw_panel(
@@ -55,6 +58,7 @@ pub(super) fn draw_panel(
         for series in panel.series.iter().filter(|series| series.split == split) {
             let width = widths(figure, panel, split).0;
             plot.line(&pairs(&series.mean), rgb(series.colour).to_rgba(), width)?;
+            plot.dots(series)?;
             plot.mark(canvas, &series.mean, series.end, series.colour)?;
             for (points, end) in &series.others {
                 plot.mark(canvas, points, *end, series.colour)?;
@@ -176,6 +180,23 @@ impl Plot<'_, '_> {
             .plotting_area()
             .draw(&Polygon::new(outline, rgb(series.colour).mix(0.16)))
             .map_err(failed)
+    }
+
+    /// The samples of a curve that has so few that its line alone would mislead, or be no line at all.
+    fn dots(&self, series: &Series) -> Result<()> {
+        if series.mean.len() > FEW {
+            return Ok(());
+        }
+        let inside = |point: &&Point| {
+            point.iteration as f64 >= self.x.low
+                && (self.y.low..=self.y.high).contains(&point.error)
+        };
+        for point in series.mean.iter().filter(inside) {
+            let place = (point.iteration as f64, point.error);
+            let dot = Circle::new(place, units(2.6), rgb(series.colour).filled());
+            self.chart.plotting_area().draw(&dot).map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// A cross where a run diverged, a ring where one goes on later.

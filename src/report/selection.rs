@@ -1,0 +1,146 @@
+//! Which runs on disk a figure shows: by identity where the runs are known, otherwise the one set of runs of the
+//! experiment's recipe that was made on the same data, device and instruction set.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::data::Origin;
+use crate::manifest::Experiment;
+use crate::plan::RunPlan;
+use crate::run::RunView;
+
+/// The runs of one figure.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Selection {
+    /// By network and seed.
+    pub runs: Vec<RunView>,
+    /// What lies there too and is not shown.
+    pub warnings: Vec<String>,
+}
+
+/// Where a run's images came from, as its `run.toml` says.
+pub fn origin(view: &RunView) -> Origin {
+    match view.about.notes.data.as_str() {
+        "cifar10" => Origin::Cifar10,
+        "synthetic" => Origin::Synthetic,
+        _ => Origin::Other,
+    }
+}
+
+/// CIFAR-10 is shown before other images, and those before synthetic ones.
+fn rank(origin: Origin) -> u8 {
+    match origin {
+        Origin::Cifar10 => 0,
+        Origin::Other => 1,
+        Origin::Synthetic => 2,
+    }
+}
+
+/// Selects among the runs on disk. With `plans`, those runs and no others. Without, runs of the experiment's recipes: on
+/// CIFAR-10 before other data, then on the device with the most networks; seeds are never mixed over data or devices.
+pub fn select(experiment: &Experiment, views: &[RunView], plans: Option<&[RunPlan]>) -> Selection {
+    let mut selection = Selection::default();
+    if let Some(plans) = plans {
+        let wanted: BTreeSet<&str> = plans.iter().map(|plan| plan.identity.as_str()).collect();
+        let chosen = views
+            .iter()
+            .filter(|view| wanted.contains(view.plan().identity.as_str()));
+        selection.runs = once_each(experiment, chosen);
+        return selection;
+    }
+    let mut groups: BTreeMap<Group, Vec<&RunView>> = BTreeMap::new();
+    for view in views {
+        let plan = view.plan();
+        let ours = experiment
+            .network(&plan.network.name)
+            .is_some_and(|entry| plan.belongs_to(entry));
+        if ours {
+            groups.entry(Group::of(view)).or_default().push(view);
+        }
+    }
+    let networks = |members: &[&RunView]| {
+        let names: BTreeSet<&str> = members
+            .iter()
+            .map(|view| view.plan().network.name.as_str())
+            .collect();
+        names.len()
+    };
+    let best = groups
+        .iter()
+        .min_by_key(|(group, members)| {
+            (
+                group.rank,
+                Reverse(networks(members)),
+                Reverse(members.len()),
+                *group,
+            )
+        })
+        .map(|(group, _)| group.clone());
+    for (group, members) in groups {
+        if Some(&group) == best.as_ref() {
+            selection.runs = once_each(experiment, members.into_iter());
+        } else {
+            selection.warnings.push(format!(
+                "{} runs on {} are not shown: a figure shows runs of one data set and one device",
+                members.len(),
+                group.text()
+            ));
+        }
+    }
+    selection
+}
+
+/// What must be the same for runs to share a figure.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    rank: u8,
+    data_digest: String,
+    device: String,
+    instructions: String,
+}
+
+impl Group {
+    fn of(view: &RunView) -> Self {
+        let plan = view.plan();
+        Self {
+            rank: rank(origin(view)),
+            data_digest: plan.data_digest.clone(),
+            device: plan.device.clone(),
+            instructions: plan.instructions.clone(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let data = ["CIFAR-10", "other images", "synthetic images"][usize::from(self.rank.min(2))];
+        let digest = self.data_digest.get(..8).unwrap_or(&self.data_digest);
+        format!("{data} ({digest}), {} {}", self.device, self.instructions)
+    }
+}
+
+/// One run of each identity, that in the experiment's own profile if there are two, by network and seed.
+fn once_each<'a>(
+    experiment: &Experiment,
+    views: impl Iterator<Item = &'a RunView>,
+) -> Vec<RunView> {
+    let mut runs: Vec<RunView> = views.cloned().collect();
+    let place = |view: &RunView| {
+        let name = &view.plan().network.name;
+        experiment
+            .networks
+            .iter()
+            .position(|entry| &entry.name == name)
+    };
+    runs.sort_by_key(|view| {
+        let plan = view.plan();
+        let foreign = plan.profile != experiment.profile;
+        (
+            place(view),
+            plan.seed,
+            plan.identity.clone(),
+            foreign,
+            plan.profile.clone(),
+        )
+    });
+    runs.dedup_by(|next, first| next.plan().identity == first.plan().identity);
+    runs
+}

@@ -1,0 +1,277 @@
+//! The figure of an experiment, from manifest and rows to what is drawn and said. The runs are made up, their errors
+//! after what this program reaches at the `quick` profile. PNGs stay in cargo's folder for test files, for a look.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use refig::data::Origin;
+use refig::manifest::Experiment;
+use refig::plan::{self, RunPlan};
+use refig::random::{Purpose, Stream};
+use refig::record::{Evaluation, Iteration, Split, Statistics};
+use refig::report::assemble::{DrawnRun, assemble};
+use refig::report::figure::{self, End, Figure};
+use refig::report::reference::Reference;
+
+fn experiment(name: &str, profile: &str) -> Experiment {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("experiments/{name}.toml"));
+    Experiment::load(&path, profile, &[]).unwrap()
+}
+
+fn references(experiment: &Experiment) -> BTreeMap<PathBuf, Reference> {
+    experiment
+        .panels
+        .iter()
+        .filter_map(|panel| panel.reference.as_ref())
+        .map(|reference| {
+            (
+                reference.file.clone(),
+                Reference::read(&reference.file).unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// Where a network ends at `quick`, %.
+fn end_of(network: &str) -> f64 {
+    match network {
+        "plain-20" => 61.0,
+        "plain-32" => 68.0,
+        "plain-44" => 76.0,
+        "plain-56" => 83.0,
+        _ => 55.0,
+    }
+}
+
+fn drawn(plan: &RunPlan) -> DrawnRun {
+    let last = plan.recipe.iterations;
+    let end = end_of(&plan.network.name);
+    let mut noise = Stream::new(
+        plan.seed,
+        Purpose::Synthetic,
+        0,
+        plan.network.depth() as u64,
+    );
+    let seed = 1.5 * noise.normal();
+    let error = |iteration: u64| {
+        let t = (iteration as f64 / last as f64).powf(0.6);
+        90.0 + t * (end + seed - 90.0)
+    };
+    let iterations = (1..=last)
+        .map(|iteration| Iteration {
+            iteration,
+            epoch: 0.0,
+            learning_rate: 0.01,
+            loss: 2.0,
+            error: (error(iteration) + 2.0 + 6.0 * noise.normal()).clamp(0.0, 100.0),
+            seconds: 0.0,
+        })
+        .collect();
+    let interval = plan.recipe.evaluation.interval;
+    let mut evaluations = Vec::new();
+    for iteration in (1..=last / interval).map(|count| count * interval) {
+        for (statistics, offset) in [(Statistics::Population, 0.0), (Statistics::Moving, 7.0)] {
+            evaluations.push(Evaluation {
+                iteration,
+                split: Split::Test,
+                statistics,
+                images: 10_000,
+                loss: 2.0,
+                error: error(iteration) + offset,
+                top5_error: 10.0,
+            });
+        }
+    }
+    DrawnRun {
+        plan: plan.clone(),
+        origin: Origin::Cifar10,
+        end: End::Finished,
+        iterations,
+        evaluations,
+    }
+}
+
+fn runs(experiment: &Experiment, seeds: &[u64]) -> Vec<DrawnRun> {
+    let plans = plan::runs(experiment, seeds, "0123abcd", "cpu", "avx512").unwrap();
+    plans.iter().map(drawn).collect()
+}
+
+/// Draws, keeps the files for a look, and gives the SVG's text.
+fn kept(figure: &Figure, name: &str) -> String {
+    let svg = figure::svg(figure).unwrap();
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(folder.join(format!("{name}.svg")), &svg).unwrap();
+    std::fs::write(
+        folder.join(format!("{name}.png")),
+        figure::png(&svg).unwrap(),
+    )
+    .unwrap();
+    svg
+}
+
+#[test]
+fn three_seeds_at_quick_are_a_mean_that_says_so_and_says_what_is_not_the_papers() {
+    let experiment = experiment("fig6", "quick");
+    let (figure, warnings) = assemble(
+        &experiment,
+        &runs(&experiment, &[1, 2, 3]),
+        &references(&experiment),
+    );
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_eq!(
+        figure.panels.len(),
+        2,
+        "the third panel needs a run of ResNet-1202"
+    );
+    for part in [
+        "profile quick",
+        "CIFAR-10",
+        "cpu (avx512)",
+        "fp32",
+        "n = 3 seeds (1, 2, 3)",
+    ] {
+        assert!(
+            figure.line.contains(part),
+            "no \"{part}\" in {}",
+            figure.line
+        );
+    }
+    assert!(figure.notes[0].starts_with("Not the paper's recipe: "));
+    assert!(figure.notes[0].contains("batch 64 (paper: 128)"));
+    assert!(
+        figure
+            .notes
+            .iter()
+            .any(|note| note.contains("same fraction of the schedule"))
+    );
+    assert_eq!(figure.watermark, None);
+    // Population, not moving, statistics: the mean over the seeds at the last iteration.
+    let series = &figure.panels[0].series;
+    let test = series
+        .iter()
+        .find(|s| s.network == "plain-56" && s.split == Split::Test)
+        .unwrap();
+    let last = test.mean.last().unwrap();
+    assert_eq!(last.iteration, 600);
+    assert!((last.error - 83.0).abs() < 4.0, "{}", last.error);
+    assert_eq!(test.range.len(), test.mean.len());
+    // The same colour in both panels.
+    let colour = |panel: usize, network: &str| {
+        let mut series = figure.panels[panel].series.iter();
+        series
+            .find(|series| series.network == network)
+            .unwrap()
+            .colour
+    };
+    assert_eq!(colour(0, "plain-56"), colour(1, "ResNet-56"));
+    let svg = kept(&figure, "runs-quick");
+    assert!(svg.len() < 1_000_000, "{} bytes", svg.len());
+    assert_eq!(svg, figure::svg(&figure).unwrap());
+}
+
+#[test]
+fn synthetic_images_are_written_across_the_plots_and_into_the_title_line() {
+    let experiment = experiment("fig6", "smoke");
+    let mut runs = runs(&experiment, &[1]);
+    for run in &mut runs {
+        run.origin = Origin::Synthetic;
+    }
+    let (figure, _) = assemble(&experiment, &runs, &references(&experiment));
+    assert_eq!(figure.watermark.as_deref(), Some("SYNTHETIC"));
+    assert!(figure.line.contains("SYNTHETIC"), "{}", figure.line);
+    let svg = kept(&figure, "runs-smoke");
+    assert!(svg.matches("SYNTHETIC").count() >= 2 + figure.panels.len());
+}
+
+#[test]
+fn what_is_missing_unfinished_or_diverged_is_drawn_as_far_as_it_goes_and_named() {
+    let experiment = experiment("fig6", "quick");
+    let mut runs = runs(&experiment, &[1, 2]);
+    runs.retain(|run| run.plan.network.name != "plain-32");
+    for run in &mut runs {
+        let (name, seed) = (run.plan.network.name.clone(), run.plan.seed);
+        let (end, last) = match (name.as_str(), seed) {
+            ("plain-56", 2) => (End::Diverged, 420),
+            ("plain-44", _) => (End::Partial, 300),
+            ("resnet-110", 1) => (End::Partial, 100),
+            _ => continue,
+        };
+        run.end = end;
+        run.iterations.truncate(last);
+        run.evaluations.retain(|row| row.iteration <= last as u64);
+        if end == End::Diverged {
+            run.iterations[last - 1].loss = f64::NAN;
+        }
+    }
+    let (figure, warnings) = assemble(&experiment, &runs, &references(&experiment));
+    let text = warnings.join("\n");
+    assert!(text.contains("no run of plain-32"), "{text}");
+    assert!(
+        text.contains("diverged: plain-56 seed 2 (at 420)"),
+        "{text}"
+    );
+    assert!(text.contains("ResNet-110 seed 1 (at 100 of 600)"), "{text}");
+    let training = |network: &str| {
+        let mut series = figure.panels.iter().flat_map(|panel| &panel.series);
+        series
+            .find(|s| s.network == network && s.split == Split::Train)
+            .unwrap()
+            .clone()
+    };
+    let diverged = training("plain-56");
+    assert_eq!(diverged.end, End::Finished);
+    assert_eq!(diverged.mean.last().unwrap().iteration, 600);
+    let (points, end) = &diverged.others[0];
+    assert_eq!(
+        (points.last().unwrap().iteration, *end),
+        (419, End::Diverged)
+    );
+    assert_eq!(training("plain-44").others.len(), 2);
+    assert_eq!(training("plain-32").end, End::Missing);
+    let svg = kept(&figure, "runs-odd");
+    assert!(svg.contains("diverged") && svg.contains("plain-32 (no run)"));
+}
+
+#[test]
+fn figure_1_has_a_panel_for_each_split_and_no_dashes() {
+    let experiment = experiment("fig1", "quick");
+    let (figure, _) = assemble(&experiment, &runs(&experiment, &[1]), &BTreeMap::new());
+    let splits: Vec<Split> = figure
+        .panels
+        .iter()
+        .map(|panel| panel.series[0].split)
+        .collect();
+    assert_eq!(splits, [Split::Train, Split::Test]);
+    assert!(
+        figure
+            .panels
+            .iter()
+            .all(|panel| panel.series.iter().all(|s| s.reference.is_empty()))
+    );
+    assert!(figure.line.ends_with("seed 1"), "{}", figure.line);
+    let svg = kept(&figure, "runs-fig1");
+    assert!(!svg.contains("the paper&apos;s curve"));
+}
+
+#[test]
+fn a_run_of_resnet_1202_brings_the_third_panel() {
+    let mut experiment = experiment("fig6", "paper");
+    for entry in &mut experiment.networks {
+        entry.optional = false;
+    }
+    let mut runs = runs(&experiment, &[1]);
+    for run in &mut runs {
+        for row in &mut run.evaluations {
+            row.error /= 8.0;
+        }
+        for row in &mut run.iterations {
+            row.error /= 8.0;
+        }
+    }
+    let (figure, _) = assemble(&experiment, &runs, &references(&experiment));
+    assert_eq!(figure.panels.len(), 3);
+    assert_eq!(figure.limits.map(|limits| limits.high), Some(20.0));
+    let svg = kept(&figure, "runs-three");
+    assert!(svg.len() < 1_000_000, "{} bytes", svg.len());
+    assert!(!svg.contains("Not the paper"));
+}

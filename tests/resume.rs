@@ -136,11 +136,24 @@ fn recorded(folder: &Path, plan: &RunPlan) -> (Vec<String>, Vec<u8>) {
         rows.push(format!("{} {values:?}", row.iteration));
     }
     for row in evaluations.unwrap() {
-        let Evaluation { iteration, split, statistics, images, loss, error, top5_error } = row;
+        let Evaluation {
+            iteration,
+            split,
+            statistics,
+            images,
+            loss,
+            error,
+            top5_error,
+        } = row;
         let values = bits(&[loss, error, top5_error]);
-        rows.push(format!("{iteration} {split:?} {statistics:?} {images} {values:?}"));
+        rows.push(format!(
+            "{iteration} {split:?} {statistics:?} {images} {values:?}"
+        ));
     }
-    (rows, std::fs::read(run.join("weights.safetensors")).unwrap())
+    (
+        rows,
+        std::fs::read(run.join("weights.safetensors")).unwrap(),
+    )
 }
 
 fn check(family: Family, every: usize) {
@@ -166,15 +179,28 @@ fn check(family: Family, every: usize) {
             let mut watch = Watch::default();
             // With another number of threads, which must change nothing either.
             let second = go(folder.path(), plans, 2, &mut watch);
-            assert_eq!(second, [Ended::Trained(Outcome::Finished)], "stopped at {stop_at}");
-            assert!(matches!(watch.started[..], [Start::At(_)]), "stopped at {stop_at}");
+            assert_eq!(
+                second,
+                [Ended::Trained(Outcome::Finished)],
+                "stopped at {stop_at}"
+            );
+            assert!(
+                matches!(watch.started[..], [Start::At(_)]),
+                "stopped at {stop_at}"
+            );
         } else {
             // The stop came with the very last batch.
-            assert!(stop_at + 2 > moments, "not stopped at {stop_at} of {moments}: {first:?}");
+            assert!(
+                stop_at + 2 > moments,
+                "not stopped at {stop_at} of {moments}: {first:?}"
+            );
         }
         let again = recorded(folder.path(), &plan);
         assert_eq!(again.0, whole.0, "stopped at {stop_at} of {moments}");
-        assert!(again.1 == whole.1, "other weights when stopped at {stop_at} of {moments}");
+        assert!(
+            again.1 == whole.1,
+            "other weights when stopped at {stop_at} of {moments}"
+        );
     }
 }
 
@@ -190,7 +216,11 @@ fn a_resumed_plain_network_equals_the_uninterrupted_one() {
 
 #[test]
 fn runs_go_in_order_finished_ones_are_skipped_and_fresh_starts_over() {
-    let plans = [plan(Family::Plain, 1), plan(Family::Resnet, 1), plan(Family::Resnet, 2)];
+    let plans = [
+        plan(Family::Plain, 1),
+        plan(Family::Resnet, 1),
+        plan(Family::Resnet, 2),
+    ];
     let folder = tempfile::tempdir().unwrap();
     let mut watch = Watch {
         stop_at: Some(50),
@@ -202,11 +232,17 @@ fn runs_go_in_order_finished_ones_are_skipped_and_fresh_starts_over() {
     let finished = first.len() - 1;
     let second = go(folder.path(), &plans, 2, &mut Watch::default());
     assert_eq!(second[..finished], vec![Ended::Skipped; finished]);
-    assert_eq!(second[finished..], vec![Ended::Trained(Outcome::Finished); 3 - finished]);
+    assert_eq!(
+        second[finished..],
+        vec![Ended::Trained(Outcome::Finished); 3 - finished]
+    );
     let mut idle = Watch::default();
     assert_eq!(go(folder.path(), &plans, 2, &mut idle), [Ended::Skipped; 3]);
     assert_eq!(idle.seen, 0);
-    let (a, b) = (recorded(folder.path(), &plans[1]), recorded(folder.path(), &plans[2]));
+    let (a, b) = (
+        recorded(folder.path(), &plans[1]),
+        recorded(folder.path(), &plans[2]),
+    );
     assert_ne!(a.0, b.0, "another seed gives other numbers");
 
     let options = Options {
@@ -220,7 +256,11 @@ fn runs_go_in_order_finished_ones_are_skipped_and_fresh_starts_over() {
     let mut watch = Watch::default();
     run_all(&plans[1..2], dataset(), &options, &Stop::new(), &mut watch).unwrap();
     assert_eq!(watch.started, [Start::New]);
-    assert_eq!(recorded(folder.path(), &plans[1]), a, "a checkpoint at each iteration changes nothing");
+    assert_eq!(
+        recorded(folder.path(), &plans[1]),
+        a,
+        "a checkpoint at each iteration changes nothing"
+    );
 }
 
 #[test]
@@ -235,6 +275,14 @@ fn a_loss_that_is_not_finite_is_a_finished_result() {
     let run = folder.path().join(plans[0].folder());
     let rows = refig::record::parquet::read_iterations(&run.join("iterations.parquet")).unwrap();
     assert!(!rows.last().unwrap().loss.is_finite());
-    assert!(rows.len() < 13 && rows[..rows.len() - 1].iter().all(|row| row.loss.is_finite()));
-    assert_eq!(go(folder.path(), &plans, 2, &mut Watch::default()), [Ended::Skipped]);
+    assert!(
+        rows.len() < 13
+            && rows[..rows.len() - 1]
+                .iter()
+                .all(|row| row.loss.is_finite())
+    );
+    assert_eq!(
+        go(folder.path(), &plans, 2, &mut Watch::default()),
+        [Ended::Skipped]
+    );
 }

@@ -7,7 +7,7 @@ use crate::cli::{DataKind, Places, RenderArgs, SelectionArgs};
 use crate::data::Origin;
 use crate::exit::Exit;
 use crate::manifest::Experiment;
-use crate::report::{self, select};
+use crate::report::runs::{self, select};
 
 fn origin(kind: DataKind) -> Option<Origin> {
     match kind {
@@ -34,8 +34,8 @@ pub fn render(args: &RenderArgs, places: &Places) -> Result<Exit> {
     let selection = selection::select(&args.selection, places)?;
     let experiment = &selection.experiment;
     let wanted = origin(args.selection.data);
-    let runs = select(experiment, &selection.seeds, &places.results_dir, wanted)?;
-    if runs.is_empty() {
+    let found = select(experiment, &selection.seeds, &places.results_dir, wanted)?;
+    if found.is_empty() {
         return Err(Exit::Missing.error(format!(
             "no runs of {} at profile {} in {}; make them with `refig reproduce {} --profile {}`",
             experiment.name,
@@ -45,7 +45,7 @@ pub fn render(args: &RenderArgs, places: &Places) -> Result<Exit> {
             experiment.profile
         )));
     }
-    draw(experiment, &runs, places, !args.no_reference)?;
+    draw(experiment, &found, places, !args.no_reference)?;
     Ok(Exit::Success)
 }
 
@@ -58,12 +58,12 @@ fn folder(experiment: &Experiment, places: &Places) -> std::path::PathBuf {
 
 fn draw(
     experiment: &Experiment,
-    runs: &[crate::run::RunView],
+    found: &[crate::run::RunView],
     places: &Places,
     reference: bool,
 ) -> Result<()> {
     let folder = folder(experiment, places);
-    for warning in report::render(experiment, runs, &folder, reference)? {
+    for warning in runs::render(experiment, found, &folder, reference)? {
         eprintln!("note: {warning}");
     }
     if !places.quiet {
@@ -83,11 +83,11 @@ pub fn report(
     wanted: Option<Origin>,
     figure: Option<bool>,
 ) -> Result<Exit> {
-    let runs = select(experiment, seeds, &places.results_dir, wanted)?;
+    let found = select(experiment, seeds, &places.results_dir, wanted)?;
     if let Some(reference) = figure {
-        draw(experiment, &runs, places, reference)?;
+        draw(experiment, &found, places, reference)?;
     }
-    let verdict = report::check(experiment, seeds, &runs)?;
+    let verdict = runs::check(experiment, seeds, &found)?;
     verdict.write(&folder(experiment, places))?;
     print!("{}", verdict.table());
     Ok(verdict.exit())

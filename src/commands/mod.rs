@@ -1,3 +1,56 @@
-//! A thin file for each verb.
-
+//! A thin file per verb: from clap's types to the library and back to an exit code.
+mod bench;
+mod check;
+mod clean;
+mod compute;
 pub mod data;
+mod dataset;
+mod describe;
+mod evaluate;
+mod parity;
+mod reproduce;
+mod seeds;
+mod selection;
+mod status;
+
+use anyhow::Result;
+
+use crate::cli::{BenchWhat, Cli, Command, DataAction};
+use crate::exit::Exit;
+use crate::train::Stop;
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// With the exit code in the error's chain, see [`Exit::of`].
+pub fn run(cli: Cli) -> Result<Exit> {
+    let stop = Stop::new();
+    reproduce::listen(&stop)?;
+    let places = &cli.places;
+    match &cli.command {
+        Command::List => describe::list(places),
+        Command::Describe(args) => describe::describe(args),
+        Command::Schema => describe::schema(),
+        Command::Status => status::run(places),
+        Command::Parity(args) => parity::run(args),
+        Command::Bench {
+            what: BenchWhat::Step(args),
+        } => bench::step(args),
+        Command::Reproduce(args) => reproduce::reproduce(args, places, &stop),
+        Command::Plan(args) => reproduce::plan(args, places, &stop),
+        Command::Check(args) => check::check(args, places),
+        Command::Render(args) => check::render(args, places),
+        Command::Clean(args) => clean::run(args, places),
+        Command::Data { action } => {
+            let (action, data) = match action {
+                DataAction::Fetch { from, data, .. } => {
+                    (data::Action::Fetch { from: from.clone() }, data)
+                }
+                DataAction::Verify { data, .. } => (data::Action::Verify, data),
+            };
+            let dir = data.data_dir.as_deref();
+            data::run(&action, dir, &data.mirrors, places.quiet, &stop)
+        }
+        Command::Evaluate(args) => evaluate::run(args, places.quiet, &stop),
+    }
+}

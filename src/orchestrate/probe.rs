@@ -11,7 +11,6 @@ use crate::plan::RunPlan;
 use crate::random::{Purpose, Stream};
 use crate::train::initialise;
 
-
 use super::{hyperparameters, work};
 
 /// Wall clock that all measurements share, besides a first step each.
@@ -67,12 +66,19 @@ fn time(recipe: &Recipe, options: &engine::Options, budget: Duration) -> anyhow:
     let depth = 6 * BLOCKS + 2;
     let network = Network::cifar(Family::Resnet, depth, recipe.shortcut, classes)
         .ok_or_else(|| anyhow::anyhow!("no network of depth {depth}"))?;
-    let mut engine = engine::create(&network, recipe.image_size, &hyperparameters(recipe), options)?;
+    let mut engine = engine::create(
+        &network,
+        recipe.image_size,
+        &hyperparameters(recipe),
+        options,
+    )?;
     engine.restore(&initialise(&network, &recipe.initialisation, 0))?;
     let mut stream = Stream::new(0, Purpose::Synthetic, 0, 0);
     let values = recipe.batch * recipe.image_size * recipe.image_size * 3;
     let batch = Batch {
-        pixels: (0..values).map(|_| 2.0 * stream.uniform() as f32 - 1.0).collect(),
+        pixels: (0..values)
+            .map(|_| 2.0 * stream.uniform() as f32 - 1.0)
+            .collect(),
         labels: (0..recipe.batch).map(|at| (at % classes) as u8).collect(),
         size: recipe.image_size,
     };

@@ -12,6 +12,7 @@ pub mod figure;
 pub mod page;
 pub mod reference;
 pub mod render;
+pub mod runs;
 pub mod selection;
 pub mod verdict;
 

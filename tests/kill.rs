@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use refig::random::{Purpose, Stream};
 use refig::record::parquet::{read_evaluations, read_iterations};
-use refig::run::{self, RunState};
+use refig::run::{self, State};
 use refig::weights::Weights;
 
 /// Kills that have to hit a run before its end.
@@ -45,7 +45,7 @@ fn folders(folder: &Path) -> Vec<PathBuf> {
         .into_iter()
         .map(|view| {
             assert!(
-                matches!(view.state, RunState::Done { .. }),
+                matches!(view.state, State::Done { .. }),
                 "{:?} is not done",
                 view.folder
             );

@@ -1,6 +1,9 @@
 //! What a dfdx device must be able to do for a network to train on it: the arithmetic of every operator, forward and
 //! backward, on the device's own storage. `differentiable.rs` records it on dfdx's tape, the same for every device.
 
+// Kernels take what they need by name.
+#![allow(clippy::too_many_arguments)]
+
 use dfdx::prelude::*;
 
 use super::cpu::{ConvShape, CrossEntropy, Feature, LinearShape, NormShape, SgdStep};

@@ -26,7 +26,7 @@ fn result_of(results: &Path) -> (refig::run::Rows, Vec<u8>) {
     let left: Vec<_> = std::fs::read_dir(&runs[0].folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.starts_with("checkpoint") || name == "parts")
+        .filter(|name| name.starts_with("checkpoint") || name == "parts" || name.ends_with(".tmp"))
         .collect();
     assert!(left.is_empty(), "left behind: {left:?}");
     (rows_of(&runs[0]), weights)

@@ -62,16 +62,15 @@ impl Normaliser {
                 }
                 let count = count * plane as f64;
                 let mean = sums.map(|sum| sum as f64 / count);
-                let mut deviation = [0.0; 3];
-                for channel in 0..3 {
+                let deviation = std::array::from_fn(|channel| {
                     let variance = squares[channel] as f64 / count - mean[channel] * mean[channel];
                     // A channel without any spread is only shifted.
-                    deviation[channel] = if variance > 0.0 {
+                    if variance > 0.0 {
                         variance.sqrt() as f32
                     } else {
                         1.0
-                    };
-                }
+                    }
+                });
                 Self {
                     size: images.size,
                     mean: mean.map(|mean| mean as f32).repeat(plane),

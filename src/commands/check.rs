@@ -87,7 +87,7 @@ pub fn report(
     if let Some(reference) = figure {
         draw(experiment, &found, places, reference)?;
     }
-    let verdict = runs::check(experiment, seeds, &found)?;
+    let verdict = crate::report::check(experiment, seeds, &found)?;
     verdict.write(&folder(experiment, places))?;
     print!("{}", verdict.table());
     Ok(verdict.exit())

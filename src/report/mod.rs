@@ -3,7 +3,8 @@
 //!
 //! `selection.rs` which runs, `curves.rs` rows to curves, `reference.rs` the paper's own curves, `assemble.rs` experiment
 //! and runs to the figure as plain data, `figure/` the drawing, `render.rs` all of that from files to files; `check.rs`
-//! errors against expectations and claims, `verdict.rs` what came of it, `page.rs` the report.
+//! errors against expectations and claims, `subjects.rs` the same from files, `verdict.rs` what came of it, `page.rs` the
+//! report.
 
 pub mod assemble;
 pub mod check;
@@ -14,7 +15,9 @@ pub mod reference;
 pub mod render;
 pub mod runs;
 pub mod selection;
+pub mod subjects;
 pub mod verdict;
 
 pub use render::{RenderOptions, Rendered, render};
+pub use subjects::check;
 pub use verdict::{Status, Verdict};

@@ -1,4 +1,4 @@
-//! Which runs on disk belong to an experiment, and what the figure and the verdict are told of them.
+//! Which runs on disk belong to an experiment, and the figure that is drawn of them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,24 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::assemble::{DrawnRun, assemble};
-use super::check::{Circumstances, Ending, Subject, judge};
 use super::figure::{self, End};
 use super::reference::Reference;
-use super::verdict::Verdict;
+use super::selection::origin;
 use crate::data::Origin;
 use crate::exit::Exit;
 use crate::manifest::Experiment;
-use crate::record::{Evaluation, Iteration, Split, Statistics};
 use crate::run::{self, Outcome, RunView, State};
-
-/// Where a run's images came from, as its notes say.
-fn origin(view: &RunView) -> Origin {
-    match view.about.notes.data.as_str() {
-        "cifar10" => Origin::Cifar10,
-        "synthetic" => Origin::Synthetic,
-        _ => Origin::Other,
-    }
-}
 
 /// CIFAR-10 comes before other images, the synthetic set last.
 fn rank(origin: Origin) -> u8 {
@@ -119,108 +108,4 @@ pub fn render(
             Exit::Storage.error(format!("cannot write the figure into {}", folder.display()))
         })?;
     Ok(warnings)
-}
-
-/// Judges `runs` by the experiment's expectations and claims.
-///
-/// # Errors
-/// [`Exit::Storage`] if records cannot be read.
-pub fn check(experiment: &Experiment, seeds: &[u64], runs: &[RunView]) -> Result<Verdict> {
-    let mut subjects = Vec::new();
-    for view in runs {
-        subjects.push(subject(view, experiment.training_window)?);
-    }
-    let paper = experiment.profile == "paper";
-    let circumstances = Circumstances {
-        experiment: experiment.name.clone(),
-        title: experiment.title.clone(),
-        profile: experiment.profile.clone(),
-        networks: experiment
-            .networks
-            .iter()
-            .filter(|entry| !entry.optional)
-            .map(|entry| entry.name.clone())
-            .collect(),
-        seeds: seeds.to_vec(),
-        overrides: experiment.overrides.clone(),
-        differences: experiment.departures(),
-        papers_profile: paper,
-        command: format!(
-            "refig reproduce {} --profile {}",
-            experiment.name, experiment.profile
-        ),
-    };
-    let (own, papers) = if paper {
-        (Vec::new(), experiment.expectations.clone())
-    } else {
-        (experiment.expectations.clone(), Vec::new())
-    };
-    Ok(judge(
-        &circumstances,
-        &own,
-        &papers,
-        &experiment.claims,
-        &subjects,
-    ))
-}
-
-fn subject(view: &RunView, window: usize) -> Result<Subject> {
-    let plan = view.plan();
-    let (iterations, evaluations) = (view.iterations()?, view.evaluations()?);
-    let last = iterations.last().map_or(0, |row| row.iteration);
-    let at_end = |split, statistics| error_at(&evaluations, last, split, statistics);
-    let commit = &view.about.start;
-    Ok(Subject {
-        network: plan.network.name.clone(),
-        seed: plan.seed,
-        origin: origin(view),
-        ending: match view.state {
-            State::Partial { .. } => Ending::Partial,
-            State::Done {
-                outcome: Outcome::Diverged,
-                ..
-            } => Ending::Diverged,
-            State::Done { .. } => Ending::Finished,
-        },
-        iteration: last,
-        test_error: at_end(Split::Test, Statistics::Population),
-        moving_test_error: at_end(Split::Test, Statistics::Moving),
-        training_error: training_error(&iterations, window),
-        clean_training_error: at_end(Split::Train, Statistics::Population),
-        best: evaluations
-            .iter()
-            .filter(|row| row.split == Split::Test && row.statistics == Statistics::Population)
-            .min_by(|a, b| a.error.total_cmp(&b.error))
-            .map(|row| (row.iteration, row.error)),
-        folder: plan.folder(),
-        identity: plan.identity.clone(),
-        commit: if commit.dirty && !commit.commit.is_empty() {
-            format!("{}-dirty", commit.commit)
-        } else {
-            commit.commit.clone()
-        },
-        machine: format!(
-            "{} {}, {} threads",
-            plan.device, plan.instructions, view.about.notes.threads
-        ),
-    })
-}
-
-fn error_at(
-    rows: &[Evaluation],
-    iteration: u64,
-    split: Split,
-    statistics: Statistics,
-) -> Option<f64> {
-    rows.iter()
-        .find(|row| {
-            row.iteration == iteration && row.split == split && row.statistics == statistics
-        })
-        .map(|row| row.error)
-}
-
-/// Mean error of the last `window` mini-batches, %: a point of the paper's training curve.
-fn training_error(rows: &[Iteration], window: usize) -> Option<f64> {
-    let last = rows.get(rows.len().saturating_sub(window)..)?;
-    (!last.is_empty()).then(|| last.iter().map(|row| row.error).sum::<f64>() / last.len() as f64)
 }

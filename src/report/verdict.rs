@@ -11,6 +11,7 @@ use super::page;
 use crate::data::Origin;
 use crate::exit::Exit;
 use crate::manifest::Metric;
+use crate::run::disk::Disk;
 
 /// Version of `verdict.json`, raised when a field changes its meaning or goes.
 pub const VERDICT_FORMAT: u32 = 1;
@@ -391,26 +392,11 @@ impl Verdict {
     /// # Errors
     /// [`Exit::Storage`] where the folder cannot be written.
     pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
-        std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
-        for (name, content) in [
-            ("report.md", page::markdown(self)),
-            ("verdict.json", self.json()?),
-        ] {
-            let path = folder.join(name);
-            let part = folder.join(format!(".{name}.part"));
-            std::fs::write(&part, content)
-                .and_then(|()| std::fs::rename(&part, &path))
-                .map_err(|error| cannot_write(&path, &error))?;
-        }
-        Ok(())
+        let disk = Disk::default();
+        disk.create_dir(folder)?;
+        disk.replace(&folder.join("report.md"), page::markdown(self).as_bytes())?;
+        disk.replace(&folder.join("verdict.json"), self.json()?.as_bytes())
     }
-}
-
-fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
-    Exit::Storage.error(format!(
-        "cannot write {}: {error}; choose another place with --reports-dir",
-        path.display()
-    ))
 }
 
 fn run_row(subject: &Subject) -> RunRow {

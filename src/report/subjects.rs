@@ -1,0 +1,158 @@
+//! From the files of runs to what a check knows of them.
+
+use anyhow::Result;
+
+use super::check::{Circumstances, Ending, Subject, judge};
+use super::curves;
+use super::selection::origin;
+use super::verdict::Verdict;
+use crate::manifest::{Expectation, Experiment};
+use crate::record::{Evaluation, Split, Statistics};
+use crate::run::{Outcome, RunView, State};
+
+/// The profile whose expectations and claims are the paper's own.
+const PAPER: &str = "paper";
+
+/// Judges an experiment by the runs that were selected for it (see [`super::selection::select`]), one a network and seed.
+/// Seeds without a run are missing. At another profile than the paper's, the paper's values stand beside it as not comparable.
+///
+/// # Errors
+/// [`crate::exit::Exit::Storage`] where a run's records cannot be read.
+pub fn check(experiment: &Experiment, seeds: &[u64], runs: &[RunView]) -> Result<Verdict> {
+    let subjects = runs
+        .iter()
+        .filter(|run| seeds.contains(&run.plan().seed))
+        .map(|run| subject(run, experiment.training_window))
+        .collect::<Result<Vec<_>>>()?;
+    let papers_profile = experiment.profile == PAPER;
+    let (own, papers): (&[Expectation], Vec<Expectation>) = if papers_profile {
+        (&[], experiment.expectations.clone())
+    } else {
+        (&experiment.expectations, papers_expectations(experiment))
+    };
+    let circumstances = circumstances(experiment, seeds, runs);
+    Ok(judge(
+        &circumstances,
+        own,
+        &papers,
+        &experiment.claims,
+        &subjects,
+    ))
+}
+
+/// The paper's values for the networks of another profile; none where the manifest has no such profile.
+fn papers_expectations(experiment: &Experiment) -> Vec<Expectation> {
+    Experiment::load(&experiment.file, PAPER, &[])
+        .map(|paper| paper.expectations)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|value| experiment.network(&value.network).is_some())
+        .collect()
+}
+
+fn circumstances(experiment: &Experiment, seeds: &[u64], runs: &[RunView]) -> Circumstances {
+    let (name, profile) = (&experiment.name, &experiment.profile);
+    let mut command = format!("cargo run -- reproduce {name} --profile {profile}");
+    if seeds != experiment.seeds {
+        let list: Vec<String> = seeds.iter().map(u64::to_string).collect();
+        command.push_str(&format!(" --seeds {}", list.join(",")));
+    }
+    for change in &experiment.overrides {
+        command.push_str(&format!(" --set '{change}'"));
+    }
+    // An optional network is part of the check once it has been run.
+    let networks = experiment
+        .networks
+        .iter()
+        .filter(|entry| {
+            !entry.optional || runs.iter().any(|run| run.plan().network == entry.network)
+        })
+        .map(|entry| entry.name.clone())
+        .collect();
+    Circumstances {
+        experiment: name.clone(),
+        title: experiment.title.clone(),
+        profile: profile.clone(),
+        networks,
+        seeds: seeds.to_vec(),
+        overrides: experiment.overrides.clone(),
+        differences: experiment.departures(),
+        papers_profile: profile == PAPER,
+        command,
+    }
+}
+
+fn subject(run: &RunView, window: usize) -> Result<Subject> {
+    let plan = run.plan();
+    let (ending, iteration) = match run.state {
+        State::Done {
+            outcome: Outcome::Finished,
+            iteration,
+        } => (Ending::Finished, iteration),
+        State::Done {
+            outcome: Outcome::Diverged,
+            iteration,
+        } => (Ending::Diverged, iteration),
+        State::Partial { iteration } => (Ending::Partial, iteration),
+    };
+    let iterations = run.iterations()?;
+    let evaluations = run.evaluations()?;
+    let at_the_end =
+        |split, statistics| error_at(&evaluations, plan.recipe.iterations, split, statistics);
+    let start = &run.about.start;
+    let dirty = if start.dirty { "-dirty" } else { "" };
+    let machine = [
+        plan.device.as_str(),
+        plan.instructions.as_str(),
+        start.cpu.as_str(),
+        start.gpu.as_str(),
+    ];
+    let machine: Vec<&str> = machine
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect();
+    Ok(Subject {
+        network: plan.network.name.clone(),
+        seed: plan.seed,
+        origin: origin(run),
+        ending,
+        iteration,
+        test_error: at_the_end(Split::Test, Statistics::Population),
+        moving_test_error: at_the_end(Split::Test, Statistics::Moving),
+        // One point: the last.
+        training_error: curves::training(&iterations, window, u64::MAX)
+            .last()
+            .filter(|point| point.iteration == plan.recipe.iterations)
+            .map(|point| point.error),
+        clean_training_error: at_the_end(Split::Train, Statistics::Population),
+        best: best(&evaluations),
+        folder: plan.folder(),
+        identity: plan.identity.clone(),
+        commit: format!("{}{dirty}", start.commit.get(..12).unwrap_or(&start.commit)),
+        machine: machine.join(", "),
+    })
+}
+
+/// The error of the evaluation at exactly this iteration.
+fn error_at(
+    rows: &[Evaluation],
+    iteration: u64,
+    split: Split,
+    statistics: Statistics,
+) -> Option<f64> {
+    rows.iter()
+        .rev()
+        .find(|row| {
+            row.iteration == iteration && row.split == split && row.statistics == statistics
+        })
+        .map(|row| row.error)
+}
+
+/// The first of the lowest test errors with population statistics.
+fn best(rows: &[Evaluation]) -> Option<(u64, f64)> {
+    rows.iter()
+        .filter(|row| row.split == Split::Test && row.statistics == Statistics::Population)
+        .filter(|row| row.error.is_finite())
+        .map(|row| (row.iteration, row.error))
+        .min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))
+}

@@ -1,0 +1,203 @@
+//! A check of runs on disk: which of their rows are judged, and what is said of runs that are not there or not the paper's.
+
+use std::path::Path;
+
+use refig::data::Origin;
+use refig::exit::Exit;
+use refig::manifest::{DataKind, Expectation, Experiment, Metric};
+use refig::plan;
+use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
+use refig::report::check::{Ending, Yardstick};
+use refig::report::selection::{origin, select};
+use refig::report::{Status, check};
+use refig::run::{self, Notes, Outcome, Resume, RunDirectory};
+use refig::weights::Weights;
+
+fn experiment(profile: &str, overrides: &[String]) -> Experiment {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig6.toml");
+    Experiment::load(&path, profile, overrides).unwrap()
+}
+
+/// Records the runs of every network: mini-batch errors of 50 but for the last 20, whose mean is 40.5; test errors of 30
+/// halfway and 35 at the end, 10 points more with the moving average; a clean pass of 33.
+fn record(results: &Path, experiment: &Experiment, data: &str, ended: impl Fn(&str) -> Ending) {
+    let notes = Notes {
+        data: data.into(),
+        ..Notes::default()
+    };
+    for plan in plan::runs(experiment, &experiment.seeds, data, "cpu", "avx2").unwrap() {
+        let mut run = RunDirectory::open(results, &plan, &notes, false).unwrap();
+        assert!(matches!(run.resume().unwrap(), Resume::New));
+        let ending = ended(&plan.network.name);
+        let all = plan.recipe.iterations;
+        let last = if ending == Ending::Finished {
+            all
+        } else {
+            all / 2
+        };
+        for iteration in 1..=last {
+            let left = all - iteration;
+            run.iteration(Iteration {
+                iteration,
+                epoch: 0.0,
+                learning_rate: 0.01,
+                loss: 2.0,
+                // 31 to 50: their mean is 40.5.
+                error: if left < 20 { 31.0 + left as f64 } else { 50.0 },
+                seconds: 0.0,
+            })
+            .unwrap();
+            let evaluated = [
+                (Split::Test, Statistics::Population, 0.0),
+                (Split::Test, Statistics::Moving, 10.0),
+                (Split::Train, Statistics::Population, -2.0),
+            ];
+            for (split, statistics, more) in evaluated {
+                if iteration == all || (iteration == all / 2 && split == Split::Test) {
+                    run.evaluation(Evaluation {
+                        iteration,
+                        split,
+                        statistics,
+                        images: 10_000,
+                        loss: 2.0,
+                        error: more + if iteration == all { 35.0 } else { 30.0 },
+                        top5_error: 10.0,
+                    })
+                    .unwrap();
+                }
+            }
+        }
+        match ending {
+            Ending::Finished => run.finish(Outcome::Finished, &Weights::default()),
+            Ending::Diverged => run.finish(Outcome::Diverged, &Weights::default()),
+            Ending::Partial => run.checkpoint(last, &Weights::default(), ""),
+        }
+        .unwrap();
+    }
+}
+
+fn expect(network: &str, metric: Metric, value: f64) -> Expectation {
+    Expectation {
+        network: network.into(),
+        metric,
+        value,
+        tolerance: 0.01,
+        source: "by hand".into(),
+        data: DataKind::Cifar10,
+    }
+}
+
+#[test]
+fn the_last_iteration_is_judged_with_the_rows_that_the_paper_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment("smoke", &[]);
+    experiment.claims.clear();
+    experiment.expectations = vec![
+        expect("plain-20", Metric::TestError, 35.0),
+        expect("plain-20", Metric::TrainingError, 40.5),
+    ];
+    record(folder.path(), &experiment, "cifar10", |_| Ending::Finished);
+    let runs = select(&experiment, &run::find(folder.path()).unwrap(), None).runs;
+    let verdict = check(&experiment, &experiment.seeds, &runs).unwrap();
+
+    let own: Vec<Status> = verdict
+        .expectations
+        .iter()
+        .filter(|row| row.against == Yardstick::Profile)
+        .map(|row| row.status)
+        .collect();
+    assert_eq!(own, [Status::Pass, Status::Pass]);
+    assert_eq!(verdict.exit(), Exit::Success);
+    let row = &verdict.networks[0];
+    let means = [
+        &row.test_error,
+        &row.moving_test_error,
+        &row.training_error,
+        &row.clean_training_error,
+        &row.best_test_error,
+    ]
+    .map(|measured| measured.as_ref().map(|m| m.mean));
+    assert_eq!(
+        means,
+        [Some(35.0), Some(45.0), Some(40.5), Some(33.0), Some(30.0)]
+    );
+    assert_eq!(verdict.runs[0].best_iteration, Some(60));
+    assert!(folder.path().join(&verdict.runs[0].folder).is_dir());
+
+    // The paper's values stand beside, each for a network of this profile and none as a pass.
+    let papers: Vec<_> = verdict
+        .expectations
+        .iter()
+        .filter(|row| row.against == Yardstick::Paper)
+        .collect();
+    assert!(
+        papers
+            .iter()
+            .any(|row| row.network == "resnet-20" && row.expected == 8.75)
+    );
+    assert!(papers.iter().all(|row| row.status == Status::NotComparable));
+    assert!(
+        papers
+            .iter()
+            .all(|row| experiment.network(&row.network).is_some())
+    );
+}
+
+#[test]
+fn runs_that_are_partial_diverged_or_not_there_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment("smoke", &[]);
+    experiment.claims.clear();
+    experiment.expectations = ["plain-20", "plain-56", "resnet-20"]
+        .map(|network| expect(network, Metric::TestError, 35.0))
+        .into();
+    record(
+        folder.path(),
+        &experiment,
+        "cifar10",
+        |network| match network {
+            "plain-20" => Ending::Partial,
+            "plain-56" => Ending::Diverged,
+            _ => Ending::Finished,
+        },
+    );
+    let runs = select(&experiment, &run::find(folder.path()).unwrap(), None).runs;
+    let statuses = |seeds: &[u64]| -> Vec<Status> {
+        let verdict = check(&experiment, seeds, &runs).unwrap();
+        verdict.expectations[..3].iter().map(|r| r.status).collect()
+    };
+    use Status::{Fail, Missing, Pass};
+    assert_eq!(statuses(&experiment.seeds), [Missing, Fail, Pass]);
+    let one_more = [&experiment.seeds[..], &[77]].concat();
+    assert_eq!(statuses(&one_more), [Missing, Fail, Missing]);
+    assert_eq!(statuses(&[77]), [Missing, Missing, Missing]);
+}
+
+#[test]
+fn synthetic_runs_and_changed_recipes_are_never_held_against_recorded_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    for (data, overrides, shape) in [
+        ("synthetic", vec![], Origin::Synthetic),
+        ("other", vec![], Origin::Other),
+        (
+            "cifar10",
+            vec!["recipe.batch=32".to_string()],
+            Origin::Cifar10,
+        ),
+    ] {
+        let results = folder.path().join(data);
+        let mut experiment = experiment("smoke", &overrides);
+        experiment.claims.clear();
+        experiment.expectations = vec![expect("plain-20", Metric::TestError, 35.0)];
+        record(&results, &experiment, data, |_| Ending::Finished);
+        let runs = select(&experiment, &run::find(&results).unwrap(), None).runs;
+        assert!(runs.iter().all(|run| origin(run) == shape));
+        let verdict = check(&experiment, &experiment.seeds, &runs).unwrap();
+        assert_eq!(verdict.status, Status::NotComparable, "{data}");
+        assert_eq!(verdict.exit(), Exit::Missing);
+        assert_eq!(verdict.table().contains("SYNTHETIC"), data == "synthetic");
+        for change in &overrides {
+            assert!(verdict.command.contains(change), "{}", verdict.command);
+        }
+    }
+}

@@ -74,7 +74,7 @@ pub enum DecayOn {
     Weights,
 }
 
-/// Normal with deviation `sqrt(2 / fan)` for convolutions ([13], He et al. 2015).
+/// Normal with deviation `sqrt(2 / fan)` for convolutions (reference 13 of the paper, He et al. 2015).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Initialisation {

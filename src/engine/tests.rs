@@ -103,10 +103,12 @@ fn check_gradients(network: &Network, hyper: &Hyperparameters) {
             engine.restore(&moved).unwrap();
             loss(&mut *engine, &images)
         };
-        let step = 5e-4;
+        // The differences err by the kinks of the ReLUs that lie within a step, so in proportion to it: at 2e-3 by up to
+        // 4 % of the gradient, at 2.5e-4 by 0.5 %. Rounding of the loss takes over below 1e-4.
+        let step = 2.5e-4;
         let slope = (shifted(step) - shifted(-step)) / (2.0 * step);
         assert!(
-            (slope - norm).abs() < 0.02 * norm + 5e-4,
+            (slope - norm).abs() < 0.02 * norm + 2e-4,
             "{name}: gradient {norm}, finite difference {slope}"
         );
     }

@@ -22,7 +22,7 @@ pub fn network(name: &str, options: &NetworkArgs) -> Result<Network> {
             )));
         }
     };
-    if options.image_size < 4 || options.image_size % 4 != 0 {
+    if options.image_size < 4 || !options.image_size.is_multiple_of(4) {
         return Err(Exit::Usage.error(format!(
             "--image-size {}: must be a multiple of 4, for two subsamplings; the paper's is 32",
             options.image_size

@@ -1,6 +1,7 @@
 //! Runs, one after the other: each from its directory through training and back.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,8 +114,8 @@ impl Images {
         let mut sets = BTreeMap::new();
         for run in runs {
             let key = Self::key(&run.recipe);
-            if !sets.contains_key(&key) {
-                sets.insert(key, dataset.for_recipe(&run.recipe)?);
+            if let Entry::Vacant(place) = sets.entry(key) {
+                place.insert(dataset.for_recipe(&run.recipe)?);
             }
         }
         Ok(Self {

@@ -286,3 +286,26 @@ fn a_loss_that_is_not_finite_is_a_finished_result() {
         [Ended::Skipped]
     );
 }
+
+#[test]
+fn the_probe_s_estimate_grows_with_the_work() {
+    let started = std::time::Instant::now();
+    let (small, mut large) = (plan(Family::Resnet, 1), plan(Family::Resnet, 2));
+    large.recipe.iterations *= 100;
+    let runs = [small, large];
+    let options = refig::engine::Options {
+        threads: 1,
+        instructions: None,
+    };
+    let probe = refig::orchestrate::Probe::measure(&runs, &options).unwrap();
+    let seconds = |run: &RunPlan, done| probe.seconds(run, done, 50);
+    assert!(seconds(&runs[0], 0) > 0.0);
+    assert!(seconds(&runs[1], 0) > 20.0 * seconds(&runs[0], 0));
+    assert!(seconds(&runs[1], 650) < 0.6 * seconds(&runs[1], 0));
+    assert_eq!(seconds(&runs[0], 13), 0.0);
+    let took = started.elapsed();
+    assert!(
+        took < Duration::from_secs(20),
+        "a probe is short, this took {took:?}"
+    );
+}

@@ -8,8 +8,8 @@ use refig::manifest::{DataKind, Expectation, Experiment, Metric};
 use refig::plan;
 use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
 use refig::report::check::{Ending, Yardstick};
-use refig::report::selection::{origin, select};
-use refig::report::{Status, check};
+use refig::report::selection::origin;
+use refig::report::{Status, Wanted, check, select};
 use refig::run::{self, Notes, Outcome, Resume, RunDirectory};
 use refig::weights::Weights;
 
@@ -97,7 +97,12 @@ fn the_last_iteration_is_judged_with_the_rows_that_the_paper_shows() {
         expect("plain-20", Metric::TrainingError, 40.5),
     ];
     record(folder.path(), &experiment, "cifar10", |_| Ending::Finished);
-    let runs = select(&experiment, &run::find(folder.path()).unwrap(), None).runs;
+    let runs = select(
+        &experiment,
+        &run::find(folder.path()).unwrap(),
+        &Wanted::default(),
+    )
+    .runs;
     let verdict = check(&experiment, &experiment.seeds, &runs).unwrap();
 
     let own: Vec<Status> = verdict
@@ -161,7 +166,12 @@ fn runs_that_are_partial_diverged_or_not_there_are_told_apart() {
             _ => Ending::Finished,
         },
     );
-    let runs = select(&experiment, &run::find(folder.path()).unwrap(), None).runs;
+    let runs = select(
+        &experiment,
+        &run::find(folder.path()).unwrap(),
+        &Wanted::default(),
+    )
+    .runs;
     let statuses = |seeds: &[u64]| -> Vec<Status> {
         let verdict = check(&experiment, seeds, &runs).unwrap();
         verdict.expectations[..3].iter().map(|r| r.status).collect()
@@ -190,7 +200,12 @@ fn synthetic_runs_and_changed_recipes_are_never_held_against_recorded_errors() {
         experiment.claims.clear();
         experiment.expectations = vec![expect("plain-20", Metric::TestError, 35.0)];
         record(&results, &experiment, data, |_| Ending::Finished);
-        let runs = select(&experiment, &run::find(&results).unwrap(), None).runs;
+        let runs = select(
+            &experiment,
+            &run::find(&results).unwrap(),
+            &Wanted::default(),
+        )
+        .runs;
         assert!(runs.iter().all(|run| origin(run) == shape));
         let verdict = check(&experiment, &experiment.seeds, &runs).unwrap();
         assert_eq!(verdict.status, Status::NotComparable, "{data}");

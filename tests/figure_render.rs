@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use refig::data::Origin;
 use refig::exit::Exit;
 use refig::manifest::Experiment;
 use refig::plan::{self, RunPlan};
 use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
-use refig::report::{RenderOptions, render};
-use refig::run::{Notes, Outcome, Resume, RunDirectory};
+use refig::report::{RenderOptions, Wanted, render, select};
+use refig::run::{self, Notes, Outcome, Resume, RunDirectory};
 use refig::weights::Weights;
 
 fn smoke() -> Experiment {
@@ -88,7 +89,7 @@ fn the_same_files_give_the_same_bytes_and_partial_runs_are_drawn() {
     assert_eq!(std::fs::read(&first.png).unwrap(), png);
     let options = RenderOptions {
         reference: false,
-        runs: None,
+        wanted: Wanted::default(),
     };
     render(&experiment, &results, &reports, &options).unwrap();
     let without = std::fs::read_to_string(&first.svg).unwrap();
@@ -122,7 +123,10 @@ fn runs_are_selected_by_identity_and_data_are_not_mixed() {
     );
     // By identity.
     let options = RenderOptions {
-        runs: Some(synthetic),
+        wanted: Wanted {
+            runs: Some(synthetic),
+            ..Wanted::default()
+        },
         ..RenderOptions::default()
     };
     let rendered = render(&experiment, &results, &reports, &options).unwrap();
@@ -134,4 +138,40 @@ fn runs_are_selected_by_identity_and_data_are_not_mixed() {
     let other = Experiment::load(&path, "smoke", &["recipe.batch=32".into()]).unwrap();
     let error = render(&other, &results, &reports, &RenderOptions::default()).unwrap_err();
     assert_eq!(Exit::of(&error), Exit::Missing);
+}
+
+#[test]
+fn seeds_and_images_that_are_not_asked_for_are_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = smoke();
+    for (seed, digest, data) in [
+        (1, "feed", "synthetic"),
+        (2, "feed", "synthetic"),
+        (2, "c1fa", "cifar10"),
+    ] {
+        for plan in plans(&experiment, seed, digest) {
+            record(folder.path(), &plan, data, 120);
+        }
+    }
+    let views = run::find(folder.path()).unwrap();
+    let chosen = |seeds: Option<Vec<u64>>, origin| -> Vec<(String, u64)> {
+        let wanted = Wanted {
+            seeds,
+            origin,
+            ..Wanted::default()
+        };
+        let selection = select(&experiment, &views, &wanted);
+        let plans = selection.runs.iter().map(run::RunView::plan);
+        plans
+            .filter(|plan| plan.network.name == "resnet-20")
+            .map(|plan| (plan.data_digest.clone(), plan.seed))
+            .collect()
+    };
+    let of = |digest: &str, seeds: &[u64]| -> Vec<(String, u64)> {
+        seeds.iter().map(|&seed| (digest.into(), seed)).collect()
+    };
+    assert_eq!(chosen(None, None), of("c1fa", &[2]));
+    assert_eq!(chosen(None, Some(Origin::Synthetic)), of("feed", &[1, 2]));
+    assert_eq!(chosen(Some(vec![1]), None), of("feed", &[1]));
+    assert_eq!(chosen(Some(vec![1]), Some(Origin::Cifar10)), of("", &[]));
 }

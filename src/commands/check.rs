@@ -7,7 +7,8 @@ use crate::cli::{DataKind, Places, RenderArgs, SelectionArgs};
 use crate::data::Origin;
 use crate::exit::Exit;
 use crate::manifest::Experiment;
-use crate::report::runs::{self, select};
+use crate::report::{self, RenderOptions, Wanted, select};
+use crate::run;
 
 fn origin(kind: DataKind) -> Option<Origin> {
     match kind {
@@ -17,78 +18,60 @@ fn origin(kind: DataKind) -> Option<Origin> {
     }
 }
 
+fn wanted(selection: &selection::Selection, args: &SelectionArgs) -> Wanted {
+    Wanted {
+        seeds: Some(selection.seeds.clone()),
+        origin: origin(args.data),
+        ..Wanted::default()
+    }
+}
+
 /// `refig check EXPERIMENT`.
 pub fn check(args: &SelectionArgs, places: &Places) -> Result<Exit> {
     let selection = selection::select(args, places)?;
-    report(
-        &selection.experiment,
-        &selection.seeds,
-        places,
-        origin(args.data),
-        None,
-    )
+    let wanted = wanted(&selection, args);
+    verdict(&selection.experiment, &selection.seeds, places, &wanted)
 }
 
 /// `refig render EXPERIMENT`.
 pub fn render(args: &RenderArgs, places: &Places) -> Result<Exit> {
     let selection = selection::select(&args.selection, places)?;
-    let experiment = &selection.experiment;
-    let wanted = origin(args.selection.data);
-    let found = select(experiment, &selection.seeds, &places.results_dir, wanted)?;
-    if found.is_empty() {
-        return Err(Exit::Missing.error(format!(
-            "no runs of {} at profile {} in {}; make them with `refig reproduce {} --profile {}`",
-            experiment.name,
-            experiment.profile,
-            places.results_dir.display(),
-            experiment.name,
-            experiment.profile
-        )));
-    }
-    draw(experiment, &found, places, !args.no_reference)?;
+    let options = RenderOptions {
+        reference: !args.no_reference,
+        wanted: wanted(&selection, &args.selection),
+    };
+    draw(&selection.experiment, places, &options)?;
     Ok(Exit::Success)
 }
 
-fn folder(experiment: &Experiment, places: &Places) -> std::path::PathBuf {
-    places
-        .reports_dir
-        .join(&experiment.name)
-        .join(&experiment.profile)
-}
-
-fn draw(
-    experiment: &Experiment,
-    found: &[crate::run::RunView],
-    places: &Places,
-    reference: bool,
-) -> Result<()> {
-    let folder = folder(experiment, places);
-    for warning in runs::render(experiment, found, &folder, reference)? {
+/// The figure into the report's folder, with a word of what is missing in it.
+pub fn draw(experiment: &Experiment, places: &Places, options: &RenderOptions) -> Result<()> {
+    let (results, reports) = (&places.results_dir, &places.reports_dir);
+    let rendered = report::render(experiment, results, reports, options)?;
+    for warning in &rendered.warnings {
         eprintln!("note: {warning}");
     }
     if !places.quiet {
-        eprintln!(
-            "drew {}",
-            folder.join(format!("{}.png", experiment.name)).display()
-        );
+        eprintln!("drew {}", rendered.png.display());
     }
     Ok(())
 }
 
-/// The verdict on the terminal and in the report's folder; with `figure`, also the figure (with the paper's curves or not).
-pub fn report(
+/// The verdict on the terminal and in the report's folder.
+pub fn verdict(
     experiment: &Experiment,
     seeds: &[u64],
     places: &Places,
-    wanted: Option<Origin>,
-    figure: Option<bool>,
+    wanted: &Wanted,
 ) -> Result<Exit> {
-    let found = select(experiment, seeds, &places.results_dir, wanted)?;
-    if let Some(reference) = figure {
-        draw(experiment, &found, places, reference)?;
-    }
-    let verdict = crate::report::check(experiment, seeds, &found)?;
-    verdict.write(&folder(experiment, places))?;
+    let views = run::find(&places.results_dir)?;
+    let found = select(experiment, &views, wanted).runs;
+    let verdict = report::check(experiment, seeds, &found)?;
+    let folder = places
+        .reports_dir
+        .join(&experiment.name)
+        .join(&experiment.profile);
+    verdict.write(&folder)?;
     print!("{}", verdict.table());
     Ok(verdict.exit())
 }

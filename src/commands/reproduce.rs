@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::check::report;
+use super::check::{draw, verdict};
 use super::selection::{self, Selection};
 use super::{compute, dataset};
 use crate::cli::{Places, ReproduceArgs};
@@ -13,6 +13,7 @@ use crate::engine;
 use crate::exit::Exit;
 use crate::orchestrate::{self, Options, Probe, Progress, Style, duration, run_all};
 use crate::plan::{self, RunPlan};
+use crate::report::{RenderOptions, Wanted};
 use crate::run::{self, State};
 use crate::train::Stop;
 
@@ -131,7 +132,6 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         workers: 1,
         keep_every: KEEP_EVERY,
     };
-    let origin = prepared.dataset.origin;
     let mut progress = Progress::new(Style::choose(places.quiet));
     run_all(
         &prepared.runs,
@@ -144,13 +144,16 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         eprintln!("stopped; the same command goes on from there");
         return Ok(signal.exit());
     }
-    report(
-        experiment,
-        &prepared.selection.seeds,
-        places,
-        Some(origin),
-        Some(!args.no_reference),
-    )
+    let wanted = Wanted {
+        runs: Some(prepared.runs),
+        ..Wanted::default()
+    };
+    let options = RenderOptions {
+        reference: !args.no_reference,
+        wanted: wanted.clone(),
+    };
+    draw(experiment, places, &options)?;
+    verdict(experiment, &prepared.selection.seeds, places, &wanted)
 }
 
 /// Signals end commands through `stop`.

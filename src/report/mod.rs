@@ -13,11 +13,11 @@ pub mod figure;
 pub mod page;
 pub mod reference;
 pub mod render;
-pub mod runs;
 pub mod selection;
 pub mod subjects;
 pub mod verdict;
 
 pub use render::{RenderOptions, Rendered, render};
+pub use selection::{Selection, Wanted, select};
 pub use subjects::check;
 pub use verdict::{Status, Verdict};

@@ -8,10 +8,9 @@ use anyhow::Result;
 use super::assemble::{DrawnRun, assemble};
 use super::figure::{self, End};
 use super::reference::Reference;
-use super::selection::{Selection, origin, select};
+use super::selection::{Selection, Wanted, origin, select};
 use crate::exit::Exit;
 use crate::manifest::Experiment;
-use crate::plan::RunPlan;
 use crate::run::disk::Disk;
 use crate::run::{self, Outcome, RunView, State};
 
@@ -20,15 +19,15 @@ use crate::run::{self, Outcome, RunView, State};
 pub struct RenderOptions {
     /// The paper's own curves beneath.
     pub reference: bool,
-    /// These runs and no others, by identity. Without: what the files hold of the experiment, see [`select`].
-    pub runs: Option<Vec<RunPlan>>,
+    /// Which runs; by default what the files hold of the experiment, see [`select`].
+    pub wanted: Wanted,
 }
 
 impl Default for RenderOptions {
     fn default() -> Self {
         Self {
             reference: true,
-            runs: None,
+            wanted: Wanted::default(),
         }
     }
 }
@@ -54,7 +53,7 @@ pub fn render(
     options: &RenderOptions,
 ) -> Result<Rendered> {
     let views = run::find(results_dir)?;
-    let Selection { runs, mut warnings } = select(experiment, &views, options.runs.as_deref());
+    let Selection { runs, mut warnings } = select(experiment, &views, &options.wanted);
     let runs: Vec<DrawnRun> = runs.iter().map(read).collect::<Result<_>>()?;
     let (name, profile) = (&experiment.name, &experiment.profile);
     let mut references = BTreeMap::new();

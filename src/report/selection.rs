@@ -36,15 +36,26 @@ fn rank(origin: Origin) -> u8 {
     }
 }
 
-/// Selects among the runs on disk. With `plans`, those runs and no others. Without, runs of the experiment's recipes: on
+/// Which runs are asked for; by default every one of the experiment's recipes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    /// These runs and no others, by identity.
+    pub runs: Option<Vec<RunPlan>>,
+    /// Of these seeds alone.
+    pub seeds: Option<Vec<u64>>,
+    /// On these images alone.
+    pub origin: Option<Origin>,
+}
+
+/// Selects among the runs on disk. With `wanted.runs`, those and no others. Without, runs of the experiment's recipes: on
 /// CIFAR-10 before other data, then on the device with the most networks; seeds are never mixed over data or devices.
-pub fn select(experiment: &Experiment, views: &[RunView], plans: Option<&[RunPlan]>) -> Selection {
+pub fn select(experiment: &Experiment, views: &[RunView], wanted: &Wanted) -> Selection {
     let mut selection = Selection::default();
-    if let Some(plans) = plans {
-        let wanted: BTreeSet<&str> = plans.iter().map(|plan| plan.identity.as_str()).collect();
+    if let Some(plans) = &wanted.runs {
+        let named: BTreeSet<&str> = plans.iter().map(|plan| plan.identity.as_str()).collect();
         let chosen = views
             .iter()
-            .filter(|view| wanted.contains(view.plan().identity.as_str()));
+            .filter(|view| named.contains(view.plan().identity.as_str()));
         selection.runs = once_each(experiment, chosen);
         return selection;
     }
@@ -54,7 +65,12 @@ pub fn select(experiment: &Experiment, views: &[RunView], plans: Option<&[RunPla
         let ours = experiment
             .network(&plan.network.name)
             .is_some_and(|entry| plan.belongs_to(entry));
-        if ours {
+        let seed = wanted
+            .seeds
+            .as_ref()
+            .is_none_or(|seeds| seeds.contains(&plan.seed));
+        let images = wanted.origin.is_none_or(|kind| kind == origin(view));
+        if ours && seed && images {
             groups.entry(Group::of(view)).or_default().push(view);
         }
     }

@@ -99,7 +99,7 @@ pub struct DataArgs {
     /// CIFAR-10 in the official binary layout: a folder or the `.tar.gz`. Default: $CIFAR10_DIR, the cache, a download.
     #[arg(long, value_name = "PATH")]
     pub data_dir: Option<PathBuf>,
-    /// Another address to download from; repeatable, tried in order after the official one.
+    /// Another address to download from; repeatable, tried in order before the official one.
     #[arg(long = "mirror", value_name = "URL")]
     pub mirrors: Vec<String>,
     /// Never use the network.

@@ -138,3 +138,49 @@ fn a_recorded_step_past_the_tolerance_fails() {
         stderr(&output)
     );
 }
+
+#[test]
+fn plan_names_time_disk_and_download_and_changes_nothing() {
+    let empty = tempfile::tempdir().unwrap();
+    let cache = empty.path().join("cache");
+    let results = empty.path().join("results");
+    // An address where nobody listens: a download would fail, and take its time.
+    let output = Command::new(env!("CARGO_BIN_EXE_refig"))
+        .args(["plan", "fig6", "--profile", "paper"])
+        .args(["--mirror", "http://127.0.0.1:9/none.tar.gz"])
+        .args(["--results-dir", results.to_str().unwrap()])
+        .env("REFIG_CACHE", &cache)
+        .env_remove("CIFAR10_DIR")
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let text = stdout(&output);
+    let runs = text.lines().filter(|line| line.contains(" new ")).count();
+    assert_eq!(runs, 9, "{text}");
+    for says in ["together about", "disk: at most", "download: 171 MB"] {
+        assert!(text.contains(says), "{says} in {text}");
+    }
+    assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn what_a_download_would_bring_is_known_as_the_same_runs() {
+    // The runs of data still to be fetched are found by the digests of the official images.
+    let empty = tempfile::tempdir().unwrap();
+    let foreseen = refig::data::foresee(&refig::data::Request {
+        dir: None,
+        cache: empty.path().into(),
+        mirrors: Vec::new(),
+        allow_download: true,
+        allow_synthetic: true,
+        synthetic_seed: 0,
+    })
+    .unwrap();
+    assert_eq!(foreseen.test_images, 10_000);
+    // sha256 of the two digests of the set's records, a line each.
+    assert_eq!(
+        foreseen.digest,
+        "9ed84342a06d22b2238869634bf51a3c9da3c4785abfada5e8fd1451e84b7768"
+    );
+    assert_eq!(foreseen.download, 170_052_171);
+}

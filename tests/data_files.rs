@@ -209,11 +209,11 @@ fn the_synthetic_set_is_the_same_everywhere() {
     }
     assert_eq!(
         data.train.digest,
-        "17be77e028916c18c0d3692c904348270f0bc11f0914dc5d04637d6b99d18d08"
+        "b9a81dda277c87065901a69ff6555460e9d442e0f86f32a0b58bd7c20d2a12a5"
     );
     assert_eq!(
         data.test.digest,
-        "f19c4f7b7d3471bbb5412b86e74d85fff505dfc57f9ff57535b21ab6ce0442ed"
+        "ea12f9513007512db406ae6b06467e1e97f92bac3a0d4a5ab2e89f90fd9216ab"
     );
     assert_ne!(synthetic(1).train.digest, data.train.digest);
 }

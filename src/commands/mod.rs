@@ -37,7 +37,7 @@ pub fn run(cli: Cli) -> Result<Exit> {
             what: BenchWhat::Step(args),
         } => bench::step(args),
         Command::Reproduce(args) => reproduce::reproduce(args, places, &stop),
-        Command::Plan(args) => reproduce::plan(args, places, &stop),
+        Command::Plan(args) => reproduce::plan(args, places),
         Command::Check(args) => check::check(args, places),
         Command::Render(args) => check::render(args, places),
         Command::Clean(args) => clean::run(args, places),

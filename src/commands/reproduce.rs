@@ -8,7 +8,7 @@ use super::check::{draw, verdict};
 use super::selection::{self, Selection};
 use super::{compute, dataset};
 use crate::cli::{Places, ReproduceArgs};
-use crate::data::Dataset;
+use crate::data::{self, Prospect, Request};
 use crate::engine;
 use crate::exit::Exit;
 use crate::orchestrate::{self, Options, Probe, Progress, Style, duration, run_all};
@@ -20,98 +20,143 @@ use crate::train::Stop;
 /// Wall clock between checkpoints outside evaluations.
 const KEEP_EVERY: Duration = Duration::from_secs(120);
 
+/// An experiment's runs on given data, what is left of each and what it will cost.
 struct Prepared {
     selection: Selection,
-    dataset: Dataset,
     runs: Vec<RunPlan>,
+    left: Vec<Left>,
     compute: engine::Options,
 }
 
-fn prepare(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<Prepared> {
-    let selection = selection::select(&args.selection, places)?;
-    let compute = compute::options(&args.compute)?;
+/// What is left of a run.
+struct Left {
+    /// `done`, `resumes at 300`, `new`.
+    state: String,
+    /// From which iteration on; none where it is done.
+    from: Option<u64>,
+    /// Estimated.
+    seconds: f64,
+}
+
+impl Left {
+    /// Bytes that the run takes on disk while it goes on.
+    fn disk(&self, run: &RunPlan) -> u64 {
+        self.from.map_or(0, |_| run::space::needed(run))
+    }
+}
+
+impl Prepared {
+    fn seconds(&self) -> f64 {
+        self.left.iter().map(|left| left.seconds).sum()
+    }
+}
+
+/// What the options ask of the data.
+fn request(args: &ReproduceArgs, selection: &Selection) -> Request {
     let mut request = dataset::request(&args.data);
     request.allow_synthetic = selection.experiment.synthetic && request.dir.is_none();
-    let dataset = dataset::open(&request, places.quiet, stop)?;
-    let instructions = compute.instruction_set()?;
+    request
+}
+
+fn prepare(
+    args: &ReproduceArgs,
+    places: &Places,
+    selection: Selection,
+    data: &Prospect,
+) -> Result<Prepared> {
+    let compute = compute::options(&args.compute)?;
     let runs = plan::runs(
         &selection.experiment,
         &selection.seeds,
-        &dataset.digest(),
+        &data.digest,
         "cpu",
-        instructions.name(),
+        compute.instruction_set()?.name(),
     )?;
+    let mut left = left(&runs, places, args.fresh)?;
+    if left.iter().any(|left| left.from.is_some()) {
+        let probe = Probe::measure(&runs, &compute)?;
+        for (left, run) in left.iter_mut().zip(&runs) {
+            left.seconds = left
+                .from
+                .map_or(0.0, |done| probe.seconds(run, done, data.test_images));
+        }
+    }
     Ok(Prepared {
         selection,
-        dataset,
         runs,
+        left,
         compute,
     })
 }
 
-/// What is left of each run: its state in words and the iterations done; `None` where nothing is left.
-fn left(runs: &[RunPlan], places: &Places, fresh: bool) -> Result<Vec<(String, Option<u64>)>> {
+/// The state of each run by its records, without the time that is left.
+fn left(runs: &[RunPlan], places: &Places, fresh: bool) -> Result<Vec<Left>> {
     let there = run::find(&places.results_dir)?;
-    Ok(runs
-        .iter()
-        .map(|plan| {
-            let found = there
-                .iter()
-                .find(|view| view.plan().identity == plan.identity);
-            match found.map(|view| view.state) {
-                Some(State::Done { .. }) if !fresh => ("done".into(), None),
-                Some(State::Partial { iteration }) if !fresh => {
-                    (format!("resumes at {iteration}"), Some(iteration))
-                }
-                _ => ("new".into(), Some(0)),
+    let of = |plan: &RunPlan| {
+        let found = there
+            .iter()
+            .find(|view| view.plan().identity == plan.identity);
+        let (state, from) = match found.map(|view| view.state) {
+            Some(State::Done { .. }) if !fresh => ("done".into(), None),
+            Some(State::Partial { iteration }) if !fresh => {
+                (format!("resumes at {iteration}"), Some(iteration))
             }
-        })
-        .collect())
+            _ => ("new".into(), Some(0)),
+        };
+        Left {
+            state,
+            from,
+            seconds: 0.0,
+        }
+    };
+    Ok(runs.iter().map(of).collect())
 }
 
-fn seconds(prepared: &Prepared, left: &[(String, Option<u64>)]) -> Result<Vec<f64>> {
-    if left.iter().all(|(_, from)| from.is_none()) {
-        return Ok(vec![0.0; left.len()]);
-    }
-    let probe = Probe::measure(&prepared.runs, &prepared.compute)?;
-    let test_images = prepared.dataset.test.labels.len();
-    Ok(prepared
-        .runs
-        .iter()
-        .zip(left)
-        .map(|(run, (_, from))| from.map_or(0.0, |done| probe.seconds(run, done, test_images)))
-        .collect())
-}
-
-/// `refig plan EXPERIMENT`: changes nothing.
-pub fn plan(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<Exit> {
-    let prepared = prepare(args, places, stop)?;
-    let left = left(&prepared.runs, places, args.fresh)?;
-    let costs = seconds(&prepared, &left)?;
+/// `refig plan EXPERIMENT`: changes nothing, and fetches nothing.
+pub fn plan(args: &ReproduceArgs, places: &Places) -> Result<Exit> {
+    let selection = selection::select(&args.selection, places)?;
+    let data = data::foresee(&request(args, &selection))?;
+    let prepared = prepare(args, places, selection, &data)?;
+    let experiment = &prepared.selection.experiment;
     println!(
         "{} at profile {} ({}) on {}",
-        prepared.selection.experiment.name,
-        prepared.selection.experiment.profile,
-        prepared.selection.why,
-        prepared.dataset.source
+        experiment.name, experiment.profile, prepared.selection.why, data.source
     );
-    for ((run, (state, _)), cost) in prepared.runs.iter().zip(&left).zip(&costs) {
+    for (run, left) in prepared.runs.iter().zip(&prepared.left) {
         println!(
             "  {:<44} {:<18} {:>9}",
             run.folder(),
-            state,
-            duration(*cost)
+            left.state,
+            duration(left.seconds)
         );
     }
-    println!("  together about {}", duration(costs.iter().sum()));
+    println!("  together about {}", duration(prepared.seconds()));
+    let disk: u64 = (prepared.left.iter().zip(&prepared.runs))
+        .map(|(left, run)| left.disk(run))
+        .sum();
+    let free = run::space::available(&places.results_dir)
+        .map_or_else(String::new, |bytes| format!(" of {} MB free", bytes >> 20));
+    println!(
+        "  disk: at most {} MB{free} for {}",
+        disk.div_ceil(1 << 20),
+        places.results_dir.display()
+    );
+    match data.download {
+        0 => println!("  download: nothing"),
+        bytes => println!(
+            "  download: {} MB into {}",
+            bytes.div_ceil(1_000_000),
+            data::cache_folder().display()
+        ),
+    }
     Ok(Exit::Success)
 }
 
 /// `refig reproduce EXPERIMENT`.
 pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<Exit> {
-    let prepared = prepare(args, places, stop)?;
-    let left = left(&prepared.runs, places, args.fresh)?;
-    let costs = seconds(&prepared, &left)?;
+    let selection = selection::select(&args.selection, places)?;
+    let dataset = dataset::open(&request(args, &selection), places.quiet, stop)?;
+    let prepared = prepare(args, places, selection, &Prospect::from(&dataset))?;
     let experiment = &prepared.selection.experiment;
     if !places.quiet {
         eprintln!(
@@ -120,8 +165,8 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
             experiment.profile,
             prepared.selection.why,
             prepared.runs.len(),
-            duration(costs.iter().sum()),
-            prepared.dataset.source
+            duration(prepared.seconds()),
+            dataset.source
         );
     }
     let options = Options {
@@ -133,13 +178,7 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         keep_every: KEEP_EVERY,
     };
     let mut progress = Progress::new(Style::choose(places.quiet));
-    run_all(
-        &prepared.runs,
-        prepared.dataset,
-        &options,
-        stop,
-        &mut progress,
-    )?;
+    run_all(&prepared.runs, dataset, &options, stop, &mut progress)?;
     if let Some(signal) = stop.requested() {
         eprintln!("stopped; the same command goes on from there");
         return Ok(signal.exit());

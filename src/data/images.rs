@@ -80,10 +80,15 @@ impl ImageSet {
     }
 }
 
+/// The digest of a data set from those of its training and test images.
+pub(super) fn set_digest(train: &str, test: &str) -> String {
+    text_digest(&format!("{train}\n{test}\n"))
+}
+
 impl Dataset {
     /// What identifies the data of a run: sha256 (hex) over the digests of both sets.
     pub fn digest(&self) -> String {
-        text_digest(&format!("{}\n{}\n", self.train.digest, self.test.digest))
+        set_digest(&self.train.digest, &self.test.digest)
     }
 
     /// The training and the test images that `recipe` asks for: its split (with `45k/5k` a tenth of the training images

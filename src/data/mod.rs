@@ -31,7 +31,7 @@ pub use loader::Loader;
 pub use normalise::{Normaliser, PIXEL_SCALE};
 pub use order::Order;
 pub use records::{CIFAR10_TEST_DIGEST, CIFAR10_TRAIN_DIGEST, RECORD_BYTES};
-pub use source::{Request, cache_folder, open};
+pub use source::{Prospect, Request, cache_folder, foresee, open};
 pub use synthetic::{SYNTHETIC_SEED, SYNTHETIC_TEST, SYNTHETIC_TRAIN, synthetic};
 
 /// Where the images come from, which decides what a run may be compared with.

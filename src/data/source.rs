@@ -4,9 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::download::DownloadError;
+use super::download::{DownloadError, OFFICIAL_ARCHIVE};
+use super::images::set_digest;
 use super::install::{self, FOLDER};
-use super::{Dataset, Progress, Report, SYNTHETIC_SEED, cifar, synthetic};
+use super::{
+    CIFAR10_TEST_DIGEST, CIFAR10_TRAIN_DIGEST, Dataset, Progress, RECORDS_PER_BATCH, Report,
+    SYNTHETIC_SEED, cifar, synthetic,
+};
 use crate::exit::Exit;
 
 /// What is asked of [`open`].
@@ -62,6 +66,46 @@ fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
+}
+
+/// What is known of the data that a command would use, before anything is fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prospect {
+    /// As [`Dataset::digest`].
+    pub digest: String,
+    pub test_images: usize,
+    /// As [`Dataset::source`].
+    pub source: String,
+    /// Bytes to download first.
+    pub download: u64,
+}
+
+impl From<&Dataset> for Prospect {
+    fn from(dataset: &Dataset) -> Self {
+        Self {
+            digest: dataset.digest(),
+            test_images: dataset.test.len(),
+            source: dataset.source.clone(),
+            download: 0,
+        }
+    }
+}
+
+/// What [`open`] would give, without the network and without a change to any file. Data that is there is read; what a
+/// download would bring is known by its digests.
+///
+/// # Errors
+/// Those of [`open`] for data that is there or must not be fetched.
+pub fn foresee(request: &Request) -> Result<Prospect> {
+    if request.is_local() || !request.allow_download {
+        return Ok(Prospect::from(&open(request, &mut |_| Ok(()))?));
+    }
+    Ok(Prospect {
+        digest: set_digest(CIFAR10_TRAIN_DIGEST, CIFAR10_TEST_DIGEST),
+        test_images: RECORDS_PER_BATCH,
+        source: "CIFAR-10, still to be downloaded".into(),
+        download: OFFICIAL_ARCHIVE.bytes,
+    })
 }
 
 /// Opens the data that `request` names, or finds it. The synthetic set comes with a [`Progress::Note`] and a

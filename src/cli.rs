@@ -150,17 +150,17 @@ pub enum Format {
 
 #[derive(Clone, Debug, Args)]
 pub struct NetworkArgs {
-    /// Option for shortcuts that change shape: A, B or C (section 4.1).
-    #[arg(long, default_value = "A")]
-    pub shortcut: String,
-    /// Side of the input images in pixels.
-    #[arg(long, default_value_t = 32, value_name = "PIXELS")]
-    pub image_size: usize,
+    /// Option for shortcuts that change shape: A, B or C (section 4.1). Default: A, B for the networks of bottlenecks.
+    #[arg(long)]
+    pub shortcut: Option<String>,
+    /// Side of the input images in pixels. Default: 32, 224 for the networks of Table 1.
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<usize>,
 }
 
 #[derive(Clone, Debug, Args)]
 pub struct DescribeArgs {
-    /// As in manifests: `plain-20`, `resnet-110`.
+    /// As in manifests (`plain-20`, `resnet-110`) or of Table 1 (`plain-34`, `resnet-50`).
     pub network: String,
     #[command(flatten)]
     pub options: NetworkArgs,

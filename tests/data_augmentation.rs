@@ -156,7 +156,7 @@ fn every_crop_and_mirror_image_equals_the_naive_one() {
                             "{padding_value:?} {pad} {decision:?}"
                         );
                     }
-                    assert_eq!(label, images.labels[decision.index as usize]);
+                    assert_eq!(label, u16::from(images.labels[decision.index as usize]));
                 }
             }
         }

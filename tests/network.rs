@@ -73,6 +73,57 @@ fn parameters_are_exact() {
 }
 
 #[test]
+fn names_of_table_1_are_the_imagenet_networks() {
+    // torchvision's parameters with option B, and the paper's multiply-adds in thousand millions.
+    let table = [
+        (18, 11_689_512, 1.8),
+        (34, 21_797_672, 3.6),
+        (50, 25_557_032, 3.8),
+        (101, 44_549_160, 7.6),
+        (152, 60_192_808, 11.3),
+    ];
+    for (depth, parameters, billions) in table {
+        let name = format!("ResNet-{depth}");
+        let (network, size) = Network::parse(&name, Some(Shortcut::B), None).unwrap();
+        assert_eq!((size, network.classes, network.depth()), (224, 1000, depth));
+        assert_eq!(network.parameter_count(), parameters, "{name}");
+        let ours = network.multiply_adds(224) as f64 / 1e9;
+        assert!((ours - billions).abs() < 0.03 * billions, "{name} {ours}");
+    }
+    let rows = Network::parse("resnet-50", None, None)
+        .unwrap()
+        .0
+        .layers(224);
+    let output = |name: &str| rows.iter().find(|row| row.name == name).unwrap().output;
+    assert_eq!(output("conv1"), [64, 112, 112]);
+    assert_eq!(output("maxpool"), [64, 56, 56]);
+    assert_eq!(output("layer1.2.conv3"), [256, 56, 56]);
+    assert_eq!(output("layer4.2.conv3"), [2048, 7, 7]);
+    // Bottlenecks have projections unless told otherwise, the others do not.
+    let shortcut = |name: &str| Network::parse(name, None, None).unwrap().0.shortcut;
+    assert_eq!(
+        (shortcut("resnet-101"), shortcut("resnet-34")),
+        (Shortcut::B, Shortcut::A)
+    );
+}
+
+#[test]
+fn the_image_size_decides_where_a_name_has_two_meanings() {
+    let parse =
+        |name: &str, size| Network::parse(name, None, size).map(|found| (found.0.classes, found.1));
+    assert_eq!(parse("resnet-50", Some(32)).unwrap(), (10, 32));
+    assert_eq!(parse("resnet-50", Some(160)).unwrap(), (1000, 160));
+    assert_eq!(parse("resnet-20", None).unwrap(), (10, 32));
+    assert_eq!(parse("resnet-20", Some(64)).unwrap(), (10, 64));
+    assert!(parse("resnet-18", Some(32)).is_err());
+    assert!(parse("plain-50", Some(224)).unwrap().0 == 10);
+    for name in ["resnet-018", "vgg-18", "resnet-19"] {
+        let error = parse(name, None).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Usage, "{name}");
+    }
+}
+
+#[test]
 fn multiply_adds_are_exact() {
     // By hand: 432*1024 + 6*2304*1024 + (4608 + 5*9216)*256 + (18432 + 5*36864)*64 + 640.
     let resnet_20 =

@@ -14,7 +14,13 @@ fn fixture(name: &str) -> PathBuf {
 
 #[test]
 fn recorded_steps_are_replayed_within_a_ten_thousandth() {
-    for file in ["plain-8", "resnet-8-a", "resnet-8-b"] {
+    for file in [
+        "plain-8",
+        "resnet-8-a",
+        "resnet-8-b",
+        "resnet-10-imagenet-stem",
+        "resnet-14-bottleneck",
+    ] {
         let file = fixture(&format!("{file}.safetensors"));
         for set in Instructions::ALL.into_iter().filter(|set| set.available()) {
             let compare = |threads| {

@@ -182,7 +182,10 @@ fn batch(set: &ImageSet, indices: &[u32]) -> Batch {
             .iter()
             .map(|&at| f32::from(set.pixels[3 * at as usize]) / 255.0)
             .collect(),
-        labels: indices.iter().map(|&at| set.labels[at as usize]).collect(),
+        labels: indices
+            .iter()
+            .map(|&at| set.labels[at as usize].into())
+            .collect(),
         size: set.size,
     }
 }

@@ -16,11 +16,10 @@ use crate::measure::step;
 
 /// `refig bench step`.
 pub fn step(args: &BenchStepArgs) -> Result<Exit> {
-    let network = network(&args.network, &args.options)?;
+    let (network, size) = network(&args.network, &args.options)?;
     let options: Options = compute::options(&args.compute)?;
-    let size = args.options.image_size;
     let report = step::measure(&network, args.batch, size, args.steps, &options)?;
-    let loader_ms = loader(args)?;
+    let loader_ms = loader(args.batch, size)?;
     let mut json = serde_json::to_value(&report)?;
     json["loader_ms"] = loader_ms.into();
     match args.format {
@@ -41,19 +40,25 @@ pub fn step(args: &BenchStepArgs) -> Result<Exit> {
             if let Some(memory) = report.peak_memory_mb {
                 println!("  memory      {memory:>10.0} MB resident at most");
             }
-            println!(
-                "  loader      {loader_ms:>10.2} ms a batch of work on another thread, beside the step"
-            );
+            if let Some(loader_ms) = loader_ms {
+                println!(
+                    "  loader      {loader_ms:>10.2} ms a batch of work on another thread, beside the step"
+                );
+            }
         }
     }
     Ok(Exit::Success)
 }
 
-/// Milliseconds to prepare a batch without prefetching, as it would cost on the training thread. The synthetic set.
-fn loader(args: &BenchStepArgs) -> Result<f64> {
+/// Milliseconds to prepare a batch without prefetching, as it would cost on the training thread. The synthetic set; `None`
+/// for images of a size that it does not have.
+fn loader(batch: usize, image_size: usize) -> Result<Option<f64>> {
+    if image_size > 32 {
+        return Ok(None);
+    }
     let recipe = Recipe {
-        batch: args.batch,
-        image_size: args.options.image_size,
+        batch,
+        image_size,
         ..Recipe::default()
     };
     let (train, _) = data::synthetic(SYNTHETIC_SEED).for_recipe(&recipe)?;
@@ -65,5 +70,7 @@ fn loader(args: &BenchStepArgs) -> Result<f64> {
         let batch = loader.next()?;
         loader.recycle(batch);
     }
-    Ok(begun.elapsed().as_secs_f64() * 1e3 / f64::from(batches))
+    Ok(Some(
+        begun.elapsed().as_secs_f64() * 1e3 / f64::from(batches),
+    ))
 }

@@ -7,33 +7,28 @@ use crate::exit::Exit;
 use crate::manifest;
 use crate::network::{Network, Shortcut};
 
-/// Classes of CIFAR-10.
-pub const CLASSES: usize = 10;
-
-/// The network that a command line names.
-pub fn network(name: &str, options: &NetworkArgs) -> Result<Network> {
-    let shortcut = match options.shortcut.to_ascii_uppercase().as_str() {
-        "A" => Shortcut::A,
-        "B" => Shortcut::B,
-        "C" => Shortcut::C,
-        other => {
-            return Err(Exit::Usage.error(format!(
-                "--shortcut {other}: not an option of section 4.1; write A, B or C"
-            )));
-        }
+/// The network that a command line names, and the side of its images.
+pub fn network(name: &str, options: &NetworkArgs) -> Result<(Network, usize)> {
+    let shortcut = match options.shortcut.as_deref().map(str::to_ascii_uppercase) {
+        None => None,
+        Some(option) => Some(match option.as_str() {
+            "A" => Shortcut::A,
+            "B" => Shortcut::B,
+            "C" => Shortcut::C,
+            other => {
+                return Err(Exit::Usage.error(format!(
+                    "--shortcut {other}: not an option of section 4.1; write A, B or C"
+                )));
+            }
+        }),
     };
-    if options.image_size < 4 || !options.image_size.is_multiple_of(4) {
-        return Err(Exit::Usage.error(format!(
-            "--image-size {}: must be a multiple of 4, for two subsamplings; the paper's is 32",
-            options.image_size
-        )));
-    }
-    Network::parse_cifar(name, shortcut, CLASSES)
+    Network::parse(name, shortcut, options.image_size)
 }
 
 /// `refig describe NETWORK`.
 pub fn describe(args: &DescribeArgs) -> Result<Exit> {
-    let description = network(&args.network, &args.options)?.describe(args.options.image_size);
+    let (network, image_size) = network(&args.network, &args.options)?;
+    let description = network.describe(image_size);
     match args.format {
         Format::Text => println!("{}", description.text().trim_end()),
         Format::Json => println!("{}", description.json().trim_end()),

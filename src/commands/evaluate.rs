@@ -22,12 +22,15 @@ const STATISTICS_IMAGES: usize = 10_000;
 
 /// `refig evaluate NETWORK --weights FILE`.
 pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
-    let network = network(&args.network, &args.options)?;
+    let mut options = args.options.clone();
+    // The images are CIFAR-10's: a depth that is also one of Table 1 is CIFAR's here.
+    options.image_size.get_or_insert(32);
+    let (network, image_size) = network(&args.network, &options)?;
     let weights = Weights::load(&args.weights)?;
     let metadata: Value = serde_json::from_str(&weights.metadata).unwrap_or(Value::Null);
     let recipe = Recipe {
         normalisation: normalisation(args, &metadata)?,
-        image_size: args.options.image_size,
+        image_size,
         ..Recipe::default()
     };
     if let Some(size) = metadata["image_size"].as_u64()

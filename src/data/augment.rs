@@ -72,7 +72,7 @@ pub fn apply(
     batch.labels.extend(
         decisions
             .iter()
-            .map(|decision| images.labels[decision.index as usize]),
+            .map(|decision| u16::from(images.labels[decision.index as usize])),
     );
     batch.pixels.resize(decisions.len() * size * size * 3, 0.0);
     let inverse = normaliser.deviation().map(|deviation| 1.0 / deviation);

@@ -96,7 +96,7 @@ pub struct Decision {
 pub struct Batch {
     /// `[images][size][size][3]`.
     pub pixels: Vec<f32>,
-    pub labels: Vec<u8>,
+    pub labels: Vec<u16>,
     pub size: usize,
 }
 

@@ -173,6 +173,28 @@ impl Operators for Cpu {
         Ok(())
     }
 
+    fn max_pool(
+        workers: &Context,
+        shape: Feature,
+        x: &Floats,
+        y: &mut Floats,
+        places: &mut Floats,
+    ) -> Done {
+        cpu::max_pool_forward(workers, x, shape, y, places);
+        Ok(())
+    }
+
+    fn max_pool_gradient(
+        workers: &Context,
+        shape: Feature,
+        places: &Floats,
+        dy: &Floats,
+        dx: &mut Floats,
+    ) -> Done {
+        cpu::max_pool_backward(workers, places, dy, shape, dx);
+        Ok(())
+    }
+
     fn pool(workers: &Context, shape: Feature, x: &Floats, y: &mut Floats) -> Done {
         cpu::mean_pool_forward(workers, x, shape, y);
         Ok(())
@@ -211,7 +233,7 @@ impl Operators for Cpu {
     fn cross_entropy(
         _: &Context,
         logits: &Floats,
-        labels: &[u8],
+        labels: &[u16],
         classes: usize,
     ) -> Result<CrossEntropy, CpuError> {
         Ok(cpu::cross_entropy(logits, labels, classes))
@@ -220,7 +242,7 @@ impl Operators for Cpu {
     fn cross_entropy_gradient(
         _: &Context,
         logits: &Floats,
-        labels: &[u8],
+        labels: &[u16],
         classes: usize,
         gradient: &mut Floats,
     ) -> Done {

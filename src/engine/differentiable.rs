@@ -1,5 +1,5 @@
 //! The differentiable operators, recorded on the tape of the unmodified dfdx: convolution, batch normalisation with the
-//! addition of a shortcut and ReLU fused in, option A's shortcut, global mean pooling, the classifier, cross-entropy.
+//! addition of a shortcut and ReLU fused in, option A's shortcut, max-pooling, global mean pooling, the classifier, cross-entropy.
 //!
 //! Each computes its output and leaves on the tape what its gradient takes. A backward operation takes the gradient of its
 //! output out of dfdx's `Gradients` and so frees its memory, or hands it on as the gradient of an input.
@@ -263,6 +263,43 @@ pub fn normalisation_fixed<D: Operators>(
     Activation::new(x.shape, y)
 }
 
+/// Max-pooling of the ImageNet stem. What it remembers for its gradient is a quarter of its input, which need not be kept.
+pub fn max_pool<D: Operators, T: Tape<f32, D>>(
+    session: &Arc<Session<D>>,
+    tape: &mut T,
+    x: &Activation<D>,
+) -> Result<Activation<D>, D::Err> {
+    let from = x.shape;
+    let mut y = session.lend(from.max_pooled())?;
+    let mut places = session.lend(from.max_places())?;
+    D::max_pool(
+        &session.workers,
+        from,
+        x.values.numbers(),
+        y.numbers_mut(),
+        places.numbers_mut(),
+    )?;
+    let y = Activation::new(from.max_pooled(), y)?;
+    if T::OWNS_TAPE {
+        let (session, of_x, of_y) = (session.clone(), x.key.clone(), y.key.clone());
+        tape.add_backward_op(move |gradients| {
+            let Some(dy) = of_y.take(gradients, &session)? else {
+                return Ok(());
+            };
+            let mut dx = session.lend(from)?;
+            D::max_pool_gradient(
+                &session.workers,
+                from,
+                places.numbers(),
+                dy.numbers(),
+                dx.numbers_mut(),
+            )?;
+            of_x.add(gradients, &session, dx)
+        });
+    }
+    Ok(y)
+}
+
 /// The mean over each image's pixels.
 pub fn mean_pool<D: Operators, T: Tape<f32, D>>(
     session: &Arc<Session<D>>,
@@ -344,7 +381,7 @@ pub fn cross_entropy<D: Operators, T: Tape<f32, D>>(
     session: &Arc<Session<D>>,
     tape: &mut T,
     logits: &Activation<D>,
-    labels: &[u8],
+    labels: &[u16],
 ) -> Result<CrossEntropy, D::Err> {
     let classes = logits.shape.channels;
     let workers = &session.workers;

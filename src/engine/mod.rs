@@ -22,7 +22,7 @@ use anyhow::Result;
 
 use crate::data::Batch;
 use crate::exit::Exit;
-use crate::network::{Network, Stem};
+use crate::network::Network;
 use crate::weights::Weights;
 
 /// What one training step reports.
@@ -143,24 +143,6 @@ pub fn measured_peak(options: &Options) -> Result<f64> {
     Ok(cpu::measured_peak(&options.context()?))
 }
 
-/// Says by name what this engine cannot run yet.
-pub fn supports(network: &Network) -> Result<()> {
-    let missing = match network {
-        Network {
-            stem: Stem::Imagenet,
-            ..
-        } => "the ImageNet stem (7x7 convolution and max-pooling)",
-        Network {
-            bottleneck: true, ..
-        } => "bottleneck blocks",
-        _ => return Ok(()),
-    };
-    Err(Exit::Usage.error(format!(
-        "network {} needs {missing}, which this version does not build; CIFAR-10 networks such as resnet-20 work",
-        network.name
-    )))
-}
-
 /// An engine for images of `image_size` x `image_size` pixels on the CPU. Every tensor is zero until `restore`.
 pub fn create(
     network: &Network,
@@ -178,7 +160,6 @@ pub fn create_differentiable(
     hyper: &Hyperparameters,
     options: &Options,
 ) -> Result<Box<dyn Differentiable>> {
-    supports(network)?;
     let session = storage::Session::new(dfdx::prelude::Cpu::default(), options.context()?);
     let trainer = trainer::Trainer::new(session, network, image_size, hyper)?;
     Ok(Box::new(trainer))

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use dfdx::prelude::*;
 
-use crate::network::{Convolution, Join, Network, Role};
+use crate::network::{Convolution, Join, Network, Role, Stem};
 
 use super::cpu::{ConvShape, Feature, NormShape};
 use super::differentiable::{
-    BatchStatistics, Shortcut, classifier, convolution, mean_pool, normalisation,
+    BatchStatistics, Shortcut, classifier, convolution, max_pool, mean_pool, normalisation,
     normalisation_fixed, subsample,
 };
 use super::operators::{Moments, Numbers, Operators};
@@ -59,6 +59,8 @@ pub struct Model<D: Operators> {
     pub session: Arc<Session<D>>,
     pub tensors: Vec<Named<D>>,
     stem: Layer,
+    /// Whether the stem ends in max-pooling.
+    max_pool: bool,
     blocks: Vec<Block>,
     norms: Vec<NormPlaces>,
     classifier: [usize; 2],
@@ -134,6 +136,7 @@ impl<D: Operators> Model<D> {
         let blocks = blocks.collect();
         Ok(Self {
             stem: layer(network.stem_convolution()),
+            max_pool: network.stem == Stem::Imagenet,
             blocks,
             norms,
             classifier: [place("fc.weight".into()), place("fc.bias".into())],
@@ -154,6 +157,11 @@ impl<D: Operators> Model<D> {
         &self.tensors[place].tensor
     }
 
+    /// Zeros that the first convolution reads around each image.
+    pub fn image_halo(&self) -> usize {
+        self.stem.convolution.kernel / 2
+    }
+
     /// Logits, `[images][classes]`, of normalised images in a feature with a halo.
     pub fn forward<T: Tape<f32, D>>(
         &self,
@@ -166,6 +174,9 @@ impl<D: Operators> Model<D> {
         let y = self.convolve(tape, &self.stem, &images, false)?;
         drop(images);
         let mut x = self.normalise(tape, &self.stem, y, Shortcut::None, true, normalise)?;
+        if self.max_pool {
+            x = max_pool(&self.session, tape, &x)?;
+        }
         for block in &self.blocks {
             x = self.block(tape, block, x, normalise)?;
         }

@@ -160,6 +160,26 @@ pub trait Operators: Device<f32> + Send + Sync {
         sum: &mut Numbers<Self>,
     ) -> Result<(), Self::Err>;
 
+    /// The largest of each window of 3x3 pixels, two apart, over a padding of one that never counts (Table 1); a NaN where
+    /// there is one. `y` has the shape [`Feature::max_pooled`]; `places`, [`Feature::max_places`], takes which of the window's
+    /// nine it was, row by row from 0: the first of equal ones.
+    fn max_pool(
+        workers: &Self::Workers,
+        shape: Feature,
+        x: &Numbers<Self>,
+        y: &mut Numbers<Self>,
+        places: &mut Numbers<Self>,
+    ) -> Result<(), Self::Err>;
+
+    /// The gradient of `max_pool`'s input, of `shape`: each window's goes to the pixel that it took.
+    fn max_pool_gradient(
+        workers: &Self::Workers,
+        shape: Feature,
+        places: &Numbers<Self>,
+        dy: &Numbers<Self>,
+        dx: &mut Numbers<Self>,
+    ) -> Result<(), Self::Err>;
+
     /// The mean of each image's pixels.
     fn pool(
         workers: &Self::Workers,
@@ -199,7 +219,7 @@ pub trait Operators: Device<f32> + Send + Sync {
     fn cross_entropy(
         workers: &Self::Workers,
         logits: &Numbers<Self>,
-        labels: &[u8],
+        labels: &[u16],
         classes: usize,
     ) -> Result<CrossEntropy, Self::Err>;
 
@@ -207,7 +227,7 @@ pub trait Operators: Device<f32> + Send + Sync {
     fn cross_entropy_gradient(
         workers: &Self::Workers,
         logits: &Numbers<Self>,
-        labels: &[u8],
+        labels: &[u16],
         classes: usize,
         gradient: &mut Numbers<Self>,
     ) -> Result<(), Self::Err>;

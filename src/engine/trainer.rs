@@ -85,7 +85,10 @@ impl<D: Operators> Trainer<D> {
                 "a label {label} in a mini-batch for {} classes",
                 self.classes
             )),
-            _ => Ok(Feature::new(images, size, size, 3)),
+            _ => Ok(Feature {
+                halo: self.model.image_halo(),
+                ..Feature::new(images, size, size, 3)
+            }),
         }
     }
 

@@ -174,7 +174,7 @@ impl Recording<'_> {
         });
         Ok(Batch {
             pixels: pixels.collect(),
-            labels: labels.data.iter().map(|&label| label as u8).collect(),
+            labels: labels.data.iter().map(|&label| label as u16).collect(),
             size,
         })
     }
@@ -204,13 +204,12 @@ fn network(file: &Path, spec: &Spec) -> Network {
 /// Replays the steps of a recording and compares everything that it holds.
 ///
 /// # Errors
-/// A file that cannot be read or is no recording; a network that the engine does not build ([`Exit::Usage`], by name).
+/// A file that cannot be read or is no recording.
 pub fn compare(file: &Path, options: &Options) -> Result<Report> {
     let weights = Weights::load(file)?;
     let recording = Recording { file, weights };
     let spec = recording.spec()?;
     let network = network(file, &spec);
-    engine::supports(&network).with_context(|| file.display().to_string())?;
 
     let first = recording.batch(0)?;
     let hyper = Hyperparameters {

@@ -9,7 +9,7 @@ use crate::data::Batch;
 use crate::engine::{self, Engine, Hyperparameters, Options};
 use crate::exit::Exit;
 use crate::manifest::{DecayOn, MomentumForm};
-use crate::network::{Convolution, Join, Network, Role};
+use crate::network::{Convolution, Join, Network, Role, Stem};
 use crate::random::{Purpose, Stream};
 use crate::weights::{Tensor, Weights};
 
@@ -47,7 +47,10 @@ pub fn operations(network: &Network, image_size: usize, batch: usize) -> f64 {
         ((out * out * weights * times) as f64, out)
     };
     let (mut sum, out) = multiply_adds(&stem, side, 2);
-    side = out;
+    side = match network.stem {
+        Stem::Cifar => out,
+        Stem::Imagenet => out.div_ceil(2),
+    };
     for block in network.blocks() {
         let input = side;
         for conv in &block.convolutions {
@@ -95,7 +98,7 @@ fn random_batch(batch: usize, image_size: usize, classes: usize) -> Batch {
     Batch {
         pixels: (0..numbers).map(|_| stream.normal() as f32).collect(),
         labels: (0..batch)
-            .map(|_| stream.below(classes as u64) as u8)
+            .map(|_| stream.below(classes as u64) as u16)
             .collect(),
         size: image_size,
     }
@@ -104,8 +107,7 @@ fn random_batch(batch: usize, image_size: usize, classes: usize) -> Batch {
 /// Times `steps` training steps of `network` on random images.
 ///
 /// # Errors
-/// [`Exit::Usage`] for no images or no steps and for a network that the engine does not build, [`Exit::Device`] for an
-/// instruction set that is not there.
+/// [`Exit::Usage`] for no images or no steps, [`Exit::Device`] for an instruction set that is not there.
 pub fn measure(
     network: &Network,
     batch: usize,

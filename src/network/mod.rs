@@ -135,6 +135,39 @@ impl Network {
         })
     }
 
+    /// The ImageNet network of Table 1 with `depth` weighted layers, or `None` where the paper has none: 18, 34, 50, 101 and
+    /// 152 layers with shortcuts, 18 and 34 without.
+    pub fn imagenet(
+        family: Family,
+        depth: usize,
+        shortcut: Shortcut,
+        classes: usize,
+    ) -> Option<Self> {
+        let (blocks, bottleneck) = match depth {
+            18 => ([2, 2, 2, 2], false),
+            34 => ([3, 4, 6, 3], false),
+            50 => ([3, 4, 6, 3], true),
+            101 => ([3, 4, 23, 3], true),
+            152 => ([3, 8, 36, 3], true),
+            _ => return None,
+        };
+        let prefix = match family {
+            Family::Plain if bottleneck => return None,
+            Family::Plain => "plain",
+            Family::Resnet => "resnet",
+        };
+        Some(Self {
+            name: format!("{prefix}-{depth}"),
+            family,
+            stem: Stem::Imagenet,
+            blocks: blocks.into(),
+            base_width: 64,
+            bottleneck,
+            shortcut,
+            classes,
+        })
+    }
+
     /// The convolution in front of the first stage. The stem's width is `base_width`.
     pub fn stem_convolution(&self) -> Convolution {
         let (kernel, stride) = match self.stem {

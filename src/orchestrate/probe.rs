@@ -79,7 +79,7 @@ fn time(recipe: &Recipe, options: &engine::Options, budget: Duration) -> anyhow:
         pixels: (0..values)
             .map(|_| 2.0 * stream.uniform() as f32 - 1.0)
             .collect(),
-        labels: (0..recipe.batch).map(|at| (at % classes) as u8).collect(),
+        labels: (0..recipe.batch).map(|at| (at % classes) as u16).collect(),
         size: recipe.image_size,
     };
     let work = recipe.batch as f64 * network.multiply_adds(recipe.image_size) as f64;

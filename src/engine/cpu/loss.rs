@@ -12,7 +12,7 @@ pub struct CrossEntropy {
 }
 
 /// Loss and errors of `logits`, `[images][classes]`.
-pub fn cross_entropy(logits: &[f32], labels: &[u8], classes: usize) -> CrossEntropy {
+pub fn cross_entropy(logits: &[f32], labels: &[u16], classes: usize) -> CrossEntropy {
     assert_eq!(logits.len(), labels.len() * classes);
     let mut sums = CrossEntropy::default();
     for (logits, &label) in logits.chunks_exact(classes).zip(labels) {
@@ -35,7 +35,12 @@ pub fn cross_entropy(logits: &[f32], labels: &[u8], classes: usize) -> CrossEntr
 }
 
 /// The gradient of the mean loss over the images: `(softmax - one-hot) / images`.
-pub fn cross_entropy_gradient(logits: &[f32], labels: &[u8], classes: usize, gradient: &mut [f32]) {
+pub fn cross_entropy_gradient(
+    logits: &[f32],
+    labels: &[u16],
+    classes: usize,
+    gradient: &mut [f32],
+) {
     assert_eq!(logits.len(), labels.len() * classes);
     assert_eq!(logits.len(), gradient.len());
     let images = labels.len() as f64;

@@ -219,7 +219,7 @@ fn pooling_linear_and_loss() {
         inputs: 4,
         outputs: 5,
     };
-    let labels = [3u8, 1];
+    let labels = [3u16, 1];
     let x: Vec<f32> = noisy_feature(feature, 1);
     let (w, bias) = (noise(20, 2), noise(5, 3));
     let inside = interior(feature);

@@ -90,6 +90,19 @@ impl RunPlan {
             && ours == entry.recipe
     }
 
+    /// sha256 in hex of the network, the recipe, how it is measured, and the arithmetic: what runs share whose errors may
+    /// be held against each other's, whatever their seeds, data and devices.
+    ///
+    /// # Errors
+    /// If a value cannot be JSON, which none is.
+    pub fn recipe_digest(&self) -> Result<String> {
+        Ok(digest(&json!({
+            "recipe": self.recipe,
+            "network": self.network,
+            "numerics_version": self.numerics_version,
+        })))
+    }
+
     fn trajectory(&self) -> Result<String> {
         let mut recipe = serde_json::to_value(&self.recipe)?;
         if let Value::Object(fields) = &mut recipe {

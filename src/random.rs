@@ -19,6 +19,8 @@ pub enum Purpose {
     Synthetic = 6,
     /// Which images are held out by the 45k/5k split.
     Split = 7,
+    /// Resamples of a report's bootstrap; no run draws from it.
+    Bootstrap = 8,
 }
 
 /// A stream of pseudo-random numbers: SplitMix64 (Steele, Lea, Flood 2014) from a hashed key.

@@ -22,6 +22,8 @@ fn run(network: &str, seed: u64, test: f64, train: f64) -> Subject {
         identity: "0123abcd".repeat(8),
         commit: "74c629c".into(),
         machine: "cpu, avx512, 2 threads".into(),
+        faults: Vec::new(),
+        recipe: "fedc".repeat(16),
     }
 }
 
@@ -52,9 +54,12 @@ fn expect(network: &str, value: f64, tolerance: f64) -> Expectation {
         network: network.into(),
         metric: Metric::TestError,
         value,
-        tolerance,
+        tolerance: Some(tolerance),
         source: "by hand".into(),
+        deviation: None,
+        runs: None,
         data: DataKind::Cifar10,
+        line: None,
     }
 }
 
@@ -69,6 +74,7 @@ fn claim(higher: &str, lower: &str, margin: f64) -> Claim {
             lower: lower.into(),
             margin,
         }],
+        line: None,
     }
 }
 
@@ -512,4 +518,123 @@ fn a_folder_that_cannot_be_written_is_named() {
     let error = verdict.write(&file).expect_err("a file is no folder");
     assert_eq!(Exit::of(&error), Exit::Storage);
     assert!(error.to_string().contains("taken"), "{error}");
+}
+
+#[test]
+fn a_tolerance_that_is_not_given_follows_the_seeds_and_never_passes_its_limit() {
+    let free = Expectation {
+        tolerance: None,
+        ..expect("plain-20", 60.0, 1.0)
+    };
+    let spread = |by: f64| {
+        [(0, 60.0 - by), (1, 60.0), (2, 60.0 + by)].map(|(seed, e)| run("plain-20", seed, e, 50.0))
+    };
+    for (circumstances, by, tolerance) in [
+        (quick(&[0, 1, 2]), 0.1, 2.0),
+        (quick(&[0, 1, 2]), 1.5, 4.5),
+        (quick(&[0, 1, 2]), 4.0, 5.0),
+        (paper(&[0, 1, 2]), 0.1, 0.5),
+        (paper(&[0, 1, 2]), 0.25, 0.75),
+        (paper(&[0, 1, 2]), 4.0, 1.0),
+    ] {
+        let (own, papers) = match circumstances.papers_profile {
+            true => (vec![], vec![free.clone()]),
+            false => (vec![free.clone()], vec![]),
+        };
+        let verdict = judge(&circumstances, &own, &papers, &[], &spread(by));
+        let row = &verdict.expectations[0];
+        assert!(
+            (row.tolerance - tolerance).abs() < 1e-9,
+            "{by}: {}",
+            row.tolerance
+        );
+        assert!(!row.tolerance_given);
+    }
+}
+
+#[test]
+fn three_runs_are_tested_and_the_tolerance_still_decides() {
+    let papers = Expectation {
+        deviation: Some(0.16),
+        runs: Some(5),
+        ..expect("plain-20", 6.61, 0.5)
+    };
+    let ours = [(0, 7.0), (1, 7.01), (2, 7.02)].map(|(seed, e)| run("plain-20", seed, e, 1.0));
+    let verdict = judge(&paper(&[0, 1, 2]), &[], &[papers.clone()], &[], &ours);
+    let row = &verdict.expectations[0];
+    let test = row.test.as_ref().expect("three runs");
+    // A difference of 0.40 with an error of 0.16 / sqrt(5): far outside chance, inside the tolerance.
+    assert!(test.p < 0.01 && test.interval.low > 0.0, "{}", test.words);
+    assert_eq!(row.status, Status::Pass);
+    assert!(
+        verdict
+            .table()
+            .contains("Welch's test against 6.61 ± 0.16 over 5 runs")
+    );
+    let verdict = judge(&paper(&[0, 1]), &[], &[papers], &[], &ours[..2]);
+    assert_eq!(verdict.expectations[0].test, None);
+}
+
+#[test]
+fn better_is_a_warning_and_fails_where_it_is_asked_to() {
+    let verdict = one(&[run("plain-20", 0, 40.0, 50.0)], &[0]);
+    assert_eq!(verdict.status, Status::Better);
+    assert_eq!(verdict.exit_when(false), Exit::Success);
+    assert_eq!(verdict.exit_when(true), Exit::CheckFailed);
+    let verdict = one(&[run("plain-20", 0, 60.0, 50.0)], &[0]);
+    assert_eq!(verdict.exit_when(true), Exit::Success);
+}
+
+#[test]
+fn a_run_that_is_not_of_its_recipe_is_compared_with_nothing() {
+    let fault = "learning rate 0.1 at iteration 361, the recipe's is 0.01";
+    let subjects = [("plain-20", 60.0), ("plain-56", 70.0)].map(|(network, error)| Subject {
+        faults: vec![fault.into()],
+        ..run(network, 0, error, 50.0)
+    });
+    let verdict = judge(
+        &quick(&[0]),
+        &[expect("plain-20", 60.0, 2.0)],
+        &[],
+        &[claim("plain-56", "plain-20", 5.0)],
+        &subjects,
+    );
+    assert_eq!(verdict.status, Status::NotComparable);
+    assert_eq!(verdict.exit(), Exit::Missing);
+    assert!(verdict.expectations[0].note.contains(fault));
+    assert!(verdict.claims[0].comparisons[0].note.contains(fault));
+    assert_eq!(verdict.runs[0].faults, [fault]);
+}
+
+#[test]
+fn a_gap_says_on_what_it_rests() {
+    let seeds: Vec<u64> = (0..8).collect();
+    let subjects: Vec<Subject> = seeds
+        .iter()
+        .flat_map(|&seed| {
+            let by = 0.1 * seed as f64;
+            [
+                run("plain-56", seed, 66.0 + by, 60.0),
+                run("plain-20", seed, 60.0 - by, 50.0),
+            ]
+        })
+        .collect();
+    let of = |seeds: &[u64]| {
+        let claims = [claim("plain-56", "plain-20", 5.0)];
+        let verdict = judge(&quick(seeds), &[], &[], &claims, &subjects);
+        verdict.claims[0].comparisons[0].clone()
+    };
+    let eight = of(&seeds);
+    let (welch, bootstrap) = (eight.welch.expect("8"), eight.bootstrap.expect("8"));
+    assert!(welch.low > 6.0 && welch.contains(eight.gap.expect("both")));
+    assert!(bootstrap.low > 6.0 && bootstrap.high < 7.5);
+    let three = of(&seeds[..3]);
+    assert!(three.welch.is_some() && three.bootstrap.is_none());
+    let single = of(&seeds[..1]);
+    assert_eq!(single.welch, None);
+    assert!(
+        single.evidence.starts_with("one seed"),
+        "{}",
+        single.evidence
+    );
 }

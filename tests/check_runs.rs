@@ -40,7 +40,14 @@ fn record(results: &Path, experiment: &Experiment, data: &str, ended: impl Fn(&s
             run.iteration(Iteration {
                 iteration,
                 epoch: 0.0,
-                learning_rate: 0.01,
+                learning_rate: plan.recipe.learning_rate
+                    * 0.1f64.powi(
+                        plan.recipe
+                            .drops
+                            .iter()
+                            .filter(|&&drop| drop < iteration)
+                            .count() as i32,
+                    ),
                 loss: 2.0,
                 // 31 to 50: their mean is 40.5.
                 error: if left < 20 { 31.0 + left as f64 } else { 50.0 },
@@ -81,9 +88,12 @@ fn expect(network: &str, metric: Metric, value: f64) -> Expectation {
         network: network.into(),
         metric,
         value,
-        tolerance: 0.01,
+        tolerance: Some(0.01),
         source: "by hand".into(),
+        deviation: None,
+        runs: None,
         data: DataKind::Cifar10,
+        line: None,
     }
 }
 
@@ -215,4 +225,97 @@ fn synthetic_runs_and_changed_recipes_are_never_held_against_recorded_errors() {
             assert!(verdict.command.contains(change), "{}", verdict.command);
         }
     }
+}
+
+#[test]
+fn the_recipe_is_checked_in_the_records_before_the_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment("smoke", &[]);
+    experiment.claims.clear();
+    experiment.expectations = vec![expect("plain-20", Metric::TestError, 35.0)];
+    record(folder.path(), &experiment, "cifar10", |_| Ending::Finished);
+    // The run that the records are of has drops elsewhere than its rows.
+    for view in run::find(folder.path()).unwrap() {
+        let path = view.folder.join("run.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            text.contains("drops = [72, 108]") || text.contains("72,"),
+            "{text}"
+        );
+        std::fs::write(&path, text.replace("72", "60")).unwrap();
+    }
+    for entry in &mut experiment.networks {
+        entry.recipe.drops[0] = 60;
+    }
+    let wanted = Wanted::default();
+    let runs = select(&experiment, &run::find(folder.path()).unwrap(), &wanted).runs;
+    let verdict = check(&experiment, &experiment.seeds, &runs).unwrap();
+    assert_eq!(verdict.status, Status::NotComparable);
+    let note = &verdict.expectations[0].note;
+    assert!(
+        note.contains("learning rate 0.01 at iteration 61, the recipe's is 0.001"),
+        "{note}"
+    );
+}
+
+#[test]
+fn curves_are_measured_against_the_papers_and_called_comparable_only_at_its_scale() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut paper = experiment("paper", &[]);
+    paper.networks.retain(|entry| entry.name == "resnet-20");
+    record(folder.path(), &paper, "cifar10", |_| Ending::Finished);
+    let runs = select(
+        &paper,
+        &run::find(folder.path()).unwrap(),
+        &Wanted::default(),
+    )
+    .runs;
+    let verdict = check(&paper, &paper.seeds, &runs).unwrap();
+    let curve = |metric| {
+        let found = verdict.curves.iter().find(|row| row.metric == metric);
+        found.expect("a row").clone()
+    };
+    let training = curve(Metric::TrainingError);
+    assert!(training.comparable, "{}", training.note);
+    assert_eq!(training.source, "fig6.csv, middle_resnet");
+    assert_eq!(training.phases.len(), 3);
+    // 50 % all along, 40.5 at the end; the paper's last point is 0.83.
+    let last = &training.phases[2];
+    assert_eq!((last.first, last.last, last.points), (49_000, 64_000, 16));
+    assert!(last.mean_difference.unwrap() > 45.0);
+    assert!(last.floor_mean.unwrap() > 0.1 && last.floor_mean.unwrap() < 2.0);
+    // The first points of the paper's curve are above its axis, as ours all are.
+    let first = &training.phases[0];
+    assert_eq!(first.above, first.above_too);
+    assert_eq!(first.above + first.points, 32);
+    // Evaluated halfway and at the end alone.
+    let test = curve(Metric::TestError);
+    assert_eq!(
+        test.phases.iter().map(|phase| phase.points).sum::<usize>(),
+        2
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let quick = experiment("quick", &["seeds=[1]".into()]);
+    record(folder.path(), &quick, "cifar10", |_| Ending::Finished);
+    let runs = select(
+        &quick,
+        &run::find(folder.path()).unwrap(),
+        &Wanted::default(),
+    )
+    .runs;
+    let verdict = check(&quick, &quick.seeds, &runs).unwrap();
+    assert_eq!(verdict.curves.len(), 18);
+    assert!(
+        verdict
+            .curves
+            .iter()
+            .all(|row| !row.comparable && row.phases.is_empty())
+    );
+    assert!(verdict.curves[0].note.contains("no points correspond"));
+    assert!(
+        verdict
+            .table()
+            .contains("curves not comparable with the paper's")
+    );
 }

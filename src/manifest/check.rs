@@ -351,14 +351,28 @@ pub(super) fn experiment(experiment: &Experiment, own: &Source) -> Result<()> {
             ));
         }
         if !(0.0..=100.0).contains(&expectation.value)
-            || expectation.tolerance.is_nan()
-            || expectation.tolerance <= 0.0
+            || expectation
+                .tolerance
+                .is_some_and(|points| points.is_nan() || points <= 0.0)
         {
             return Err(own.error(
                 &place,
                 &format!(
                     "value {} with tolerance {} for {network}; an error lies between 0 and 100 % and a tolerance above 0",
-                    expectation.value, expectation.tolerance
+                    expectation.value,
+                    expectation
+                        .tolerance
+                        .map_or("by default".into(), |points| points.to_string())
+                ),
+            ));
+        }
+        let scatter = (expectation.deviation, expectation.runs);
+        if !matches!(scatter, (None, _) | (Some(0.0..=100.0), Some(2..))) {
+            return Err(own.error(
+                &place,
+                &format!(
+                    "deviation {:?} over {:?} runs for {network}; give the deviation in points and `runs`, 2 or more",
+                    scatter.0, scatter.1
                 ),
             ));
         }

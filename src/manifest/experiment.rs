@@ -89,6 +89,8 @@ pub struct Claim {
     pub says: String,
     pub data: DataKind,
     pub comparisons: Vec<Comparison>,
+    /// Where it stands in its manifest, counted from 1.
+    pub line: Option<usize>,
 }
 
 /// `metric(higher) - metric(lower) >= margin`, in points.

@@ -170,12 +170,23 @@ pub struct Expectation {
     pub metric: Metric,
     /// %.
     pub value: f64,
-    /// Points on either side.
-    pub tolerance: f64,
+    /// Points on either side. Without one, three deviations of the runs, at least 0.5 and at most 1 around the paper's
+    /// values, at least 2 and at most 5 around a scaled profile's own.
+    #[serde(default)]
+    pub tolerance: Option<f64>,
     /// Where the value is from.
     pub source: String,
+    /// The deviation over the runs that the value is the mean of, points, where the source gives it.
+    #[serde(default)]
+    pub deviation: Option<f64>,
+    /// How many runs these were.
+    #[serde(default)]
+    pub runs: Option<usize>,
     #[serde(default = "cifar10")]
     pub data: DataKind,
+    /// Where it stands in its manifest, counted from 1.
+    #[serde(skip)]
+    pub line: Option<usize>,
 }
 
 impl Default for StyleFile {

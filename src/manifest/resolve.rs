@@ -235,12 +235,14 @@ fn resolve(own: &Source, runs: &Source, profile: &str, set: &Overrides) -> Resul
         .file
         .claims
         .iter()
-        .filter_map(|claim| {
+        .enumerate()
+        .filter_map(|(index, claim)| {
             let margin = *claim.margin.get(profile)?;
             let steps = claim.falls.iter().flat_map(|chain| chain.windows(2));
             Some(Claim {
                 says: claim.says.clone(),
                 data: claim.data,
+                line: own.line_of(&["claims", &index.to_string()]),
                 comparisons: steps
                     .flat_map(|step| {
                         claim.metrics.iter().map(|&metric| Comparison {
@@ -254,6 +256,12 @@ fn resolve(own: &Source, runs: &Source, profile: &str, set: &Overrides) -> Resul
             })
         })
         .collect();
+
+    let mut expectations = view.expectations.clone();
+    for (index, expectation) in expectations.iter_mut().enumerate() {
+        let place = ["profiles", profile, "expectations", &index.to_string()];
+        expectation.line = own.line_of(&place);
+    }
 
     let experiment = Experiment {
         name: own.file.name.clone(),
@@ -282,7 +290,7 @@ fn resolve(own: &Source, runs: &Source, profile: &str, set: &Overrides) -> Resul
             .unwrap_or(DEFAULT_TRAINING_WINDOW),
         dashed_training: own.file.style.dashed_training,
         synthetic: scale.synthetic,
-        expectations: view.expectations.clone(),
+        expectations,
         claims,
         overrides: set.given.clone(),
     };

@@ -6,9 +6,10 @@
 
 use serde::Serialize;
 
-use super::verdict::{
-    ClaimRow, ComparisonRow, ExpectationRow, Gap, Measured, NetworkRow, Status, Verdict,
-};
+use super::evidence::{Evidence, between, default_tolerance, test};
+use super::rows::{ClaimRow, ComparisonRow, ExpectationRow, Gap, NetworkRow, Status};
+use super::statistics::Measured;
+use super::verdict::Verdict;
 use crate::data::Origin;
 use crate::manifest::{Claim, Comparison, DataKind, Expectation, Metric};
 
@@ -50,6 +51,11 @@ pub struct Subject {
     pub commit: String,
     /// What it ran on: device, instruction set, threads.
     pub machine: String,
+    /// What the records show that is not the recipe, or how they were measured otherwise, a phrase each. A run with one is
+    /// comparable with nothing.
+    pub faults: Vec<String>,
+    /// sha256 (hex) of network, recipe and measurement, the same for every seed.
+    pub recipe: String,
 }
 
 /// Whose value an expectation or a claim holds up.
@@ -60,6 +66,8 @@ pub enum Yardstick {
     Paper,
     /// This project's own at this profile.
     Profile,
+    /// Errors accepted before, see [`super::baseline`].
+    Baseline,
 }
 
 impl Subject {
@@ -76,6 +84,8 @@ impl Subject {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Circumstances {
     pub experiment: String,
+    /// The experiment's file.
+    pub manifest: String,
     pub title: String,
     pub profile: String,
     /// Networks in the order of the figure.
@@ -90,6 +100,15 @@ pub struct Circumstances {
     pub papers_profile: bool,
     /// The command that makes these results again.
     pub command: String,
+    /// Values of a baseline that these runs are held against as well.
+    pub baseline: Vec<BaselineValue>,
+}
+
+/// A value of a baseline, and why it cannot be compared with these runs, if it cannot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BaselineValue {
+    pub expectation: Expectation,
+    pub refused: Option<String>,
 }
 
 /// Values read from decimal text and their sums are off by less than this, points.
@@ -108,11 +127,25 @@ pub fn judge(
         .iter()
         .map(|network| network_row(network, circumstances, subjects))
         .collect();
-    let own = own.iter().map(|value| (value, Yardstick::Profile));
-    let papers = papers.iter().map(|value| (value, Yardstick::Paper));
-    let expectations = own
-        .chain(papers)
-        .map(|(value, against)| judge_expectation(circumstances, value, against, subjects))
+    let of_profile = own.iter().map(|value| (value, Yardstick::Profile, None));
+    let of_paper = papers.iter().map(|value| (value, Yardstick::Paper, None));
+    let of_baseline = circumstances.baseline.iter().map(|value| {
+        (
+            &value.expectation,
+            Yardstick::Baseline,
+            value.refused.as_ref(),
+        )
+    });
+    let expectations = of_baseline
+        .chain(of_profile)
+        .chain(of_paper)
+        .map(|(value, against, refused)| {
+            let allowed = match refused {
+                Some(reason) => Err((Status::NotComparable, reason.clone())),
+                None => may_be_held_against(circumstances, value, against, subjects),
+            };
+            judge_expectation(circumstances, value, against, allowed, subjects)
+        })
         .collect();
     let claims = claims
         .iter()
@@ -139,7 +172,7 @@ fn of_network<'a>(
 }
 
 /// Not comparable comes first, for whatever the numbers are they say nothing; then what failed for certain, then what is missing.
-fn comparable(
+pub(super) fn comparable(
     circumstances: &Circumstances,
     against: Yardstick,
     data: DataKind,
@@ -147,6 +180,15 @@ fn comparable(
     subjects: &[Subject],
 ) -> Result<(), (Status, String)> {
     let refuse = |reason: String| Err((Status::NotComparable, reason));
+    for network in networks {
+        for (seed, subject) in of_network(network, circumstances, subjects) {
+            if let Some(fault) = subject.and_then(|subject| subject.faults.first()) {
+                return refuse(format!(
+                    "{network} seed {seed} is not of its recipe: {fault}"
+                ));
+            }
+        }
+    }
     if against == Yardstick::Paper {
         if !circumstances.overrides.is_empty() {
             return refuse(format!(
@@ -245,25 +287,25 @@ fn gather(
     Ok(values)
 }
 
-fn judge_expectation(
+/// Whether runs are of the recipe and the data that an expected value is of.
+fn may_be_held_against(
     circumstances: &Circumstances,
     expectation: &Expectation,
     against: Yardstick,
     subjects: &[Subject],
-) -> ExpectationRow {
+) -> Result<(), (Status, String)> {
     let network = expectation.network.as_str();
-    let gathered = gather(circumstances, network, expectation.metric, subjects);
-    let mut allowed = comparable(
+    comparable(
         circumstances,
         against,
         expectation.data,
         &[network],
         subjects,
-    );
+    )?;
     // A profile's recorded value is that of its recipe: another recipe may well end elsewhere. Its claims, which are
-    // orderings, are judged all the same.
-    if allowed.is_ok() && !circumstances.overrides.is_empty() {
-        allowed = Err((
+    // orderings, are judged all the same. A baseline knows its recipe by its digest.
+    if against != Yardstick::Baseline && !circumstances.overrides.is_empty() {
+        return Err((
             Status::NotComparable,
             format!(
                 "recorded without --set {}",
@@ -271,13 +313,30 @@ fn judge_expectation(
             ),
         ));
     }
+    Ok(())
+}
+
+fn judge_expectation(
+    circumstances: &Circumstances,
+    expectation: &Expectation,
+    against: Yardstick,
+    allowed: Result<(), (Status, String)>,
+    subjects: &[Subject],
+) -> ExpectationRow {
+    let network = expectation.network.as_str();
+    let gathered = gather(circumstances, network, expectation.metric, subjects);
+    let measured = gathered.as_ref().ok().map(|values| Measured::of(values));
+    let tolerance = expectation.tolerance.unwrap_or_else(|| {
+        let paper = circumstances.papers_profile || against == Yardstick::Paper;
+        default_tolerance(measured.and_then(|m| m.deviation), paper)
+    });
     let (status, note) = match (&allowed, &gathered) {
         (Err((status, reason)), _) | (Ok(()), Err((status, reason))) => (*status, reason.clone()),
         (Ok(()), Ok(values)) => {
             let away = Measured::of(values).mean - expectation.value;
-            let status = if away > expectation.tolerance + ROUNDING {
+            let status = if away > tolerance + ROUNDING {
                 Status::Fail
-            } else if away < -expectation.tolerance - ROUNDING {
+            } else if away < -tolerance - ROUNDING {
                 Status::Better
             } else {
                 Status::Pass
@@ -288,13 +347,20 @@ fn judge_expectation(
     ExpectationRow {
         network: network.into(),
         metric: expectation.metric,
-        measured: gathered.ok().map(|values| Measured::of(&values)),
+        measured,
         expected: expectation.value,
-        tolerance: expectation.tolerance,
+        expected_deviation: expectation.deviation,
+        expected_runs: expectation.runs,
+        tolerance,
+        tolerance_given: expectation.tolerance.is_some(),
         against,
         source: expectation.source.clone(),
         status,
         note,
+        test: measured
+            .filter(|_| allowed.is_ok())
+            .and_then(|measured| test(&measured, expectation)),
+        line: expectation.line,
     }
 }
 
@@ -318,6 +384,7 @@ fn judge_claim(circumstances: &Circumstances, claim: &Claim, subjects: &[Subject
         against,
         status: Status::of_all(comparisons.iter().map(|row| row.status)),
         comparisons,
+        line: claim.line,
     }
 }
 
@@ -332,6 +399,7 @@ fn judge_comparison(
     let holds = |gap: f64| gap >= comparison.margin - ROUNDING;
     let mut gaps = Vec::new();
     let mut mean_gap = None;
+    let mut evidence = Evidence::default();
     if let (Ok(higher), Ok(lower)) = (&higher, &lower) {
         for ((&seed, a), b) in circumstances.seeds.iter().zip(higher).zip(lower) {
             gaps.push(Gap {
@@ -341,6 +409,7 @@ fn judge_comparison(
             });
         }
         mean_gap = Some(Measured::of(higher).mean - Measured::of(lower).mean);
+        evidence = between(higher, lower, comparison.margin);
     }
     let (status, note) = match (allowed, higher, lower) {
         (Err(refused), _, _) => refused,
@@ -359,6 +428,9 @@ fn judge_comparison(
         margin: comparison.margin,
         gap: mean_gap,
         gaps,
+        welch: evidence.welch,
+        bootstrap: evidence.bootstrap,
+        evidence: evidence.words,
         status,
         note,
     }

@@ -2,22 +2,34 @@
 //! files on disk; nothing trains and nothing needs the data set.
 //!
 //! `selection.rs` which runs, `curves.rs` rows to curves, `reference.rs` the paper's own curves, `assemble.rs` experiment
-//! and runs to the figure as plain data, `figure/` the drawing, `render.rs` all of that from files to files; `check.rs`
-//! errors against expectations and claims, `subjects.rs` the same from files, `verdict.rs` what came of it, `page.rs` the
-//! report.
+//! and runs to the figure as plain data, `figure/` the drawing, `render.rs` all of that from files to files.
+//! `check.rs` errors against expectations and claims, `subjects.rs` the same from files, `recorded.rs` whether the records
+//! are of their recipe, `distance.rs` and `paper_curves.rs` curves against the paper's, `statistics.rs` and `student.rs`
+//! what a few seeds tell, `evidence.rs` the words for it; `baseline.rs` errors accepted before;
+//! `rows.rs` and `verdict.rs` what came of it, `table.rs` for a terminal, `page.rs` the report.
 
 pub mod assemble;
+pub mod baseline;
 pub mod check;
 pub mod curves;
+pub mod distance;
+pub mod evidence;
 pub mod figure;
 pub mod page;
+pub mod paper_curves;
+pub mod recorded;
 pub mod reference;
 pub mod render;
+pub mod rows;
 pub mod selection;
+pub mod statistics;
+mod student;
 pub mod subjects;
+pub mod table;
 pub mod verdict;
 
 pub use render::{RenderOptions, Rendered, render};
+pub use rows::Status;
 pub use selection::{Selection, Wanted, select};
-pub use subjects::check;
-pub use verdict::{Status, Verdict};
+pub use subjects::{check, check_against};
+pub use verdict::Verdict;

@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 
 use super::check::Ending;
-use super::verdict::{
-    Verdict, gap_text, gaps_text, seeds_text, text_or_dash, with_note, yardstick,
-};
+use super::table::{gap_text, gaps_text, seeds_text, text_or_dash, with_note, yardstick};
+use super::verdict::Verdict;
 
 /// The page. Links are relative to the report's folder.
 pub fn markdown(verdict: &Verdict) -> String {

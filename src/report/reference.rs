@@ -89,6 +89,26 @@ impl Reference {
         })
     }
 
+    /// Iterations between two points: the smallest distance in the file.
+    pub fn sampling(&self) -> f64 {
+        self.curves
+            .iter()
+            .flat_map(|curve| curve.points.windows(2))
+            .map(|pair| pair[1].0 - pair[0].0)
+            .filter(|&step| step > 0.0)
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    /// The upper end of the axis, %: the highest point drawn, up to the next whole one. What lies above is not in the file.
+    pub fn limit(&self) -> f64 {
+        self.curves
+            .iter()
+            .flat_map(|curve| &curve.points)
+            .map(|point| point.1)
+            .fold(0.0, f64::max)
+            .ceil()
+    }
+
     /// The iterations of the paper's schedule: where its longest curve ends.
     pub fn iterations(&self) -> f64 {
         self.curves
@@ -132,6 +152,8 @@ mod tests {
             *curve.points.last().unwrap()
         };
         assert_eq!(reference.iterations(), 64_000.0);
+        assert_eq!(reference.sampling(), 1000.0);
+        assert_eq!(reference.limit(), 20.0);
         for (network, error) in [
             ("plain-20", 9.68),
             ("plain-56", 13.25),

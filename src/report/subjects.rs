@@ -2,12 +2,14 @@
 
 use anyhow::Result;
 
-use super::check::{Circumstances, Ending, Subject, judge};
-use super::curves;
+use super::baseline::Baseline;
+use super::check::{Circumstances, Ending, Subject, Yardstick, comparable, judge};
+use super::paper_curves::{Rows, distances};
 use super::selection::origin;
 use super::verdict::Verdict;
-use crate::manifest::{Expectation, Experiment};
-use crate::record::{Evaluation, Split, Statistics};
+use super::{curves, recorded};
+use crate::manifest::{DataKind, Expectation, Experiment};
+use crate::record::{Evaluation, Iteration, Split, Statistics};
 use crate::run::{Outcome, RunView, State};
 
 /// The profile whose expectations and claims are the paper's own.
@@ -17,27 +19,98 @@ const PAPER: &str = "paper";
 /// Seeds without a run are missing. At another profile than the paper's, the paper's values stand beside it as not comparable.
 ///
 /// # Errors
-/// [`crate::exit::Exit::Storage`] where a run's records cannot be read.
+/// [`crate::exit::Exit::Storage`] where a run's records or the paper's curves cannot be read.
 pub fn check(experiment: &Experiment, seeds: &[u64], runs: &[RunView]) -> Result<Verdict> {
-    let subjects = runs
+    check_against(experiment, seeds, runs, None)
+}
+
+/// [`check`], with the errors of a baseline as expectations beside the profile's own.
+///
+/// # Errors
+/// As for [`check`].
+pub fn check_against(
+    experiment: &Experiment,
+    seeds: &[u64],
+    runs: &[RunView],
+    baseline: Option<&Baseline>,
+) -> Result<Verdict> {
+    let read = read(seeds, runs)?;
+    let subjects: Vec<Subject> = read
         .iter()
-        .filter(|run| seeds.contains(&run.plan().seed))
-        .map(|run| subject(run, experiment.training_window))
-        .collect::<Result<Vec<_>>>()?;
+        .map(|run| subject(run, experiment))
+        .collect::<Result<_>>()?;
     let papers_profile = experiment.profile == PAPER;
     let (own, papers): (&[Expectation], Vec<Expectation>) = if papers_profile {
         (&[], experiment.expectations.clone())
     } else {
         (&experiment.expectations, papers_expectations(experiment))
     };
-    let circumstances = circumstances(experiment, seeds, runs);
-    Ok(judge(
-        &circumstances,
-        own,
-        &papers,
-        &experiment.claims,
-        &subjects,
-    ))
+    let mut circumstances = circumstances(experiment, seeds, runs);
+    circumstances.baseline =
+        baseline.map_or_else(Vec::new, |baseline| baseline.values_for(&subjects));
+    let claims = &experiment.claims;
+    let mut verdict = judge(&circumstances, own, &papers, claims, &subjects);
+    let finished: Vec<Rows> = read
+        .iter()
+        .filter(|run| {
+            matches!(
+                run.view.state,
+                State::Done {
+                    outcome: Outcome::Finished,
+                    ..
+                }
+            )
+        })
+        .map(|run| Rows {
+            plan: run.view.plan(),
+            iterations: &run.iterations,
+            evaluations: &run.evaluations,
+        })
+        .collect();
+    verdict.curves = distances(experiment, &finished, &|network| {
+        let kind = DataKind::Cifar10;
+        comparable(
+            &circumstances,
+            Yardstick::Paper,
+            kind,
+            &[network],
+            &subjects,
+        )
+        .err()
+        .map(|(_, reason)| reason)
+    })?;
+    Ok(verdict)
+}
+
+/// What is known of each run.
+///
+/// # Errors
+/// [`crate::exit::Exit::Storage`] where records cannot be read.
+pub fn subjects(experiment: &Experiment, seeds: &[u64], runs: &[RunView]) -> Result<Vec<Subject>> {
+    read(seeds, runs)?
+        .iter()
+        .map(|run| subject(run, experiment))
+        .collect()
+}
+
+/// A run with its rows, which are read once.
+struct Read<'a> {
+    view: &'a RunView,
+    iterations: Vec<Iteration>,
+    evaluations: Vec<Evaluation>,
+}
+
+fn read<'a>(seeds: &[u64], runs: &'a [RunView]) -> Result<Vec<Read<'a>>> {
+    runs.iter()
+        .filter(|run| seeds.contains(&run.plan().seed))
+        .map(|view| {
+            Ok(Read {
+                view,
+                iterations: view.iterations()?,
+                evaluations: view.evaluations()?,
+            })
+        })
+        .collect()
 }
 
 /// The paper's values for the networks of another profile; none where the manifest has no such profile.
@@ -71,6 +144,7 @@ fn circumstances(experiment: &Experiment, seeds: &[u64], runs: &[RunView]) -> Ci
         .collect();
     Circumstances {
         experiment: name.clone(),
+        manifest: experiment.file.display().to_string(),
         title: experiment.title.clone(),
         profile: profile.clone(),
         networks,
@@ -79,11 +153,18 @@ fn circumstances(experiment: &Experiment, seeds: &[u64], runs: &[RunView]) -> Ci
         differences: experiment.departures(),
         papers_profile: profile == PAPER,
         command,
+        baseline: Vec::new(),
     }
 }
 
-fn subject(run: &RunView, window: usize) -> Result<Subject> {
+fn subject(read: &Read, experiment: &Experiment) -> Result<Subject> {
+    let (run, iterations, evaluations) = (read.view, &read.iterations, &read.evaluations);
     let plan = run.plan();
+    let mut faults = recorded::faults(&plan.recipe, iterations);
+    if let Some(entry) = experiment.network(&plan.network.name) {
+        let (ours, asked) = (&plan.recipe.evaluation, &entry.recipe.evaluation);
+        faults.extend(recorded::measured_otherwise(ours, asked));
+    }
     let (ending, iteration) = match run.state {
         State::Done {
             outcome: Outcome::Finished,
@@ -95,10 +176,8 @@ fn subject(run: &RunView, window: usize) -> Result<Subject> {
         } => (Ending::Diverged, iteration),
         State::Partial { iteration } => (Ending::Partial, iteration),
     };
-    let iterations = run.iterations()?;
-    let evaluations = run.evaluations()?;
     let at_the_end =
-        |split, statistics| error_at(&evaluations, plan.recipe.iterations, split, statistics);
+        |split, statistics| error_at(evaluations, plan.recipe.iterations, split, statistics);
     let start = &run.about.start;
     let dirty = if start.dirty { "-dirty" } else { "" };
     let machine = [
@@ -120,16 +199,18 @@ fn subject(run: &RunView, window: usize) -> Result<Subject> {
         test_error: at_the_end(Split::Test, Statistics::Population),
         moving_test_error: at_the_end(Split::Test, Statistics::Moving),
         // One point: the last.
-        training_error: curves::training(&iterations, window, u64::MAX)
+        training_error: curves::training(iterations, experiment.training_window, u64::MAX)
             .last()
             .filter(|point| point.iteration == plan.recipe.iterations)
             .map(|point| point.error),
         clean_training_error: at_the_end(Split::Train, Statistics::Population),
-        best: best(&evaluations),
+        best: best(evaluations),
         folder: plan.folder(),
         identity: plan.identity.clone(),
         commit: format!("{}{dirty}", start.commit.get(..12).unwrap_or(&start.commit)),
         machine: machine.join(", "),
+        faults,
+        recipe: plan.recipe_digest()?,
     })
 }
 

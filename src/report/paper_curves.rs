@@ -1,0 +1,204 @@
+//! An experiment's curves against the paper's: which curve belongs to which network, at which points, and whether the
+//! distance may be called one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::curves::{self, Point};
+use super::distance::{CurveRow, Paper, Sample, phases};
+use super::reference::{Reference, ReferenceCurve};
+use crate::manifest::{Experiment, Metric, NetworkEntry, Panel, Recipe};
+use crate::plan::RunPlan;
+use crate::record::{Evaluation, Iteration, Split, Statistics};
+
+/// Mini-batches behind each of the paper's training points: its scatter fits 20 of 128 images.
+const PAPERS_WINDOW: usize = 20;
+/// Test images of CIFAR-10.
+const TEST_IMAGES: f64 = 10_000.0;
+
+/// A finished run with its rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    pub plan: &'a RunPlan,
+    pub iterations: &'a [Iteration],
+    pub evaluations: &'a [Evaluation],
+}
+
+/// A row for each network and metric that the paper has a curve of and a finished run exists of. `refuse` says of a
+/// network why it cannot be compared with the paper, if it cannot.
+///
+/// # Errors
+/// [`crate::exit::Exit`]'s `Storage` or `Usage` where a file of the paper's curves cannot be read.
+pub fn distances(
+    experiment: &Experiment,
+    runs: &[Rows],
+    refuse: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<CurveRow>> {
+    let mut references: BTreeMap<PathBuf, Reference> = BTreeMap::new();
+    let mut rows: Vec<CurveRow> = Vec::new();
+    for panel in &experiment.panels {
+        let Some(drawn) = &panel.reference else {
+            continue;
+        };
+        if !references.contains_key(&drawn.file) {
+            references.insert(drawn.file.clone(), Reference::read(&drawn.file)?);
+        }
+        let reference = &references[&drawn.file];
+        for entry in panel.networks.iter().filter_map(|n| experiment.network(n)) {
+            let of_network: Vec<Rows> = runs
+                .iter()
+                .filter(|run| run.plan.network == entry.network)
+                .copied()
+                .collect();
+            for &metric in &panel.shows {
+                let known = rows
+                    .iter()
+                    .any(|row| row.network == entry.name && row.metric == metric);
+                let split = split_of(metric);
+                let Some(curve) = reference.curve(&drawn.panels, &entry.name, split) else {
+                    continue;
+                };
+                if known || of_network.is_empty() {
+                    continue;
+                }
+                let file = drawn.file.file_name().unwrap_or_default().to_string_lossy();
+                let mut row = CurveRow {
+                    network: entry.name.clone(),
+                    metric,
+                    source: format!("{file}, {}", curve.panel),
+                    seeds: of_network.len(),
+                    comparable: true,
+                    note: String::new(),
+                    phases: Vec::new(),
+                };
+                if let Some(reason) = refuse(&entry.name) {
+                    row.comparable = false;
+                    row.note = reason;
+                }
+                measure(
+                    &mut row,
+                    experiment,
+                    panel,
+                    entry,
+                    &of_network,
+                    reference,
+                    curve,
+                );
+                rows.push(row);
+            }
+        }
+    }
+    Ok(rows)
+}
+
+fn split_of(metric: Metric) -> Split {
+    match metric {
+        Metric::TrainingError => Split::Train,
+        Metric::TestError => Split::Test,
+    }
+}
+
+fn measure(
+    row: &mut CurveRow,
+    experiment: &Experiment,
+    panel: &Panel,
+    entry: &NetworkEntry,
+    runs: &[Rows],
+    reference: &Reference,
+    curve: &ReferenceCurve,
+) {
+    let recipe = &entry.recipe;
+    let Some(scale) = proportion(recipe, reference.iterations()) else {
+        let theirs = Recipe::default().drops;
+        row.note += &format!(
+            "; its drops at {:?} of {} are not at the fractions of the paper's {:?} of {}, so that no points correspond",
+            recipe.drops,
+            recipe.iterations,
+            theirs,
+            reference.iterations()
+        );
+        return;
+    };
+    if scale != 1.0 {
+        row.note += &format!(
+            "; points at the same fraction of the schedule, {scale} of the paper's iterations"
+        );
+    }
+    let begins = panel.first_iteration as f64 / scale;
+    let ours: Vec<Vec<Point>> = runs
+        .iter()
+        .map(|run| match row.metric {
+            Metric::TrainingError => {
+                curves::training(run.iterations, experiment.training_window, 1)
+            }
+            Metric::TestError => at_every_evaluation(run.evaluations),
+        })
+        .collect();
+    let (images, papers_images) = match row.metric {
+        Metric::TrainingError => (
+            (experiment.training_window * recipe.batch) as f64,
+            (PAPERS_WINDOW * Recipe::default().batch) as f64,
+        ),
+        Metric::TestError => (TEST_IMAGES, TEST_IMAGES),
+    };
+    let paper = Paper {
+        samples: samples(curve, reference, begins, scale),
+        limit: reference.limit(),
+        images: papers_images,
+    };
+    row.phases = phases(&ours, images, &paper, &recipe.drops);
+}
+
+/// Our iterations over the paper's, where the drops lie at the paper's fractions of the schedule.
+fn proportion(recipe: &Recipe, papers_iterations: f64) -> Option<f64> {
+    let paper = Recipe::default();
+    let scale = recipe.iterations as f64 / papers_iterations;
+    let alike = recipe.drops.len() == paper.drops.len()
+        && recipe
+            .drops
+            .iter()
+            .zip(&paper.drops)
+            .all(|(&ours, &theirs)| {
+                (ours as f64 - theirs as f64 * scale).abs() < 1e-6 * papers_iterations
+            });
+    (alike && scale > 0.0).then_some(scale)
+}
+
+/// The curve at its sampling points from where its panel begins, in our iterations; those that are no iteration of ours
+/// are left out. Between the panel's beginning and the curve's end, a point that is not drawn lies above the axis.
+fn samples(curve: &ReferenceCurve, reference: &Reference, begins: f64, scale: f64) -> Vec<Sample> {
+    let step = reference.sampling();
+    let last = curve.points.last().map_or(0.0, |point| point.0);
+    let drawn: BTreeMap<u64, f64> = curve
+        .points
+        .iter()
+        .map(|&(iteration, error)| (iteration.round() as u64, error))
+        .collect();
+    (1..)
+        .map(|place| f64::from(place) * step)
+        .skip_while(|&iteration| iteration < begins)
+        .take_while(|&iteration| iteration <= last)
+        .filter_map(|iteration| {
+            let ours = iteration * scale;
+            let whole = (ours - ours.round()).abs() < 1e-6;
+            whole.then(|| {
+                let theirs = drawn.get(&(iteration.round() as u64)).copied();
+                (ours.round() as u64, theirs)
+            })
+        })
+        .collect()
+}
+
+/// Every test error with population statistics, not thinned.
+fn at_every_evaluation(rows: &[Evaluation]) -> Vec<Point> {
+    rows.iter()
+        .filter(|row| row.split == Split::Test && row.statistics == Statistics::Population)
+        .filter(|row| row.error.is_finite())
+        .map(|row| Point {
+            iteration: row.iteration,
+            error: row.error,
+        })
+        .collect()
+}

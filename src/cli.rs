@@ -36,7 +36,7 @@ pub enum Command {
     /// Train what is missing of an experiment, draw its figure and check it.
     Reproduce(ReproduceArgs),
     /// Compare the recorded errors with expectations and claims; trains nothing.
-    Check(SelectionArgs),
+    Check(CheckArgs),
     /// Draw an experiment's figure again from the records.
     Render(RenderArgs),
     /// What `reproduce` would do: every run as done, resumes or new, with time, disk and download. Changes nothing.
@@ -131,6 +131,43 @@ pub struct ReproduceArgs {
     /// Leave out the paper's own curves.
     #[arg(long)]
     pub no_reference: bool,
+    /// Refuse to run where the program's sources differ from their commit (`results/` and `reports/` aside).
+    #[arg(long)]
+    pub require_clean: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// What is printed; the report's folder gets every file all the same.
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+    pub format: CheckFormat,
+    /// An error lower than expected by more than the tolerance is a failure too.
+    #[arg(long)]
+    pub strict: bool,
+    /// Record the present errors as the profile's baseline NAME, for --against. Refused on CI and where sources are changed.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["against", "strict"])]
+    pub accept: Option<String>,
+    /// Accept a baseline of fewer than three seeds.
+    #[arg(long, requires = "accept")]
+    pub allow_few_seeds: bool,
+    /// Compare with the profile's baseline NAME as well.
+    #[arg(long, value_name = "NAME")]
+    pub against: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    Text,
+    /// As `verdict.json`.
+    Json,
+    /// As `report.md`.
+    Markdown,
+    /// As `junit.xml`.
+    Junit,
+    /// Annotations at the manifest's lines; the report is appended to $GITHUB_STEP_SUMMARY.
+    Github,
 }
 
 #[derive(Clone, Debug, Args)]

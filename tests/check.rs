@@ -436,9 +436,14 @@ fn failing_outweighs_missing_outweighs_passing() {
 fn every_output_of_synthetic_runs_says_so_and_no_other_does() {
     let folder = tempfile::tempdir().expect("a folder");
     let outputs = |verdict: &Verdict| {
-        verdict.write(folder.path()).expect("written");
+        verdict.write(folder.path(), false).expect("written");
         let read = |name| std::fs::read_to_string(folder.path().join(name)).expect(name);
-        [verdict.table(), read("report.md"), read("verdict.json")]
+        [
+            verdict.table(),
+            read("report.md"),
+            read("verdict.json"),
+            read("junit.xml"),
+        ]
     };
     let real = run("plain-20", 0, 60.0, 50.0);
     for text in outputs(&one(std::slice::from_ref(&real), &[0])) {
@@ -456,7 +461,7 @@ fn every_output_of_synthetic_runs_says_so_and_no_other_does() {
         .expect("readable")
         .map(|entry| entry.expect("an entry").file_name())
         .collect();
-    assert_eq!(left.len(), 2, "{left:?}");
+    assert_eq!(left.len(), 3, "{left:?}");
 }
 
 #[test]
@@ -515,7 +520,9 @@ fn a_folder_that_cannot_be_written_is_named() {
     let file = folder.path().join("taken");
     std::fs::write(&file, "").expect("written");
     let verdict = one(&[], &[0]);
-    let error = verdict.write(&file).expect_err("a file is no folder");
+    let error = verdict
+        .write(&file, false)
+        .expect_err("a file is no folder");
     assert_eq!(Exit::of(&error), Exit::Storage);
     assert!(error.to_string().contains("taken"), "{error}");
 }

@@ -1,14 +1,17 @@
 //! `check` and `render`: the verdict and the figure, from the files alone.
 
-use anyhow::Result;
+use std::io::Write as _;
+
+use anyhow::{Context, Result};
 
 use super::selection;
-use crate::cli::{DataKind, Places, RenderArgs, SelectionArgs};
+use crate::cli::{CheckArgs, CheckFormat, DataKind, Places, RenderArgs, SelectionArgs};
 use crate::data::Origin;
 use crate::exit::Exit;
 use crate::manifest::Experiment;
-use crate::report::{self, RenderOptions, Wanted, select};
-use crate::run;
+use crate::report::baseline::{self, Baseline};
+use crate::report::{self, RenderOptions, Verdict, Wanted, formats, page, select};
+use crate::run::{self, Tree};
 
 fn origin(kind: DataKind) -> Option<Origin> {
     match kind {
@@ -27,10 +30,97 @@ fn wanted(selection: &selection::Selection, args: &SelectionArgs) -> Wanted {
 }
 
 /// `refig check EXPERIMENT`.
-pub fn check(args: &SelectionArgs, places: &Places) -> Result<Exit> {
-    let selection = selection::select(args, places)?;
-    let wanted = wanted(&selection, args);
-    verdict(&selection.experiment, &selection.seeds, places, &wanted)
+pub fn check(args: &CheckArgs, places: &Places) -> Result<Exit> {
+    let selection = selection::select(&args.selection, places)?;
+    let (experiment, seeds) = (&selection.experiment, &selection.seeds);
+    let wanted = wanted(&selection, &args.selection);
+    if let Some(name) = &args.accept {
+        return accept(
+            name,
+            experiment,
+            seeds,
+            places,
+            &wanted,
+            args.allow_few_seeds,
+        );
+    }
+    let baseline = match &args.against {
+        Some(name) => {
+            let path = baseline::path(&places.results_dir, experiment, name)?;
+            Some(Baseline::read(&path)?)
+        }
+        None => None,
+    };
+    let views = run::find(&places.results_dir)?;
+    let found = select(experiment, &views, &wanted).runs;
+    let verdict = report::check_against(experiment, seeds, &found, baseline.as_ref())?;
+    write(experiment, &verdict, places, args.strict)?;
+    show(&verdict, args.format, args.strict)?;
+    Ok(verdict.exit_when(args.strict))
+}
+
+/// The verdict on standard output.
+fn show(verdict: &Verdict, format: CheckFormat, strict: bool) -> Result<()> {
+    match format {
+        CheckFormat::Text => print!("{}", verdict.table()),
+        CheckFormat::Json => print!("{}", verdict.json()?),
+        CheckFormat::Markdown => print!("{}", page::markdown(verdict)),
+        CheckFormat::Junit => print!("{}", formats::junit(verdict, strict)),
+        CheckFormat::Github => {
+            print!("{}", formats::annotations(verdict, strict));
+            println!("{}", verdict.headline);
+            if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY") {
+                std::fs::OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(&path)
+                    .and_then(|mut file| file.write_all(formats::summary(verdict).as_bytes()))
+                    .with_context(|| {
+                        let path = path.to_string_lossy();
+                        Exit::Storage
+                            .error(format!("cannot append to $GITHUB_STEP_SUMMARY, {path}"))
+                    })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Records the present errors. A baseline is a decision that somebody takes, of numbers that can be made again.
+fn accept(
+    name: &str,
+    experiment: &Experiment,
+    seeds: &[u64],
+    places: &Places,
+    wanted: &Wanted,
+    few_seeds: bool,
+) -> Result<Exit> {
+    let on_ci = std::env::var("CI").is_ok_and(|set| !["", "0", "false"].contains(&set.as_str()));
+    if on_ci {
+        return Err(Exit::Usage.error(
+            "--accept on CI ($CI is set): a baseline is accepted by a person and committed; CI compares with --against",
+        ));
+    }
+    let path = baseline::path(&places.results_dir, experiment, name)?;
+    let tree = Tree::of(&places.experiments_dir);
+    let folder = format!("the tree of {}", places.experiments_dir.display());
+    Tree::require_clean(tree.as_ref(), &folder)?;
+    let commit = tree.map(|tree| tree.commit).unwrap_or_default();
+    let views = run::find(&places.results_dir)?;
+    let found = select(experiment, &views, wanted).runs;
+    let subjects = report::subjects::subjects(experiment, seeds, &found)?;
+    let accepted = Baseline::of(name, &commit, experiment, seeds, &subjects, few_seeds)?;
+    accepted.write(&path)?;
+    println!(
+        "accepted {} errors over {} as {}; commit it",
+        accepted.values.len(),
+        match seeds.len() {
+            1 => "1 seed".into(),
+            count => format!("{count} seeds"),
+        },
+        path.display()
+    );
+    Ok(Exit::Success)
 }
 
 /// `refig render EXPERIMENT`.
@@ -67,11 +157,15 @@ pub fn verdict(
     let views = run::find(&places.results_dir)?;
     let found = select(experiment, &views, wanted).runs;
     let verdict = report::check(experiment, seeds, &found)?;
+    write(experiment, &verdict, places, false)?;
+    show(&verdict, CheckFormat::Text, false)?;
+    Ok(verdict.exit())
+}
+
+fn write(experiment: &Experiment, verdict: &Verdict, places: &Places, strict: bool) -> Result<()> {
     let folder = places
         .reports_dir
         .join(&experiment.name)
         .join(&experiment.profile);
-    verdict.write(&folder)?;
-    print!("{}", verdict.table());
-    Ok(verdict.exit())
+    verdict.write(&folder, strict)
 }

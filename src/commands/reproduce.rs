@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::orchestrate::{self, Options, Probe, Progress, Style, duration, run_all};
 use crate::plan::{self, RunPlan};
 use crate::report::{RenderOptions, Wanted};
-use crate::run::{self, State};
+use crate::run::{self, State, Tree};
 use crate::train::Stop;
 
 /// Wall clock between checkpoints outside evaluations.
@@ -49,6 +49,14 @@ impl Prepared {
     fn seconds(&self) -> f64 {
         self.left.iter().map(|left| left.seconds).sum()
     }
+}
+
+/// With `--require-clean`, before anything else.
+fn refuse_changes(args: &ReproduceArgs) -> Result<()> {
+    if args.require_clean {
+        Tree::require_clean(run::program().as_ref(), "this program's source")?;
+    }
+    Ok(())
 }
 
 /// What the options ask of the data.
@@ -114,6 +122,7 @@ fn left(runs: &[RunPlan], places: &Places, fresh: bool) -> Result<Vec<Left>> {
 
 /// `refig plan EXPERIMENT`: changes nothing, and fetches nothing.
 pub fn plan(args: &ReproduceArgs, places: &Places) -> Result<Exit> {
+    refuse_changes(args)?;
     let selection = selection::select(&args.selection, places)?;
     let data = data::foresee(&request(args, &selection))?;
     let prepared = prepare(args, places, selection, &data)?;
@@ -154,6 +163,7 @@ pub fn plan(args: &ReproduceArgs, places: &Places) -> Result<Exit> {
 
 /// `refig reproduce EXPERIMENT`.
 pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<Exit> {
+    refuse_changes(args)?;
     let selection = selection::select(&args.selection, places)?;
     let dataset = dataset::open(&request(args, &selection), places.quiet, stop)?;
     let prepared = prepare(args, places, selection, &Prospect::from(&dataset))?;

@@ -107,6 +107,8 @@ pub fn run_all(
 struct Images {
     sets: BTreeMap<(usize, bool), (Arc<ImageSet>, Arc<ImageSet>)>,
     origin: Origin,
+    /// Of the training and the test records.
+    digests: (String, String),
 }
 
 impl Images {
@@ -121,6 +123,7 @@ impl Images {
         Ok(Self {
             sets,
             origin: dataset.origin,
+            digests: (dataset.train.digest.clone(), dataset.test.digest.clone()),
         })
     }
 
@@ -180,6 +183,9 @@ fn run_one(
     };
     let notes = Notes {
         data: images.origin_name().into(),
+        train_digest: images.digests.0.clone(),
+        test_digest: images.digests.1.clone(),
+        official: images.origin == Origin::Cifar10,
         overrides: options.overrides.clone(),
         threads: engine_options.thread_count(),
     };

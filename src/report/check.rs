@@ -228,6 +228,10 @@ pub(super) fn comparable(
             origin_name(wanted)
         ));
     }
+    // Nothing was ever recorded or claimed of images that are neither.
+    if origins.contains(&Origin::Other) {
+        return refuse(format!("made on {}", origin_name(Origin::Other)));
+    }
     if origins.len() > 1 {
         return refuse("the runs are of different data".into());
     }

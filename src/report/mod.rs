@@ -6,7 +6,8 @@
 //! `check.rs` errors against expectations and claims, `subjects.rs` the same from files, `recorded.rs` whether the records
 //! are of their recipe, `distance.rs` and `paper_curves.rs` curves against the paper's, `statistics.rs` and `student.rs`
 //! what a few seeds tell, `evidence.rs` the words for it; `baseline.rs` errors accepted before;
-//! `rows.rs` and `verdict.rs` what came of it, `table.rs` for a terminal, `page.rs` the report.
+//! `rows.rs` and `verdict.rs` what came of it, `table.rs` for a terminal, `page.rs` the report,
+//! `formats/` for CI.
 
 pub mod assemble;
 pub mod baseline;
@@ -15,6 +16,7 @@ pub mod curves;
 pub mod distance;
 pub mod evidence;
 pub mod figure;
+pub mod formats;
 pub mod page;
 pub mod paper_curves;
 pub mod recorded;

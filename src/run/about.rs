@@ -18,6 +18,11 @@ use crate::record;
 pub struct Notes {
     /// Where the images came from: `cifar10`, `other`, `synthetic`.
     pub data: String,
+    /// Digests of the training and the test records, whatever their order in the files; `plan.data_digest` is of both.
+    pub train_digest: String,
+    pub test_digest: String,
+    /// Whether these are the digests of CIFAR-10's own records.
+    pub official: bool,
     /// The changes made to the recipe on the command line, as given.
     pub overrides: Vec<String>,
     /// The engine's threads; results do not depend on them.

@@ -1,7 +1,8 @@
 //! A run's directory: layout, lock, whole writes, provenance, checkpoints; and the runs on disk as figures see them.
 //!
 //! `directory.rs` is the run while it is made and `view.rs` the run looked at; `about.rs` its `run.toml` and `done.json`,
-//! `provenance.rs` the machine and the program, `checkpoint.rs` and `parts.rs` what it goes on from, `space.rs` and
+//! `provenance.rs` the machine and the program,
+//! `tree.rs` the repository it is of, `checkpoint.rs` and `parts.rs` what it goes on from, `space.rs` and
 //! `lock.rs` what is checked first, `disk.rs` every change on the disk, `fault.rs` the stops of tests.
 
 mod about;
@@ -13,13 +14,15 @@ mod lock;
 mod parts;
 mod provenance;
 pub mod space;
+mod tree;
 mod view;
 
 pub use about::{About, Done, Notes, Outcome};
 pub use checkpoint::Checkpoint;
 pub use directory::{Resume, RunDirectory};
 pub use parts::Rows;
-pub use provenance::Provenance;
+pub use provenance::{Provenance, program};
+pub use tree::Tree;
 pub use view::{RunView, State, find, unnamed};
 
 /// The version of every format in a run's folder. An older one is read, a newer one refused by name.

@@ -1,10 +1,14 @@
 //! Where and with what a run was made. Nothing here is part of its identity.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::tree::{Tree, hex};
 
 /// The machine and the program, at one start of a run. What cannot be found out is empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,11 +22,21 @@ pub struct Provenance {
     pub commit: String,
     /// Whether the repository differed from the commit, `results/` and `reports/` aside.
     pub dirty: bool,
+    /// sha256 of what differed; empty where nothing did.
+    pub patch: String,
+    /// sha256 of the `Cargo.lock` that it was built with.
+    pub lock: String,
     /// This program's version.
     pub version: String,
     /// The compiler that built it.
     pub rustc: String,
+    /// Cargo features that it was built with.
+    pub features: Vec<String>,
+    /// As it was called; of a path on this machine the last part alone.
+    pub command: String,
     pub cpu: String,
+    /// The processor's instruction sets that kernels are written for or could be, whichever was used.
+    pub instruction_sets: Vec<String>,
     /// Name and driver; only for runs on one.
     pub gpu: String,
     /// System and architecture.
@@ -30,20 +44,44 @@ pub struct Provenance {
     pub host: String,
     /// The engine's threads; results do not depend on them.
     pub threads: usize,
+    /// Variables of the environment that choose data, devices or arithmetic, where they were set; of a path the last part.
+    pub environment: BTreeMap<String, String>,
+    /// Versions of the libraries that compute and that write the records.
+    pub software: BTreeMap<String, String>,
 }
+
+/// The `Cargo.lock` of this build.
+const LOCK: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock"));
+/// What computes and what writes records.
+const SOFTWARE: [&str; 5] = ["dfdx", "gemm", "polars", "safetensors", "sha2"];
+/// Variables that choose data, devices or arithmetic.
+const ENVIRONMENT: [&str; 7] = [
+    "CIFAR10_DIR",
+    "CUDA_VISIBLE_DEVICES",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "NVIDIA_TF32_OVERRIDE",
+    "RAYON_NUM_THREADS",
+    "RUSTFLAGS",
+    "CI",
+];
 
 impl Provenance {
     /// That of this process.
     pub fn now(iteration: u64, device: &str, threads: usize) -> Self {
-        let (commit, dirty) = commit();
+        let tree = program().unwrap_or_default();
         Self {
             time: time(),
             iteration,
-            commit,
-            dirty,
+            dirty: tree.is_dirty(),
+            commit: tree.commit,
+            patch: tree.patch,
+            lock: hex(&Sha256::digest(LOCK.as_bytes())),
             version: env!("CARGO_PKG_VERSION").into(),
             rustc: env!("REFIG_RUSTC").into(),
+            features: features(),
+            command: command(std::env::args()),
             cpu: cpu(),
+            instruction_sets: instruction_sets(),
             gpu: if device == "cpu" {
                 String::new()
             } else {
@@ -52,6 +90,8 @@ impl Provenance {
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             host: host(),
             threads,
+            environment: environment(),
+            software: software(LOCK),
         }
     }
 }
@@ -61,33 +101,106 @@ pub(super) fn time() -> String {
     chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
-/// The commit of the repository that this program was built from, if it is still there, and whether it was changed since.
-fn commit() -> (String, bool) {
-    static FOUND: OnceLock<(String, bool)> = OnceLock::new();
+/// The repository that this program was built from, if it is still there.
+pub fn program() -> Option<Tree> {
+    static FOUND: OnceLock<Option<Tree>> = OnceLock::new();
     FOUND
         .get_or_init(|| {
-            let root = env!("CARGO_MANIFEST_DIR");
+            let root = Path::new(env!("CARGO_MANIFEST_DIR"));
             // A copy of the sources inside another repository is not that repository's commit.
-            if !Path::new(root).join(".git").exists() {
-                return (String::new(), false);
-            }
-            let commit = output("git", &["-C", root, "rev-parse", "HEAD"]);
-            let changes = output(
-                "git",
-                &[
-                    "-C",
-                    root,
-                    "status",
-                    "--porcelain",
-                    "--",
-                    ".",
-                    ":!results",
-                    ":!reports",
-                ],
-            );
-            (commit, !changes.is_empty())
+            root.join(".git").exists().then(|| Tree::of(root)).flatten()
         })
         .clone()
+}
+
+fn features() -> Vec<String> {
+    [("cuda", cfg!(feature = "cuda"))]
+        .into_iter()
+        .filter(|(_, on)| *on)
+        .map(|(name, _)| name.to_string())
+        .collect()
+}
+
+/// The command line. Where things lie on a machine is nobody else's concern: of an absolute path the last part stays.
+fn command(arguments: impl Iterator<Item = String>) -> String {
+    let words: Vec<String> = arguments
+        .enumerate()
+        .map(|(place, word)| match word.split_once('=') {
+            _ if place == 0 => last_part(&word).trim_start_matches("…/").to_string(),
+            Some((key, value)) => format!("{key}={}", last_part(value)),
+            None => last_part(&word),
+        })
+        .map(|word| {
+            if word.contains(char::is_whitespace) {
+                format!("'{word}'")
+            } else {
+                word
+            }
+        })
+        .collect();
+    words.join(" ")
+}
+
+fn last_part(word: &str) -> String {
+    let path = Path::new(word);
+    match path.file_name() {
+        Some(name) if path.is_absolute() => format!("…/{}", name.to_string_lossy()),
+        _ => word.to_string(),
+    }
+}
+
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            let wanted = ENVIRONMENT.contains(&name.as_str()) || name.starts_with("REFIG_");
+            wanted.then(|| (name, last_part(&value.to_string_lossy())))
+        })
+        .collect()
+}
+
+/// Of the wanted packages the version in a lock file; of several versions all, joined.
+fn software(lock: &str) -> BTreeMap<String, String> {
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    let mut name = "";
+    for line in lock.lines() {
+        if let Some(quoted) = line.strip_prefix("name = ") {
+            name = quoted.trim_matches('"');
+        } else if let Some(quoted) = line.strip_prefix("version = ")
+            && SOFTWARE.contains(&name)
+        {
+            let version = quoted.trim_matches('"');
+            found
+                .entry(name.to_string())
+                .and_modify(|all| *all += &format!(", {version}"))
+                .or_insert_with(|| version.to_string());
+        }
+    }
+    found
+}
+
+/// Those of x86 by their names in the standard library; none elsewhere but Arm's.
+fn instruction_sets() -> Vec<String> {
+    #[cfg(target_arch = "x86_64")]
+    let found = [
+        ("sse4.2", is_x86_feature_detected!("sse4.2")),
+        ("avx", is_x86_feature_detected!("avx")),
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("fma", is_x86_feature_detected!("fma")),
+        ("avx512f", is_x86_feature_detected!("avx512f")),
+        ("avx512bw", is_x86_feature_detected!("avx512bw")),
+        ("avx512dq", is_x86_feature_detected!("avx512dq")),
+        ("avx512vl", is_x86_feature_detected!("avx512vl")),
+        ("avx512vnni", is_x86_feature_detected!("avx512vnni")),
+        ("avx512bf16", is_x86_feature_detected!("avx512bf16")),
+    ];
+    #[cfg(not(target_arch = "x86_64"))]
+    let found = [("neon", cfg!(target_feature = "neon"))];
+    found
+        .into_iter()
+        .filter(|(_, there)| *there)
+        .map(|(name, _)| name.to_string())
+        .collect()
 }
 
 /// As the processor calls itself.
@@ -124,4 +237,47 @@ fn output(program: &str, arguments: &[&str]) -> String {
         .filter(|output| output.status.success())
         .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_string())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_keeps_its_words_and_not_where_things_lie() {
+        let words = [
+            "/home/a/target/refig",
+            "reproduce",
+            "fig6",
+            "--data-dir",
+            "/home/a/cifar",
+            "--results-dir=/mnt/b/results",
+            "--set",
+            "seeds=[1, 2]",
+        ];
+        assert_eq!(
+            command(words.map(String::from).into_iter()),
+            "refig reproduce fig6 --data-dir …/cifar --results-dir=…/results --set 'seeds=[1, 2]'"
+        );
+    }
+
+    #[test]
+    fn the_lock_file_gives_the_versions_of_what_computes() {
+        let found = software(LOCK);
+        assert_eq!(found["dfdx"], "0.13.0");
+        assert!(found.contains_key("polars") && found.contains_key("gemm"));
+    }
+
+    #[test]
+    fn a_start_knows_its_program_and_machine() {
+        let start = Provenance::now(0, "cpu", 2);
+        assert_eq!(start.lock.len(), 64);
+        assert_eq!(start.dirty, !start.patch.is_empty());
+        assert!(!start.command.is_empty() && !start.instruction_sets.is_empty());
+        // What was recorded before these were is still read.
+        let old: Provenance = toml::from_str("commit = \"0c5f\"\ndirty = true\n").unwrap();
+        assert_eq!((old.commit.as_str(), old.patch.as_str()), ("0c5f", ""));
+        let text = toml::to_string(&start).unwrap();
+        assert_eq!(toml::from_str::<Provenance>(&text).unwrap(), start);
+    }
 }

@@ -27,6 +27,8 @@ pub struct RunView {
     pub folder: PathBuf,
     pub about: About,
     pub state: State,
+    /// When it ended for good: UTC, RFC 3339.
+    pub ended: Option<String>,
 }
 
 impl RunView {
@@ -129,7 +131,9 @@ pub(super) fn look(folder: &Path) -> Result<Option<RunView>> {
     let Some(about) = About::load(folder)? else {
         return Ok(None);
     };
-    let state = match Done::load(folder)? {
+    let done = Done::load(folder)?;
+    let ended = done.as_ref().map(|done| done.time.clone());
+    let state = match done {
         Some(done) => State::Done {
             outcome: done.outcome,
             iteration: done.iteration,
@@ -143,6 +147,7 @@ pub(super) fn look(folder: &Path) -> Result<Option<RunView>> {
         folder: folder.into(),
         about,
         state,
+        ended,
     }))
 }
 

@@ -44,6 +44,7 @@ pub fn notes() -> Notes {
         data: "synthetic".into(),
         overrides: vec!["recipe.iterations=8".into()],
         threads: 2,
+        ..Notes::default()
     }
 }
 

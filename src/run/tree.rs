@@ -1,0 +1,155 @@
+//! The repository that a program or an experiment comes from: its commit, and what differs from it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+use sha2::{Digest, Sha256};
+
+use crate::exit::Exit;
+
+/// A repository's state. Files under `results/` and `reports/`, which runs make, are left out of everything here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tree {
+    pub commit: String,
+    /// What differs from the commit, relative to the repository; files that git ignores are left out.
+    pub changed: Vec<String>,
+    /// sha256 (hex) of what differs: the patch of tracked files, then names and bytes of the others. Empty where nothing does.
+    pub patch: String,
+}
+
+/// All but what runs make, wherever in the repository git is asked.
+const SOURCES: [&str; 4] = ["--", ":/", ":(top,exclude)results", ":(top,exclude)reports"];
+
+impl Tree {
+    /// The repository that holds `folder`; none outside of one.
+    pub fn of(folder: &Path) -> Option<Self> {
+        let root = text(folder, &["rev-parse", "--show-toplevel"])?;
+        let root = PathBuf::from(root);
+        let commit = text(&root, &["rev-parse", "HEAD"]).unwrap_or_default();
+        let lines = |arguments: &[&str]| -> Vec<String> {
+            let arguments = [arguments, &SOURCES].concat();
+            let bytes = bytes(&root, &arguments).unwrap_or_default();
+            String::from_utf8_lossy(&bytes)
+                .split('\0')
+                .filter(|line| !line.is_empty())
+                .map(String::from)
+                .collect()
+        };
+        let tracked = lines(&["diff", "HEAD", "--name-only", "-z"]);
+        let others = lines(&["ls-files", "--others", "--exclude-standard", "-z"]);
+        let mut patch = String::new();
+        if !tracked.is_empty() || !others.is_empty() {
+            let mut digest = Sha256::new();
+            let arguments = [&["diff", "HEAD", "--binary"][..], &SOURCES].concat();
+            digest.update(bytes(&root, &arguments).unwrap_or_default());
+            for name in &others {
+                digest.update(name.as_bytes());
+                digest.update(std::fs::read(root.join(name)).unwrap_or_default());
+            }
+            patch = hex(&digest.finalize());
+        }
+        Some(Self {
+            commit,
+            changed: [tracked, others].concat(),
+            patch,
+        })
+    }
+
+    /// Whether anything differs from the commit.
+    pub fn is_dirty(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// Refuses what cannot be made again from a commit alone. `tree` is that of `what`.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] with the first files that differ, or where there is no repository.
+    pub fn require_clean(tree: Option<&Self>, what: &str) -> Result<()> {
+        let Some(tree) = tree.filter(|tree| !tree.commit.is_empty()) else {
+            return Err(Exit::Usage.error(format!(
+                "{what} lies in no git repository with a commit, so that nothing says what it was; work in a clone"
+            )));
+        };
+        if !tree.is_dirty() {
+            return Ok(());
+        }
+        let first: Vec<&str> = tree.changed.iter().take(3).map(String::as_str).collect();
+        let more = match tree.changed.len().saturating_sub(3) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Err(Exit::Usage.error(format!(
+            "{what} differs from commit {} in {}{more}; commit or stash that first",
+            tree.commit.get(..12).unwrap_or(&tree.commit),
+            first.join(", ")
+        )))
+    }
+}
+
+fn bytes(folder: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
+    Command::new("git")
+        .arg("-C")
+        .arg(folder)
+        .args(arguments)
+        .output()
+        .ok()
+        .filter(|output| output.status.success())
+        .map(|output| output.stdout)
+}
+
+fn text(folder: &Path, arguments: &[&str]) -> Option<String> {
+    bytes(folder, arguments).map(|bytes| String::from_utf8_lossy(&bytes).trim().to_string())
+}
+
+/// sha256 as it is written.
+pub(super) fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn git(folder: &Path, arguments: &[&str]) {
+        let identity = ["-c", "user.name=a", "-c", "user.email=a@b"];
+        let arguments = [&identity[..], arguments].concat();
+        assert!(bytes(folder, &arguments).is_some(), "git {arguments:?}");
+    }
+
+    #[test]
+    fn what_differs_is_named_and_digested_and_what_runs_make_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        assert!(Tree::require_clean(Tree::of(root).as_ref(), "it").is_err());
+        git(root, &["init", "-q"]);
+        std::fs::create_dir_all(root.join("src")).unwrap();
+        std::fs::create_dir_all(root.join("results/quick")).unwrap();
+        std::fs::write(root.join("src/main.rs"), "one").unwrap();
+        std::fs::write(root.join(".gitignore"), "target\n").unwrap();
+        git(root, &["add", "-A"]);
+        git(root, &["commit", "-qm", "first"]);
+        // Asked in a folder of the repository, as an experiment's is.
+        let state = || Tree::of(&root.join("src")).unwrap();
+        std::fs::write(root.join("results/quick/run.toml"), "made").unwrap();
+        std::fs::write(root.join("target"), "built").unwrap();
+        let clean = state();
+        assert_eq!((clean.changed.len(), clean.patch.as_str()), (0, ""));
+        assert_eq!(clean.commit.len(), 40);
+        Tree::require_clean(Some(&clean), "it").unwrap();
+
+        std::fs::write(root.join("src/main.rs"), "two").unwrap();
+        let changed = state();
+        assert_eq!(changed.changed, ["src/main.rs"]);
+        let error = Tree::require_clean(Some(&changed), "the program").unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Usage);
+        assert!(error.to_string().contains("src/main.rs"), "{error}");
+        std::fs::write(root.join("src/new.rs"), "new").unwrap();
+        let more = state();
+        assert_eq!(more.changed, ["src/main.rs", "src/new.rs"]);
+        std::fs::write(root.join("src/new.rs"), "other").unwrap();
+        let digests = [clean.patch, changed.patch, more.patch, state().patch];
+        let different: std::collections::BTreeSet<&String> = digests.iter().collect();
+        assert_eq!(different.len(), 4, "{digests:?}");
+    }
+}

@@ -1,0 +1,296 @@
+//! Accepted errors: who may accept them, and what a later check says of runs that end elsewhere.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use refig::exit::Exit;
+use refig::manifest::Experiment;
+use refig::plan;
+use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
+use refig::run::{Notes, Outcome, Resume, RunDirectory};
+use refig::weights::Weights;
+
+/// A repository with a manifest and a folder of results.
+struct Project {
+    folder: tempfile::TempDir,
+}
+
+impl Project {
+    fn new() -> Self {
+        let project = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let manifest = "tests/fixtures/experiments/tiny.toml";
+        std::fs::create_dir(project.path("experiments")).unwrap();
+        std::fs::copy(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(manifest),
+            project.path("experiments/tiny.toml"),
+        )
+        .unwrap();
+        project.git(&["init", "-q"]);
+        project.commit();
+        project
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let status = Command::new("git")
+            .current_dir(self.folder.path())
+            .args(["-c", "user.name=a", "-c", "user.email=a@b"])
+            .args(arguments)
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    fn commit(&self) {
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-qm", "state", "--allow-empty"]);
+    }
+
+    /// Runs of every network that end at 40 % and more with the seed, in `results`.
+    fn record(&self, results: &str, seeds: &[u64], overrides: &[String], more: f64) {
+        let manifest = self.path("experiments/tiny.toml");
+        let experiment = Experiment::load(&manifest, "tiny", overrides).unwrap();
+        let notes = Notes {
+            data: "synthetic".into(),
+            ..Notes::default()
+        };
+        for plan in plan::runs(&experiment, seeds, "feed", "cpu", "avx2").unwrap() {
+            let mut run = RunDirectory::open(&self.path(results), &plan, &notes, false).unwrap();
+            assert!(matches!(run.resume().unwrap(), Resume::New));
+            let end = plan.recipe.iterations;
+            let error = 40.0 + plan.seed as f64 + more;
+            for iteration in 1..=end {
+                let drops = plan
+                    .recipe
+                    .drops
+                    .iter()
+                    .filter(|&&at| at < iteration)
+                    .count();
+                run.iteration(Iteration {
+                    iteration,
+                    epoch: 0.0,
+                    learning_rate: plan.recipe.learning_rate * 0.1f64.powi(drops as i32),
+                    loss: 2.0,
+                    error,
+                    seconds: 0.0,
+                })
+                .unwrap();
+            }
+            run.evaluation(Evaluation {
+                iteration: end,
+                split: Split::Test,
+                statistics: Statistics::Population,
+                images: 10_000,
+                loss: 2.0,
+                error,
+                top5_error: 10.0,
+            })
+            .unwrap();
+            run.finish(Outcome::Finished, &Weights::default()).unwrap();
+        }
+    }
+
+    fn check(&self, results: &str, arguments: &[&str], ci: bool) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_refig"));
+        command
+            .args(["check", "tiny", "--profile", "tiny"])
+            .args([
+                "--experiments-dir".as_ref(),
+                self.path("experiments").as_os_str(),
+            ])
+            .args(["--results-dir".as_ref(), self.path(results).as_os_str()])
+            .args(["--reports-dir".as_ref(), self.path("reports").as_os_str()])
+            .args(arguments)
+            .env_remove("CI")
+            .env_remove("GITHUB_STEP_SUMMARY");
+        if ci {
+            command.env("CI", "true");
+        }
+        command.output().unwrap()
+    }
+
+    fn expect(&self, results: &str, arguments: &[&str], exit: Exit, says: &str) {
+        let output = self.check(results, arguments, false);
+        said(&output, exit, says);
+    }
+}
+
+fn said(output: &Output, exit: Exit, says: &str) {
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(output.status.code(), Some(exit as i32), "{text}");
+    assert!(text.contains(says), "`{says}` is not in: {text}");
+}
+
+#[test]
+fn a_baseline_is_accepted_by_a_person_from_clean_sources_and_three_seeds() {
+    let project = Project::new();
+    project.record("results", &[1, 2, 3], &[], 0.0);
+    let accept = ["--seeds", "1..3", "--accept", "first"];
+    said(
+        &project.check("results", &accept, true),
+        Exit::Usage,
+        "--accept on CI",
+    );
+    project.expect(
+        "results",
+        &["--accept", "first"],
+        Exit::Usage,
+        "--allow-few-seeds",
+    );
+    project.expect(
+        "results",
+        &["--seeds", "1..4", "--accept", "first"],
+        Exit::Missing,
+        "seed 4 has not been run",
+    );
+    project.expect(
+        "results",
+        &["--seeds", "1..3", "--accept", "../first"],
+        Exit::Usage,
+        "does not name a baseline",
+    );
+    std::fs::write(project.path("experiments/note"), "changed").unwrap();
+    project.expect("results", &accept, Exit::Usage, "experiments/note");
+    std::fs::remove_file(project.path("experiments/note")).unwrap();
+    let file = project.path("results/tiny/tiny-first.baseline.toml");
+    assert!(!file.exists(), "nothing was accepted yet");
+
+    project.expect(
+        "results",
+        &accept,
+        Exit::Success,
+        "accepted 4 errors over 3 seeds",
+    );
+    let text = std::fs::read_to_string(&file).unwrap();
+    let table: toml::Table = toml::from_str(&text).unwrap();
+    assert_eq!(table["values"][0]["mean"].as_float(), Some(42.0));
+    assert_eq!(table["values"][0]["deviation"].as_float(), Some(1.0));
+    assert_eq!(table["commit"].as_str().map(str::len), Some(40));
+    // With one seed where that is asked for.
+    let few = ["--accept", "one", "--allow-few-seeds"];
+    project.expect("results", &few, Exit::Success, "over 1 seed as");
+}
+
+#[test]
+fn later_runs_are_held_against_the_baseline_of_their_recipe() {
+    let project = Project::new();
+    project.record("results", &[1, 2, 3], &[], 0.0);
+    let accept = ["--seeds", "1..3", "--accept", "first"];
+    project.expect("results", &accept, Exit::Success, "accepted");
+    let seeds = ["--seeds", "1..3"];
+    let against = [&seeds[..], &["--against", "first"]].concat();
+    project.expect("results", &against, Exit::Success, "42.00 (baseline)");
+    project.expect(
+        "results",
+        &[&seeds[..], &["--against", "second"]].concat(),
+        Exit::Missing,
+        "second.baseline.toml",
+    );
+
+    // Three deviations are 3 points.
+    for (name, more, exit, says) in [
+        ("near", 2.9, Exit::Success, "pass"),
+        ("far", 3.1, Exit::CheckFailed, "fail"),
+        ("below", -3.1, Exit::Success, "better"),
+    ] {
+        project.record(name, &[1, 2, 3], &[], more);
+        let baseline = "tiny/tiny-first.baseline.toml";
+        std::fs::copy(
+            project.path("results").join(baseline),
+            project.path(name).join(baseline),
+        )
+        .unwrap();
+        project.expect(name, &against, exit, says);
+    }
+    let strict = [&against[..], &["--strict"]].concat();
+    project.expect("below", &strict, Exit::CheckFailed, "better");
+
+    // Another recipe is another baseline's.
+    let change = "recipe.weight_decay=0.001".to_string();
+    project.record("results", &[1, 2, 3], std::slice::from_ref(&change), 0.0);
+    let changed = [&against[..], &["--set", &change]].concat();
+    project.expect(
+        "results",
+        &changed,
+        Exit::Success,
+        "the recipe is not the baseline's",
+    );
+}
+
+#[test]
+fn the_formats_of_ci_come_from_the_command() {
+    let project = Project::new();
+    project.record("results", &[1], &[], 0.0);
+    project.expect(
+        "results",
+        &["--format", "json"],
+        Exit::Success,
+        "\"status\": \"pass\"",
+    );
+    project.expect(
+        "results",
+        &["--format", "markdown"],
+        Exit::Success,
+        "# Two tiny networks",
+    );
+    project.expect(
+        "results",
+        &["--format", "junit"],
+        Exit::Success,
+        "<testsuites",
+    );
+    let reports = project.path("reports/tiny/tiny");
+    for name in ["report.md", "verdict.json", "junit.xml"] {
+        assert!(reports.join(name).is_file(), "{name}");
+    }
+    let summary = project.path("summary.md");
+    std::fs::write(&summary, "before\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_refig"))
+        .args([
+            "check",
+            "tiny",
+            "--profile",
+            "tiny",
+            "--seeds",
+            "1,2",
+            "--format",
+            "github",
+        ])
+        .args([
+            "--experiments-dir".as_ref(),
+            project.path("experiments").as_os_str(),
+        ])
+        .args([
+            "--results-dir".as_ref(),
+            project.path("results").as_os_str(),
+        ])
+        .args([
+            "--reports-dir".as_ref(),
+            project.path("reports").as_os_str(),
+        ])
+        .env("GITHUB_STEP_SUMMARY", &summary)
+        .output()
+        .unwrap();
+    let manifest = std::fs::read_to_string(project.path("experiments/tiny.toml")).unwrap();
+    let line = manifest
+        .lines()
+        .position(|line| line == "[[claims]]")
+        .unwrap()
+        + 1;
+    said(
+        &output,
+        Exit::Missing,
+        &format!("tiny.toml,line={line},title=missing"),
+    );
+    let text = std::fs::read_to_string(&summary).unwrap();
+    assert!(text.starts_with("before\n# Two tiny networks"), "{text}");
+}

@@ -78,6 +78,10 @@ pub struct SelectionArgs {
     /// Seeds: a list (`0,2`) or an inclusive range (`0..4` is five seeds). Default: the profile's.
     #[arg(long, value_name = "SEEDS")]
     pub seeds: Option<String>,
+    /// Only these networks, comma-separated; an optional one among them is trained. `reproduce` then still draws and checks
+    /// every run that is there.
+    #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
+    pub networks: Vec<String>,
     /// Change a field, as `recipe.batch=64`; repeatable. The run is then not the paper's recipe and says so.
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     pub overrides: Vec<String>,

@@ -31,6 +31,9 @@ pub struct RunPlan {
     /// `avx512`, `avx2`, `portable`; empty where the device has one only.
     pub instructions: String,
     pub numerics_version: u32,
+    /// The identity of the run whose final weights it starts from, if it does (`recipe.init.from`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
     /// sha256 in hex of what shapes the trajectory.
     pub identity: String,
     /// sha256 in hex of how it is measured (`recipe.evaluation`).
@@ -56,9 +59,14 @@ impl RunPlan {
             device: device.into(),
             instructions: instructions.into(),
             numerics_version: NUMERICS_VERSION,
+            start: None,
             identity: String::new(),
             measured: String::new(),
         };
+        if let Some(start) = &entry.start {
+            let start = Self::new(start, seed, profile, data_digest, device, instructions)?;
+            plan.start = Some(start.identity);
+        }
         plan.identity = plan.trajectory()?;
         plan.measured = digest(&serde_json::to_value(&plan.recipe.evaluation)?);
         Ok(plan)
@@ -88,6 +96,19 @@ impl RunPlan {
         self.numerics_version == NUMERICS_VERSION
             && self.network == entry.network
             && ours == entry.recipe
+            && self.starts_as(entry)
+    }
+
+    /// Whether it starts from the run that the entry says: with the same seed, on the same data and device.
+    fn starts_as(&self, entry: &NetworkEntry) -> bool {
+        let wanted = entry.start.as_ref().map(|start| {
+            let (data, device) = (&self.data_digest, &self.device);
+            Self::new(start, self.seed, &self.profile, data, device, &self.instructions)
+        });
+        match wanted {
+            None => self.start.is_none(),
+            Some(wanted) => wanted.is_ok_and(|run| Some(run.identity) == self.start),
+        }
     }
 
     /// sha256 in hex of the network, the recipe, how it is measured, and the arithmetic: what runs share whose errors may
@@ -108,7 +129,7 @@ impl RunPlan {
         if let Value::Object(fields) = &mut recipe {
             fields.remove("evaluation");
         }
-        Ok(digest(&json!({
+        let mut whole = json!({
             "recipe": recipe,
             "network": self.network,
             "seed": self.seed,
@@ -116,11 +137,17 @@ impl RunPlan {
             "device": self.device,
             "instructions": self.instructions,
             "numerics_version": self.numerics_version,
-        })))
+        });
+        // A run from scratch has the identity that it had before there was anything else.
+        if let Some(start) = &self.start {
+            whole["start"] = json!(start);
+        }
+        Ok(digest(&whole))
     }
 }
 
-/// The runs that an experiment trains: seed by seed, in the manifest's order, without the optional networks.
+/// The runs that an experiment trains: seed by seed, in the manifest's order, without the optional networks. A run that
+/// starts from another's weights comes behind that one, whether or not the experiment shows it.
 ///
 /// # Errors
 /// [`Exit::Usage`] where there is no seed.
@@ -138,9 +165,11 @@ pub fn runs(
     for &seed in seeds {
         for entry in experiment.networks.iter().filter(|entry| !entry.optional) {
             let profile = &experiment.profile;
-            let plan = RunPlan::new(entry, seed, profile, data_digest, device, instructions)?;
-            if !plans.iter().any(|other| other.same_run(&plan)) {
-                plans.push(plan);
+            for entry in entry.start.as_deref().into_iter().chain([entry]) {
+                let plan = RunPlan::new(entry, seed, profile, data_digest, device, instructions)?;
+                if !plans.iter().any(|other| other.same_run(&plan)) {
+                    plans.push(plan);
+                }
             }
         }
     }

@@ -74,7 +74,7 @@ fn prepare(
 ) -> Result<Prepared> {
     let compute = compute::options(&args.compute)?;
     let runs = plan::runs(
-        &selection.experiment,
+        &selection.only,
         &selection.seeds,
         &data.digest,
         "cpu",

@@ -11,6 +11,8 @@ use crate::manifest::{self, Experiment};
 /// An experiment at a profile, and why that profile.
 pub struct Selection {
     pub experiment: Experiment,
+    /// The same with the networks of `--networks` alone; all of them where none are named.
+    pub only: Experiment,
     pub seeds: Vec<u64>,
     /// `asked for`, or why it was chosen.
     pub why: String,
@@ -28,8 +30,13 @@ pub fn select(args: &SelectionArgs, places: &Places) -> Result<Selection> {
         Some(text) => seeds::parse(text)?,
         None => experiment.seeds.clone(),
     };
+    let mut only = experiment.clone();
+    if !args.networks.is_empty() {
+        only.only(&args.networks)?;
+    }
     Ok(Selection {
         experiment,
+        only,
         seeds,
         why,
     })

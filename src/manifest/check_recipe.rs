@@ -39,7 +39,7 @@ pub(super) fn recipe(
 }
 
 /// The first field whose value makes no sense, and why.
-fn fault(recipe: &Recipe) -> Option<(&'static str, String)> {
+pub(super) fn fault(recipe: &Recipe) -> Option<(&'static str, String)> {
     let r = recipe;
     let positive = |value: f64| value.is_finite() && value > 0.0;
     let share = |value: f64| (0.0..1.0).contains(&value);
@@ -171,7 +171,7 @@ fn fault(recipe: &Recipe) -> Option<(&'static str, String)> {
             r.init.from.is_some(),
             "init.from",
             format!(
-                "init.from = {:?} is reserved; remove it",
+                "init.from = {:?} for networks under their usual names; it belongs into the recipe of one of [variants]",
                 r.init.from.as_deref().unwrap_or("")
             ),
         ),

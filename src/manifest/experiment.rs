@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{DataKind, Expectation, Metric, Recipe, WarmUp};
+use super::{DataKind, Expectation, Init, Kind, LayerOrder, Metric, Recipe, Responses, WarmUp};
 use crate::exit::Exit;
-use crate::network::{Family, Network};
+use crate::network::{Family, Network, Shortcut};
 
 /// A figure or table at one profile. [`Experiment::load`] makes it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -15,12 +15,14 @@ pub struct Experiment {
     /// `fig6`: the name on the command line and of the folder of reports.
     pub name: String,
     pub title: String,
+    /// What is made of the runs.
+    pub kind: Kind,
     /// The manifest that it was read from.
     pub file: PathBuf,
     pub profile: String,
     /// What the profile is for, in one line.
     pub summary: String,
-    /// The experiment whose runs these are, if they are another's.
+    /// The experiment whose runs these are, if they are another's; variants are this one's own.
     pub runs_from: Option<String>,
     /// Only networks of this profile; panels without any are left out.
     pub panels: Vec<Panel>,
@@ -39,6 +41,8 @@ pub struct Experiment {
     pub synthetic: bool,
     pub expectations: Vec<Expectation>,
     pub claims: Vec<Claim>,
+    /// Of kind `responses`: how they are measured.
+    pub responses: Option<Responses>,
     /// What was given with `--set`, as it was given.
     pub overrides: Vec<String>,
 }
@@ -55,13 +59,16 @@ pub struct Panel {
     pub only_with: Option<String>,
     /// The iteration at which the horizontal axis begins.
     pub first_iteration: u64,
+    /// Of kind `responses`.
+    pub order: LayerOrder,
     pub reference: Option<Reference>,
 }
 
-/// The paper's own curves for a panel.
+/// The paper's own curves or values for a panel.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reference {
-    /// CSV with the columns figure, panel, network, split, iteration, error_percent, note.
+    /// CSV with the columns figure, panel, network, split, iteration, error_percent, note; for responses figure, panel,
+    /// network, layer_index, std, note; for a table TOML.
     pub file: PathBuf,
     /// Rows with one of these in the column `panel`.
     pub panels: Vec<String>,
@@ -80,6 +87,10 @@ pub struct NetworkEntry {
     pub colour: String,
     /// Trained only when asked for by name.
     pub optional: bool,
+    /// The network that it is a variant of: the same layers, another recipe.
+    pub variant_of: Option<String>,
+    /// The network whose final weights it starts from, with its recipe (`recipe.init.from`).
+    pub start: Option<Box<NetworkEntry>>,
 }
 
 /// An ordering that the paper asserts; it holds where all comparisons do.
@@ -194,9 +205,15 @@ fn departures(entry: &NetworkEntry) -> Vec<String> {
     paper.evaluation.interval = entry.recipe.evaluation.interval;
     paper.evaluation.statistics_batch = entry.recipe.evaluation.statistics_batch;
     paper.evaluation.clean_images = entry.recipe.evaluation.clean_images;
+    let mut ours = entry.recipe.clone();
+    if entry.variant_of.is_some() {
+        // What a variant is about, and its label says.
+        ours.shortcut = Shortcut::A;
+        ours.init = Init::default();
+    }
     let mut phrases = Vec::new();
     if let (Ok(ours), Ok(theirs)) = (
-        serde_json::to_value(&entry.recipe),
+        serde_json::to_value(&ours),
         serde_json::to_value(&paper),
     ) {
         differences("", &ours, &theirs, &mut phrases);

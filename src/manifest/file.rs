@@ -15,7 +15,10 @@ pub(super) struct File {
     pub name: String,
     /// One line that says what is shown.
     pub title: String,
-    /// Another experiment whose runs are drawn; this one then trains nothing and has no recipe of its own.
+    /// What is made of the runs.
+    #[serde(default)]
+    pub kind: Kind,
+    /// Another experiment whose runs are drawn; this one then has no recipe of its own and trains nothing but variants.
     pub runs_from: Option<String>,
     /// What is trained: `plain-20`, `resnet-110`. Any depth of 6n+2.
     #[serde(default)]
@@ -33,6 +36,11 @@ pub(super) struct File {
     /// Where a network's recipe differs from the others'.
     #[serde(default)]
     pub exceptions: BTreeMap<String, Recipe>,
+    /// Networks under names of their own: one of `networks` with another recipe.
+    #[serde(default)]
+    pub variants: BTreeMap<String, VariantFile>,
+    /// Of kind `responses`: what the paper leaves open about how responses are measured.
+    pub responses: Option<Responses>,
     pub panels: Vec<PanelFile>,
     /// Named changes of scale.
     #[serde(default)]
@@ -44,12 +52,97 @@ pub(super) struct File {
     pub style: StyleFile,
 }
 
-/// One set of axes.
+/// What an experiment shows.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Errors over iterations (Figs. 1 and 6).
+    #[default]
+    Curves,
+    /// Final errors beside the paper's, a row a network (Table 6).
+    Table,
+    /// Standard deviations of the layers' responses (Fig. 7).
+    Responses,
+    /// Values of a reference file as bars; nothing is trained.
+    Bars,
+}
+
+/// A network of the experiment with another recipe, under a name of its own.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VariantFile {
+    /// The network whose layers it has. The variant is trained at the profiles at which this network is.
+    pub of: String,
+    /// As shown; the variant's name by default.
+    pub label: Option<String>,
+    /// Where its recipe differs from that network's.
+    #[serde(default)]
+    pub recipe: Recipe,
+}
+
+/// How responses are measured: what the paper leaves open (section 4.2, "Analysis of Layer Responses").
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Responses {
+    /// Which images are shown to the network, without augmentation.
+    pub images: ResponseImages,
+    /// How many of them; drawn once for all networks.
+    pub count: usize,
+    /// What batch normalisation normalises with.
+    pub statistics: ResponseStatistics,
+    /// How a layer's channels become one number.
+    pub pooling: ResponsePooling,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ResponseImages {
+    Training,
+    Test,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ResponseStatistics {
+    /// Each mini-batch's own, as while training.
+    Batch,
+    /// Estimated on training images as for the test error (`recipe.evaluation`).
+    Population,
+    /// The moving average of training.
+    Moving,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResponsePooling {
+    /// The deviation of all values of the layer together: images, places and channels.
+    Layer,
+    /// The mean of the channels' own deviations.
+    ChannelMean,
+}
+
+/// The order of the layers along the axis.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerOrder {
+    /// From the input to the output.
+    #[default]
+    Original,
+    /// By falling deviation.
+    Sorted,
+}
+
+/// One set of axes, or some rows of a table.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PanelFile {
     pub title: String,
-    /// In the order of the legend.
+    /// In the order of the legend. None for bars.
+    #[serde(default)]
     pub networks: Vec<String>,
     /// Which curves are drawn; both by default.
     #[serde(default = "both")]
@@ -59,17 +152,23 @@ pub(super) struct PanelFile {
     /// Share of the iterations at which the horizontal axis begins.
     #[serde(default)]
     pub begins_at: f64,
-    /// The paper's own curves.
+    /// Of kind `responses`: the order of the layers.
+    #[serde(default)]
+    pub order: LayerOrder,
+    /// Of kind `bars`: the name of the vertical axis.
+    pub axis: Option<String>,
+    /// The paper's own curves or values.
     pub reference: Option<ReferenceFile>,
 }
 
-/// The paper's own curves for a panel.
+/// The paper's own curves or values for a panel.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReferenceFile {
-    /// CSV, relative to the manifest.
+    /// CSV (of a table: TOML), relative to the manifest.
     pub file: String,
     /// Rows with one of these values in the column `panel`.
+    #[serde(default)]
     pub panels: Vec<String>,
 }
 

@@ -20,18 +20,17 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// `fig6   Fig. 6: ... (paper, quick, smoke, tenth)`.
+    /// `fig6         Fig. 6: ... (paper, quick, smoke, tenth)`.
     pub fn line(&self) -> String {
         let from = self
             .runs_from
             .as_ref()
             .map_or(String::new(), |other| format!("; runs of {other}"));
-        format!(
-            "{:<8} {} ({}{from})",
-            self.name,
-            self.title,
-            self.profiles.join(", ")
-        )
+        let profiles = match self.profiles.is_empty() {
+            true => "of reference data alone; refig render".into(),
+            false => self.profiles.join(", "),
+        };
+        format!("{:<12} {} ({profiles}{from})", self.name, self.title)
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! `file.rs` is what may be written, `recipe.rs` every choice that changes numbers, `source.rs` a file with its lines,
 //! `resolve.rs` the merging of recipe, exceptions, profile and overrides, `check.rs` and `check_recipe.rs` what is refused and why,
-//! `experiment.rs` the result, `list.rs` the experiments of a folder and the schema for editors.
+//! `experiment.rs` the result, `bars.rs` the same for a figure without runs, `list.rs` the experiments of a folder and the schema for editors.
 
+mod bars;
 mod check;
 mod check_recipe;
 mod experiment;
@@ -14,6 +15,10 @@ mod resolve;
 mod source;
 
 pub use experiment::*;
-pub use file::{DataKind, Expectation, Metric};
+pub use bars::{BarPanel, Bars};
+pub use file::{
+    DataKind, Expectation, Kind, LayerOrder, Metric, ResponseImages, ResponsePooling,
+    ResponseStatistics, Responses,
+};
 pub use list::{Listed, find, list, schema};
 pub use recipe::*;

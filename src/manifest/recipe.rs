@@ -201,7 +201,8 @@ pub enum Precision {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Init {
-    /// Another run's weights to start from. Reserved: refused until an experiment uses it.
+    /// Of a variant: the plain network of the same experiment whose final weights, with the same seed, it starts from. Every
+    /// stage is filled up with blocks that compute the identity (section 1, the solution by construction).
     pub from: Option<String>,
 }
 

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::experiment::{Claim, Comparison, Experiment, NetworkEntry, Panel, Reference};
 use super::file::ProfileFile;
 use super::source::{Source, one_line};
-use super::{Recipe, recipe::DEFAULT_TRAINING_WINDOW};
+use super::{Init, Kind, Recipe, recipe::DEFAULT_TRAINING_WINDOW};
 use super::{check, check_recipe};
 use crate::exit::Exit;
 use crate::network::{Family, Network};
@@ -25,6 +25,15 @@ impl Experiment {
     /// [`Exit::Usage`] with file, line, value and remedy.
     pub fn load(path: &Path, profile: &str, overrides: &[String]) -> Result<Self> {
         let own = Source::read(path)?;
+        if own.file.kind == Kind::Bars {
+            return Err(own.error(
+                &["kind"],
+                &format!(
+                    "kind = \"bars\" has no runs and no profiles; draw it with `refig render {}`",
+                    own.file.name
+                ),
+            ));
+        }
         let other = match &own.file.runs_from {
             None => None,
             Some(name) => Some(runs_of(&own, name)?),
@@ -62,7 +71,7 @@ fn runs_of(own: &Source, name: &str) -> Result<Source> {
     Source::read(&path)
 }
 
-fn sibling(manifest: &Path, name: &str) -> PathBuf {
+pub(super) fn sibling(manifest: &Path, name: &str) -> PathBuf {
     manifest.parent().unwrap_or(Path::new("")).join(name)
 }
 
@@ -152,12 +161,8 @@ fn part(table: &Table, path: &[&str]) -> Table {
     at.clone()
 }
 
-fn recipe_of(
-    runs: &Source,
-    network: Option<&str>,
-    profile: &str,
-    set: &Overrides,
-) -> Result<Recipe> {
+/// The recipe as the file has it, a network's exceptions and the profile laid over it.
+fn merged(runs: &Source, network: Option<&str>, profile: &str) -> Table {
     let mut merged = part(&runs.table, &["recipe"]);
     if let Some(network) = network {
         merge(&mut merged, &part(&runs.table, &["exceptions", network]));
@@ -166,6 +171,16 @@ fn recipe_of(
         &mut merged,
         &part(&runs.table, &["profiles", profile, "recipe"]),
     );
+    merged
+}
+
+fn recipe_of(
+    runs: &Source,
+    network: Option<&str>,
+    profile: &str,
+    set: &Overrides,
+) -> Result<Recipe> {
+    let mut merged = merged(runs, network, profile);
     merge(&mut merged, &set.recipe);
     let recipe = Recipe::deserialize(merged).map_err(|error| {
         Exit::Usage.error(format!(
@@ -188,22 +203,55 @@ fn resolve(own: &Source, runs: &Source, profile: &str, set: &Overrides) -> Resul
     let drawn = |name: &String| {
         own.file.runs_from.is_none() || own.file.panels.iter().any(|p| p.networks.contains(name))
     };
+    let entry = |name: &String, optional: bool| -> Result<NetworkEntry> {
+        let recipe = recipe_of(runs, Some(name), profile, set)?;
+        let network = Network::parse_cifar(name, recipe.shortcut, CLASSES)?;
+        Ok(NetworkEntry {
+            name: name.clone(),
+            label: match network.family {
+                Family::Plain => format!("plain-{}", network.depth()),
+                Family::Resnet => format!("ResNet-{}", network.depth()),
+            },
+            colour: colour(own, runs, name, network.depth()),
+            network,
+            recipe,
+            optional,
+            variant_of: None,
+            start: None,
+        })
+    };
     let mut networks = Vec::new();
-    for (names, optional) in [(trained, false), (&runs.file.optional_networks, true)] {
-        for name in names.iter().filter(|name| drawn(name)) {
-            let recipe = recipe_of(runs, Some(name), profile, set)?;
-            let network = Network::parse_cifar(name, recipe.shortcut, CLASSES)?;
-            networks.push(NetworkEntry {
-                name: name.clone(),
-                label: match network.family {
-                    Family::Plain => format!("plain-{}", network.depth()),
-                    Family::Resnet => format!("ResNet-{}", network.depth()),
-                },
-                colour: colour(own, runs, name, network.depth()),
-                network,
-                recipe,
-                optional,
-            });
+    for name in trained.iter().filter(|name| drawn(name)) {
+        networks.push(entry(name, false)?);
+    }
+    for (name, variant) in &own.file.variants {
+        let recipe = variant_recipe(own, runs, name, profile, set)?;
+        let start = match &recipe.init.from {
+            None => None,
+            // Where the network that it starts from is not trained, neither is the variant.
+            Some(from) if !trained.contains(from) => continue,
+            Some(from) => Some(Box::new(entry(from, false)?)),
+        };
+        if !trained.contains(&variant.of) {
+            continue;
+        }
+        let mut network = Network::parse_cifar(&variant.of, recipe.shortcut, CLASSES)?;
+        check::start(own, name, &network, start.as_deref())?;
+        network.name = name.clone();
+        networks.push(NetworkEntry {
+            name: name.clone(),
+            label: variant.label.clone().unwrap_or_else(|| name.clone()),
+            colour: colour(own, runs, name, network.depth()),
+            network,
+            recipe,
+            optional: false,
+            variant_of: Some(variant.of.clone()),
+            start,
+        });
+    }
+    for name in &runs.file.optional_networks {
+        if drawn(name) {
+            networks.push(entry(name, true)?);
         }
     }
 
@@ -223,6 +271,7 @@ fn resolve(own: &Source, runs: &Source, profile: &str, set: &Overrides) -> Resul
             shows: panel.shows.clone(),
             only_with: panel.only_with.clone(),
             first_iteration: (panel.begins_at * recipe.iterations as f64).round() as u64,
+            order: panel.order,
             reference: panel.reference.as_ref().map(|reference| Reference {
                 file: sibling(&own.path, &reference.file),
                 panels: reference.panels.clone(),
@@ -266,6 +315,7 @@ fn resolve(own: &Source, runs: &Source, profile: &str, set: &Overrides) -> Resul
     let experiment = Experiment {
         name: own.file.name.clone(),
         title: own.file.title.clone(),
+        kind: own.file.kind,
         file: own.path.clone(),
         profile: profile.into(),
         summary: if view.summary.is_empty() {
@@ -292,10 +342,41 @@ fn resolve(own: &Source, runs: &Source, profile: &str, set: &Overrides) -> Resul
         synthetic: scale.synthetic,
         expectations,
         claims,
+        responses: own.file.responses.clone(),
         overrides: set.given.clone(),
     };
     check::experiment(&experiment, own)?;
     Ok(experiment)
+}
+
+/// The recipe of a variant: that of the network that it is of, then its own changes, then `--set`.
+fn variant_recipe(
+    own: &Source,
+    runs: &Source,
+    name: &str,
+    profile: &str,
+    set: &Overrides,
+) -> Result<Recipe> {
+    let of = own.file.variants[name].of.as_str();
+    let mut merged = merged(runs, Some(of), profile);
+    merge(
+        &mut merged,
+        &part(&own.table, &["variants", name, "recipe"]),
+    );
+    merge(&mut merged, &set.recipe);
+    let place = ["variants", name, "recipe"];
+    let recipe = Recipe::deserialize(merged)
+        .map_err(|error| own.error(&place, &one_line(error.message())))?;
+    // Its start is looked at apart from the rest.
+    let rest = Recipe {
+        init: Init::default(),
+        ..recipe.clone()
+    };
+    match check_recipe::fault(&rest) {
+        Some((field, message)) if set.of(field).is_none() => Err(own.error(&place, &message)),
+        Some((_, message)) => Err(Exit::Usage.error(format!("--set: {message}"))),
+        None => Ok(recipe),
+    }
 }
 
 /// By name, else by depth, in this manifest and then in the one whose runs are drawn; black where none is given.

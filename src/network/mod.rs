@@ -5,7 +5,7 @@
 mod describe;
 mod name;
 
-pub use describe::{Description, LayerRow};
+pub use describe::{Description, LayerRow, grouped};
 
 use serde::{Deserialize, Serialize};
 

@@ -16,6 +16,7 @@ pub mod curves;
 pub mod distance;
 pub mod evidence;
 pub mod figure;
+pub mod final_errors;
 pub mod formats;
 pub mod page;
 pub mod paper_curves;

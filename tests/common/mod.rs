@@ -28,6 +28,8 @@ pub fn entry() -> NetworkEntry {
         },
         colour: "#000000".into(),
         optional: false,
+        variant_of: None,
+        start: None,
     }
 }
 

@@ -3,7 +3,7 @@
 //! that a browser shows what the PNG shows, and the same figure gives the same bytes everywhere.
 //!
 //! `draw.rs` the whole, `panel.rs` one plot, `axes.rs` limits and ticks, `legend.rs` what names the curves, `labels.rs` where
-//! text goes, `canvas.rs` lines and text in pixels, `font.rs` the font, `raster.rs` the PNG.
+//! text goes, `table.rs` a table, `canvas.rs` lines and text in pixels, `font.rs` the font, `raster.rs` the PNG.
 
 mod axes;
 mod canvas;
@@ -13,10 +13,12 @@ mod labels;
 mod legend;
 mod panel;
 mod raster;
+mod table;
 
 pub use axes::Limits;
 pub use draw::svg;
 pub use raster::png;
+pub use table::table;
 
 use crate::record::Split;
 use crate::report::curves::{Point, Range};

@@ -207,6 +207,9 @@ pub struct DescribeArgs {
     pub options: NetworkArgs,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    /// Draw the column of layers with its shortcuts into this file instead (the paper's Fig. 3).
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

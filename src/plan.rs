@@ -103,7 +103,14 @@ impl RunPlan {
     fn starts_as(&self, entry: &NetworkEntry) -> bool {
         let wanted = entry.start.as_ref().map(|start| {
             let (data, device) = (&self.data_digest, &self.device);
-            Self::new(start, self.seed, &self.profile, data, device, &self.instructions)
+            Self::new(
+                start,
+                self.seed,
+                &self.profile,
+                data,
+                device,
+                &self.instructions,
+            )
         });
         match wanted {
             None => self.start.is_none(),

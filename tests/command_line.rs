@@ -50,6 +50,27 @@ fn describe_gives_the_papers_counts_in_any_case() {
 }
 
 #[test]
+fn a_column_of_layers_and_bars_are_drawn_without_runs_or_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("resnet-20.svg");
+    let output = refig(&["describe", "resnet-20", "--svg", file.to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let svg = std::fs::read_to_string(&file).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("3x3 conv, 64"));
+    let reports = folder.path().to_str().unwrap();
+    let output = refig(&["render", "context", "--reports-dir", reports]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(folder.path().join("context/context.png").is_file());
+    let output = refig(&["reproduce", "context"]);
+    assert_eq!(code(&output), Exit::Usage as i32);
+    assert!(
+        stderr(&output).contains("refig render context"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
 fn wrong_usage_ends_with_its_code_and_the_remedy() {
     for (args, says) in [
         (&["reproduce", "fig6", "--nonsense"][..], "--nonsense"),
@@ -57,6 +78,7 @@ fn wrong_usage_ends_with_its_code_and_the_remedy() {
         (&["plan", "fig6", "--profile", "huge"], "quick"),
         (&["plan", "fig6", "--set", "recipe.bacth=64"], "bacth"),
         (&["plan", "fig6", "--seeds", "4..0"], "0..4"),
+        (&["plan", "fig6", "--networks", "resnet-21"], "resnet-20"),
         (&["describe", "resnet-21"], "20"),
         (
             &[

@@ -245,20 +245,20 @@ fn only_keeps_the_networks_that_are_named() {
 fn experiments_are_listed_and_found() {
     let all = manifest::list(Path::new("experiments")).unwrap();
     let names: Vec<&str> = all.iter().map(|e| e.name.as_str()).collect();
-    assert_eq!(names, ["fig1", "fig6"]);
+    assert_eq!(names, ["context", "fig1", "fig6", "table6"]);
     assert!(
-        all[0].line().contains("Fig. 1") && all[0].line().contains("runs of fig6"),
+        all[1].line().contains("Fig. 1") && all[1].line().contains("runs of fig6"),
         "{}",
-        all[0].line()
+        all[1].line()
     );
-    assert_eq!(all[1].profiles, ["paper", "quick", "smoke", "tenth"]);
+    assert_eq!(all[2].profiles, ["paper", "quick", "smoke", "tenth"]);
     let found = manifest::find(Path::new("experiments"), "Fig6").unwrap();
     assert_eq!(found, Path::new("experiments/fig6.toml"));
     let error = manifest::find(Path::new("experiments"), "fig9").unwrap_err();
     assert_eq!(Exit::of(&error), Exit::Usage);
     assert!(
         error.to_string().contains("no experiment \"fig9\"")
-            && error.to_string().contains("fig1, fig6")
+            && error.to_string().contains("context, fig1, fig6, table6")
     );
 }
 

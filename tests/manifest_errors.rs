@@ -287,7 +287,7 @@ fn profiles_overrides_and_files() {
         &["--set recipe.batch", "no value"],
     );
     says(load("quick", "name=\"x\""), &["unknown field `name`"]);
-    says(load("quick", "recipe.init.from=\"x\""), &["reserved"]);
+    says(load("quick", "recipe.init.from=\"x\""), &["[variants]"]);
     let error = Experiment::load(Path::new("experiments/fig99.toml"), "quick", &[]).unwrap_err();
     says(format!("{error:#}"), &["fig99.toml", "refig list"]);
 }

@@ -50,6 +50,7 @@ fn plan(iterations: u64, interval: u64) -> RunPlan {
         device: "cpu".into(),
         instructions: "portable".into(),
         numerics_version: 1,
+        start: None,
         identity: "0123456789abcdef".into(),
         measured: String::new(),
     }

@@ -72,6 +72,7 @@ fn plan(family: Family, seed: u64) -> RunPlan {
         device: "cpu".into(),
         instructions: Instructions::detect().name().into(),
         numerics_version: refig::plan::NUMERICS_VERSION,
+        start: None,
         identity: format!("{name}-{seed}-0123456789abcdef"),
         measured: "fedcba9876543210".into(),
     }

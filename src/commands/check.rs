@@ -8,7 +8,7 @@ use super::selection;
 use crate::cli::{CheckArgs, CheckFormat, DataKind, Places, RenderArgs, SelectionArgs};
 use crate::data::Origin;
 use crate::exit::Exit;
-use crate::manifest::Experiment;
+use crate::manifest::{self, Bars, Experiment};
 use crate::report::baseline::{self, Baseline};
 use crate::report::{self, RenderOptions, Verdict, Wanted, formats, page, select};
 use crate::run::{self, Tree};
@@ -32,7 +32,7 @@ fn wanted(selection: &selection::Selection, args: &SelectionArgs) -> Wanted {
 /// `refig check EXPERIMENT`.
 pub fn check(args: &CheckArgs, places: &Places) -> Result<Exit> {
     let selection = selection::select(&args.selection, places)?;
-    let (experiment, seeds) = (&selection.experiment, &selection.seeds);
+    let (experiment, seeds) = (&selection.only, &selection.seeds);
     let wanted = wanted(&selection, &args.selection);
     if let Some(name) = &args.accept {
         return accept(
@@ -125,12 +125,20 @@ fn accept(
 
 /// `refig render EXPERIMENT`.
 pub fn render(args: &RenderArgs, places: &Places) -> Result<Exit> {
+    let path = manifest::find(&places.experiments_dir, &args.selection.experiment)?;
+    if let Some(bars) = Bars::load(&path)? {
+        let png = report::bars::render(&bars, &places.reports_dir)?;
+        if !places.quiet {
+            eprintln!("drew {}", png.display());
+        }
+        return Ok(Exit::Success);
+    }
     let selection = selection::select(&args.selection, places)?;
     let options = RenderOptions {
         reference: !args.no_reference,
         wanted: wanted(&selection, &args.selection),
     };
-    draw(&selection.experiment, places, &options)?;
+    draw(&selection.only, places, &options)?;
     Ok(Exit::Success)
 }
 

@@ -6,6 +6,8 @@ use crate::cli::{DescribeArgs, Format, NetworkArgs, Places};
 use crate::exit::Exit;
 use crate::manifest;
 use crate::network::{Network, Shortcut};
+use crate::report::figure;
+use crate::run::disk::Disk;
 
 /// The network that a command line names, and the side of its images.
 pub fn network(name: &str, options: &NetworkArgs) -> Result<(Network, usize)> {
@@ -28,6 +30,11 @@ pub fn network(name: &str, options: &NetworkArgs) -> Result<(Network, usize)> {
 /// `refig describe NETWORK`.
 pub fn describe(args: &DescribeArgs) -> Result<Exit> {
     let (network, image_size) = network(&args.network, &args.options)?;
+    if let Some(path) = &args.svg {
+        let svg = figure::column(&network, image_size)?;
+        Disk::default().replace(path, svg.as_bytes())?;
+        return Ok(Exit::Success);
+    }
     let description = network.describe(image_size);
     match args.format {
         Format::Text => println!("{}", description.text().trim_end()),

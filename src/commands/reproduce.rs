@@ -11,6 +11,7 @@ use crate::cli::{Places, ReproduceArgs};
 use crate::data::{self, Prospect, Request};
 use crate::engine;
 use crate::exit::Exit;
+use crate::manifest::Experiment;
 use crate::orchestrate::{self, Options, Probe, Progress, Style, duration, run_all};
 use crate::plan::{self, RunPlan};
 use crate::report::{RenderOptions, Wanted};
@@ -23,8 +24,11 @@ const KEEP_EVERY: Duration = Duration::from_secs(120);
 /// An experiment's runs on given data, what is left of each and what it will cost.
 struct Prepared {
     selection: Selection,
+    /// What is trained.
     runs: Vec<RunPlan>,
     left: Vec<Left>,
+    /// What is drawn and checked where it is there: every network of the experiment, the optional ones too.
+    shown: Vec<RunPlan>,
     compute: engine::Options,
 }
 
@@ -73,13 +77,17 @@ fn prepare(
     data: &Prospect,
 ) -> Result<Prepared> {
     let compute = compute::options(&args.compute)?;
-    let runs = plan::runs(
-        &selection.only,
-        &selection.seeds,
-        &data.digest,
-        "cpu",
-        compute.instruction_set()?.name(),
-    )?;
+    let instructions = compute.instruction_set()?;
+    let plans = |experiment: &Experiment| {
+        let seeds = &selection.seeds;
+        plan::runs(experiment, seeds, &data.digest, "cpu", instructions.name())
+    };
+    let runs = plans(&selection.only)?;
+    let mut every = selection.experiment.clone();
+    for entry in &mut every.networks {
+        entry.optional = false;
+    }
+    let shown = plans(&every)?;
     let mut left = left(&runs, places, args.fresh)?;
     if left.iter().any(|left| left.from.is_some()) {
         let probe = Probe::measure(&runs, &compute)?;
@@ -93,6 +101,7 @@ fn prepare(
         selection,
         runs,
         left,
+        shown,
         compute,
     })
 }
@@ -194,7 +203,8 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         return Ok(signal.exit());
     }
     let wanted = Wanted {
-        runs: Some(prepared.runs),
+        runs: Some(prepared.shown),
+        seeds: Some(prepared.selection.seeds.clone()),
         ..Wanted::default()
     };
     let options = RenderOptions {

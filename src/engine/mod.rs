@@ -3,7 +3,7 @@
 //!
 //! `operators.rs` says what a device must be able to do and `cpu_operators.rs` does it with the kernels of `cpu/`;
 //! `differentiable.rs` records it on dfdx's tape, `storage.rs` lends the memory, `model.rs` is the network, `trainer.rs` the
-//! [`Engine`], `population.rs` pools batch-norm statistics. Nothing but `cpu/` and `cpu_operators.rs` knows which device it is.
+//! [`Engine`], `population.rs` pools batch-norm statistics, `response.rs` sums what layers put out. Nothing but `cpu/` and `cpu_operators.rs` knows which device it is.
 
 pub mod cpu;
 mod cpu_operators;
@@ -11,12 +11,14 @@ mod differentiable;
 mod model;
 mod operators;
 mod population;
+mod response;
 mod storage;
 #[cfg(test)]
 mod tests;
 mod trainer;
 
 pub use cpu::Instructions;
+pub use response::{Response, Sums};
 
 use anyhow::Result;
 
@@ -95,10 +97,14 @@ pub struct FirstStep {
     pub gradients: Weights,
 }
 
-/// An engine that shows its gradients.
+/// An engine that can be looked into: its gradients, and what its layers put out.
 pub trait Differentiable: Engine {
     /// Forward and backward on one mini-batch; neither weights nor moving averages change.
     fn differentiate(&mut self, batch: &Batch) -> Result<FirstStep>;
+    /// What each normalisation puts out for one batch, in the order of `Network::convolutions`; with `None`, normalised by
+    /// the batch's own statistics as in training. Nothing changes.
+    fn responses(&mut self, batch: &Batch, statistics: Option<Statistics>)
+    -> Result<Vec<Response>>;
 }
 
 /// What an engine runs on.
@@ -153,7 +159,7 @@ pub fn create(
     Ok(create_differentiable(network, image_size, hyper, options)?)
 }
 
-/// As [`create`], for those who look at gradients.
+/// As [`create`], for those who look into it.
 pub fn create_differentiable(
     network: &Network,
     image_size: usize,

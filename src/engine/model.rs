@@ -75,7 +75,16 @@ pub enum Normalise<'a, D: Operators> {
     Batch(&'a mut BTreeMap<usize, BatchStatistics<D>>),
     /// Given ones, in the same order.
     Fixed(&'a [Moments<Numbers<D>>]),
+    /// As `by` does; what comes out of each normalisation is shown. Not for gradients.
+    Shown {
+        by: Box<Normalise<'a, D>>,
+        show: &'a mut Show<'a, D>,
+    },
 }
+
+/// Is shown a normalisation's place, its output before addition and ReLU, and the output behind them.
+pub type Show<'a, D> =
+    dyn FnMut(usize, &Activation<D>, &Activation<D>) -> Result<(), <D as HasErr>::Err> + 'a;
 
 impl<D: Operators> Model<D> {
     /// Every tensor zero. Normalisation in groups of `group` images, 0 for all.
@@ -262,6 +271,12 @@ impl<D: Operators> Model<D> {
             Normalise::Fixed(moments) => {
                 let moments = &moments[layer.norm];
                 normalisation_fixed(session, shape, &x, affine, moments, shortcut, relu)
+            }
+            Normalise::Shown { by, show } => {
+                let before = self.normalise(tape, layer, x.clone(), Shortcut::None, false, by)?;
+                let behind = self.normalise(tape, layer, x, shortcut, relu, by)?;
+                show(layer.norm, &before, &behind)?;
+                Ok(behind)
             }
         }
     }

@@ -309,3 +309,62 @@ fn stem_variance(images: &Batch, weights: &[f32]) -> f64 {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64
 }
+
+#[test]
+fn responses_are_those_of_the_normalisation_and_their_moments_are_known() {
+    for (family, shortcut) in [(Family::Plain, Shortcut::A), (Family::Resnet, Shortcut::B)] {
+        let network = tiny(family, shortcut);
+        let weights = weights(&network);
+        let images = batch(6, 6, 3);
+        let mut engine = engine(&network, &hyper(), 1);
+        let logits = engine.differentiate(&images).unwrap().logits;
+        let found = engine.responses(&images, None).unwrap();
+        let convolutions = network.convolutions();
+        assert_eq!(found.len(), convolutions.len());
+        for (response, convolution) in found.iter().zip(&convolutions) {
+            let tensor = |suffix: &str| &weights.tensors[&format!("{}.{suffix}", convolution.norm)];
+            let channels = response.normalised.channels();
+            let affine = tensor("bias").data.iter().zip(&tensor("weight").data);
+            for ((mean, variance), (&shift, &scale)) in channels.iter().zip(affine) {
+                // With the batch's own statistics: mean shift, deviation scale * sigma / sqrt(sigma^2 + epsilon).
+                assert!(
+                    (mean - f64::from(shift)).abs() < 1e-5,
+                    "{}",
+                    convolution.norm
+                );
+                let most = f64::from(scale).abs();
+                let deviation = variance.sqrt();
+                assert!(deviation < most * (1.0 + 1e-5) && deviation > most * 0.999);
+            }
+            // A ReLU stands behind all but a projection.
+            let (before, _) = response.normalised.layer();
+            let (behind, _) = response.output.layer();
+            match convolution.kernel {
+                1 => assert_eq!(response.normalised, response.output),
+                _ => assert!(behind >= 0.0 && behind > before, "{}", convolution.norm),
+            }
+        }
+        // Looking changes nothing.
+        assert_eq!(engine.differentiate(&images).unwrap().logits, logits);
+        assert_eq!(engine.state(false).unwrap(), weights);
+
+        // The population of these images alone is this batch; the moving average is something else.
+        assert!(
+            engine
+                .responses(&images, Some(Statistics::Population))
+                .is_err()
+        );
+        engine.begin_population().unwrap();
+        engine.add_population(&images).unwrap();
+        engine.finish_population(Pooling::Average).unwrap();
+        let fixed = engine
+            .responses(&images, Some(Statistics::Population))
+            .unwrap();
+        let moving = engine.responses(&images, Some(Statistics::Moving)).unwrap();
+        for ((one, other), moving) in found.iter().zip(&fixed).zip(&moving) {
+            let (one, other) = (one.normalised.layer(), other.normalised.layer());
+            assert!((one.0 - other.0).abs() < 1e-5 && (one.1 - other.1).abs() < 1e-4 * one.1);
+            assert!((one.1 - moving.normalised.layer().1).abs() > 1e-3 * one.1);
+        }
+    }
+}

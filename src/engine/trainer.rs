@@ -18,7 +18,9 @@ use super::model::{Model, Normalise};
 use super::operators::{Averaging, Moments, Numbers, Operators};
 use super::population::Pooled;
 use super::storage::{Activation, Session};
-use super::{Differentiable, Engine, FirstStep, Hyperparameters, Statistics, Step, Tally};
+use super::{
+    Differentiable, Engine, FirstStep, Hyperparameters, Response, Statistics, Step, Sums, Tally,
+};
 
 /// dfdx's errors are not `Send`: their text is kept.
 fn device(error: impl std::fmt::Display) -> anyhow::Error {
@@ -191,6 +193,17 @@ impl<D: Operators> Trainer<D> {
 
     /// Logits in evaluation mode, still on the device.
     fn evaluated(&mut self, batch: &Batch, statistics: Statistics) -> Result<Activation<D>> {
+        self.with_moments(statistics, |trainer, moments| {
+            trainer.forward(&mut NoneTape, batch, &mut Normalise::Fixed(moments))
+        })
+    }
+
+    /// Does something with the statistics of every normalisation.
+    fn with_moments<R>(
+        &mut self,
+        statistics: Statistics,
+        with: impl FnOnce(&mut Self, &[Moments<Numbers<D>>]) -> Result<R>,
+    ) -> Result<R> {
         match statistics {
             Statistics::Moving => {
                 let copy = |place: usize| {
@@ -205,17 +218,50 @@ impl<D: Operators> Trainer<D> {
                         variance: copy(variance),
                     })
                     .collect();
-                self.forward(&mut NoneTape, batch, &mut Normalise::Fixed(&moments))
+                with(self, &moments)
             }
             Statistics::Population => {
                 let moments = self.population.take().context(
                     "no population statistics: they are gathered before they are asked for",
                 )?;
-                let logits = self.forward(&mut NoneTape, batch, &mut Normalise::Fixed(&moments));
+                let done = with(self, &moments);
                 self.population = Some(moments);
-                logits
+                done
             }
         }
+    }
+
+    /// A forward pass that sums what comes out of each normalisation.
+    fn shown(
+        &mut self,
+        batch: &Batch,
+        fixed: Option<&[Moments<Numbers<D>>]>,
+    ) -> Result<Vec<Response>> {
+        let mut gathered = Gathered::new();
+        let mut found = vec![Response::default(); self.pooled.len()];
+        let session = self.model.session.clone();
+        let sums = |activation: &Activation<D>| {
+            let (shape, numbers) = (activation.shape, activation.values.numbers());
+            let data = session.device.download(numbers)?;
+            Ok(Sums::of(shape.pixels() as u64, shape.channels, &data))
+        };
+        let mut show = |norm: usize, before: &Activation<D>, behind: &Activation<D>| {
+            found[norm] = Response {
+                normalised: sums(before)?,
+                output: sums(behind)?,
+            };
+            Ok(())
+        };
+        let by = match fixed {
+            None => Normalise::Batch(&mut gathered),
+            Some(moments) => Normalise::Fixed(moments),
+        };
+        let mut shown = Normalise::Shown {
+            by: Box::new(by),
+            show: &mut show,
+        };
+        self.forward(&mut NoneTape, batch, &mut shown)?;
+        Ok(found)
     }
 
     fn download(&self, storage: &Numbers<D>) -> Result<Vec<f32>> {
@@ -353,6 +399,19 @@ impl<D: Operators> Engine for Trainer<D> {
 }
 
 impl<D: Operators> Differentiable for Trainer<D> {
+    fn responses(
+        &mut self,
+        batch: &Batch,
+        statistics: Option<Statistics>,
+    ) -> Result<Vec<Response>> {
+        match statistics {
+            None => self.shown(batch, None),
+            Some(statistics) => self.with_moments(statistics, |trainer, moments| {
+                trainer.shown(batch, Some(moments))
+            }),
+        }
+    }
+
     fn differentiate(&mut self, batch: &Batch) -> Result<FirstStep> {
         let mut found = Trainer::differentiate(self, batch)?;
         let mut gradients = Weights::default();

@@ -228,7 +228,8 @@ pub(super) fn bars(own: &Source) -> Result<()> {
 fn variants(own: &Source, runs: &Source) -> Result<()> {
     for (name, variant) in &own.file.variants {
         let place = ["variants", name.as_str()];
-        let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+        let plain =
+            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
         if !name.chars().all(plain) || Network::parse_cifar(name, Shortcut::A, 10).is_ok() {
             return Err(own.error(
                 &place,

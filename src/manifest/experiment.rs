@@ -212,10 +212,7 @@ fn departures(entry: &NetworkEntry) -> Vec<String> {
         ours.init = Init::default();
     }
     let mut phrases = Vec::new();
-    if let (Ok(ours), Ok(theirs)) = (
-        serde_json::to_value(&ours),
-        serde_json::to_value(&paper),
-    ) {
+    if let (Ok(ours), Ok(theirs)) = (serde_json::to_value(&ours), serde_json::to_value(&paper)) {
         differences("", &ours, &theirs, &mut phrases);
     }
     phrases

@@ -53,9 +53,7 @@ pub(super) struct File {
 }
 
 /// What an experiment shows.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Errors over iterations (Figs. 1 and 6).
@@ -124,9 +122,7 @@ pub enum ResponsePooling {
 }
 
 /// The order of the layers along the axis.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LayerOrder {
     /// From the input to the output.

@@ -14,8 +14,8 @@ mod recipe;
 mod resolve;
 mod source;
 
-pub use experiment::*;
 pub use bars::{BarPanel, Bars};
+pub use experiment::*;
 pub use file::{
     DataKind, Expectation, Kind, LayerOrder, Metric, ResponseImages, ResponsePooling,
     ResponseStatistics, Responses,

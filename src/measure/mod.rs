@@ -1,4 +1,6 @@
-//! What looks at the machine or the engine rather than at training: time of a training step, parity with recorded steps.
+//! What looks at the machine or the engine rather than at training: time of a training step, parity with recorded steps,
+//! deviations of layer responses.
 
 pub mod parity;
+pub mod responses;
 pub mod step;

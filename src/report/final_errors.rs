@@ -8,12 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Deserialize;
 
-use super::figure;
 use super::verdict::Verdict;
 use crate::exit::Exit;
 use crate::manifest::{Experiment, NetworkEntry};
 use crate::network::grouped;
-use crate::run::disk::Disk;
 
 /// The values of a table of the paper, `experiments/reference/table6.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -110,13 +108,21 @@ pub fn assemble(
     verdict: &Verdict,
     papers: &BTreeMap<PathBuf, PaperTable>,
 ) -> Table {
-    let columns = ["method", "layers", "parameters", "the paper, %", "this program, %"];
+    let columns = [
+        "method",
+        "layers",
+        "parameters",
+        "the paper, %",
+        "this program, %",
+    ];
     let mut rows = Vec::new();
     for method in papers.values().flat_map(|paper| &paper.method) {
         rows.push(Row {
             cells: vec![
                 method.name.clone(),
-                method.layers.map_or(NONE.into(), |layers| layers.to_string()),
+                method
+                    .layers
+                    .map_or(NONE.into(), |layers| layers.to_string()),
                 method.parameters.clone().unwrap_or_else(|| NONE.into()),
                 cited(method),
                 "cited".into(),
@@ -131,9 +137,8 @@ pub fn assemble(
             .and_then(|reference| papers.get(&reference.file));
         for name in &panel.networks {
             if let Some(entry) = experiment.network(name) {
-                let value = paper.and_then(|paper| {
-                    paper.value.iter().find(|value| value.network == entry.name)
-                });
+                let value = paper
+                    .and_then(|paper| paper.value.iter().find(|value| value.network == entry.name));
                 rows.push(network(&panel.title, entry, value, verdict));
             }
         }
@@ -252,23 +257,4 @@ impl Table {
         }
         text
     }
-}
-
-/// Writes `<name>.md`, `<name>.svg` and `<name>.png` into the folder, which is made if need be.
-///
-/// # Errors
-/// [`Exit::Storage`] for files that cannot be read or written.
-pub fn write(experiment: &Experiment, verdict: &Verdict, folder: &Path) -> Result<()> {
-    let mut papers = BTreeMap::new();
-    for reference in experiment.panels.iter().filter_map(|p| p.reference.as_ref()) {
-        papers.insert(reference.file.clone(), PaperTable::read(&reference.file)?);
-    }
-    let table = assemble(experiment, verdict, &papers);
-    let svg = figure::table(&table)?;
-    let name = &experiment.name;
-    let disk = Disk::default();
-    disk.create_dir(folder)?;
-    disk.replace(&folder.join(format!("{name}.md")), table.markdown().as_bytes())?;
-    disk.replace(&folder.join(format!("{name}.svg")), svg.as_bytes())?;
-    disk.replace(&folder.join(format!("{name}.png")), &figure::png(&svg)?)
 }

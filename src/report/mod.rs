@@ -6,10 +6,11 @@
 //! `check.rs` errors against expectations and claims, `subjects.rs` the same from files, `recorded.rs` whether the records
 //! are of their recipe, `distance.rs` and `paper_curves.rs` curves against the paper's, `statistics.rs` and `student.rs`
 //! what a few seeds tell, `evidence.rs` the words for it; `baseline.rs` errors accepted before;
-//! `rows.rs` and `verdict.rs` what came of it, `table.rs` for a terminal, `page.rs` the report,
-//! `formats/` for CI.
+//! `rows.rs` and `verdict.rs` what came of it, `table.rs` for a terminal, `page.rs` the report, `formats/` for CI;
+//! `final_errors.rs` and `bars.rs` what is a table or bars of the paper rather than curves.
 
 pub mod assemble;
+pub mod bars;
 pub mod baseline;
 pub mod check;
 pub mod curves;

@@ -9,8 +9,9 @@ use super::assemble::{DrawnRun, assemble};
 use super::figure::{self, End};
 use super::reference::Reference;
 use super::selection::{Selection, Wanted, origin, select};
+use super::{check, final_errors};
 use crate::exit::Exit;
-use crate::manifest::Experiment;
+use crate::manifest::{Experiment, Kind};
 use crate::run::disk::Disk;
 use crate::run::{self, Outcome, RunView, State};
 
@@ -54,8 +55,41 @@ pub fn render(
 ) -> Result<Rendered> {
     let views = run::find(results_dir)?;
     let Selection { runs, mut warnings } = select(experiment, &views, &options.wanted);
-    let runs: Vec<DrawnRun> = runs.iter().map(read).collect::<Result<_>>()?;
     let (name, profile) = (&experiment.name, &experiment.profile);
+    if runs.is_empty() {
+        return Err(Exit::Missing.error(format!(
+            "no run of {name} at profile {profile} in {}; make them with `refig reproduce {name} --profile {profile}`",
+            results_dir.display()
+        )));
+    }
+    let drawn = match experiment.kind {
+        Kind::Table => table(experiment, &runs, options)?,
+        _ => curves(experiment, &runs, options)?,
+    };
+    warnings.extend(drawn.warnings);
+    let folder = reports_dir.join(name).join(profile);
+    let disk = Disk::default();
+    disk.create_dir(&folder)?;
+    if let Some(text) = drawn.markdown {
+        disk.replace(&folder.join(format!("{name}.md")), text.as_bytes())?;
+    }
+    let svg = folder.join(format!("{name}.svg"));
+    disk.replace(&svg, drawn.svg.as_bytes())?;
+    let png = folder.join(format!("{name}.png"));
+    disk.replace(&png, &figure::png(&drawn.svg)?)?;
+    Ok(Rendered { svg, png, warnings })
+}
+
+/// What is written of one experiment.
+struct Drawn {
+    svg: String,
+    /// Of a table.
+    markdown: Option<String>,
+    warnings: Vec<String>,
+}
+
+fn curves(experiment: &Experiment, runs: &[RunView], options: &RenderOptions) -> Result<Drawn> {
+    let runs: Vec<DrawnRun> = runs.iter().map(read).collect::<Result<_>>()?;
     let mut references = BTreeMap::new();
     for panel in experiment.panels.iter().filter(|_| options.reference) {
         if let Some(reference) = &panel.reference
@@ -64,23 +98,33 @@ pub fn render(
             references.insert(reference.file.clone(), Reference::read(&reference.file)?);
         }
     }
-    let (figure, found) = assemble(experiment, &runs, &references);
-    if figure.panels.is_empty() {
-        return Err(Exit::Missing.error(format!(
-            "no run of {name} at profile {profile} in {}; make them with `refig reproduce {name} --profile {profile}`",
-            results_dir.display()
-        )));
+    let (figure, warnings) = assemble(experiment, &runs, &references);
+    Ok(Drawn {
+        svg: figure::svg(&figure)?,
+        markdown: None,
+        warnings,
+    })
+}
+
+fn table(experiment: &Experiment, runs: &[RunView], options: &RenderOptions) -> Result<Drawn> {
+    let mut papers = BTreeMap::new();
+    for reference in experiment
+        .panels
+        .iter()
+        .filter_map(|panel| panel.reference.as_ref())
+        .filter(|_| options.reference)
+    {
+        let values = final_errors::PaperTable::read(&reference.file)?;
+        papers.insert(reference.file.clone(), values);
     }
-    warnings.extend(found);
-    let folder = reports_dir.join(name).join(profile);
-    let disk = Disk::default();
-    disk.create_dir(&folder)?;
-    let text = figure::svg(&figure)?;
-    let svg = folder.join(format!("{name}.svg"));
-    disk.replace(&svg, text.as_bytes())?;
-    let png = folder.join(format!("{name}.png"));
-    disk.replace(&png, &figure::png(&text)?)?;
-    Ok(Rendered { svg, png, warnings })
+    let seeds = options.wanted.seeds.as_ref().unwrap_or(&experiment.seeds);
+    let verdict = check(experiment, seeds, runs)?;
+    let shown = final_errors::assemble(experiment, &verdict, &papers);
+    Ok(Drawn {
+        svg: figure::table(&shown)?,
+        markdown: Some(shown.markdown()),
+        warnings: Vec::new(),
+    })
 }
 
 fn read(view: &RunView) -> Result<DrawnRun> {

@@ -3,7 +3,8 @@
 //! `directory.rs` is the run while it is made and `view.rs` the run looked at; `about.rs` its `run.toml` and `done.json`,
 //! `provenance.rs` the machine and the program,
 //! `tree.rs` the repository it is of, `checkpoint.rs` and `parts.rs` what it goes on from, `space.rs` and
-//! `lock.rs` what is checked first, `disk.rs` every change on the disk, `fault.rs` the stops of tests.
+//! `lock.rs` what is checked first, `disk.rs` every change on the disk, `fault.rs` the stops of tests; `responses.rs` what was
+//! measured of a finished run.
 
 mod about;
 mod checkpoint;
@@ -13,6 +14,7 @@ pub mod fault;
 mod lock;
 mod parts;
 mod provenance;
+mod responses;
 pub mod space;
 mod tree;
 mod view;
@@ -22,6 +24,7 @@ pub use checkpoint::Checkpoint;
 pub use directory::{Resume, RunDirectory};
 pub use parts::Rows;
 pub use provenance::{Provenance, program};
+pub use responses::{LayerResponse, ResponseRecord};
 pub use tree::Tree;
 pub use view::{RunView, State, find, unnamed};
 

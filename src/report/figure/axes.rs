@@ -59,6 +59,17 @@ pub fn errors(figure: &Figure) -> Axis {
     }
 }
 
+/// A vertical axis of anything between two limits.
+pub fn values(low: f64, high: f64, label: &str) -> Axis {
+    let high = if high > low { high } else { low + 1.0 };
+    Axis {
+        low,
+        high,
+        ticks: ticks(low, high, round_step(high - low, 6.0)),
+        label: label.to_owned(),
+    }
+}
+
 fn fitted(panels: &[Panel]) -> Limits {
     let mut low = f64::INFINITY;
     let mut high = f64::NEG_INFINITY;

@@ -3,10 +3,12 @@
 //! that a browser shows what the PNG shows, and the same figure gives the same bytes everywhere.
 //!
 //! `draw.rs` the whole, `panel.rs` one plot, `axes.rs` limits and ticks, `legend.rs` what names the curves, `labels.rs` where
-//! text goes, `table.rs` a table, `canvas.rs` lines and text in pixels, `font.rs` the font, `raster.rs` the PNG.
+//! text goes, `table.rs` a table, `bars.rs` bars, `column.rs` a network's layers, `canvas.rs` lines and text in pixels, `font.rs` the font, `raster.rs` the PNG.
 
 mod axes;
+mod bars;
 mod canvas;
+mod column;
 mod draw;
 mod font;
 mod labels;
@@ -16,6 +18,8 @@ mod raster;
 mod table;
 
 pub use axes::Limits;
+pub use bars::bars;
+pub use column::column;
 pub use draw::svg;
 pub use raster::png;
 pub use table::table;

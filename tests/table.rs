@@ -1,0 +1,110 @@
+//! Table 6 from the files of runs: our mean and deviation beside the paper's values, and nothing made up where no run is.
+
+use std::path::Path;
+
+use refig::manifest::{Experiment, Kind};
+use refig::plan;
+use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
+use refig::report::{RenderOptions, render};
+use refig::run::{Notes, Outcome, Resume, RunDirectory};
+use refig::weights::Weights;
+
+fn table6(profile: &str) -> Experiment {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/table6.toml");
+    Experiment::load(&path, profile, &[]).unwrap()
+}
+
+/// A finished run of the experiment's network that ends at `error`.
+fn record(results: &Path, network: &str, seed: u64, data: &str, error: f64) {
+    let mut experiment = table6("smoke");
+    experiment.only(&[network.into()]).unwrap();
+    let plan = plan::runs(&experiment, &[seed], "feed", "cpu", "avx2").unwrap();
+    let notes = Notes {
+        data: data.into(),
+        ..Notes::default()
+    };
+    let mut run = RunDirectory::open(results, &plan[0], &notes, false).unwrap();
+    assert!(matches!(run.resume().unwrap(), Resume::New));
+    let last = plan[0].recipe.iterations;
+    for iteration in 1..=last {
+        run.iteration(Iteration {
+            iteration,
+            epoch: 0.0,
+            learning_rate: 0.01,
+            loss: 2.0,
+            error: 50.0,
+            seconds: iteration as f64,
+        })
+        .unwrap();
+    }
+    run.evaluation(Evaluation {
+        iteration: last,
+        split: Split::Test,
+        statistics: Statistics::Population,
+        images: 10_000,
+        loss: 2.0,
+        error,
+        top5_error: 10.0,
+    })
+    .unwrap();
+    run.finish(Outcome::Finished, &Weights::default()).unwrap();
+}
+
+#[test]
+fn every_resnet_stands_beside_the_papers_value_and_the_cited_methods() {
+    assert_eq!(table6("smoke").kind, Kind::Table);
+    let folder = tempfile::tempdir().unwrap();
+    let (results, reports) = (folder.path().join("results"), folder.path().join("reports"));
+    for (seed, error) in [(1, 60.0), (2, 61.0), (3, 62.0)] {
+        record(&results, "resnet-20", seed, "cifar10", error);
+    }
+    let mut options = RenderOptions::default();
+    options.wanted.seeds = Some(vec![1, 2, 3]);
+    let drawn = render(&table6("smoke"), &results, &reports, &options).unwrap();
+    let text = std::fs::read_to_string(reports.join("table6/smoke/table6.md")).unwrap();
+    let row = |begin: &str| text.lines().find(|line| line.starts_with(begin));
+    assert_eq!(
+        row("| ResNet | 20 "),
+        Some("| ResNet | 20 | 269,722 (0.27M) | 8.75 | 61.00 ± 1.00 (3) |")
+    );
+    assert!(
+        row("| Highway | 19 | 2.3M | 7.54 (7.72 ± 0.16) |").is_some(),
+        "{text}"
+    );
+    // Trained only when asked for: there, and said so.
+    assert!(
+        row("| ResNet | 1202 | 19,421,274 (19.4M) | 7.93 | not trained").is_some(),
+        "{text}"
+    );
+    assert!(text.contains("cannot be compared"), "{text}");
+    let svg = std::fs::read_to_string(drawn.svg).unwrap();
+    assert!(svg.contains("61.00 ± 1.00 (3)") && !svg.contains("SYNTHETIC"));
+    assert!(drawn.png.is_file());
+
+    // Once it is trained it has its number.
+    record(&results, "resnet-1202", 1, "cifar10", 70.5);
+    render(&table6("smoke"), &results, &reports, &options).unwrap();
+    let text = std::fs::read_to_string(reports.join("table6/smoke/table6.md")).unwrap();
+    assert!(text.contains("| 7.93 | 70.50 (1) |"), "{text}");
+}
+
+#[test]
+fn synthetic_runs_are_marked_and_no_runs_are_no_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let (results, reports) = (folder.path().join("results"), folder.path().join("reports"));
+    let options = RenderOptions::default();
+    let error = render(&table6("smoke"), &results, &reports, &options).unwrap_err();
+    assert!(
+        error.to_string().contains("refig reproduce table6"),
+        "{error}"
+    );
+    record(&results, "resnet-20", 1, "synthetic", 60.0);
+    let drawn = render(&table6("smoke"), &results, &reports, &options).unwrap();
+    let text = std::fs::read_to_string(reports.join("table6/smoke/table6.md")).unwrap();
+    assert!(text.contains("SYNTHETIC"), "{text}");
+    assert!(
+        std::fs::read_to_string(drawn.svg)
+            .unwrap()
+            .contains("SYNTHETIC")
+    );
+}

@@ -1,4 +1,5 @@
-//! From the file to the experiment: recipe, then a network's exceptions, then the profile, then `--set`.
+//! From the file to the experiment: recipe, then a network's exceptions, then the profile and its exceptions, then
+//! `--set`.
 
 use std::path::{Path, PathBuf};
 
@@ -161,16 +162,21 @@ fn part(table: &Table, path: &[&str]) -> Table {
     at.clone()
 }
 
-/// The recipe as the file has it, a network's exceptions and the profile laid over it.
+/// The recipe as the file has it, a network's exceptions, the profile and its exceptions laid over it.
 fn merged(runs: &Source, network: Option<&str>, profile: &str) -> Table {
     let mut merged = part(&runs.table, &["recipe"]);
     if let Some(network) = network {
         merge(&mut merged, &part(&runs.table, &["exceptions", network]));
     }
+    let scale = ["profiles", profile];
     merge(
         &mut merged,
-        &part(&runs.table, &["profiles", profile, "recipe"]),
+        &part(&runs.table, &[scale.as_slice(), &["recipe"]].concat()),
     );
+    if let Some(network) = network {
+        let place = [scale.as_slice(), &["exceptions", network]].concat();
+        merge(&mut merged, &part(&runs.table, &place));
+    }
     merged
 }
 

@@ -82,8 +82,8 @@ pub struct Initialisation {
     pub fan: Fan,
     /// The classifier's weights.
     pub classifier: ClassifierInitialisation,
-    /// Where the scale of the last batch normalisation of each residual branch starts: with 0 every block starts as the
-    /// identity (Goyal et al. 2017, section 5.1). Absent: at 1, like every other scale.
+    /// Where the scale of the last batch normalisation of each residual branch starts: below 1 every block starts near
+    /// the identity, with 0 as the identity (Goyal et al. 2017, section 5.1). Absent: at 1, like every other scale.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub residual_scale: Option<f64>,
 }

@@ -166,6 +166,19 @@ fn quick_and_smoke_are_small_and_may_be_synthetic() {
 }
 
 #[test]
+fn an_exception_of_a_profile_is_for_its_network_alone() {
+    let quick = load("fig6", "quick", &[]).unwrap();
+    for entry in quick.networks.iter().filter(|entry| !entry.optional) {
+        let deepest = entry.name == "resnet-110";
+        let rate = if deepest { 0.005 } else { 0.01 };
+        assert_eq!(entry.recipe.learning_rate, rate, "{}", entry.name);
+        assert_eq!(entry.recipe.batch, 64, "{}", entry.name);
+    }
+    let set = load("fig6", "quick", &["recipe.learning_rate=0.02"]).unwrap();
+    assert_eq!(set.network("resnet-110").unwrap().recipe.learning_rate, 0.02);
+}
+
+#[test]
 fn tenth_divides_the_schedule_and_keeps_the_warm_up() {
     let tenth = load("fig6", "tenth", &[]).unwrap();
     assert_eq!(

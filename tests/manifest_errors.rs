@@ -104,6 +104,11 @@ fn networks() {
         &["exception for \"resnet-116\"", "not trained"],
     );
     refused(
+        "[profiles.quick.exceptions.resnet-110]",
+        "[profiles.quick.exceptions.resnet-116]",
+        &["exception for \"resnet-116\"", "not trained"],
+    );
+    refused(
         "networks = [\"resnet-110\", \"resnet-1202\"]",
         "networks = [\"resnet-110\", \"resnet-1208\"]",
         &["\"resnet-1208\" is not among the networks"],

@@ -2,10 +2,11 @@
 //! remedy.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
+use super::Recipe;
 use super::experiment::Experiment;
 use super::source::Source;
 use crate::network::{Network, Shortcut};
@@ -170,16 +171,10 @@ fn networks(source: &Source) -> Result<()> {
         .iter()
         .chain(&file.optional_networks)
         .collect();
-    for name in file.exceptions.keys() {
-        if !known.contains(name) {
-            return Err(source.error(
-                &["exceptions", name],
-                &format!("an exception for \"{name}\", which is not trained; add it to `networks` or remove the exception"),
-            ));
-        }
-    }
+    exceptions(source, &known, &file.exceptions, &[])?;
     seeds(source, &["seeds"], &file.seeds)?;
     for (profile, scale) in &file.profiles {
+        exceptions(source, &known, &scale.exceptions, &["profiles", profile])?;
         if let Some(names) = &scale.networks {
             unique(source, &["profiles", profile, "networks"], names)?;
             for (index, name) in names.iter().enumerate() {
@@ -199,6 +194,24 @@ fn networks(source: &Source) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Exceptions, those below `place`, are for networks that are trained.
+fn exceptions(
+    source: &Source,
+    known: &BTreeSet<&String>,
+    exceptions: &BTreeMap<String, Recipe>,
+    place: &[&str],
+) -> Result<()> {
+    match exceptions.keys().find(|name| !known.contains(name)) {
+        None => Ok(()),
+        Some(name) => Err(source.error(
+            &[place, &["exceptions", name]].concat(),
+            &format!(
+                "an exception for \"{name}\", which is not trained; add it to `networks` or remove the exception"
+            ),
+        )),
+    }
 }
 
 /// A manifest with `runs_from` has nothing that would train.
@@ -226,7 +239,7 @@ fn draws_only(own: &Source, other: &Source) -> Result<()> {
         }
     }
     for name in own.file.profiles.keys() {
-        for key in ["recipe", "networks", "seeds", "synthetic"] {
+        for key in ["recipe", "exceptions", "networks", "seeds", "synthetic"] {
             if own.table["profiles"][name].get(key).is_some() {
                 return Err(refuse(&["profiles", name, key]));
             }

@@ -25,7 +25,11 @@ pub(super) fn recipe(
         return Err(Exit::Usage.error(format!("--set {given}: {message}")));
     }
     let keys: Vec<&str> = field.split('.').collect();
-    let mut places: Vec<Vec<&str>> = vec![vec!["profiles", profile, "recipe"]];
+    let mut places: Vec<Vec<&str>> = Vec::new();
+    if let Some(network) = network {
+        places.push(vec!["profiles", profile, "exceptions", network]);
+    }
+    places.push(vec!["profiles", profile, "recipe"]);
     if let Some(network) = network {
         places.push(vec!["exceptions", network]);
     }

@@ -81,6 +81,8 @@ pub(super) struct ProfileFile {
     pub summary: String,
     /// Where the recipe differs at this scale.
     pub recipe: Recipe,
+    /// Where a network's recipe differs from the others' at this scale.
+    pub exceptions: BTreeMap<String, Recipe>,
     /// The networks that are trained at this scale; all by default.
     pub networks: Option<Vec<String>>,
     pub seeds: Option<Vec<u64>>,

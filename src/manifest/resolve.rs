@@ -1,4 +1,5 @@
-//! From the file to the experiment: recipe, then a network's exceptions, then the profile, then `--set`.
+//! From the file to the experiment: recipe, then a network's exceptions, then the profile and its exceptions, then
+//! `--set`.
 
 use std::path::{Path, PathBuf};
 
@@ -162,10 +163,15 @@ fn recipe_of(
     if let Some(network) = network {
         merge(&mut merged, &part(&runs.table, &["exceptions", network]));
     }
+    let scale = ["profiles", profile];
     merge(
         &mut merged,
-        &part(&runs.table, &["profiles", profile, "recipe"]),
+        &part(&runs.table, &[scale.as_slice(), &["recipe"]].concat()),
     );
+    if let Some(network) = network {
+        let place = [scale.as_slice(), &["exceptions", network]].concat();
+        merge(&mut merged, &part(&runs.table, &place));
+    }
     merge(&mut merged, &set.recipe);
     let recipe = Recipe::deserialize(merged).map_err(|error| {
         Exit::Usage.error(format!(

@@ -169,13 +169,19 @@ fn quick_and_smoke_are_small_and_may_be_synthetic() {
 fn an_exception_of_a_profile_is_for_its_network_alone() {
     let quick = load("fig6", "quick", &[]).unwrap();
     for entry in quick.networks.iter().filter(|entry| !entry.optional) {
-        let deepest = entry.name == "resnet-110";
-        let rate = if deepest { 0.005 } else { 0.01 };
-        assert_eq!(entry.recipe.learning_rate, rate, "{}", entry.name);
+        let scale = (entry.name == "resnet-110").then_some(0.0);
+        assert_eq!(entry.recipe.initialisation.residual_scale, scale);
         assert_eq!(entry.recipe.batch, 64, "{}", entry.name);
     }
-    let set = load("fig6", "quick", &["recipe.learning_rate=0.02"]).unwrap();
-    assert_eq!(set.network("resnet-110").unwrap().recipe.learning_rate, 0.02);
+    let departures = quick.departures();
+    let said = |text: &str| departures.iter().any(|phrase| phrase == text);
+    assert!(said("batch 64 (paper: 128)"), "{departures:?}");
+    assert!(
+        said("ResNet-110: initialisation.residual_scale 0 (paper: none)"),
+        "{departures:?}"
+    );
+    let paper = load("fig6", "paper", &[]).unwrap();
+    assert!(paper.is_papers_recipe());
 }
 
 #[test]

@@ -170,9 +170,18 @@ impl Experiment {
     /// What differs from the paper, one short phrase each: `batch 64 (paper: 128)`. How often and on how many images the
     /// error is measured is not the recipe, but fewer images for the statistics are named.
     pub fn departures(&self) -> Vec<String> {
+        let entries: Vec<_> = (self.networks.iter())
+            .filter(|entry| !entry.optional)
+            .map(|entry| (entry, departures(entry)))
+            .collect();
         let mut phrases: Vec<String> = Vec::new();
-        for entry in self.networks.iter().filter(|entry| !entry.optional) {
-            for phrase in departures(entry) {
+        for (entry, own) in &entries {
+            for phrase in own {
+                let shared = entries.iter().all(|(_, other)| other.contains(phrase));
+                let phrase = match shared {
+                    true => phrase.clone(),
+                    false => format!("{}: {phrase}", entry.label),
+                };
                 if !phrases.contains(&phrase) {
                     phrases.push(phrase);
                 }

@@ -82,6 +82,10 @@ pub struct Initialisation {
     pub fan: Fan,
     /// The classifier's weights.
     pub classifier: ClassifierInitialisation,
+    /// Where the scale of the last batch normalisation of each residual branch starts: with 0 every block starts as the
+    /// identity (Goyal et al. 2017, section 5.1). Absent: at 1, like every other scale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub residual_scale: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -287,6 +291,7 @@ impl Default for Initialisation {
         Self {
             fan: Fan::In,
             classifier: ClassifierInitialisation::HeFanIn,
+            residual_scale: None,
         }
     }
 }

@@ -1,14 +1,16 @@
 //! The weights that training starts from (section 3.4: the normal initialisation of He et al. 2015).
 
+use std::collections::BTreeMap;
+
 use crate::manifest::{ClassifierInitialisation, Fan, Initialisation};
-use crate::network::{Network, Parameter, Role};
+use crate::network::{Join, Network, Parameter, Role};
 use crate::random::{Purpose, Stream};
 use crate::weights::{Tensor, Weights};
 
 /// Initial weights under torchvision's names: convolutions normal with variance `2 / fan`, batch norm with scale 1 and
 /// shift 0, running mean 0 and variance 1. A parameter's numbers depend on the seed and its place in the network alone.
 pub fn initialise(network: &Network, how: &Initialisation, seed: u64) -> Weights {
-    let tensors = network
+    let mut tensors: BTreeMap<String, Tensor> = network
         .parameters()
         .into_iter()
         .zip(0..)
@@ -19,10 +21,28 @@ pub fn initialise(network: &Network, how: &Initialisation, seed: u64) -> Weights
             (parameter.name, Tensor { shape, data })
         })
         .collect();
+    if let Some(scale) = how.residual_scale {
+        for name in residual_scales(network) {
+            if let Some(tensor) = tensors.get_mut(&name) {
+                tensor.data.fill(scale as f32);
+            }
+        }
+    }
     Weights {
         tensors,
         metadata: String::new(),
     }
+}
+
+/// The scales of the last batch normalisation of each residual branch.
+fn residual_scales(network: &Network) -> impl Iterator<Item = String> {
+    let residual = |join: &Join| !matches!(join, Join::None);
+    network
+        .blocks()
+        .into_iter()
+        .filter(move |block| residual(&block.join))
+        .filter_map(|block| block.convolutions.into_iter().next_back())
+        .map(|last| format!("{}.weight", last.norm))
 }
 
 fn values(
@@ -93,6 +113,29 @@ mod tests {
         assert!((fans(Fan::In) / expected - 1.0).abs() < 0.03);
         let expected = (2.0_f64 / (64.0 * 9.0)).sqrt();
         assert!((fans(Fan::Out) / expected - 1.0).abs() < 0.03);
+    }
+
+    #[test]
+    fn a_residual_scale_is_that_of_each_branch_s_last_norm_alone() {
+        let how = Initialisation {
+            residual_scale: Some(0.0),
+            ..Initialisation::default()
+        };
+        let (usual, changed) = (start(&Initialisation::default(), 1), start(&how, 1));
+        let zeros: Vec<&str> = (changed.tensors.iter())
+            .filter(|(name, tensor)| usual.tensors[*name] != **tensor)
+            .map(|(name, tensor)| {
+                assert!(tensor.data.iter().all(|&v| v == 0.0), "{name}");
+                name.as_str()
+            })
+            .collect();
+        // ResNet-20 has three blocks a stage; the projections' norms keep their 1.
+        assert_eq!(zeros.len(), 9, "{zeros:?}");
+        assert!(zeros.iter().all(|name| name.ends_with(".bn2.weight")));
+
+        let plain = Network::cifar(Family::Plain, 20, Shortcut::A, 10).unwrap();
+        let usual = initialise(&plain, &Initialisation::default(), 1);
+        assert_eq!(initialise(&plain, &how, 1).tensors, usual.tensors);
     }
 
     #[test]

@@ -177,7 +177,7 @@ fn an_exception_of_a_profile_is_for_its_network_alone() {
     let said = |text: &str| departures.iter().any(|phrase| phrase == text);
     assert!(said("batch 64 (paper: 128)"), "{departures:?}");
     assert!(
-        said("ResNet-110: initialisation.residual_scale 0 (paper: none)"),
+        said("ResNet-110: initialisation.residual_scale 0.0 (paper: none)"),
         "{departures:?}"
     );
     let paper = load("fig6", "paper", &[]).unwrap();

@@ -9,7 +9,7 @@ use refig::plan;
 use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
 use refig::report::check::{Ending, Yardstick};
 use refig::report::selection::origin;
-use refig::report::{Status, Wanted, check, select};
+use refig::report::{Status, Wanted, check, further_seeds, select};
 use refig::run::{self, Notes, Outcome, Resume, RunDirectory};
 use refig::weights::Weights;
 
@@ -318,4 +318,28 @@ fn curves_are_measured_against_the_papers_and_called_comparable_only_at_its_scal
             .table()
             .contains("curves not comparable with the paper's")
     );
+}
+
+#[test]
+fn seeds_beyond_those_asked_for_count_where_every_network_is_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment("smoke", &[]);
+    experiment.seeds = vec![1, 2];
+    record(folder.path(), &experiment, "cifar10", |_| Ending::Finished);
+    experiment.seeds = vec![3];
+    record(
+        folder.path(),
+        &experiment,
+        "cifar10",
+        |network| match network {
+            "plain-56" => Ending::Partial,
+            _ => Ending::Finished,
+        },
+    );
+    let wanted = Wanted {
+        seeds: Some(vec![1]),
+        ..Wanted::default()
+    };
+    let views = run::find(folder.path()).unwrap();
+    assert_eq!(further_seeds(&experiment, &views, &wanted), [2]);
 }

@@ -10,7 +10,7 @@ use crate::data::Origin;
 use crate::exit::Exit;
 use crate::manifest::{self, Bars, Experiment};
 use crate::report::baseline::{self, Baseline};
-use crate::report::{self, RenderOptions, Verdict, Wanted, formats, page, select};
+use crate::report::{self, RenderOptions, Verdict, Wanted, formats, further_seeds, page, select};
 use crate::run::{self, Tree};
 
 fn origin(kind: DataKind) -> Option<Origin> {
@@ -21,19 +21,32 @@ fn origin(kind: DataKind) -> Option<Origin> {
     }
 }
 
-fn wanted(selection: &selection::Selection, args: &SelectionArgs) -> Wanted {
-    Wanted {
+/// Which runs are looked at, and their seeds: those named, else the profile's and whatever others are complete.
+fn wanted(
+    selection: &selection::Selection,
+    args: &SelectionArgs,
+    places: &Places,
+) -> Result<(Wanted, Vec<u64>)> {
+    let mut wanted = Wanted {
         seeds: Some(selection.seeds.clone()),
         origin: origin(args.data),
         ..Wanted::default()
+    };
+    let mut seeds = selection.seeds.clone();
+    if args.seeds.is_none() {
+        let views = run::find(&places.results_dir)?;
+        seeds.extend(further_seeds(&selection.only, &views, &wanted));
+        seeds.sort_unstable();
     }
+    wanted.seeds = Some(seeds.clone());
+    Ok((wanted, seeds))
 }
 
 /// `refig check EXPERIMENT`.
 pub fn check(args: &CheckArgs, places: &Places) -> Result<Exit> {
     let selection = selection::select(&args.selection, places)?;
-    let (experiment, seeds) = (&selection.only, &selection.seeds);
-    let wanted = wanted(&selection, &args.selection);
+    let (wanted, seeds) = wanted(&selection, &args.selection, places)?;
+    let (experiment, seeds) = (&selection.only, &seeds);
     if let Some(name) = &args.accept {
         return accept(
             name,
@@ -136,7 +149,7 @@ pub fn render(args: &RenderArgs, places: &Places) -> Result<Exit> {
     let selection = selection::select(&args.selection, places)?;
     let options = RenderOptions {
         reference: !args.no_reference,
-        wanted: wanted(&selection, &args.selection),
+        wanted: wanted(&selection, &args.selection, places)?.0,
     };
     draw(&selection.only, places, &options)?;
     Ok(Exit::Success)

@@ -1,5 +1,6 @@
 //! `reproduce` and `plan`: from the experiment to runs, and what they will cost.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -15,7 +16,7 @@ use crate::manifest::Experiment;
 use crate::orchestrate::{self, Options, Probe, Progress, Style, duration, run_all};
 use crate::plan::{self, RunPlan};
 use crate::report::{RenderOptions, Wanted};
-use crate::run::{self, State, Tree};
+use crate::run::{self, RunView, State, Tree};
 use crate::train::Stop;
 
 /// Wall clock between checkpoints outside evaluations.
@@ -29,6 +30,8 @@ struct Prepared {
     left: Vec<Left>,
     /// What is drawn and checked where it is there: every network of the experiment, the optional ones too.
     shown: Vec<RunPlan>,
+    /// Those of `shown`.
+    seeds: Vec<u64>,
     compute: engine::Options,
 }
 
@@ -78,17 +81,35 @@ fn prepare(
 ) -> Result<Prepared> {
     let compute = compute::options(&args.compute)?;
     let instructions = compute.instruction_set()?;
-    let plans = |experiment: &Experiment| {
-        let seeds = &selection.seeds;
+    let plans = |experiment: &Experiment, seeds: &[u64]| {
         plan::runs(experiment, seeds, &data.digest, "cpu", instructions.name())
     };
-    let runs = plans(&selection.only)?;
+    let runs = plans(&selection.only, &selection.seeds)?;
+    let there = run::find(&places.results_dir)?;
+    let mut seeds = selection.seeds.clone();
+    if args.selection.seeds.is_none() {
+        // Others that are complete on the same images and device are shown too: what is there is used, not sampled.
+        let others: BTreeSet<u64> = there.iter().map(|view| view.plan().seed).collect();
+        for seed in others
+            .into_iter()
+            .filter(|seed| !selection.seeds.contains(seed))
+        {
+            let runs = plans(&selection.experiment, &[seed])?;
+            if runs
+                .iter()
+                .all(|plan| state_of(plan, &there).is_some_and(is_done))
+            {
+                seeds.push(seed);
+            }
+        }
+        seeds.sort_unstable();
+    }
     let mut every = selection.experiment.clone();
     for entry in &mut every.networks {
         entry.optional = false;
     }
-    let shown = plans(&every)?;
-    let mut left = left(&runs, places, args.fresh)?;
+    let shown = plans(&every, &seeds)?;
+    let mut left = left(&runs, &there, args.fresh);
     if left.iter().any(|left| left.from.is_some()) {
         let probe = Probe::measure(&runs, &compute)?;
         for (left, run) in left.iter_mut().zip(&runs) {
@@ -102,23 +123,32 @@ fn prepare(
         runs,
         left,
         shown,
+        seeds,
         compute,
     })
 }
 
-/// The state of each run by its records, without the time that is left.
-fn left(runs: &[RunPlan], places: &Places, fresh: bool) -> Result<Vec<Left>> {
-    let there = run::find(&places.results_dir)?;
+/// The state of a run by its records, if it has any.
+fn state_of(plan: &RunPlan, there: &[RunView]) -> Option<State> {
+    there
+        .iter()
+        .find(|view| view.plan().identity == plan.identity)
+        .map(|view| view.state)
+}
+
+fn is_done(state: State) -> bool {
+    matches!(state, State::Done { .. })
+}
+
+/// What is left of each run, without the time that it will take.
+fn left(runs: &[RunPlan], there: &[RunView], fresh: bool) -> Vec<Left> {
     let of = |plan: &RunPlan| {
-        let found = there
-            .iter()
-            .find(|view| view.plan().identity == plan.identity);
-        let (state, from) = match found.map(|view| view.state) {
-            Some(State::Done { .. }) if !fresh => ("done".into(), None),
-            Some(State::Partial { iteration }) if !fresh => {
+        let (state, from) = match state_of(plan, there).filter(|_| !fresh) {
+            Some(State::Done { .. }) => ("done".into(), None),
+            Some(State::Partial { iteration }) => {
                 (format!("resumes at {iteration}"), Some(iteration))
             }
-            _ => ("new".into(), Some(0)),
+            None => ("new".into(), Some(0)),
         };
         Left {
             state,
@@ -126,7 +156,7 @@ fn left(runs: &[RunPlan], places: &Places, fresh: bool) -> Result<Vec<Left>> {
             seconds: 0.0,
         }
     };
-    Ok(runs.iter().map(of).collect())
+    runs.iter().map(of).collect()
 }
 
 /// `refig plan EXPERIMENT`: changes nothing, and fetches nothing.
@@ -204,7 +234,7 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
     }
     let wanted = Wanted {
         runs: Some(prepared.shown),
-        seeds: Some(prepared.selection.seeds.clone()),
+        seeds: Some(prepared.seeds.clone()),
         ..Wanted::default()
     };
     let options = RenderOptions {
@@ -212,7 +242,7 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         wanted: wanted.clone(),
     };
     draw(experiment, places, &options)?;
-    verdict(experiment, &prepared.selection.seeds, places, &wanted)
+    verdict(experiment, &prepared.seeds, places, &wanted)
 }
 
 /// Signals end commands through `stop`.

@@ -34,6 +34,6 @@ pub mod verdict;
 
 pub use render::{RenderOptions, Rendered, render};
 pub use rows::Status;
-pub use selection::{Selection, Wanted, select};
+pub use selection::{Selection, Wanted, further_seeds, select};
 pub use subjects::{check, check_against};
 pub use verdict::Verdict;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::data::Origin;
 use crate::manifest::Experiment;
 use crate::plan::RunPlan;
-use crate::run::RunView;
+use crate::run::{RunView, State};
 
 /// The runs of one figure.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -104,6 +104,38 @@ pub fn select(experiment: &Experiment, views: &[RunView], wanted: &Wanted) -> Se
         }
     }
     selection
+}
+
+/// Further seeds, beside those asked for, whose runs of every network are finished and would share a figure with the
+/// wanted ones: what is there is used, not sampled.
+pub fn further_seeds(experiment: &Experiment, views: &[RunView], wanted: &Wanted) -> Vec<u64> {
+    let every = Wanted {
+        seeds: None,
+        ..wanted.clone()
+    };
+    let found = select(experiment, views, &every).runs;
+    let finished = |seed: u64, name: &str| {
+        found.iter().any(|view| {
+            let plan = view.plan();
+            plan.seed == seed
+                && plan.network.name == name
+                && matches!(view.state, State::Done { .. })
+        })
+    };
+    let seeds: BTreeSet<u64> = found.iter().map(|view| view.plan().seed).collect();
+    seeds
+        .into_iter()
+        .filter(|seed| {
+            wanted
+                .seeds
+                .as_ref()
+                .is_none_or(|asked| !asked.contains(seed))
+        })
+        .filter(|&seed| {
+            let mut networks = experiment.networks.iter().filter(|entry| !entry.optional);
+            networks.all(|entry| finished(seed, &entry.name))
+        })
+        .collect()
 }
 
 /// What must be the same for runs to share a figure.

@@ -97,7 +97,11 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
         }
         let (what, done, total, bytes) = match progress {
             Progress::Note(note) => {
-                bar.suspend(|| eprintln!("{note}"));
+                match bar.length() {
+                    Some(_) => bar.suspend(|| eprintln!("{note}")),
+                    // There is no bar yet, and suspending would draw an empty one.
+                    None => eprintln!("{note}"),
+                }
                 return Ok(());
             }
             Progress::Waiting => return Ok(()),

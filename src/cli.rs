@@ -39,10 +39,18 @@ pub enum Command {
     Check(CheckArgs),
     /// Draw an experiment's figure again from the records.
     Render(RenderArgs),
+    /// Write the pages of an experiment again from the records, or those of all with an index: a site of its own.
+    Report(ReportArgs),
     /// What `reproduce` would do: every run as done, resumes or new, with time, disk and download. Changes nothing.
     Plan(ReproduceArgs),
     /// Every run in the results folder. Changes nothing.
     Status,
+    /// The runs as they go, with their latest errors, from their files; on any machine that sees the results folder.
+    Watch(WatchArgs),
+    /// What differs between two runs: recipe, provenance, numbers. Exit code 0 if recipe and numbers are the same, else 1.
+    Diff(DiffArgs),
+    /// The records in the formats of other programs.
+    Export(ExportArgs),
     /// The experiments, a line each.
     List,
     /// A network's layers, shapes, parameters, multiply-adds and activation memory.
@@ -181,6 +189,77 @@ pub struct RenderArgs {
     /// Leave out the paper's own curves.
     #[arg(long)]
     pub no_reference: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ReportArgs {
+    /// The experiment's name (`refig list`), or a path to a manifest.
+    #[arg(required_unless_present = "all")]
+    pub experiment: Option<String>,
+    /// Only this profile. Default: every profile that has runs.
+    #[arg(long)]
+    pub profile: Option<String>,
+    /// Every experiment, and an index of all reports.
+    #[arg(long, conflicts_with = "experiment")]
+    pub all: bool,
+    /// Seeds, as for `reproduce`. Default: those of the report that is there, else the profile's, and others that are
+    /// complete.
+    #[arg(long, value_name = "SEEDS")]
+    pub seeds: Option<String>,
+    /// Leave out the paper's own curves.
+    #[arg(long)]
+    pub no_reference: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct WatchArgs {
+    /// Only its runs, and those that wait. Default: every run in the results folder.
+    pub experiment: Option<String>,
+    /// The experiment's profile.
+    #[arg(long, requires = "experiment")]
+    pub profile: Option<String>,
+    /// Seeds, as for `reproduce`.
+    #[arg(long, value_name = "SEEDS", requires = "experiment")]
+    pub seeds: Option<String>,
+    /// Show what there is and end.
+    #[arg(long)]
+    pub once: bool,
+    /// Seconds between two looks.
+    #[arg(long, default_value_t = 5, value_name = "SECONDS")]
+    pub interval: u64,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DiffArgs {
+    /// A run's folder, its name as `status` shows it, or the beginning of its identity.
+    pub one: String,
+    /// The run to hold against it.
+    pub other: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportKind {
+    /// `runs.csv`, and each run's iterations and evaluations.
+    Csv,
+    /// An event file for each run; `tensorboard --logdir DIR` shows them.
+    Tensorboard,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    #[arg(value_enum)]
+    pub format: ExportKind,
+    /// Only the runs of its figure. Default: every run in the results folder.
+    pub experiment: Option<String>,
+    /// The experiment's profile.
+    #[arg(long, requires = "experiment")]
+    pub profile: Option<String>,
+    /// Of these seeds alone.
+    #[arg(long, value_name = "SEEDS", requires = "experiment")]
+    pub seeds: Option<String>,
+    /// Folder that the files are written into.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -4,6 +4,7 @@ use refig::data::Origin;
 use refig::exit::Exit;
 use refig::manifest::{Claim, Comparison, DataKind, Expectation, Metric};
 use refig::report::check::{Circumstances, Ending, Subject, judge};
+use refig::report::page::{self, Material};
 use refig::report::{Status, Verdict};
 
 fn run(network: &str, seed: u64, test: f64, train: f64) -> Subject {
@@ -437,10 +438,12 @@ fn every_output_of_synthetic_runs_says_so_and_no_other_does() {
     let folder = tempfile::tempdir().expect("a folder");
     let outputs = |verdict: &Verdict| {
         verdict.write(folder.path(), false).expect("written");
+        page::write(verdict, &Material::default(), folder.path()).expect("written");
         let read = |name| std::fs::read_to_string(folder.path().join(name)).expect(name);
         [
             verdict.table(),
             read("report.md"),
+            read("index.html"),
             read("verdict.json"),
             read("junit.xml"),
         ]
@@ -461,7 +464,7 @@ fn every_output_of_synthetic_runs_says_so_and_no_other_does() {
         .expect("readable")
         .map(|entry| entry.expect("an entry").file_name())
         .collect();
-    assert_eq!(left.len(), 3, "{left:?}");
+    assert_eq!(left.len(), 4, "{left:?}");
 }
 
 #[test]
@@ -476,7 +479,10 @@ fn the_report_opens_with_the_answer_and_holds_what_is_needed_to_check_it() {
             run("plain-56", 0, 80.0, 70.0),
         ],
     );
-    let page = refig::report::page::markdown(&verdict);
+    let page = page::page(&verdict, &Material::default()).expect("a page");
+    // The page in a browser says the same as the one for a pull request.
+    let html = page::html(&page, None);
+    let page = page::markdown(&page);
     let start: Vec<&str> = page.lines().take(3).collect();
     assert_eq!(start[0], "# Training on CIFAR-10");
     assert_eq!(
@@ -484,17 +490,28 @@ fn the_report_opens_with_the_answer_and_holds_what_is_needed_to_check_it() {
         "**fig6 reproduced at profile quick: all 2 judged expectations and claims hold; 1 not comparable.**"
     );
     for part in [
-        "| plain-20 | test error | 60.00 (1) | 60.00 (profile) | ± 2.00 | pass | by hand |",
+        "| plain-20: test error | pass | 60.00 (1) | 60.00 ± 2.00 (profile) | by hand |",
         "not-comparable: not the paper's recipe: batch 64 (paper: 128)",
-        "| **plain-56 above plain-20** (profile) |  |  | **pass** |",
-        "| test error: plain-56 at least 5 points above plain-20 | +20.00 | +20.00 | pass |",
-        // Test, moving, best, last 20 mini-batches, clean pass.
-        "| plain-20 | 60.00 (1) | 61.00 (1) | 59.50 (1) | 50.00 (1) | 49.00 (1) | 1 of 1 |",
-        "`quick/plain-56-s0-0123abcd` | `0123abcd0123abcd` | 74c629c |",
+        "| **plain-56 above plain-20 (profile)** | pass |  |  |",
+        "| test error: plain-56 at least 5 points above plain-20 | pass | +20.00 | +20.00 |",
+        "| plain-56 above plain-20 | pass | +20.00 | ≥ +5 (profile) | claim |",
+        // Last test error, the paper's and the difference, best, last 20 mini-batches, the paper's, clean pass, moving, range.
+        "| plain-20 | **60.00 (1)** | 9.65 | +50.35 | 59.50 (1) at 400 | 50.00 (1) | – | 49.00 (1) | 61.00 (1) | – | 1 of 1 |",
+        "`quick/plain-56-s0-0123abcd` | `0123abcd0123abcd` | `74c629c` |",
+        "| test error: plain-56 at least 5 points above plain-20 | one seed: the gap against at least +5.00, without an interval |",
         "- batch 64 (paper: 128)",
         "cargo run -- reproduce fig6 --profile quick",
     ] {
         assert!(page.contains(part), "lacks {part}:\n{page}");
+    }
+    for part in [
+        "fig6 reproduced at profile quick: all 2 judged",
+        "pass</span></td><td class=\"n\">60.00 (1)</td><td class=\"n\">60.00 ± 2.00 (profile)</td>",
+        "not the paper&#39;s recipe: batch 64 (paper: 128)",
+        "<code>quick/plain-56-s0-0123abcd</code>",
+        "cargo run -- reproduce fig6 --profile quick\ncargo run -- check fig6 --profile quick",
+    ] {
+        assert!(html.contains(part), "lacks {part}:\n{html}");
     }
 }
 

@@ -5,6 +5,7 @@ use refig::manifest::{Claim, Comparison, DataKind, Expectation, Metric};
 use refig::report::Verdict;
 use refig::report::check::{Circumstances, Ending, Subject, judge};
 use refig::report::formats::{annotations, junit, summary};
+use refig::report::page::{self, Material};
 use resvg::usvg::roxmltree::{Document, Node};
 
 fn run(network: &str, test: f64) -> Subject {
@@ -162,7 +163,7 @@ fn github_gets_a_line_of_the_manifest_and_no_broken_commands() {
     );
     let strict = annotations(&verdict(), true);
     assert!(!strict.contains("::warning"), "{strict}");
-    let page = summary(&verdict());
+    let page = summary(&page::page(&verdict(), &Material::default()).unwrap());
     assert!(
         page.starts_with("# Fig. 6\n") && !page.contains("!["),
         "{page}"

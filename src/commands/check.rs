@@ -1,6 +1,7 @@
 //! `check` and `render`: the verdict and the figure, from the files alone.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
@@ -10,8 +11,9 @@ use crate::data::Origin;
 use crate::exit::Exit;
 use crate::manifest::{self, Bars, Experiment};
 use crate::report::baseline::{self, Baseline};
-use crate::report::{self, RenderOptions, Verdict, Wanted, formats, further_seeds, page, select};
-use crate::run::{self, Tree};
+use crate::report::page::{self, Material, Page};
+use crate::report::{self, RenderOptions, Verdict, Wanted, formats, further_seeds, select};
+use crate::run::{self, RunView, Tree};
 
 fn origin(kind: DataKind) -> Option<Origin> {
     match kind {
@@ -67,17 +69,17 @@ pub fn check(args: &CheckArgs, places: &Places) -> Result<Exit> {
     let views = run::find(&places.results_dir)?;
     let found = select(experiment, &views, &wanted).runs;
     let verdict = report::check_against(experiment, seeds, &found, baseline.as_ref())?;
-    write(experiment, &verdict, places, args.strict)?;
-    show(&verdict, args.format, args.strict)?;
+    let page = write(experiment, &verdict, &found, places, args.strict, true)?;
+    show(&verdict, &page, args.format, args.strict)?;
     Ok(verdict.exit_when(args.strict))
 }
 
 /// The verdict on standard output.
-fn show(verdict: &Verdict, format: CheckFormat, strict: bool) -> Result<()> {
+fn show(verdict: &Verdict, page: &Page, format: CheckFormat, strict: bool) -> Result<()> {
     match format {
         CheckFormat::Text => print!("{}", verdict.table()),
         CheckFormat::Json => print!("{}", verdict.json()?),
-        CheckFormat::Markdown => print!("{}", page::markdown(verdict)),
+        CheckFormat::Markdown => print!("{}", page::markdown(page)),
         CheckFormat::Junit => print!("{}", formats::junit(verdict, strict)),
         CheckFormat::Github => {
             print!("{}", formats::annotations(verdict, strict));
@@ -87,7 +89,7 @@ fn show(verdict: &Verdict, format: CheckFormat, strict: bool) -> Result<()> {
                     .create(true)
                     .append(true)
                     .open(&path)
-                    .and_then(|mut file| file.write_all(formats::summary(verdict).as_bytes()))
+                    .and_then(|mut file| file.write_all(formats::summary(page).as_bytes()))
                     .with_context(|| {
                         let path = path.to_string_lossy();
                         Exit::Storage
@@ -168,25 +170,54 @@ pub fn draw(experiment: &Experiment, places: &Places, options: &RenderOptions) -
     Ok(())
 }
 
-/// The verdict on the terminal and in the report's folder.
+/// The verdict on the terminal and in the report's folder, with the pages to read it; their figure is over the paper's
+/// curves with `reference`.
 pub fn verdict(
     experiment: &Experiment,
     seeds: &[u64],
     places: &Places,
     wanted: &Wanted,
+    reference: bool,
 ) -> Result<Exit> {
     let views = run::find(&places.results_dir)?;
     let found = select(experiment, &views, wanted).runs;
     let verdict = report::check(experiment, seeds, &found)?;
-    write(experiment, &verdict, places, false)?;
-    show(&verdict, CheckFormat::Text, false)?;
+    let page = write(experiment, &verdict, &found, places, false, reference)?;
+    show(&verdict, &page, CheckFormat::Text, false)?;
     Ok(verdict.exit())
 }
 
-fn write(experiment: &Experiment, verdict: &Verdict, places: &Places, strict: bool) -> Result<()> {
-    let folder = places
+/// The folder of an experiment's report.
+pub(super) fn folder(experiment: &Experiment, places: &Places) -> PathBuf {
+    places
         .reports_dir
         .join(&experiment.name)
-        .join(&experiment.profile);
-    verdict.write(&folder, strict)
+        .join(&experiment.profile)
+}
+
+/// The verdict's files and its pages.
+pub(super) fn write(
+    experiment: &Experiment,
+    verdict: &Verdict,
+    runs: &[RunView],
+    places: &Places,
+    strict: bool,
+    reference: bool,
+) -> Result<Page> {
+    let folder = folder(experiment, places);
+    verdict.write(&folder, strict)?;
+    let options = RenderOptions {
+        reference,
+        wanted: Wanted {
+            seeds: Some(verdict.seeds.clone()),
+            ..Wanted::default()
+        },
+    };
+    let figure = report::shown(experiment, runs, &options)?;
+    let material = Material {
+        figure: figure.as_ref(),
+        runs,
+        results: &page::relative(&folder, &places.results_dir),
+    };
+    page::write(verdict, &material, &folder)
 }

@@ -6,12 +6,16 @@ mod compute;
 pub mod data;
 mod dataset;
 mod describe;
+mod diff;
 mod evaluate;
+mod export;
 mod parity;
+mod report;
 mod reproduce;
 mod seeds;
 mod selection;
 mod status;
+mod watch;
 
 use anyhow::Result;
 
@@ -32,6 +36,9 @@ pub fn run(cli: Cli) -> Result<Exit> {
         Command::Describe(args) => describe::describe(args),
         Command::Schema => describe::schema(),
         Command::Status => status::run(places),
+        Command::Watch(args) => watch::run(args, places, &stop),
+        Command::Diff(args) => diff::run(args, places),
+        Command::Export(args) => export::run(args, places),
         Command::Parity(args) => parity::run(args),
         Command::Bench {
             what: BenchWhat::Step(args),
@@ -40,6 +47,7 @@ pub fn run(cli: Cli) -> Result<Exit> {
         Command::Plan(args) => reproduce::plan(args, places),
         Command::Check(args) => check::check(args, places),
         Command::Render(args) => check::render(args, places),
+        Command::Report(args) => report::run(args, places),
         Command::Clean(args) => clean::run(args, places),
         Command::Data { action } => {
             let (action, data) = match action {

@@ -242,7 +242,8 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         wanted: wanted.clone(),
     };
     draw(experiment, places, &options)?;
-    verdict(experiment, &prepared.seeds, places, &wanted)
+    let seeds = &prepared.seeds;
+    verdict(experiment, seeds, places, &wanted, options.reference)
 }
 
 /// Signals end commands through `stop`.

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::seeds;
-use crate::cli::{Places, SelectionArgs};
+use crate::cli::{DataKind, Places, SelectionArgs};
 use crate::manifest::{self, Experiment};
 
 /// An experiment at a profile, and why that profile.
@@ -40,6 +40,24 @@ pub fn select(args: &SelectionArgs, places: &Places) -> Result<Selection> {
         seeds,
         why,
     })
+}
+
+/// An experiment by its name as it stands in its file, at a profile and with seeds if they are given.
+pub fn named(
+    name: &str,
+    profile: &Option<String>,
+    seeds: &Option<String>,
+    places: &Places,
+) -> Result<Selection> {
+    let args = SelectionArgs {
+        experiment: name.into(),
+        profile: profile.clone(),
+        seeds: seeds.clone(),
+        networks: Vec::new(),
+        overrides: Vec::new(),
+        data: DataKind::Any,
+    };
+    select(&args, places)
 }
 
 /// The profile where none is asked for: `paper` needs a GPU to end in hours rather than weeks.

@@ -254,6 +254,7 @@ fn notes(
         ));
     }
     notes.push(format!("{}.", how.join("; ")));
+    notes.extend(over_seeds(runs, panels));
     let drawn = panels
         .iter()
         .flat_map(|panel| &panel.series)
@@ -273,6 +274,27 @@ fn notes(
         notes.push(note + ".");
     }
     notes
+}
+
+/// What lines and bands over several seeds are, and of how many runs.
+fn over_seeds(runs: &[DrawnRun], panels: &[Panel]) -> Option<String> {
+    let bands = panels
+        .iter()
+        .flat_map(|panel| &panel.series)
+        .any(|series| !series.range.is_empty());
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for run in runs.iter().filter(|run| run.end == End::Finished) {
+        *counts.entry(&run.plan.network.name).or_default() += 1;
+    }
+    let (least, most) = (counts.values().min()?, counts.values().max()?);
+    let n = if least == most {
+        format!("n = {most}")
+    } else {
+        format!("n = {least} to {most}")
+    };
+    bands.then(|| {
+        format!("A curve is the mean of all finished runs of its network ({n}), its band reaches from the lowest to the highest of them.")
+    })
 }
 
 /// What is missing, not finished, diverged or measured otherwise: fragments, as warnings are.

@@ -6,16 +6,19 @@
 //! `check.rs` errors against expectations and claims, `subjects.rs` the same from files, `recorded.rs` whether the records
 //! are of their recipe, `distance.rs` and `paper_curves.rs` curves against the paper's, `statistics.rs` and `student.rs`
 //! what a few seeds tell, `evidence.rs` the words for it; `baseline.rs` errors accepted before;
-//! `rows.rs` and `verdict.rs` what came of it, `table.rs` for a terminal, `page.rs` the report, `formats/` for CI;
-//! `final_errors.rs` and `bars.rs` what is a table or bars of the paper rather than curves.
+//! `rows.rs` and `verdict.rs` what came of it, `table.rs` for a terminal, `page/` the report to read, `formats/` for CI;
+//! `final_errors.rs` and `bars.rs` what is a table or bars of the paper rather than curves;
+//! `watch.rs` runs as they go, `difference.rs` two runs side by side, `export/` other programs' formats.
 
 pub mod assemble;
 pub mod bars;
 pub mod baseline;
 pub mod check;
 pub mod curves;
+pub mod difference;
 pub mod distance;
 pub mod evidence;
+pub mod export;
 pub mod figure;
 pub mod final_errors;
 pub mod formats;
@@ -31,8 +34,9 @@ mod student;
 pub mod subjects;
 pub mod table;
 pub mod verdict;
+pub mod watch;
 
-pub use render::{RenderOptions, Rendered, render};
+pub use render::{RenderOptions, Rendered, Shown, render, shown};
 pub use rows::Status;
 pub use selection::{Selection, Wanted, further_seeds, select};
 pub use subjects::{check, check_against};

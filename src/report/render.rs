@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::assemble::{DrawnRun, assemble};
-use super::figure::{self, End};
+use super::figure::{self, End, Figure};
 use super::reference::Reference;
 use super::selection::{Selection, Wanted, origin, select};
 use super::{check, final_errors};
@@ -89,21 +89,56 @@ struct Drawn {
 }
 
 fn curves(experiment: &Experiment, runs: &[RunView], options: &RenderOptions) -> Result<Drawn> {
+    let (figure, warnings) = figure_of(experiment, runs, options.reference)?;
+    Ok(Drawn {
+        svg: figure::svg(&figure)?,
+        markdown: None,
+        warnings,
+    })
+}
+
+/// A figure for a page: as plain data where it is curves, else as the text of its SVG.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shown {
+    Curves(Figure),
+    Picture(String),
+}
+
+/// What [`render`] draws of these runs; none where there is nothing to draw.
+///
+/// # Errors
+/// [`Exit::Storage`] for files that cannot be read.
+pub fn shown(
+    experiment: &Experiment,
+    runs: &[RunView],
+    options: &RenderOptions,
+) -> Result<Option<Shown>> {
+    if runs.is_empty() {
+        return Ok(None);
+    }
+    if experiment.kind == Kind::Table {
+        return Ok(Some(Shown::Picture(table(experiment, runs, options)?.svg)));
+    }
+    let (figure, _) = figure_of(experiment, runs, options.reference)?;
+    Ok((!figure.panels.is_empty()).then_some(Shown::Curves(figure)))
+}
+
+/// The figure of these runs with what a reader should know of what is missing; with `reference`, over the paper's curves.
+fn figure_of(
+    experiment: &Experiment,
+    runs: &[RunView],
+    reference: bool,
+) -> Result<(Figure, Vec<String>)> {
     let runs: Vec<DrawnRun> = runs.iter().map(read).collect::<Result<_>>()?;
     let mut references = BTreeMap::new();
-    for panel in experiment.panels.iter().filter(|_| options.reference) {
+    for panel in experiment.panels.iter().filter(|_| reference) {
         if let Some(reference) = &panel.reference
             && !references.contains_key(&reference.file)
         {
             references.insert(reference.file.clone(), Reference::read(&reference.file)?);
         }
     }
-    let (figure, warnings) = assemble(experiment, &runs, &references);
-    Ok(Drawn {
-        svg: figure::svg(&figure)?,
-        markdown: None,
-        warnings,
-    })
+    Ok(assemble(experiment, &runs, &references))
 }
 
 fn table(experiment: &Experiment, runs: &[RunView], options: &RenderOptions) -> Result<Drawn> {

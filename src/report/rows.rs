@@ -1,14 +1,14 @@
 //! The rows of a verdict: what became of each expectation, claim and curve, and what each network and run reached. Plain
 //! data; serialised, they are the parts of `verdict.json`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::check::{Ending, Subject, Yardstick};
 use super::statistics::{Interval, Measured};
 use crate::manifest::Metric;
 
 /// What became of an expectation, a claim, or all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     Pass,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::check::{Circumstances, Subject, origin_name};
 use super::distance::CurveRow;
 use super::rows::{ClaimRow, Counts, ExpectationRow, NetworkRow, RunRow, Status};
-use super::{formats, page, table};
+use super::{formats, table};
 use crate::data::Origin;
 use crate::exit::Exit;
 use crate::run::disk::Disk;
@@ -184,15 +184,13 @@ impl Verdict {
         Ok(serde_json::to_string_pretty(self).context("cannot write the verdict as JSON")? + "\n")
     }
 
-    /// Writes `report.md`, `verdict.json` and `junit.xml` into the folder, which is made if need be. Each appears whole or
-    /// not at all. With `strict`, `better` is a failure in `junit.xml`.
+    /// Writes `verdict.json` and `junit.xml` into the folder, which is made if need be. Each appears whole or not at all. With `strict`, `better` is a failure in `junit.xml`.
     ///
     /// # Errors
     /// [`Exit::Storage`] where the folder cannot be written.
     pub fn write(&self, folder: &Path, strict: bool) -> anyhow::Result<()> {
         let disk = Disk::default();
         disk.create_dir(folder)?;
-        disk.replace(&folder.join("report.md"), page::markdown(self).as_bytes())?;
         disk.replace(&folder.join("verdict.json"), self.json()?.as_bytes())?;
         let junit = formats::junit(self, strict);
         disk.replace(&folder.join("junit.xml"), junit.as_bytes())

@@ -72,3 +72,41 @@ impl Lock {
         Ok(Self { _file: file })
     }
 }
+
+/// Who is at work on a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A process on this machine.
+    AtWork,
+    Nobody,
+    /// The last one was on this other machine, which alone knows of its processes.
+    Elsewhere(String),
+}
+
+/// Who is at work on the run `folder` (as of [`crate::plan::RunPlan::folder`]) in `results_dir`. The lock itself is tried
+/// only where its last owner's process exists, so that looking does not get in the way of a run that is about to begin.
+pub fn owner(results_dir: &Path, folder: &str) -> Owner {
+    let path = results_dir.join(".locks").join(folder.replace('/', "--"));
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        return Owner::Nobody;
+    };
+    let mut words = text.split_whitespace();
+    if let (Some("process"), Some(process), Some("on"), Some(machine)) =
+        (words.next(), words.next(), words.next(), words.next())
+    {
+        if machine != host() {
+            return Owner::Elsewhere(machine.into());
+        }
+        let processes = Path::new("/proc");
+        if processes.join("self").exists() && !processes.join(process).exists() {
+            return Owner::Nobody;
+        }
+    }
+    let Ok(file) = File::open(&path) else {
+        return Owner::Nobody;
+    };
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Owner::AtWork,
+        _ => Owner::Nobody,
+    }
+}

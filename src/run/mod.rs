@@ -22,6 +22,7 @@ mod view;
 pub use about::{About, Done, Notes, Outcome};
 pub use checkpoint::Checkpoint;
 pub use directory::{Resume, RunDirectory};
+pub use lock::{Owner, owner};
 pub use parts::Rows;
 pub use provenance::{Provenance, program};
 pub use responses::{LayerResponse, ResponseRecord};

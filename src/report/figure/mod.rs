@@ -5,13 +5,13 @@
 //! `draw.rs` the whole, `panel.rs` one plot, `axes.rs` limits and ticks, `legend.rs` what names the curves, `labels.rs` where
 //! text goes, `table.rs` a table, `bars.rs` bars, `column.rs` a network's layers, `canvas.rs` lines and text in pixels, `font.rs` the font, `raster.rs` the PNG.
 
-mod axes;
+pub(in crate::report) mod axes;
 mod bars;
 mod canvas;
 mod column;
 mod draw;
 mod font;
-mod labels;
+pub(in crate::report) mod labels;
 mod legend;
 mod panel;
 mod raster;

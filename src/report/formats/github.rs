@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Severity, cases};
-use crate::report::page;
+use crate::report::page::{Page, markdown};
 use crate::report::verdict::Verdict;
 
 /// One workflow command a line, errors first, for GitHub shows ten of each kind.
@@ -32,8 +32,8 @@ pub fn annotations(verdict: &Verdict, strict: bool) -> String {
 }
 
 /// The report for `$GITHUB_STEP_SUMMARY`, without what it links to beside it.
-pub fn summary(verdict: &Verdict) -> String {
-    let page = page::markdown(verdict);
+pub fn summary(page: &Page) -> String {
+    let page = markdown(page);
     let lines = page.lines().filter(|line| !line.starts_with("!["));
     lines.fold(String::new(), |text, line| text + line + "\n")
 }

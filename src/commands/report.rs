@@ -1,0 +1,119 @@
+//! `report`: the pages again from the records, and the index of all.
+
+use anyhow::Result;
+
+use super::{check, seeds};
+use crate::cli::{Places, ReportArgs};
+use crate::exit::Exit;
+use crate::manifest::{self, Bars, Experiment};
+use crate::report::page::site::{self, Blank};
+use crate::report::{self, RenderOptions, Wanted, further_seeds, select};
+use crate::run;
+
+/// `refig report [EXPERIMENT]`. The statuses are shown; the exit code of a judgement is `check`'s.
+pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
+    let mut wanted = manifest::list(&places.experiments_dir)?;
+    if let Some(name) = &args.experiment {
+        let path = manifest::find(&places.experiments_dir, name)?;
+        wanted.retain(|listed| listed.path == path);
+        if wanted.is_empty() {
+            let folder = path.parent().unwrap_or(&path);
+            wanted = manifest::list(folder)?;
+            wanted.retain(|listed| listed.path == path);
+        }
+    }
+    let mut blanks = Vec::new();
+    let mut written = 0;
+    for listed in &wanted {
+        if let Some(bars) = Bars::load(&listed.path)? {
+            let png = report::bars::render(&bars, &places.reports_dir)?;
+            println!("{}: reference data alone", png.display());
+            written += 1;
+            continue;
+        }
+        for profile in &listed.profiles {
+            if args.profile.as_ref().is_some_and(|only| only != profile) {
+                continue;
+            }
+            if one(listed, profile, args, places)? {
+                written += 1;
+            } else {
+                blanks.push(Blank {
+                    experiment: listed.name.clone(),
+                    profile: profile.clone(),
+                });
+            }
+        }
+    }
+    if args.all {
+        let index = site::write(&places.reports_dir, &blanks)?;
+        println!("{written} reports, index {}", index.display());
+    } else if written == 0 {
+        let name = args.experiment.as_deref().unwrap_or_default();
+        let profile = args.profile.as_deref();
+        return Err(Exit::Missing.error(format!(
+            "no runs of {name}{} in {}; make them with `refig reproduce {name}{}`",
+            profile.map_or(String::new(), |name| format!(" at profile {name}")),
+            places.results_dir.display(),
+            profile.map_or(String::new(), |name| format!(" --profile {name}"))
+        )));
+    }
+    Ok(Exit::Success)
+}
+
+/// Writes one report; false where there is no run to report on.
+fn one(
+    listed: &manifest::Listed,
+    profile: &str,
+    args: &ReportArgs,
+    places: &Places,
+) -> Result<bool> {
+    let mut experiment = Experiment::load(&listed.path, profile, &[])?;
+    let folder = check::folder(&experiment, places);
+    // A report is made again of what it was made of.
+    let before = site::summary(&folder)?;
+    if let Some(before) = &before
+        && !before.overrides.is_empty()
+    {
+        experiment = Experiment::load(&listed.path, profile, &before.overrides)?;
+    }
+    let views = run::find(&places.results_dir)?;
+    let mut seeds = match (&args.seeds, before) {
+        (Some(text), _) => seeds::parse(text)?,
+        (None, Some(before)) => before.seeds,
+        (None, None) => experiment.seeds.clone(),
+    };
+    let mut wanted = Wanted {
+        seeds: Some(seeds.clone()),
+        ..Wanted::default()
+    };
+    if args.seeds.is_none() {
+        seeds.extend(further_seeds(&experiment, &views, &wanted));
+        seeds.sort_unstable();
+        wanted.seeds = Some(seeds.clone());
+    }
+    let found = select(&experiment, &views, &wanted).runs;
+    if found.is_empty() {
+        return Ok(false);
+    }
+    let options = RenderOptions {
+        reference: !args.no_reference,
+        wanted,
+    };
+    check::draw(&experiment, places, &options)?;
+    let verdict = report::check(&experiment, &seeds, &found)?;
+    check::write(
+        &experiment,
+        &verdict,
+        &found,
+        places,
+        false,
+        options.reference,
+    )?;
+    println!(
+        "{}: {}",
+        folder.join("index.html").display(),
+        verdict.headline
+    );
+    Ok(true)
+}

@@ -1,0 +1,125 @@
+//! What the runs were made with: each fact once, with the runs that differ in it.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::contents::{Cell, Section};
+use crate::run::{Done, RunView};
+
+/// Facts of one start that are not the machine's or the program's.
+const OF_A_START: [&str; 2] = ["time", "iteration"];
+
+/// A table of facts; none without runs.
+pub(super) fn section(runs: &[RunView]) -> Result<Option<Section>> {
+    // In the order of `run.toml`, then values in the order of the runs.
+    let mut facts: Vec<(String, Vec<(String, Vec<String>)>)> = Vec::new();
+    let mut add = |name: &str, value: String, run: &RunView| {
+        let at = facts.iter().position(|(known, _)| known == name);
+        let at = at.unwrap_or_else(|| {
+            facts.push((name.into(), Vec::new()));
+            facts.len() - 1
+        });
+        let values = &mut facts[at].1;
+        let plan = run.plan();
+        let run = format!("{} seed {}", plan.network.name, plan.seed);
+        match values.iter_mut().find(|(known, _)| *known == value) {
+            Some((_, runs)) => runs.push(run),
+            None => values.push((value, vec![run])),
+        }
+    };
+    let mut times = BTreeMap::new();
+    let mut restarts = 0;
+    for run in runs {
+        let plan = run.plan();
+        add("data", run.about.notes.data.clone(), run);
+        add("data digest", plan.data_digest.clone(), run);
+        let device = format!("{} {}", plan.device, plan.instructions);
+        add("device", device.trim().into(), run);
+        add("numerics version", plan.numerics_version.to_string(), run);
+        if let Value::Object(fields) = serde_json::to_value(&run.about.start)? {
+            for (name, value) in fields {
+                if !OF_A_START.contains(&name.as_str()) {
+                    add(&name.replace('_', " "), written(&value), run);
+                }
+            }
+        }
+        restarts += run.about.restarts.len();
+        times.insert(run.about.start.time.clone(), ());
+        if let Some(done) = Done::load(&run.folder)? {
+            times.insert(done.time, ());
+        }
+    }
+    let mut rows: Vec<Vec<Cell>> = facts
+        .into_iter()
+        .filter(|(_, values)| values.iter().any(|(value, _)| !value.is_empty()))
+        .map(|(name, values)| vec![Cell::text(name), Cell::text(with_runs(values, runs.len()))])
+        .collect();
+    if let (Some((first, ())), Some((last, ()))) = (times.first_key_value(), times.last_key_value())
+    {
+        rows.push(vec![
+            Cell::text("made"),
+            Cell::text(format!("{first} to {last}, {restarts} restarts")),
+        ]);
+    }
+    Ok(Section::table(
+        "provenance",
+        "Provenance",
+        &[
+            "What is the same for all runs stands alone; where they differ, each value names its runs.",
+        ],
+        &["what", "value"],
+        rows,
+    ))
+}
+
+fn with_runs(values: Vec<(String, Vec<String>)>, all: usize) -> String {
+    if let [(value, runs)] = &values[..]
+        && runs.len() == all
+    {
+        return value.clone();
+    }
+    let each: Vec<String> = values
+        .into_iter()
+        .map(|(value, runs)| {
+            let value = if value.is_empty() { "unknown" } else { &value };
+            match runs.len() {
+                1..=4 => format!("{value} ({})", runs.join(", ")),
+                count => format!("{value} ({count} of {all} runs)"),
+            }
+        })
+        .collect();
+    each.join("; ")
+}
+
+fn written(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Bool(true) => "yes".into(),
+        Value::Bool(false) => "no".into(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(written).collect();
+            items.join(", ")
+        }
+        Value::Object(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| format!("{name}={}", written(value)))
+                .collect();
+            fields.join(", ")
+        }
+        Value::Number(number) => number.to_string(),
+    }
+}
+
+/// The commit of all runs, if it is one and its tree was clean each time.
+pub(super) fn commit(runs: &[RunView]) -> Option<String> {
+    let first = &runs.first()?.about.start.commit;
+    let same = runs.iter().all(|run| {
+        let mut starts = std::iter::once(&run.about.start).chain(&run.about.restarts);
+        starts.all(|start| start.commit == *first && !start.dirty)
+    });
+    (same && !first.is_empty()).then(|| first.clone())
+}

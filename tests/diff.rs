@@ -1,0 +1,115 @@
+//! `diff`: what differs is named, provenance alone does not make a difference.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use refig::record::Recorder;
+use refig::run::disk::Disk;
+use refig::run::{Notes, Outcome, RunDirectory, find};
+
+/// The folder of the usual run below `results`.
+fn usual(results: &Path) -> PathBuf {
+    common::train(Disk::default(), results, false).unwrap();
+    find(results).unwrap().remove(0).folder
+}
+
+/// A run of another seed and rate that leaves the usual one at iteration `from`.
+fn other(results: &Path, from: u64, learning_rate: f64) -> PathBuf {
+    let mut entry = common::entry();
+    entry.recipe.learning_rate = learning_rate;
+    let plan = refig::plan::RunPlan::new(&entry, 3, "quick", "feed", "cpu", "avx2").unwrap();
+    let mut run = RunDirectory::open(results, &plan, &Notes::default(), false).unwrap();
+    run.resume().unwrap();
+    let mut state = common::weights(1.0);
+    for iteration in 1..=common::LAST {
+        state = common::next(&state);
+        let mut row = common::iteration(iteration, &state);
+        if iteration >= from {
+            row.loss += 0.25;
+        }
+        run.iteration(row).unwrap();
+    }
+    run.finish(Outcome::Finished, &state).unwrap();
+    results.join(plan.folder())
+}
+
+fn diff(one: &Path, other: &Path) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_refig"))
+        .arg("diff")
+        .args([one, other])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code(), text)
+}
+
+#[test]
+fn the_same_run_made_twice_is_the_same_whenever_it_was_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = usual(&folder.path().join("a"));
+    let again = usual(&folder.path().join("b"));
+    // Made on another machine.
+    let about = again.join("run.toml");
+    let text = std::fs::read_to_string(&about).unwrap();
+    let (head, start) = text.split_once("[start]").unwrap();
+    std::fs::write(
+        &about,
+        format!(
+            "{head}[start]{}",
+            start.replacen("host = \"", "host = \"other-", 1)
+        ),
+    )
+    .unwrap();
+    let (code, text) = diff(&one, &again);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("recipe: the same") && text.contains("numbers: the same"),
+        "{text}"
+    );
+    assert!(
+        text.contains("start.host") && text.contains("other-"),
+        "{text}"
+    );
+    assert!(
+        text.contains("the same to the bit, 8 iterations and 4 evaluations"),
+        "{text}"
+    );
+}
+
+#[test]
+fn recipe_numbers_and_the_first_iteration_that_differs_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = usual(&folder.path().join("a"));
+    let other = other(&folder.path().join("b"), 6, 0.05);
+    let (code, text) = diff(&one, &other);
+    assert_eq!(code, Some(1), "{text}");
+    let rate = text
+        .lines()
+        .find(|line| line.contains("recipe.learning_rate"))
+        .unwrap();
+    let words: Vec<&str> = rate.split_whitespace().collect();
+    assert_eq!(words, ["recipe.learning_rate", "0.1", "0.05"]);
+    assert!(text.contains("training loss"), "{text}");
+    assert!(
+        text.contains("the same to the bit for 5 iterations; at 6 the losses are"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("identity"),
+        "a hash of what is shown: {text}"
+    );
+}
+
+#[test]
+fn a_run_that_is_not_there_is_refused_with_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = usual(&folder.path().join("a"));
+    let (code, text) = diff(&one, Path::new("quick/plain-20-s9-00000000"));
+    assert_eq!(code, Some(2), "{text}");
+    assert!(
+        text.contains("no run \"quick/plain-20-s9-00000000\"") && text.contains("refig status"),
+        "{text}"
+    );
+}

@@ -1,0 +1,147 @@
+//! Records in other programs' formats: what is written is what was recorded, and TensorBoard itself reads it.
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use refig::report::export::{Kind, write};
+use refig::run::disk::Disk;
+use refig::run::{self, RunView};
+
+fn runs(folder: &Path) -> Vec<RunView> {
+    let results = folder.join("results");
+    common::train(Disk::default(), &results, false).unwrap();
+    run::find(&results).unwrap()
+}
+
+fn bytes(files: &[std::path::PathBuf]) -> Vec<Vec<u8>> {
+    files
+        .iter()
+        .map(|file| std::fs::read(file).unwrap())
+        .collect()
+}
+
+#[test]
+fn csv_holds_every_row_and_a_table_of_the_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = runs(folder.path());
+    let out = folder.path().join("out");
+    let files = write(Kind::Csv, &runs, &out).unwrap();
+    let below = out.join(runs[0].plan().folder());
+    assert_eq!(
+        files,
+        [
+            below.join("iterations.csv"),
+            below.join("evaluations.csv"),
+            out.join("runs.csv")
+        ]
+    );
+    let rows = common::rows_of(&runs[0]);
+    let text = std::fs::read_to_string(&files[0]).unwrap();
+    assert_eq!(text.lines().count(), rows.iterations.len() + 1);
+    let errors: Vec<u64> = text
+        .lines()
+        .skip(1)
+        .map(|line| {
+            line.split(',')
+                .nth(4)
+                .unwrap()
+                .parse::<f64>()
+                .unwrap()
+                .to_bits()
+        })
+        .collect();
+    let recorded: Vec<u64> = rows
+        .iterations
+        .iter()
+        .map(|row| row.error.to_bits())
+        .collect();
+    assert_eq!(errors, recorded);
+    let text = std::fs::read_to_string(&files[1]).unwrap();
+    assert!(text.contains("\n8,test,population,10000,"), "{text}");
+    let table = std::fs::read_to_string(&files[2]).unwrap();
+    let (header, row) = table.split_once('\n').unwrap();
+    assert_eq!(header.split(',').count(), row.trim().split(',').count());
+    assert!(row.starts_with("quick,plain-20,3,finished,8,"), "{row}");
+    assert!(
+        row.contains(",12.5,12.5,,synthetic,feed,cpu,avx2,"),
+        "{row}"
+    );
+    let before = bytes(&files);
+    write(Kind::Csv, &runs, &out).unwrap();
+    assert_eq!(bytes(&files), before);
+}
+
+/// Reads an event file with TensorBoard and prints every scalar as JSON: tag to pairs of step and value.
+const READER: &str = r#"
+import json, sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+events = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0})
+events.Reload()
+tags = events.Tags()["scalars"]
+print(json.dumps({tag: [[e.step, e.value, e.wall_time] for e in events.Scalars(tag)] for tag in tags}))
+"#;
+
+#[test]
+fn tensorboard_reads_the_scalars_that_were_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = runs(folder.path());
+    let out = folder.path().join("out");
+    let files = write(Kind::Tensorboard, &runs, &out).unwrap();
+    assert_eq!(files.len(), 1);
+    assert!(files[0].starts_with(out.join(runs[0].plan().folder())));
+    let before = bytes(&files);
+    write(Kind::Tensorboard, &runs, &out).unwrap();
+    assert_eq!(bytes(&files), before);
+
+    let named = std::env::var("PYTHON").ok();
+    let python = named
+        .into_iter()
+        .chain(["python3".into(), "python".into()])
+        .find(|python| {
+            let found = Command::new(python)
+                .args(["-c", "import tensorboard"])
+                .output();
+            found.is_ok_and(|output| output.status.success())
+        });
+    let Some(python) = python else {
+        eprintln!(
+            "SKIPPED: no TensorBoard here; `pip install tensorboard`, or name a Python that has it with PYTHON"
+        );
+        return;
+    };
+    let output = Command::new(python)
+        .args(["-c", READER])
+        .arg(files[0].parent().unwrap())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    // Damaged records would be left out with a word on standard error.
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(!complaints.contains("orrupt"), "{complaints}");
+    let read: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = common::rows_of(&runs[0]);
+    let scalars = |tag: &str| -> Vec<(u64, f32)> {
+        let points = read[tag]
+            .as_array()
+            .unwrap_or_else(|| panic!("no {tag} in {read}"));
+        let pair = |point: &serde_json::Value| {
+            (
+                point[0].as_u64().unwrap(),
+                point[1].as_f64().unwrap() as f32,
+            )
+        };
+        points.iter().map(pair).collect()
+    };
+    let recorded: Vec<(u64, f32)> = rows
+        .iterations
+        .iter()
+        .map(|row| (row.iteration, row.loss as f32))
+        .collect();
+    assert_eq!(scalars("training/loss"), recorded);
+    let rates = scalars("training/learning_rate");
+    assert_eq!((rates[0], rates[7]), ((1, 0.1), (8, 0.01)));
+    assert_eq!(scalars("test/error_population"), [(4, 12.5), (8, 12.5)]);
+    assert_eq!(scalars("test/error_moving").len(), 2);
+}

@@ -1,0 +1,332 @@
+//! The report in a browser: no errors, the switches switch, nothing wider than a phone. Where no Chromium is installed
+//! (`chromium`, `chromium-browser`, `google-chrome`, or what `CHROMIUM` names) the test says so and passes.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use refig::manifest::Experiment;
+use refig::plan;
+use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
+use refig::report::page::{self, Material, site};
+use refig::report::{RenderOptions, Wanted, select, shown};
+use refig::run::{self, Notes, Outcome, Resume, RunDirectory};
+use refig::weights::Weights;
+
+/// Two seeds of the smoke profile with made-up errors, one of them not finished, on synthetic images.
+fn record(results: &Path, experiment: &Experiment) {
+    for plan in plan::runs(experiment, &[1, 2], "feed", "cpu", "avx2").unwrap() {
+        let notes = Notes {
+            data: "synthetic".into(),
+            ..Notes::default()
+        };
+        let mut run = RunDirectory::open(results, &plan, &notes, false).unwrap();
+        assert!(matches!(run.resume().unwrap(), Resume::New));
+        let partial = plan.network.name == "plain-56" && plan.seed == 2;
+        let last = if partial { 60 } else { plan.recipe.iterations };
+        for iteration in 1..=last {
+            let error = 90.0 - 0.2 * iteration as f64 - 3.0 * plan.seed as f64;
+            run.iteration(Iteration {
+                iteration,
+                epoch: 0.0,
+                learning_rate: 0.01,
+                loss: 2.0,
+                error,
+                seconds: iteration as f64,
+            })
+            .unwrap();
+            if iteration % 60 == 0 {
+                run.evaluation(Evaluation {
+                    iteration,
+                    split: Split::Test,
+                    statistics: Statistics::Population,
+                    images: 10_000,
+                    loss: 2.0,
+                    error,
+                    top5_error: 10.0,
+                })
+                .unwrap();
+            }
+        }
+        if partial {
+            run.checkpoint(last, &Weights::default(), "").unwrap();
+        } else {
+            run.finish(Outcome::Finished, &Weights::default()).unwrap();
+        }
+    }
+}
+
+/// The report of these runs; the path of its page.
+fn report(folder: &Path) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig6.toml");
+    let change = "recipe.weight_decay=0.0002".to_owned();
+    let experiment = Experiment::load(&path, "smoke", &[change]).unwrap();
+    let (results, reports) = (folder.join("results"), folder.join("reports"));
+    record(&results, &experiment);
+    let runs = select(
+        &experiment,
+        &run::find(&results).unwrap(),
+        &Wanted::default(),
+    )
+    .runs;
+    let figure = shown(&experiment, &runs, &RenderOptions::default()).unwrap();
+    let verdict = refig::report::check(&experiment, &[1, 2], &runs).unwrap();
+    let into = reports.join("fig6/smoke");
+    verdict.write(&into, false).unwrap();
+    let material = Material {
+        figure: figure.as_ref(),
+        runs: &runs,
+        results: &page::relative(&into, &results),
+    };
+    page::write(&verdict, &material, &into).unwrap();
+    site::write(&reports, &[]).unwrap();
+    into.join("index.html")
+}
+
+#[test]
+fn the_page_is_one_file_that_shouts_what_must_not_be_overlooked_and_leads_to_the_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = report(folder.path());
+    let html = std::fs::read_to_string(&path).unwrap();
+    let markdown = std::fs::read_to_string(path.with_file_name("report.md")).unwrap();
+    let (sections, figure) = html.split_once("id=\"figure\"").unwrap();
+    assert!(
+        sections.contains("id=\"verdict\""),
+        "the verdict comes first"
+    );
+    for shout in [
+        "<strong>SYNTHETIC</strong>",
+        "<strong>CHANGED RECIPE</strong>",
+    ] {
+        assert!(sections.contains(shout), "lacks {shout}");
+    }
+    assert!(markdown.contains("> **SYNTHETIC**") && markdown.contains("> **CHANGED RECIPE**"));
+    // The sections in their order, each once.
+    let headings = |text: &str, start: &str| -> Vec<String> {
+        text.lines()
+            .filter_map(|line| line.strip_prefix(start))
+            .map(|line| line.split('>').next_back().unwrap_or(line).to_owned())
+            .collect()
+    };
+    let in_page: Vec<String> = html
+        .split("<h2 id=")
+        .skip(1)
+        .map(|rest| {
+            rest[rest.find('>').unwrap() + 1..rest.find("</h2>").unwrap()].replace("&#39;", "'")
+        })
+        .collect();
+    assert_eq!(in_page, headings(&markdown, "## "));
+    assert_eq!(in_page[0], "Verdict");
+    assert_eq!(in_page.last().map(String::as_str), Some("How to reproduce"));
+    // What is drawn: lines, the paper's, the band of two seeds, the run that is not in the mean.
+    for part in [
+        "data-kind=\"test\"",
+        "data-kind=\"paper\"",
+        "data-kind=\"band\"",
+        "data-kind=\"single\"",
+    ] {
+        assert!(figure.contains(part), "lacks {part}");
+    }
+    assert!(
+        figure.contains("(n = 1 to 2)"),
+        "the caption says of how many runs"
+    );
+    assert!(figure.contains("class=\"watermark\""));
+    // Every link to a run leads to a folder.
+    let mut links = 0;
+    for part in html.split("href=\"").skip(1) {
+        let href = &part[..part.find('"').unwrap()];
+        if href.contains("results") {
+            links += 1;
+            assert!(
+                path.with_file_name(href).join("run.toml").exists(),
+                "{href}"
+            );
+        }
+    }
+    assert_eq!(links, 6);
+    // Nothing is loaded from anywhere, and the same files give the same bytes.
+    for outside in ["src=\"http", "url(", "@import", "<link rel=\"stylesheet\""] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    assert!(html.contains("default-src 'none'"));
+    let again = report(folder.path().join("again").as_path());
+    let differs = std::fs::read_to_string(again).unwrap();
+    let facts = |text: &str| text[..text.find("id=\"provenance\"").unwrap()].to_owned();
+    assert_eq!(facts(&differs), facts(&html));
+    let index = std::fs::read_to_string(folder.path().join("reports/index.html")).unwrap();
+    assert!(index.contains("href=\"fig6/smoke/index.html\"") && index.contains("SYNTHETIC"));
+}
+
+fn chromium() -> Option<String> {
+    let named = std::env::var("CHROMIUM").ok();
+    let usual = ["chromium", "chromium-browser", "google-chrome"].map(String::from);
+    named.into_iter().chain(usual).find(|program| {
+        let found = Command::new(program).arg("--version").output();
+        found.is_ok_and(|output| output.status.success())
+    })
+}
+
+/// What a page looks like after its scripts, and what the browser complained of.
+fn browse(program: &str, path: &Path, options: &[&str]) -> (String, Vec<String>) {
+    let profile = tempfile::tempdir().unwrap();
+    let output = Command::new(program)
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+        ])
+        .args([
+            "--enable-logging=stderr",
+            "--v=0",
+            "--virtual-time-budget=4000",
+        ])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(options)
+        .arg("--dump-dom")
+        .arg(format!("file://{}", path.display()))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let complaints = String::from_utf8_lossy(&output.stderr)
+        .lines()
+        .filter(|line| line.contains(":CONSOLE"))
+        .map(String::from)
+        .collect();
+    (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        complaints,
+    )
+}
+
+/// Put behind the page's own script: does what a reader would and writes down what it saw.
+const READER: &str = r#"<script>
+addEventListener("load", () => {
+  const seen = {};
+  const hidden = (selector) => [...document.querySelectorAll(selector)].map((e) => getComputedStyle(e).display === "none");
+  const press = (what, value) => document.querySelector(`button[data-switch="${what}"][data-value="${value}"]`).click();
+  seen.before = hidden('.panel [data-network]').includes(true);
+  press("network", "plain-20");
+  seen.network = hidden('.panel [data-network="plain-20"]').every(Boolean);
+  seen.others = hidden('.panel [data-network="plain-56"]').includes(true);
+  seen.pressed = document.querySelector('button[data-value="plain-20"]').getAttribute("aria-pressed");
+  press("kind", "paper");
+  seen.paper = hidden('.panel [data-kind="paper"]').every(Boolean);
+  press("network", "plain-20");
+  seen.back = hidden('.panel [data-network="plain-20"][data-kind="test"]').includes(true);
+  document.querySelector('button[data-switch="all"]').click();
+  seen.all = hidden('.panel [data-network]').includes(true);
+  const panel = document.querySelector(".panel");
+  const readout = document.querySelector(".readout");
+  // Chromium focuses nothing in a page without a window's focus; the keys are sent to the panel.
+  const key = (name) => panel.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true }));
+  seen.tab = panel.tabIndex;
+  key("ArrowRight");
+  seen.first = readout.textContent;
+  key("ArrowRight");
+  seen.second = readout.textContent;
+  key("ArrowDown");
+  seen.down = readout.textContent;
+  key("Escape");
+  seen.escaped = readout.textContent;
+  // The pointer on the last test error of plain-20 in the first panel.
+  const last = document.querySelector('.panel [data-network="plain-20"][data-kind="test"] path.sign:last-of-type');
+  const box = last.getBoundingClientRect();
+  panel.dispatchEvent(new PointerEvent("pointermove", { clientX: box.x + box.width / 2, clientY: box.y + box.height / 2 }));
+  seen.hover = readout.textContent;
+  seen.wide = document.documentElement.scrollWidth > innerWidth;
+  seen.width = innerWidth;
+  seen.ground = getComputedStyle(document.body).backgroundColor;
+  seen.text = getComputedStyle(document.querySelector(".panel text")).fill;
+  document.body.insertAdjacentHTML("beforeend", `<p id="seen">${JSON.stringify(seen)}</p>`);
+});
+</script>
+</body>"#;
+
+#[test]
+fn in_a_browser_the_switches_work_and_nothing_is_complained_of() {
+    let Some(program) = chromium() else {
+        eprintln!(
+            "SKIPPED: no Chromium here; install one (apt-get install chromium) or name it with CHROMIUM"
+        );
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = report(folder.path());
+    let read = path.with_file_name("read.html");
+    let html = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&read, html.replace("</body>", READER)).unwrap();
+    let see = |options: &[&str]| -> serde_json::Value {
+        let (dom, complaints) = browse(&program, &read, options);
+        assert_eq!(complaints, Vec::<String>::new());
+        let start = dom
+            .rfind("<p id=\"seen\">")
+            .expect("the reader's script ran")
+            + 13;
+        let text = &dom[start..start + dom[start..].find("</p>").unwrap()];
+        serde_json::from_str(text).unwrap()
+    };
+    let light = see(&[
+        "--window-size=1280,1000",
+        "--blink-settings=preferredColorScheme=1",
+    ]);
+    for (what, wanted) in [
+        ("before", false),
+        ("network", true),
+        ("others", false),
+        ("paper", true),
+        ("back", false),
+        ("all", false),
+        ("wide", false),
+    ] {
+        assert_eq!(light[what], wanted, "{what}: {light:#}");
+    }
+    assert_eq!(light["pressed"], "false");
+    assert_eq!(light["tab"], 0);
+    assert_eq!(
+        light["first"],
+        "plain-20, training error, iteration 2: 85.20 %"
+    );
+    assert_eq!(
+        light["second"],
+        "plain-20, training error, iteration 4: 85.00 %"
+    );
+    assert_eq!(
+        light["hover"],
+        "plain-20, test error, iteration 120: 61.50 %"
+    );
+    let down = light["down"].as_str().unwrap();
+    assert!(
+        down.starts_with("plain-20, the paper's training error"),
+        "{down}"
+    );
+    assert_eq!(light["escaped"], "");
+    // The narrowest window that Chromium makes is 500 pixels; a phone is tried in a frame.
+    let dark = see(&[
+        "--window-size=500,900",
+        "--blink-settings=preferredColorScheme=0",
+    ]);
+    assert_eq!(dark["wide"], false, "{dark:#}");
+    assert_ne!(dark["ground"], light["ground"]);
+    assert_ne!(dark["text"], light["text"]);
+    assert_eq!(light["ground"], "rgb(255, 255, 255)");
+    let phone = path.with_file_name("phone.html");
+    std::fs::write(
+        &phone,
+        "<iframe src=\"read.html\" width=\"360\" height=\"700\" style=\"border:0\"></iframe>\n\
+         <script>addEventListener(\"message\", (e) => document.body.insertAdjacentHTML(\"beforeend\", `<p id=\"seen\">${e.data}</p>`));</script>",
+    )
+    .unwrap();
+    let reader = READER.replace("document.body.insertAdjacentHTML(\"beforeend\", `<p id=\"seen\">${JSON.stringify(seen)}</p>`)", "parent.postMessage(JSON.stringify(seen), \"*\")");
+    std::fs::write(&read, html.replace("</body>", &reader)).unwrap();
+    let (dom, complaints) = browse(&program, &phone, &[]);
+    assert_eq!(complaints, Vec::<String>::new());
+    assert!(
+        dom.contains("\"wide\":false") && dom.contains("\"width\":360"),
+        "{dom}"
+    );
+    // The index complains of nothing either.
+    let (dom, complaints) = browse(&program, &folder.path().join("reports/index.html"), &[]);
+    assert_eq!(complaints, Vec::<String>::new());
+    assert!(dom.contains("class=\"card\""));
+}

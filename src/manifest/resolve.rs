@@ -11,7 +11,7 @@ use super::experiment::{Claim, Comparison, Experiment, NetworkEntry, Panel, Refe
 use super::file::ProfileFile;
 use super::source::{Source, one_line};
 use super::{Init, Kind, Recipe, recipe::DEFAULT_TRAINING_WINDOW};
-use super::{check, check_recipe};
+use super::{check, check_recipe, check_variant};
 use crate::exit::Exit;
 use crate::network::{Family, Network};
 
@@ -242,7 +242,7 @@ fn resolve(own: &Source, runs: &Source, profile: &str, set: &Overrides) -> Resul
             continue;
         }
         let mut network = Network::parse_cifar(&variant.of, recipe.shortcut, CLASSES)?;
-        check::start(own, name, &network, start.as_deref())?;
+        check_variant::start(own, name, &network, start.as_deref())?;
         network.name = name.clone();
         networks.push(NetworkEntry {
             name: name.clone(),

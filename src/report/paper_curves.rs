@@ -98,7 +98,7 @@ pub fn distances(
 fn split_of(metric: Metric) -> Split {
     match metric {
         Metric::TrainingError => Split::Train,
-        Metric::TestError => Split::Test,
+        Metric::TestError | Metric::Response => Split::Test,
     }
 }
 
@@ -135,7 +135,7 @@ fn measure(
             Metric::TrainingError => {
                 curves::training(run.iterations, experiment.training_window, 1)
             }
-            Metric::TestError => at_every_evaluation(run.evaluations),
+            Metric::TestError | Metric::Response => at_every_evaluation(run.evaluations),
         })
         .collect();
     let (images, papers_images) = match row.metric {
@@ -143,7 +143,7 @@ fn measure(
             (experiment.training_window * recipe.batch) as f64,
             (PAPERS_WINDOW * Recipe::default().batch) as f64,
         ),
-        Metric::TestError => (TEST_IMAGES, TEST_IMAGES),
+        Metric::TestError | Metric::Response => (TEST_IMAGES, TEST_IMAGES),
     };
     let paper = Paper {
         samples: samples(curve, reference, begins, scale),

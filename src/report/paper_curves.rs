@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::curves::{self, Point};
 use super::distance::{CurveRow, Paper, Sample, phases};
 use super::reference::{Reference, ReferenceCurve};
-use crate::manifest::{Experiment, Kind, Metric, NetworkEntry, Panel, Recipe};
+use crate::manifest::{Experiment, Metric, NetworkEntry, Panel, Recipe};
 use crate::plan::RunPlan;
 use crate::record::{Evaluation, Iteration, Split, Statistics};
 
@@ -38,9 +38,7 @@ pub fn distances(
 ) -> Result<Vec<CurveRow>> {
     let mut references: BTreeMap<PathBuf, Reference> = BTreeMap::new();
     let mut rows: Vec<CurveRow> = Vec::new();
-    // What other kinds refer to are no curves.
-    let panels = experiment.panels.iter();
-    for panel in panels.filter(|_| experiment.kind == Kind::Curves) {
+    for panel in &experiment.panels {
         let Some(drawn) = &panel.reference else {
             continue;
         };

@@ -138,7 +138,7 @@ fn layer_responses(
     for reference in experiment
         .panels
         .iter()
-        .filter_map(|panel| panel.reference.as_ref())
+        .filter_map(|panel| panel.values.as_ref())
         .filter(|_| options.reference)
     {
         let curves = responses::read_paper(&reference.file)?;
@@ -157,7 +157,7 @@ fn table(experiment: &Experiment, runs: &[RunView], options: &RenderOptions) -> 
     for reference in experiment
         .panels
         .iter()
-        .filter_map(|panel| panel.reference.as_ref())
+        .filter_map(|panel| panel.values.as_ref())
         .filter(|_| options.reference)
     {
         let values = final_errors::PaperTable::read(&reference.file)?;

@@ -95,7 +95,7 @@ pub fn assemble(
             if entry.optional && measured.is_empty() {
                 continue;
             }
-            let paper = panel.reference.as_ref().and_then(|reference| {
+            let paper = panel.values.as_ref().and_then(|reference| {
                 let curves = papers.get(&reference.file)?;
                 reference
                     .panels

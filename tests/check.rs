@@ -18,6 +18,7 @@ fn run(network: &str, seed: u64, test: f64, train: f64) -> Subject {
         moving_test_error: Some(test + 1.0),
         training_error: Some(train),
         clean_training_error: Some(train - 1.0),
+        response: None,
         best: Some((400, test - 0.5)),
         folder: format!("quick/{network}-s{seed}-0123abcd"),
         identity: "0123abcd".repeat(8),

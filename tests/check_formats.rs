@@ -19,6 +19,7 @@ fn run(network: &str, test: f64) -> Subject {
         moving_test_error: None,
         training_error: Some(test),
         clean_training_error: None,
+        response: None,
         best: None,
         folder: format!("quick/{network}-s0-0123abcd"),
         identity: "0123abcd".repeat(8),

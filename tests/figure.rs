@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use refig::random::{Purpose, Stream};
 use refig::record::Split;
 use refig::report::curves::{self, Point};
-use refig::report::figure::{self, Colour, End, Figure, Limits, Panel, Series};
+use refig::report::figure::{self, Colour, End, Figure, Limits, Panel, Quantity, Series};
 use refig::report::reference::Reference;
 
 const PLAIN: [(&str, Colour); 4] = [
@@ -114,6 +114,7 @@ fn figure_of(seeds: u64, iterations: u64) -> Figure {
         notes: vec!["The paper's curves are read off its Fig. 6.".into()],
         watermark: None,
         dashed_training: true,
+        quantity: Quantity::Errors,
         iterations,
         limits: (iterations == 64_000).then_some(Limits {
             low: 0.0,

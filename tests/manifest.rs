@@ -264,20 +264,33 @@ fn only_keeps_the_networks_that_are_named() {
 fn experiments_are_listed_and_found() {
     let all = manifest::list(Path::new("experiments")).unwrap();
     let names: Vec<&str> = all.iter().map(|e| e.name.as_str()).collect();
-    assert_eq!(names, ["context", "fig1", "fig6", "table6"]);
-    assert!(
-        all[1].line().contains("Fig. 1") && all[1].line().contains("runs of fig6"),
-        "{}",
-        all[1].line()
+    assert_eq!(
+        names,
+        [
+            "construction",
+            "context",
+            "fig1",
+            "fig6",
+            "fig7",
+            "shortcuts",
+            "table6"
+        ]
     );
-    assert_eq!(all[2].profiles, ["paper", "quick", "smoke", "tenth"]);
+    assert!(
+        all[2].line().contains("Fig. 1") && all[2].line().contains("runs of fig6"),
+        "{}",
+        all[2].line()
+    );
+    assert_eq!(all[3].profiles, ["paper", "quick", "smoke", "tenth"]);
     let found = manifest::find(Path::new("experiments"), "Fig6").unwrap();
     assert_eq!(found, Path::new("experiments/fig6.toml"));
     let error = manifest::find(Path::new("experiments"), "fig9").unwrap_err();
     assert_eq!(Exit::of(&error), Exit::Usage);
     assert!(
         error.to_string().contains("no experiment \"fig9\"")
-            && error.to_string().contains("context, fig1, fig6, table6")
+            && error
+                .to_string()
+                .contains("fig1, fig6, fig7, shortcuts, table6")
     );
 }
 
@@ -288,4 +301,102 @@ fn the_committed_schema_is_current() {
         committed == manifest::schema(),
         "experiments/manifest.schema.json is not what the manifest's types say; write it anew with `refig schema`"
     );
+}
+
+#[test]
+fn variants_have_the_recipe_of_their_network_and_what_they_change() {
+    let shortcuts = load("shortcuts", "paper", &[]).unwrap();
+    let fig6 = load("fig6", "paper", &[]).unwrap();
+    let base = fig6.network("resnet-56").unwrap();
+    let b = shortcuts.network("resnet-56-b").unwrap();
+    assert_eq!((b.network.shortcut, b.network.depth()), (Shortcut::B, 56));
+    assert_eq!(b.variant_of.as_deref(), Some("resnet-56"));
+    assert_eq!(
+        (b.network.name.as_str(), b.label.as_str()),
+        ("resnet-56-b", "ResNet-56 B")
+    );
+    let mut recipe = b.recipe.clone();
+    recipe.shortcut = Shortcut::A;
+    assert_eq!(recipe, base.recipe);
+    // What a variant is about is no departure from the paper's recipe.
+    assert!(shortcuts.is_papers_recipe(), "{:?}", shortcuts.departures());
+    // Trained where the network is that it is of.
+    let smoke = load("shortcuts", "smoke", &[]).unwrap();
+    assert_eq!(
+        names(&smoke),
+        [
+            "plain-20",
+            "plain-56",
+            "resnet-20",
+            "resnet-20-b",
+            "resnet-20-c"
+        ]
+    );
+
+    for profile in ["paper", "tenth", "quick", "smoke"] {
+        let construction = load("construction", profile, &[]).unwrap();
+        let made = construction.network("plain-56-constructed").unwrap();
+        let start = made.start.as_ref().unwrap();
+        assert_eq!(start.name, "plain-20");
+        assert_eq!(
+            start.recipe,
+            load("fig6", profile, &[])
+                .unwrap()
+                .network("plain-20")
+                .unwrap()
+                .recipe
+        );
+        assert_eq!(made.recipe.init.from.as_deref(), Some("plain-20"));
+    }
+}
+
+#[test]
+fn kinds_and_variants_are_refused_with_the_line_and_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("odd.toml");
+    let base = "name = \"odd\"\ntitle = \"t\"\nnetworks = [\"plain-8\", \"plain-20\", \"resnet-20\"]\nseeds = [1]\n";
+    let panel = "[[panels]]\ntitle = \"p\"\nnetworks = [\"plain-8\"]\n";
+    for (lines, says) in [
+        (
+            "[variants.plain-32]\nof = \"plain-8\"",
+            "odd.toml:9: a variant called",
+        ),
+        (
+            "[variants.x]\nof = \"plain-14\"",
+            "odd.toml:10: a variant of \"plain-14\"",
+        ),
+        (
+            "[variants.x]\nof = \"plain-20\"\nrecipe = { init = { from = \"plain-14\" } }",
+            "init.from = \"plain-14\"",
+        ),
+        (
+            "[variants.x]\nof = \"plain-8\"\nrecipe = { init = { from = \"plain-20\" } }",
+            "for a deeper plain network",
+        ),
+        (
+            "[variants.x]\nof = \"resnet-20\"\nrecipe = { init = { from = \"plain-8\" } }",
+            "for a deeper plain network",
+        ),
+        (
+            "[variants.x]\nof = \"plain-8\"\nrecipe = { batch = 0 }",
+            "batch",
+        ),
+        (
+            "[responses]\nimages = \"test\"\ncount = 5\nstatistics = \"batch\"\npooling = \"layer\"",
+            "kind = \"responses\"",
+        ),
+        (
+            "[[claims]]\nsays = \"s\"\nfalls = [[\"plain-8\", \"plain-20\"]]\nmetrics = [\"response\"]\nmargin = { p = 0 }",
+            "a claim about responses",
+        ),
+    ] {
+        std::fs::write(&path, format!("{base}[profiles.p]\n{panel}{lines}\n")).unwrap();
+        let error = Experiment::load(&path, "p", &[]).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Usage, "{lines}");
+        assert!(error.to_string().contains(says), "{lines}: {error}");
+    }
+    let bars = "name = \"odd\"\ntitle = \"t\"\nkind = \"bars\"\nseeds = [1]\npanels = []\n";
+    std::fs::write(&path, bars).unwrap();
+    let error = manifest::Bars::load(&path).unwrap_err();
+    assert!(error.to_string().contains("odd.toml:4: `seeds`"), "{error}");
 }

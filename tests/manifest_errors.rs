@@ -153,7 +153,7 @@ fn recipes() {
         &["at most 100"],
     );
     refused(
-        "seeds = [1, 2, 3]",
+        "seeds = [1]",
         "seeds = [1, 2, 1]",
         &["[1, 2, 1]", "twice"],
     );

@@ -13,7 +13,9 @@ use crate::data::{self, Prospect, Request};
 use crate::engine;
 use crate::exit::Exit;
 use crate::manifest::Experiment;
-use crate::orchestrate::{self, Options, Probe, Progress, Style, duration, run_all};
+use crate::orchestrate::{
+    self, Options, Probe, Progress, Style, duration, measure_responses, run_all,
+};
 use crate::plan::{self, RunPlan};
 use crate::report::{RenderOptions, Wanted};
 use crate::run::{self, RunView, State, Tree};
@@ -227,10 +229,32 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         keep_every: KEEP_EVERY,
     };
     let mut progress = Progress::new(Style::choose(places.quiet));
+    // The images stay where they are needed after training.
+    let measured = experiment
+        .responses
+        .as_ref()
+        .map(|how| (how, dataset.clone()));
     run_all(&prepared.runs, dataset, &options, stop, &mut progress)?;
     if let Some(signal) = stop.requested() {
         eprintln!("stopped; the same command goes on from there");
         return Ok(signal.exit());
+    }
+    if let Some((how, dataset)) = &measured {
+        let mut tell = |text: &str| {
+            if !places.quiet {
+                eprintln!("{text}");
+            }
+        };
+        let (results, threads) = (&places.results_dir, prepared.compute.threads);
+        measure_responses(
+            &prepared.runs,
+            dataset,
+            how,
+            results,
+            threads,
+            stop,
+            &mut tell,
+        )?;
     }
     let wanted = Wanted {
         runs: Some(prepared.shown),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::Kind;
-use super::check;
+use super::check_kind;
 use super::resolve::sibling;
 use super::source::Source;
 
@@ -40,7 +40,7 @@ impl Bars {
         if source.file.kind != Kind::Bars {
             return Ok(None);
         }
-        check::bars(&source)?;
+        check_kind::bars(&source)?;
         let panels = source.file.panels.iter().filter_map(|panel| {
             let reference = panel.reference.as_ref()?;
             Some(BarPanel {

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use super::experiment::{Experiment, NetworkEntry};
+use super::experiment::Experiment;
 use super::source::Source;
-use super::{Kind, Recipe};
-use crate::network::{Family, Network, Shortcut};
+use super::{Kind, Metric, Recipe, check_kind, check_variant};
+use crate::network::{Network, Shortcut};
 
 /// Names and what refers to them, before anything is merged.
 pub(super) fn structure(own: &Source, runs: Option<&Source>) -> Result<()> {
@@ -23,7 +23,7 @@ pub(super) fn structure(own: &Source, runs: Option<&Source>) -> Result<()> {
         }
     }
     let runs = runs.unwrap_or(own);
-    variants(own, runs)?;
+    check_variant::variants(own, runs)?;
     let known = |name: &String| {
         runs.file.networks.contains(name)
             || runs.file.optional_networks.contains(name)
@@ -122,175 +122,12 @@ pub(super) fn structure(own: &Source, runs: Option<&Source>) -> Result<()> {
             "no profiles; an experiment needs at least one [profiles.NAME]",
         ));
     }
-    kind(own)?;
+    check_kind::kind(own)?;
     claims(own, runs)?;
     colours(own)
 }
 
-/// What stands only in manifests of one kind.
-fn kind(own: &Source) -> Result<()> {
-    let responses = own.file.kind == Kind::Responses;
-    match &own.file.responses {
-        None if responses => {
-            return Err(own.error(
-                &["kind"],
-                "kind = \"responses\" without [responses]; say there which images, statistics and pooling are meant",
-            ));
-        }
-        Some(_) if !responses => {
-            return Err(own.error(
-                &["responses"],
-                "[responses] in a manifest of another kind; add kind = \"responses\" or remove it",
-            ));
-        }
-        Some(how) if how.count == 0 => {
-            return Err(own.error(
-                &["responses", "count"],
-                "count = 0; a deviation needs images",
-            ));
-        }
-        _ => {}
-    }
-    for (at, panel) in own.file.panels.iter().enumerate() {
-        let at = at.to_string();
-        if panel.axis.is_some() {
-            return Err(own.error(
-                &["panels", &at, "axis"],
-                "`axis` names the axis of bars; remove it",
-            ));
-        }
-        let table = own.table["panels"].get(at.parse::<usize>().unwrap_or(0));
-        if !responses && table.is_some_and(|table| table.get("order").is_some()) {
-            return Err(own.error(
-                &["panels", &at, "order"],
-                "`order` is of the layers of responses; remove it",
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// A manifest of bars: panels with a file each and nothing that trains.
-pub(super) fn bars(own: &Source) -> Result<()> {
-    named_as_file(own)?;
-    for key in [
-        "runs_from",
-        "networks",
-        "optional_networks",
-        "seeds",
-        "recipe",
-        "exceptions",
-        "variants",
-        "profiles",
-        "claims",
-        "responses",
-        "style",
-    ] {
-        if own.table.contains_key(key) {
-            return Err(own.error(
-                &[key],
-                &format!("`{key}` beside kind = \"bars\", which has no runs; remove it"),
-            ));
-        }
-    }
-    for (at, panel) in own.file.panels.iter().enumerate() {
-        let at = at.to_string();
-        let Some(reference) = &panel.reference else {
-            return Err(own.error(
-                &["panels", &at],
-                &format!(
-                    "the panel \"{}\" has no values; name their file in `reference`",
-                    panel.title
-                ),
-            ));
-        };
-        let file = own.path.with_file_name(&reference.file);
-        if !file.is_file() {
-            return Err(own.error(
-                &["panels", &at, "reference"],
-                &format!(
-                    "no file {}; paths are relative to the manifest",
-                    file.display()
-                ),
-            ));
-        }
-        if !panel.networks.is_empty() {
-            return Err(own.error(
-                &["panels", &at, "networks"],
-                "networks in a panel of bars; remove them",
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Names of variants and what they are of.
-fn variants(own: &Source, runs: &Source) -> Result<()> {
-    for (name, variant) in &own.file.variants {
-        let place = ["variants", name.as_str()];
-        let plain =
-            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
-        if !name.chars().all(plain) || Network::parse_cifar(name, Shortcut::A, 10).is_ok() {
-            return Err(own.error(
-                &place,
-                &format!(
-                    "a variant called \"{name}\"; take small letters, digits and dashes, and not a network's name: it names the run's folder"
-                ),
-            ));
-        }
-        if !runs.file.networks.contains(&variant.of) {
-            return Err(own.error(
-                &["variants", name, "of"],
-                &format!(
-                    "a variant of \"{}\", which is not among `networks`; there are {}",
-                    variant.of,
-                    runs.file.networks.join(", ")
-                ),
-            ));
-        }
-        if let Some(from) = &variant.recipe.init.from
-            && !runs.file.networks.contains(from)
-        {
-            return Err(own.error(
-                &["variants", name, "recipe", "init", "from"],
-                &format!(
-                    "init.from = \"{from}\", which is not among `networks`; there are {}",
-                    runs.file.networks.join(", ")
-                ),
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Whether `network` can be made of the one that it starts from by adding blocks: plain networks of the same widths.
-pub(super) fn start(
-    own: &Source,
-    name: &str,
-    network: &Network,
-    start: Option<&NetworkEntry>,
-) -> Result<()> {
-    let Some(from) = start else { return Ok(()) };
-    let grows = network.blocks.len() == from.network.blocks.len()
-        && network
-            .blocks
-            .iter()
-            .zip(&from.network.blocks)
-            .all(|(now, before)| now >= before);
-    let plain = |network: &Network| network.family == Family::Plain;
-    if plain(network) && plain(&from.network) && grows && network.blocks != from.network.blocks {
-        return Ok(());
-    }
-    Err(own.error(
-        &["variants", name, "recipe", "init", "from"],
-        &format!(
-            "init.from = \"{}\" for {}; a solution is constructed from a plain network for a deeper plain network",
-            from.name, network.name
-        ),
-    ))
-}
-
-fn named_as_file(source: &Source) -> Result<()> {
+pub(super) fn named_as_file(source: &Source) -> Result<()> {
     let stem = source
         .path
         .file_stem()
@@ -475,6 +312,12 @@ fn claims(own: &Source, runs: &Source) -> Result<()> {
                     "falls = {:?} compares nothing; each chain needs two networks or more",
                     claim.falls
                 ),
+            ));
+        }
+        if claim.metrics.contains(&Metric::Response) && own.file.kind != Kind::Responses {
+            return Err(own.error(
+                &["claims", &at, "metrics"],
+                "a claim about responses, which are measured only of kind = \"responses\"",
             ));
         }
         for (profile, margin) in &claim.margin {

@@ -61,7 +61,10 @@ pub struct Panel {
     pub first_iteration: u64,
     /// Of kind `responses`.
     pub order: LayerOrder,
+    /// The paper's own curves.
     pub reference: Option<Reference>,
+    /// Of other kinds than curves: the paper's own values.
+    pub values: Option<Reference>,
 }
 
 /// The paper's own curves or values for a panel.

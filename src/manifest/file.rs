@@ -226,6 +226,8 @@ pub enum Metric {
     TrainingError,
     /// Error on the test images with `population` statistics at the last iteration.
     TestError,
+    /// Of kind `responses`: the mean over the 3x3 layers of their responses' standard deviation. No error, and only for claims.
+    Response,
 }
 
 /// On which images an expectation or a claim is made.
@@ -255,6 +257,7 @@ impl Metric {
         match self {
             Metric::TrainingError => "training error",
             Metric::TestError => "test error",
+            Metric::Response => "layer responses",
         }
     }
 }

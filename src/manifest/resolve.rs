@@ -8,10 +8,10 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::experiment::{Claim, Comparison, Experiment, NetworkEntry, Panel, Reference};
-use super::file::ProfileFile;
+use super::file::{PanelFile, ProfileFile};
 use super::source::{Source, one_line};
 use super::{Init, Kind, Recipe, recipe::DEFAULT_TRAINING_WINDOW};
-use super::{check, check_recipe};
+use super::{check, check_recipe, check_variant};
 use crate::exit::Exit;
 use crate::network::{Family, Network};
 
@@ -242,7 +242,7 @@ fn resolve(own: &Source, runs: &Source, profile: &str, set: &Overrides) -> Resul
             continue;
         }
         let mut network = Network::parse_cifar(&variant.of, recipe.shortcut, CLASSES)?;
-        check::start(own, name, &network, start.as_deref())?;
+        check_variant::start(own, name, &network, start.as_deref())?;
         network.name = name.clone();
         networks.push(NetworkEntry {
             name: name.clone(),
@@ -278,10 +278,8 @@ fn resolve(own: &Source, runs: &Source, profile: &str, set: &Overrides) -> Resul
             only_with: panel.only_with.clone(),
             first_iteration: (panel.begins_at * recipe.iterations as f64).round() as u64,
             order: panel.order,
-            reference: panel.reference.as_ref().map(|reference| Reference {
-                file: sibling(&own.path, &reference.file),
-                panels: reference.panels.clone(),
-            }),
+            reference: reference(own, panel).filter(|_| own.file.kind == Kind::Curves),
+            values: reference(own, panel).filter(|_| own.file.kind != Kind::Curves),
         })
         .filter(|panel| !panel.networks.is_empty())
         .collect();
@@ -353,6 +351,13 @@ fn resolve(own: &Source, runs: &Source, profile: &str, set: &Overrides) -> Resul
     };
     check::experiment(&experiment, own)?;
     Ok(experiment)
+}
+
+fn reference(own: &Source, panel: &PanelFile) -> Option<Reference> {
+    panel.reference.as_ref().map(|reference| Reference {
+        file: sibling(&own.path, &reference.file),
+        panels: reference.panels.clone(),
+    })
 }
 
 /// The recipe of a variant: that of the network that it is of, then its own changes, then `--set`.

@@ -29,10 +29,13 @@ pub fn work(run: &RunPlan, done: u64, test_images: usize) -> Work {
     if left > 0 && (interval == 0 || !recipe.iterations.is_multiple_of(interval)) {
         evaluations += 1;
     }
+    // What starts from another's weights is evaluated before the first update, clean pass and all.
+    let begins = u64::from(run.start.is_some() && done == 0);
+    evaluations += begins;
     // Test and clean images are looked at with both kinds of statistics.
     let each = recipe.evaluation.statistics_images + 2 * test_images;
     let clean = if left > 0 {
-        2 * recipe.evaluation.clean_images
+        2 * recipe.evaluation.clean_images * (1 + begins as usize)
     } else {
         0
     };

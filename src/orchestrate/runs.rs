@@ -16,11 +16,10 @@ use crate::plan::RunPlan;
 use crate::random::Purpose;
 use crate::run::{self, Notes, Resume, RunDirectory};
 
-use crate::train::{
-    Keeper, LoopState, MiniBatches, Outcome, Stop, Training, TrainingData, initialise,
-};
+use crate::train::{Keeper, LoopState, MiniBatches, Outcome, Stop, Training, TrainingData};
 use crate::weights::Weights;
 
+use super::start::initial_weights;
 use super::{Ended, RunResult, RunsObserver, Start, work};
 
 /// How runs are made; nothing here changes a result.
@@ -201,7 +200,12 @@ fn run_one(
             (checkpoint.state, state)
         }
         Resume::New => (
-            initialise(&run.network, &recipe.initialisation, run.seed),
+            initial_weights(
+                run,
+                &images.of(recipe).0,
+                &engine_options,
+                &options.results_dir,
+            )?,
             LoopState::default(),
         ),
     };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::curves::{self, Point};
-use super::figure::{Colour, End, Figure, Limits, Panel, Series};
+use super::figure::{Colour, End, Figure, Limits, Panel, Quantity, Series};
 use super::reference::Reference;
 use crate::data::Origin;
 use crate::manifest::{self, Experiment, Metric, NetworkEntry, Precision};
@@ -60,6 +60,7 @@ pub fn assemble(
         notes,
         watermark: synthetic.then(|| "SYNTHETIC".to_owned()),
         iterations,
+        quantity: Quantity::Errors,
         dashed_training: experiment.dashed_training,
         limits: experiment
             .error_axis
@@ -91,6 +92,8 @@ fn assemble_panel(
             let split = match metric {
                 Metric::TrainingError => Split::Train,
                 Metric::TestError => Split::Test,
+                // No curve over iterations.
+                Metric::Response => continue,
             };
             let mut drawn = assemble_series(experiment, entry, runs, split);
             if let Some(reference) = &panel.reference
@@ -165,7 +168,7 @@ fn assemble_series(
 }
 
 /// `#rrggbb`; grey for anything else, which the manifest's check refuses.
-fn colour(text: &str) -> Colour {
+pub(super) fn colour(text: &str) -> Colour {
     let part = |place: usize| {
         text.get(1 + 2 * place..3 + 2 * place)
             .and_then(|digits| u8::from_str_radix(digits, 16).ok())
@@ -177,7 +180,7 @@ fn colour(text: &str) -> Colour {
 }
 
 /// Profile, data, device, precision, seeds.
-fn line(experiment: &Experiment, runs: &[DrawnRun]) -> String {
+pub(super) fn line(experiment: &Experiment, runs: &[DrawnRun]) -> String {
     let mut parts = vec![format!("profile {}", experiment.profile)];
     parts.extend(listed(runs.iter().map(|run| match run.origin {
         Origin::Cifar10 => "CIFAR-10".to_owned(),
@@ -255,6 +258,7 @@ fn notes(
     }
     notes.push(format!("{}.", how.join("; ")));
     notes.extend(over_seeds(runs, panels));
+    notes.extend(starts(experiment, runs));
     let drawn = panels
         .iter()
         .flat_map(|panel| &panel.series)
@@ -295,6 +299,55 @@ fn over_seeds(runs: &[DrawnRun], panels: &[Panel]) -> Option<String> {
     bands.then(|| {
         format!("A curve is the mean of all finished runs of its network ({n}), its band reaches from the lowest to the highest of them.")
     })
+}
+
+/// Of runs that start from another's weights: the training error that they begin with, beside the one that the other
+/// ended with.
+fn starts(experiment: &Experiment, runs: &[DrawnRun]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for entry in &experiment.networks {
+        let Some(start) = &entry.start else { continue };
+        let mut seeds = Vec::new();
+        for run in runs
+            .iter()
+            .filter(|run| run.plan.network.name == entry.name)
+        {
+            let before = runs
+                .iter()
+                .find(|other| Some(&other.plan.identity) == run.plan.start.as_ref());
+            let ended = before.and_then(|before| {
+                clean_error(before, before.plan.recipe.iterations, Statistics::Moving)
+            });
+            let begins = |statistics| clean_error(run, 0, statistics);
+            if let (Some(ended), Some(begins), Some(anew)) = (
+                ended,
+                begins(Statistics::Moving),
+                begins(Statistics::Population),
+            ) {
+                let seed = run.plan.seed;
+                seeds.push(format!(
+                    "seed {seed}: {ended:.2} % and {begins:.2} % (statistics estimated anew: {anew:.2} %)"
+                ));
+            }
+        }
+        if !seeds.is_empty() {
+            notes.push(format!(
+                "Training error without augmentation, moving averages, where {} ends and {} begins: {}.",
+                start.label,
+                entry.label,
+                seeds.join("; ")
+            ));
+        }
+    }
+    notes
+}
+
+/// The error of the clean pass at an iteration, %.
+fn clean_error(run: &DrawnRun, iteration: u64, statistics: Statistics) -> Option<f64> {
+    let row = run.evaluations.iter().find(|row| {
+        row.iteration == iteration && row.split == Split::Train && row.statistics == statistics
+    });
+    row.map(|row| row.error)
 }
 
 /// What is missing, not finished, diverged or measured otherwise: fragments, as warnings are.
@@ -355,7 +408,7 @@ fn warnings(experiment: &Experiment, runs: &[DrawnRun]) -> Vec<String> {
 }
 
 /// A fragment as a sentence.
-fn sentence(fragment: &str) -> String {
+pub(super) fn sentence(fragment: &str) -> String {
     let mut letters = fragment.chars();
     let first = letters
         .next()

@@ -41,6 +41,8 @@ pub struct Subject {
     pub training_error: Option<f64>,
     /// Training images without augmentation after the last iteration, %.
     pub clean_training_error: Option<f64>,
+    /// Mean over the 3x3 layers of their responses' standard deviation, where it was measured.
+    pub response: Option<f64>,
     /// Iteration and value of the lowest test error with population statistics. Shown, never judged.
     pub best: Option<(u64, f64)>,
     /// The run's folder, relative to the results folder.
@@ -71,11 +73,12 @@ pub enum Yardstick {
 }
 
 impl Subject {
-    /// The run's value of a metric, %.
+    /// The run's value of a metric: %, of responses a standard deviation.
     pub fn error(&self, metric: Metric) -> Option<f64> {
         match metric {
             Metric::TestError => self.test_error,
             Metric::TrainingError => self.training_error,
+            Metric::Response => self.response,
         }
     }
 }

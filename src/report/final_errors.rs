@@ -132,7 +132,7 @@ pub fn assemble(
     }
     for panel in &experiment.panels {
         let paper = panel
-            .reference
+            .values
             .as_ref()
             .and_then(|reference| papers.get(&reference.file));
         for name in &panel.networks {

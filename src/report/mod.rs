@@ -7,7 +7,7 @@
 //! are of their recipe, `distance.rs` and `paper_curves.rs` curves against the paper's, `statistics.rs` and `student.rs`
 //! what a few seeds tell, `evidence.rs` the words for it; `baseline.rs` errors accepted before;
 //! `rows.rs` and `verdict.rs` what came of it, `table.rs` for a terminal, `page/` the report to read, `formats/` for CI;
-//! `final_errors.rs` and `bars.rs` what is a table or bars of the paper rather than curves;
+//! `final_errors.rs`, `responses.rs` and `bars.rs` what is a table, layer responses or bars of the paper;
 //! `watch.rs` runs as they go, `difference.rs` two runs side by side, `export/` other programs' formats.
 
 pub mod assemble;
@@ -27,6 +27,7 @@ pub mod paper_curves;
 pub mod recorded;
 pub mod reference;
 pub mod render;
+pub mod responses;
 pub mod rows;
 pub mod selection;
 pub mod statistics;

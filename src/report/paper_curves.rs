@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::curves::{self, Point};
 use super::distance::{CurveRow, Paper, Sample, phases};
 use super::reference::{Reference, ReferenceCurve};
-use crate::manifest::{Experiment, Kind, Metric, NetworkEntry, Panel, Recipe};
+use crate::manifest::{Experiment, Metric, NetworkEntry, Panel, Recipe};
 use crate::plan::RunPlan;
 use crate::record::{Evaluation, Iteration, Split, Statistics};
 
@@ -38,9 +38,7 @@ pub fn distances(
 ) -> Result<Vec<CurveRow>> {
     let mut references: BTreeMap<PathBuf, Reference> = BTreeMap::new();
     let mut rows: Vec<CurveRow> = Vec::new();
-    // What other kinds refer to are no curves.
-    let panels = experiment.panels.iter();
-    for panel in panels.filter(|_| experiment.kind == Kind::Curves) {
+    for panel in &experiment.panels {
         let Some(drawn) = &panel.reference else {
             continue;
         };
@@ -98,7 +96,7 @@ pub fn distances(
 fn split_of(metric: Metric) -> Split {
     match metric {
         Metric::TrainingError => Split::Train,
-        Metric::TestError => Split::Test,
+        Metric::TestError | Metric::Response => Split::Test,
     }
 }
 
@@ -135,7 +133,7 @@ fn measure(
             Metric::TrainingError => {
                 curves::training(run.iterations, experiment.training_window, 1)
             }
-            Metric::TestError => at_every_evaluation(run.evaluations),
+            Metric::TestError | Metric::Response => at_every_evaluation(run.evaluations),
         })
         .collect();
     let (images, papers_images) = match row.metric {
@@ -143,7 +141,7 @@ fn measure(
             (experiment.training_window * recipe.batch) as f64,
             (PAPERS_WINDOW * Recipe::default().batch) as f64,
         ),
-        Metric::TestError => (TEST_IMAGES, TEST_IMAGES),
+        Metric::TestError | Metric::Response => (TEST_IMAGES, TEST_IMAGES),
     };
     let paper = Paper {
         samples: samples(curve, reference, begins, scale),

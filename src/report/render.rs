@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::assemble::{DrawnRun, assemble};
 use super::figure::{self, End, Figure};
 use super::reference::Reference;
 use super::selection::{Selection, Wanted, origin, select};
-use super::{check, final_errors};
+use super::{check, final_errors, responses};
 use crate::exit::Exit;
 use crate::manifest::{Experiment, Kind};
 use crate::run::disk::Disk;
-use crate::run::{self, Outcome, RunView, State};
+use crate::run::{self, Outcome, ResponseRecord, RunView, State};
 
 /// What is drawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +64,7 @@ pub fn render(
     }
     let drawn = match experiment.kind {
         Kind::Table => table(experiment, &runs, options)?,
+        Kind::Responses => layer_responses(experiment, &runs, options)?,
         _ => curves(experiment, &runs, options)?,
     };
     warnings.extend(drawn.warnings);
@@ -141,12 +142,57 @@ fn figure_of(
     Ok(assemble(experiment, &runs, &references))
 }
 
+fn layer_responses(
+    experiment: &Experiment,
+    runs: &[RunView],
+    options: &RenderOptions,
+) -> Result<Drawn> {
+    let how = experiment
+        .responses
+        .as_ref()
+        .context("an experiment of responses that does not say how they are measured")?;
+    let mut measured = Vec::new();
+    for view in runs {
+        let record = ResponseRecord::load(&view.folder, how, &view.plan().identity)?;
+        let run = DrawnRun {
+            plan: view.plan().clone(),
+            origin: origin(view),
+            end: End::Finished,
+            iterations: Vec::new(),
+            evaluations: Vec::new(),
+        };
+        measured.push((run, record));
+    }
+    if measured.iter().all(|(_, record)| record.is_none()) {
+        let (name, profile) = (&experiment.name, &experiment.profile);
+        return Err(Exit::Missing.error(format!(
+            "no run of {name} at profile {profile} was measured; `refig reproduce {name} --profile {profile}` measures finished runs"
+        )));
+    }
+    let mut papers = BTreeMap::new();
+    for reference in experiment
+        .panels
+        .iter()
+        .filter_map(|panel| panel.values.as_ref())
+        .filter(|_| options.reference)
+    {
+        let curves = responses::read_paper(&reference.file)?;
+        papers.insert(reference.file.clone(), curves);
+    }
+    let (figure, warnings) = responses::assemble(experiment, how, &measured, &papers);
+    Ok(Drawn {
+        svg: figure::svg(&figure)?,
+        markdown: None,
+        warnings,
+    })
+}
+
 fn table(experiment: &Experiment, runs: &[RunView], options: &RenderOptions) -> Result<Drawn> {
     let mut papers = BTreeMap::new();
     for reference in experiment
         .panels
         .iter()
-        .filter_map(|panel| panel.reference.as_ref())
+        .filter_map(|panel| panel.values.as_ref())
         .filter(|_| options.reference)
     {
         let values = final_errors::PaperTable::read(&reference.file)?;

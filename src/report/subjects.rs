@@ -10,7 +10,7 @@ use super::verdict::Verdict;
 use super::{curves, recorded};
 use crate::manifest::{DataKind, Expectation, Experiment};
 use crate::record::{Evaluation, Iteration, Split, Statistics};
-use crate::run::{Outcome, RunView, State};
+use crate::run::{Outcome, ResponseRecord, RunView, State};
 
 /// The profile whose expectations and claims are the paper's own.
 const PAPER: &str = "paper";
@@ -204,6 +204,7 @@ fn subject(read: &Read, experiment: &Experiment) -> Result<Subject> {
             .filter(|point| point.iteration == plan.recipe.iterations)
             .map(|point| point.error),
         clean_training_error: at_the_end(Split::Train, Statistics::Population),
+        response: response(run, experiment)?,
         best: best(evaluations),
         folder: plan.folder(),
         identity: plan.identity.clone(),
@@ -212,6 +213,20 @@ fn subject(read: &Read, experiment: &Experiment) -> Result<Subject> {
         faults,
         recipe: plan.recipe_digest()?,
     })
+}
+
+/// The mean over the layers of their responses' deviation, if the experiment is about them and they were measured.
+fn response(run: &RunView, experiment: &Experiment) -> Result<Option<f64>> {
+    let Some(how) = &experiment.responses else {
+        return Ok(None);
+    };
+    let record = ResponseRecord::load(&run.folder, how, &run.plan().identity)?;
+    Ok(record
+        .filter(|record| !record.layer.is_empty())
+        .map(|record| {
+            let sum: f64 = record.layer.iter().map(|layer| layer.deviation).sum();
+            sum / record.layer.len() as f64
+        }))
 }
 
 /// The error of the evaluation at exactly this iteration.

@@ -1,5 +1,6 @@
 //! The training loop: learning-rate schedule and warm-up, evaluation with estimated batch-norm statistics, stopping.
 //! It hands rows and states to a [`Keeper`] and progress to an [`Observer`]; it knows no file and no device.
+mod construct;
 mod evaluation;
 mod initialise;
 mod schedule;
@@ -7,6 +8,7 @@ mod state;
 mod stop;
 mod training;
 
+pub use construct::{StageMoments, construct};
 pub use evaluation::{EVALUATION_BATCH, Phase};
 pub use initialise::initialise;
 pub use schedule::Schedule;

@@ -92,7 +92,8 @@ pub struct Training<'a> {
 impl Training<'_> {
     /// Trains from `state` (`LoopState::default()` for a new run) to the last iteration, to divergence or until a stop.
     /// An evaluation is made after every `interval` updates and after the last, before a drop of the learning rate at the
-    /// same iteration takes effect; it is recorded whole or not at all, and made again on resume.
+    /// same iteration takes effect; it is recorded whole or not at all, and made again on resume. A run that starts from
+    /// another's weights is evaluated before its first update too.
     ///
     /// # Errors
     /// Those of the data, the engine and the keeper; [`Exit::Storage`] for a state beyond the recipe's last iteration.
@@ -109,6 +110,11 @@ impl Training<'_> {
         let mut kept_at = Instant::now();
         // A state that lies on disk already is not written again.
         let mut kept = Some((state.iteration, state.evaluated));
+        // What was trained before is looked at before it is trained on.
+        let begins = state.iteration == 0 && self.recipe.init.from.is_some();
+        if begins && !self.evaluate(&mut state)? {
+            return Ok(Outcome::Interrupted);
+        }
         loop {
             if self.due(&state) && !self.evaluate(&mut state)? {
                 self.keep(&state, &mut kept)?;
@@ -142,7 +148,7 @@ impl Training<'_> {
 
     /// Makes and records the evaluation of this iteration. False if it was stopped.
     fn evaluate(&mut self, state: &mut LoopState) -> anyhow::Result<bool> {
-        let clean = state.iteration == self.recipe.iterations;
+        let clean = state.iteration == self.recipe.iterations || state.iteration == 0;
         let rows = evaluate(
             self.engine,
             &self.data,

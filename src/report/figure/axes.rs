@@ -1,6 +1,6 @@
 //! Limits and ticks of axes in round numbers, and curves cut at the limits.
 
-use super::{Figure, Panel};
+use super::{Figure, Panel, Quantity};
 
 /// Lower and upper limit of the vertical axis, %.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,6 +16,24 @@ pub struct Axis {
     pub high: f64,
     pub ticks: Vec<(f64, String)>,
     pub label: String,
+}
+
+/// The horizontal axis of a figure's panel that begins at `first`.
+pub fn horizontal(figure: &Figure, first: u64) -> Axis {
+    match figure.quantity {
+        Quantity::Errors => iterations(first, figure.iterations),
+        Quantity::Responses => values(first as f64, figure.iterations as f64, "layer"),
+    }
+}
+
+/// The vertical axis of a figure.
+pub fn vertical(figure: &Figure) -> Axis {
+    match (figure.quantity, figure.limits) {
+        (Quantity::Responses, Some(limits)) => {
+            values(limits.low, limits.high, "standard deviation")
+        }
+        _ => errors(figure),
+    }
 }
 
 /// The horizontal axis in a power of ten of iterations, as the paper's "iter. (1e4)".
@@ -59,7 +77,7 @@ pub fn errors(figure: &Figure) -> Axis {
     }
 }
 
-/// A vertical axis of anything between two limits.
+/// An axis of anything between two limits.
 pub fn values(low: f64, high: f64, label: &str) -> Axis {
     let high = if high > low { high } else { low + 1.0 };
     Axis {

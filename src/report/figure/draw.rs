@@ -33,10 +33,10 @@ pub fn svg(figure: &Figure) -> Result<String> {
             let y = 45.0 + 18.0 * f64::from(y);
             write(&canvas, line, (SIDE, y), TEXT, GREY, HPos::Left)?;
         }
-        let y = axes::errors(figure);
+        let y = axes::vertical(figure);
         for (panel, place) in figure.panels.iter().zip(0..) {
             let corner = (SIDE + f64::from(place) * PANEL + LEFT, top);
-            let x = axes::iterations(panel.first_iteration, figure.iterations);
+            let x = axes::horizontal(figure, panel.first_iteration);
             panel::draw_panel(&canvas, figure, panel, corner, (&x, &y))?;
         }
         legend::draw_keys(&canvas, figure, (SIDE + LEFT, keys))?;

@@ -42,11 +42,23 @@ pub struct Figure {
     pub watermark: Option<String>,
     /// The end of the horizontal axis.
     pub iterations: u64,
+    /// What the axes are of.
+    pub quantity: Quantity,
     /// Training curves dashed where test curves are drawn with them; thin alone otherwise.
     pub dashed_training: bool,
     /// Limits of the vertical axis, %; fitted to the curves where there are none.
     pub limits: Option<Limits>,
     pub panels: Vec<Panel>,
+}
+
+/// What curves are of, and so what the axes are called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Quantity {
+    /// Error, %, over iterations.
+    #[default]
+    Errors,
+    /// Standard deviation over layers, in the place of error and iteration.
+    Responses,
 }
 
 /// One plot.

@@ -1,0 +1,152 @@
+//! Layer responses of finished runs: from their weights to a record beside their rows.
+
+use std::path::Path;
+
+use crate::data::{self, Dataset, Normaliser};
+use crate::engine::{self, Instructions};
+use crate::exit::Exit;
+use crate::manifest::{ResponseImages, ResponseStatistics, Responses};
+use crate::measure::responses::{self, engine_statistics};
+use crate::plan::RunPlan;
+use crate::random::Purpose;
+use crate::run::{self, LayerResponse, Outcome, ResponseRecord, RunView, State};
+use crate::train::Stop;
+use crate::weights::Weights;
+
+use super::hyperparameters;
+
+/// The images are the same for every network and seed.
+const IMAGES_SEED: u64 = 0;
+
+/// Measures those of `runs` that are finished and not yet measured in this way, and records it in their folders. `tell` is
+/// told of each before it begins.
+///
+/// # Errors
+/// [`Exit::Missing`] for a run whose weights are not there, with the command that makes them; those of files and engine;
+/// the signal's exit code where `stop` is raised.
+pub fn measure_responses(
+    runs: &[RunPlan],
+    dataset: &Dataset,
+    how: &Responses,
+    results_dir: &Path,
+    threads: usize,
+    stop: &Stop,
+    tell: &mut dyn FnMut(&str),
+) -> anyhow::Result<()> {
+    let views = run::find(results_dir)?;
+    for plan in runs {
+        let found = views
+            .iter()
+            .find(|view| view.plan().identity == plan.identity);
+        let Some(view) = found.filter(|view| finished(view)) else {
+            continue;
+        };
+        if ResponseRecord::load(&view.folder, how, &plan.identity)?.is_some() {
+            continue;
+        }
+        tell(&format!("measuring the responses of {}", plan.name()));
+        measure(view, dataset, how, threads, stop)?.save(&view.folder)?;
+    }
+    Ok(())
+}
+
+fn finished(view: &RunView) -> bool {
+    let outcome = Outcome::Finished;
+    matches!(view.state, State::Done { outcome: found, .. } if found == outcome)
+}
+
+/// The final weights of a finished run.
+///
+/// # Errors
+/// [`Exit::Missing`] where they are not there, with the command that makes them.
+pub(super) fn final_weights(view: &RunView) -> anyhow::Result<Weights> {
+    let plan = view.plan();
+    match view.weights() {
+        Some(path) => Weights::load(&path),
+        None => Err(Exit::Missing.error(format!(
+            "{}: the final weights are not there; train the run again with `refig reproduce EXPERIMENT --profile {} \
+             --networks {} --seeds {} --fresh`",
+            view.folder.display(),
+            plan.profile,
+            plan.network.name,
+            plan.seed
+        ))),
+    }
+}
+
+fn measure(
+    view: &RunView,
+    dataset: &Dataset,
+    how: &Responses,
+    threads: usize,
+    stop: &Stop,
+) -> anyhow::Result<ResponseRecord> {
+    let plan = view.plan();
+    let recipe = &plan.recipe;
+    let weights = final_weights(view)?;
+    let options = engine::Options {
+        threads,
+        instructions: Instructions::parse(&plan.instructions),
+    };
+    let mut engine = engine::create_differentiable(
+        &plan.network,
+        recipe.image_size,
+        &hyperparameters(recipe),
+        &options,
+    )?;
+    engine.restore(&weights)?;
+    let (train, test) = dataset.for_recipe(recipe)?;
+    let normaliser = Normaliser::fit(&train, recipe.normalisation);
+    let heed = || -> anyhow::Result<()> {
+        match stop.requested() {
+            Some(signal) => Err(signal
+                .exit()
+                .error("stopped; the same command goes on from there")),
+            None => Ok(()),
+        }
+    };
+    let size = recipe.evaluation.statistics_batch.max(1);
+    if how.statistics == ResponseStatistics::Population {
+        let count = recipe.evaluation.statistics_images;
+        let sample = data::sample(train.len(), count, plan.seed, Purpose::Statistics);
+        engine.begin_population()?;
+        for chunk in sample.chunks(size) {
+            heed()?;
+            engine.add_population(&data::batch(&train, &normaliser, chunk))?;
+        }
+        engine.finish_population(recipe.evaluation.pooling)?;
+    }
+    let set = match how.images {
+        ResponseImages::Training => &train,
+        ResponseImages::Test => &test,
+    };
+    let sample = data::sample(set.len(), how.count, IMAGES_SEED, Purpose::CleanPass);
+    let batches = sample
+        .chunks(size)
+        .map(|chunk| -> anyhow::Result<data::Batch> {
+            heed()?;
+            Ok(data::batch(set, &normaliser, chunk))
+        });
+    let sums = responses::sums(&mut *engine, engine_statistics(how.statistics), batches)?;
+    let layers = responses::layers(&plan.network, &sums, how.pooling)?;
+    Ok(ResponseRecord {
+        format: ResponseRecord::FORMAT,
+        run: plan.identity.clone(),
+        network: plan.network.name.clone(),
+        seed: plan.seed,
+        data: view.about.notes.data.clone(),
+        device: format!("{} {}", plan.device, plan.instructions)
+            .trim()
+            .into(),
+        images: sample.len(),
+        how: how.clone(),
+        layer: layers
+            .into_iter()
+            .map(|layer| LayerResponse {
+                name: layer.name,
+                deviation: layer.deviation,
+                mean: layer.mean,
+            })
+            .collect(),
+    })
+}

@@ -1,0 +1,96 @@
+//! The weights that a run starts from: drawn, or constructed from those of a finished run.
+
+use std::path::Path;
+
+use crate::data::{self, ImageSet, Normaliser};
+use crate::engine;
+use crate::exit::Exit;
+use crate::measure::responses;
+use crate::network::Network;
+use crate::plan::RunPlan;
+use crate::random::Purpose;
+use crate::run;
+use crate::train::{StageMoments, construct, initialise};
+use crate::weights::Weights;
+
+use super::hyperparameters;
+use super::responses::final_weights;
+
+/// The weights of iteration 0. Where the plan names a run to start from, that run must be finished in `results_dir`.
+///
+/// # Errors
+/// [`Exit::Missing`] where that run or its weights are not there; those of the engine.
+pub fn initial_weights(
+    plan: &RunPlan,
+    train: &ImageSet,
+    options: &engine::Options,
+    results_dir: &Path,
+) -> anyhow::Result<Weights> {
+    let Some(identity) = &plan.start else {
+        return Ok(initialise(
+            &plan.network,
+            &plan.recipe.initialisation,
+            plan.seed,
+        ));
+    };
+    let views = run::find(results_dir)?;
+    let view = views
+        .iter()
+        .find(|view| view.is_done() && view.plan().identity == *identity);
+    let view = view.ok_or_else(|| {
+        Exit::Missing.error(format!(
+            "{} starts from the weights of {} with seed {}, which is not finished in {}; train that one first",
+            plan.name(),
+            plan.recipe.init.from.as_deref().unwrap_or("another run"),
+            plan.seed,
+            results_dir.display()
+        ))
+    })?;
+    let start = view.plan();
+    let weights = final_weights(view)?;
+    let stages = stage_moments(start, &weights, train, options)?;
+    let epsilon = plan.recipe.batch_norm.epsilon as f32;
+    construct(&start.network, &weights, &plan.network, &stages, epsilon)
+}
+
+/// What each stage puts out on training images, with the mini-batches' own statistics as while training.
+fn stage_moments(
+    start: &RunPlan,
+    weights: &Weights,
+    train: &ImageSet,
+    options: &engine::Options,
+) -> anyhow::Result<StageMoments> {
+    let recipe = &start.recipe;
+    let mut engine = engine::create_differentiable(
+        &start.network,
+        recipe.image_size,
+        &hyperparameters(recipe),
+        options,
+    )?;
+    engine.restore(weights)?;
+    let normaliser = Normaliser::fit(train, recipe.normalisation);
+    let count = recipe.evaluation.statistics_images;
+    let sample = data::sample(train.len(), count, start.seed, Purpose::Statistics);
+    let batches = sample
+        .chunks(recipe.batch.max(1))
+        .map(|chunk| Ok(data::batch(train, &normaliser, chunk)));
+    let sums = responses::sums(&mut *engine, None, batches)?;
+    Ok(last_of_stages(&start.network)
+        .into_iter()
+        .map(|place| sums[place].output.channels())
+        .collect())
+}
+
+/// Places of the stages' last convolutions in `Network::convolutions`, for networks without projections.
+fn last_of_stages(network: &Network) -> Vec<usize> {
+    let each = if network.bottleneck { 3 } else { 2 };
+    let mut place = 0;
+    network
+        .blocks
+        .iter()
+        .map(|count| {
+            place += each * count;
+            place
+        })
+        .collect()
+}

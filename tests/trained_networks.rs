@@ -1,0 +1,309 @@
+//! What is made of trained networks: a deeper one by construction, and measurements of their layers' responses.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use refig::data::{Dataset, ImageSet, Origin};
+use refig::exit::Exit;
+use refig::manifest::{Experiment, ResponseImages, ResponsePooling, ResponseStatistics, Responses};
+use refig::orchestrate::{Ended, Options, measure_responses, run_all};
+use refig::plan::{self, RunPlan};
+use refig::random::{Purpose, Stream};
+use refig::record::{Evaluation, Split, Statistics};
+use refig::report::{RenderOptions, Wanted, render};
+use refig::run::{self, ResponseRecord, RunView};
+use refig::train::{Outcome, Stop};
+use refig::weights::Weights;
+
+const MANIFEST: &str = r#"
+name = "grow"
+title = "Growing"
+networks = ["plain-8", "plain-14"]
+seeds = [1]
+
+[recipe]
+batch = 16
+iterations = 12
+learning_rate = 0.02
+drops = [8]
+image_size = 8
+augmentation = { pad = 1 }
+evaluation = { interval = 6, statistics_images = 100, statistics_batch = 32, clean_images = 200 }
+
+[variants.grown]
+of = "plain-14"
+recipe = { init = { from = "plain-8" } }
+
+[[panels]]
+title = "training error"
+networks = ["plain-8", "plain-14", "grown"]
+
+[profiles.tiny]
+"#;
+
+/// The same runs, measured.
+const MEASURED: &str = r#"
+name = "measured"
+title = "Measured"
+kind = "responses"
+runs_from = "grow"
+
+[responses]
+images = "training"
+count = 64
+statistics = "population"
+pooling = "layer"
+
+[[panels]]
+title = "sorted"
+networks = ["plain-8"]
+order = "sorted"
+
+[[claims]]
+says = "it is its own twin"
+falls = [["plain-8", "plain-8"]]
+metrics = ["response"]
+margin = { tiny = 0 }
+
+[profiles.tiny]
+"#;
+
+fn images(count: usize, stream: u64) -> ImageSet {
+    let mut stream = Stream::new(5, Purpose::Synthetic, 0, stream);
+    let labels: Vec<u8> = (0..count).map(|at| (at % 10) as u8).collect();
+    let pixels = labels
+        .iter()
+        .flat_map(|&label| [label; 3 * 8 * 8])
+        .map(|label| 12 * label + stream.below(100) as u8)
+        .collect();
+    ImageSet {
+        size: 8,
+        pixels,
+        labels,
+        digest: "tests".into(),
+    }
+}
+
+fn dataset() -> Dataset {
+    Dataset {
+        origin: Origin::Other,
+        classes: 10,
+        train: Arc::new(images(200, 0)),
+        test: Arc::new(images(50, 1)),
+        source: "a test".into(),
+    }
+}
+
+struct Place {
+    _folder: tempfile::TempDir,
+    root: PathBuf,
+    results: PathBuf,
+}
+
+fn place() -> Place {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("grow.toml"), MANIFEST).unwrap();
+    std::fs::write(folder.path().join("measured.toml"), MEASURED).unwrap();
+    let root = folder.path().to_owned();
+    let results = root.join("results");
+    Place {
+        _folder: folder,
+        root,
+        results,
+    }
+}
+
+fn load(place: &Place, name: &str, set: &[&str]) -> Experiment {
+    let set: Vec<String> = set.iter().map(|text| text.to_string()).collect();
+    Experiment::load(&place.root.join(format!("{name}.toml")), "tiny", &set).unwrap()
+}
+
+fn plans(experiment: &Experiment) -> Vec<RunPlan> {
+    plan::runs(experiment, &[1], &dataset().digest(), "cpu", "portable").unwrap()
+}
+
+fn train(results: &Path, plans: &[RunPlan], fresh: bool) -> anyhow::Result<Vec<Ended>> {
+    let options = Options {
+        results_dir: results.to_owned(),
+        fresh,
+        overrides: vec![],
+        threads: 1,
+        workers: 0,
+        keep_every: Duration::from_secs(3600),
+    };
+    let results = run_all(plans, dataset(), &options, &Stop::new(), &mut ())?;
+    Ok(results.iter().map(|result| result.ended).collect())
+}
+
+fn view(results: &Path, network: &str) -> RunView {
+    let mut views = run::find(results).unwrap();
+    views.retain(|view| view.plan().network.name == network);
+    views.remove(0)
+}
+
+fn clean(view: &RunView, iteration: u64, statistics: Statistics) -> Evaluation {
+    let rows = view.evaluations().unwrap();
+    let mut rows = rows.into_iter().filter(|row| {
+        row.iteration == iteration && row.split == Split::Train && row.statistics == statistics
+    });
+    rows.next().expect("a clean pass at this iteration")
+}
+
+#[test]
+fn a_network_made_of_a_shallower_one_begins_where_that_one_ended() {
+    let place = place();
+    let experiment = load(&place, "grow", &[]);
+    let plans = plans(&experiment);
+    let names: Vec<&str> = plans
+        .iter()
+        .map(|plan| plan.network.name.as_str())
+        .collect();
+    assert_eq!(names, ["plain-8", "plain-14", "grown"]);
+    assert_eq!(plans[2].start.as_ref(), Some(&plans[0].identity));
+    assert!(plans[0].start.is_none() && plans[1].start.is_none());
+    let ended = train(&place.results, &plans, false).unwrap();
+    assert_eq!(ended, [Ended::Trained(Outcome::Finished); 3]);
+
+    let (shallow, grown) = (
+        view(&place.results, "plain-8"),
+        view(&place.results, "grown"),
+    );
+    let before = clean(&shallow, 12, Statistics::Moving);
+    let after = clean(&grown, 0, Statistics::Moving);
+    // The same error to the digit: the same images are wrong.
+    assert_eq!((before.images, before.error), (after.images, after.error));
+    assert!(
+        (before.loss - after.loss).abs() < 1e-4 * before.loss,
+        "{before:?} {after:?}"
+    );
+    // It was trained on.
+    assert_eq!(grown.iterations().unwrap().len(), 12);
+    assert_ne!(clean(&grown, 12, Statistics::Moving).loss, after.loss);
+
+    // The figure says with which error it began.
+    let reports = place.root.join("reports");
+    let drawn = render(
+        &experiment,
+        &place.results,
+        &reports,
+        &RenderOptions::default(),
+    )
+    .unwrap();
+    let svg = std::fs::read_to_string(drawn.svg).unwrap();
+    let both = format!("{0:.2} % and {0:.2} %", before.error);
+    let texts = svg.split('<').filter_map(|part| part.split_once('>'));
+    let words: Vec<&str> = texts
+        .flat_map(|(_, text)| text.split_whitespace())
+        .collect();
+    assert!(words.join(" ").contains(&both), "no {both} in the figure");
+    assert_eq!(
+        train(&place.results, &plans, false).unwrap(),
+        [Ended::Skipped; 3]
+    );
+}
+
+#[test]
+fn what_it_starts_from_is_part_of_its_identity_and_must_be_there() {
+    let place = place();
+    let plans = plans(&load(&place, "grow", &[]));
+    let other = load(&place, "grow", &["recipe.learning_rate=0.01"]);
+    let changed = self::plans(&other);
+    assert_ne!(plans[2].start, changed[2].start);
+    assert!(plans[2].belongs_to(load(&place, "grow", &[]).network("grown").unwrap()));
+    assert!(!plans[2].belongs_to(other.network("grown").unwrap()));
+    // Of the same recipe, but begun from another run.
+    let mut foreign = plans[2].clone();
+    foreign.start = changed[2].start.clone();
+    assert!(!foreign.belongs_to(load(&place, "grow", &[]).network("grown").unwrap()));
+
+    let alone = &plans[2..];
+    let error = train(&place.results, alone, false).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Missing, "{error:#}");
+    assert!(format!("{error:#}").contains("plain-8"), "{error:#}");
+    train(&place.results, &plans[..1], false).unwrap();
+    std::fs::remove_file(view(&place.results, "plain-8").weights().unwrap()).unwrap();
+    let error = train(&place.results, alone, false).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Missing, "{error:#}");
+    assert!(
+        format!("{error:#}").contains("--networks plain-8"),
+        "{error:#}"
+    );
+}
+
+fn measure(place: &Place, plans: &[RunPlan], how: &Responses) -> anyhow::Result<usize> {
+    let mut told = 0;
+    measure_responses(
+        plans,
+        &dataset(),
+        how,
+        &place.results,
+        1,
+        &Stop::new(),
+        &mut |_| told += 1,
+    )?;
+    Ok(told)
+}
+
+#[test]
+fn responses_are_measured_once_and_drawn_without_weights() {
+    let place = place();
+    let experiment = load(&place, "measured", &[]);
+    let how = experiment.responses.clone().unwrap();
+    let plans = plans(&experiment);
+    assert_eq!(plans.len(), 1);
+    // Nothing is measured of what is not finished.
+    assert_eq!(measure(&place, &plans, &how).unwrap(), 0);
+    train(&place.results, &plans, false).unwrap();
+    let reports = place.root.join("reports");
+    let options = RenderOptions {
+        reference: false,
+        wanted: Wanted::default(),
+    };
+    let error = render(&experiment, &place.results, &reports, &options).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Missing, "{error:#}");
+    assert_eq!(measure(&place, &plans, &how).unwrap(), 1);
+    assert_eq!(measure(&place, &plans, &how).unwrap(), 0);
+    let run = view(&place.results, "plain-8");
+    let record = ResponseRecord::load(&run.folder, &how, &plans[0].identity)
+        .unwrap()
+        .unwrap();
+    assert_eq!((record.layer.len(), record.images), (7, 64));
+
+    let weights = run.weights().unwrap();
+    let kept = Weights::load(&weights).unwrap();
+    std::fs::remove_file(&weights).unwrap();
+    let drawn = render(&experiment, &place.results, &reports, &options).unwrap();
+    assert!(
+        std::fs::read_to_string(drawn.svg)
+            .unwrap()
+            .contains("standard deviation")
+    );
+    let verdict = refig::report::check(&experiment, &[1], &[run.clone()]).unwrap();
+    assert_eq!(verdict.claims[0].comparisons[0].gap, Some(0.0));
+
+    // Another way of measuring needs them again.
+    let batch = Responses {
+        images: ResponseImages::Training,
+        count: 64,
+        statistics: ResponseStatistics::Batch,
+        pooling: ResponsePooling::ChannelMean,
+    };
+    let error = measure(&place, &plans, &batch).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Missing, "{error:#}");
+    kept.save(&weights).unwrap();
+    assert_eq!(measure(&place, &plans, &batch).unwrap(), 1);
+    // With the mini-batch's own statistics a channel's deviation is its scale, but for epsilon and batches of 32.
+    let record = ResponseRecord::load(&run.folder, &batch, &plans[0].identity)
+        .unwrap()
+        .unwrap();
+    for (layer, convolution) in record.layer.iter().zip(plans[0].network.convolutions()) {
+        assert_eq!(layer.name, convolution.name);
+        let scale = &kept.tensors[&format!("{}.weight", convolution.norm)].data;
+        let expected = scale.iter().map(|v| f64::from(v.abs())).sum::<f64>() / scale.len() as f64;
+        assert!(
+            (layer.deviation / expected - 1.0).abs() < 2e-3,
+            "{layer:?} {expected}"
+        );
+    }
+}

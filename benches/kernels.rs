@@ -1,152 +1,167 @@
-//! Throughput of the CPU's kernels on the shapes of ResNet-20 at batch 128, with the measured peak beside it.
-//! `cargo bench --bench kernels --profile dev -- [THREADS] [avx512|avx2|portable]`
+//! The CPU's kernels on the shapes of ResNet-20 at batch 128, in floating-point operations or bytes a second. `refig bench
+//! operators` shows the convolutions of any network with the processor's peak beside them.
+//! `cargo bench --profile dev --bench kernels`
 
+use std::sync::LazyLock;
+
+use divan::Bencher;
+use divan::counter::{BytesCount, ItemsCount};
+use refig::engine::Options;
 use refig::engine::cpu::*;
-use std::time::Instant;
 
-/// The best of several rounds, in milliseconds.
-fn best(mut work: impl FnMut()) -> f64 {
-    let mut best = f64::INFINITY;
-    for _ in 0..15 {
-        let start = Instant::now();
-        work();
-        best = best.min(start.elapsed().as_secs_f64() * 1e3);
-    }
-    best
-}
+const IMAGES: usize = 128;
+
+/// All threads of the machine, its best instruction set.
+static CONTEXT: LazyLock<Context> =
+    LazyLock::new(|| Options::default().context().expect("detected"));
 
 fn main() {
-    let words: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|word| word != "--bench")
-        .collect();
-    let threads = words.iter().find_map(|word| word.parse().ok()).unwrap_or(2);
-    let set = words.iter().find_map(|word| Instructions::parse(word));
-    let ctx = Context::new(threads, set.unwrap_or_else(Instructions::detect));
-    let peak = measured_peak(&ctx);
-    println!(
-        "{} threads, {}: peak {peak:.0} GFLOP/s",
-        ctx.threads().count(),
-        ctx.instructions().name()
+    divan::main();
+}
+
+/// Side, inputs, outputs, stride of a 3x3 convolution.
+const CONVOLUTIONS: [[usize; 4]; 6] = [
+    [32, 3, 16, 1],
+    [32, 16, 16, 1],
+    [32, 16, 32, 2],
+    [16, 32, 32, 1],
+    [16, 32, 64, 2],
+    [8, 64, 64, 1],
+];
+
+fn convolution([side, inputs, outputs, stride]: [usize; 4]) -> ConvShape {
+    ConvShape {
+        input: Feature::new(IMAGES, side, side, inputs),
+        outputs,
+        kernel: 3,
+        stride,
+    }
+}
+
+/// Floating-point operations, a multiply-add counts two.
+fn operations(shape: ConvShape) -> ItemsCount {
+    ItemsCount::new(2 * shape.output().pixels() * shape.weights())
+}
+
+#[divan::bench(args = CONVOLUTIONS)]
+fn convolution_forward(bencher: Bencher<'_, '_>, shape: [usize; 4]) {
+    let shape = convolution(shape);
+    let (x, w) = (
+        vec![0.5; shape.input.storage()],
+        vec![0.25; shape.weights()],
     );
-    let images = 128;
-    let mut total = [0.0f64; 4];
-    println!(
-        "convolution           times   forward      input gradient   weight gradient  ms (share of the peak)"
+    let mut y = vec![0.0; shape.output().storage()];
+    bencher
+        .counter(operations(shape))
+        .bench_local(|| conv_forward(&CONTEXT, &x, &w, &mut y, shape));
+}
+
+#[divan::bench(args = CONVOLUTIONS)]
+fn convolution_input_gradient(bencher: Bencher<'_, '_>, shape: [usize; 4]) {
+    let shape = convolution(shape);
+    let (dy, w) = (
+        vec![0.5; shape.output().storage()],
+        vec![0.25; shape.weights()],
     );
-    for (side, inputs, outputs, kernel, stride, times) in [
-        (32, 3, 16, 3, 1, 1),
-        (32, 16, 16, 3, 1, 6),
-        (32, 16, 32, 3, 2, 1),
-        (16, 32, 32, 3, 1, 5),
-        (16, 32, 64, 3, 2, 1),
-        (8, 64, 64, 3, 1, 5),
-        (32, 16, 32, 1, 2, 0),
-    ] {
-        let shape = ConvShape {
-            input: Feature::new(images, side, side, inputs),
-            outputs,
-            kernel,
-            stride,
-        };
-        let x = vec![0.5f32; shape.input.storage()];
-        let w = vec![0.25f32; shape.weights()];
-        let mut y = vec![0.0f32; shape.output().storage()];
-        let mut dx = vec![0.0f32; shape.input.storage()];
-        let mut dw = vec![0.0f32; shape.weights()];
-        let forward = best(|| conv_forward(&ctx, &x, &w, &mut y, shape));
-        let input = best(|| conv_input_gradient(&ctx, &y, &w, &mut dx, shape, true));
-        let weight = best(|| conv_weight_gradient(&ctx, &x, &y, &mut dw, shape));
-        let gflop = 2.0 * (shape.output().pixels() * shape.weights()) as f64 / 1e9;
-        let share = |ms: f64| gflop / ms * 1e3 / peak * 100.0;
-        println!(
-            "{side:>2}x{side:<2} {inputs:>2}->{outputs:<2} {kernel}x{kernel}/{stride}  {times:>4}   {forward:>6.2} ({:>3.0} %)   {input:>6.2} ({:>3.0} %)   {weight:>6.2} ({:>3.0} %)",
-            share(forward),
-            share(input),
-            share(weight)
-        );
-        let times = f64::from(times);
-        total[0] += times * forward;
-        if inputs > 3 {
-            total[1] += times * input;
+    let mut dx = vec![0.0; shape.input.storage()];
+    bencher
+        .counter(operations(shape))
+        .bench_local(|| conv_input_gradient(&CONTEXT, &dy, &w, &mut dx, shape, false));
+}
+
+#[divan::bench(args = CONVOLUTIONS)]
+fn convolution_weight_gradient(bencher: Bencher<'_, '_>, shape: [usize; 4]) {
+    let shape = convolution(shape);
+    let (x, dy) = (
+        vec![0.5; shape.input.storage()],
+        vec![0.5; shape.output().storage()],
+    );
+    let mut dw = vec![0.0; shape.weights()];
+    bencher
+        .counter(operations(shape))
+        .bench_local(|| conv_weight_gradient(&CONTEXT, &x, &dy, &mut dw, shape));
+}
+
+/// Side and channels of a batch normalisation with ReLU; whether a shortcut is added.
+const NORMS: [(usize, usize, bool); 4] = [
+    (32, 16, false),
+    (32, 16, true),
+    (16, 32, true),
+    (8, 64, true),
+];
+
+struct Norm {
+    shape: NormShape,
+    x: Vec<f32>,
+    added: Option<Vec<f32>>,
+    y: Vec<f32>,
+    /// Scale, shift, mean, variance, and the gradients of the first two.
+    channels: [Vec<f32>; 6],
+}
+
+impl Norm {
+    fn new((side, channels, add): (usize, usize, bool)) -> Norm {
+        let feature = Feature::new(IMAGES, side, side, channels);
+        let floats = feature.storage();
+        let per_channel = |value| vec![value; channels];
+        Norm {
+            shape: NormShape {
+                feature,
+                group: 0,
+                epsilon: 1e-5,
+            },
+            x: (0..floats).map(|i| (i % 17) as f32).collect(),
+            added: add.then(|| vec![0.5; floats]),
+            y: vec![0.0; floats],
+            channels: [1.0, 0.0, 0.0, 0.0, 0.0, 0.0].map(per_channel),
         }
-        total[2] += times * weight;
     }
-    println!("batch norm             times  forward  with shortcut  backward  with shortcut  ms");
-    for (side, channels, times) in [(32, 16, 7), (16, 32, 6), (8, 64, 6)] {
-        let feature = Feature::new(images, side, side, channels);
-        let shape = NormShape {
-            feature,
-            group: 0,
-            epsilon: 1e-5,
-        };
-        let x: Vec<f32> = (0..feature.storage()).map(|i| (i % 17) as f32).collect();
-        let extra = vec![0.5f32; feature.storage()];
-        let mut y = vec![0.0f32; feature.storage()];
-        let mut dy = vec![0.5f32; feature.storage()];
-        let mut dx = vec![0.0f32; feature.storage()];
-        let (scale, shift) = (vec![1.0f32; channels], vec![0.0f32; channels]);
-        let (mut mean, mut variance) = (shift.clone(), shift.clone());
-        let (mut dscale, mut dshift) = (shift.clone(), shift.clone());
-        let [plain, added] = [Shortcut::None, Shortcut::Identity(&extra)].map(|s| {
-            best(|| {
-                norm_forward(
-                    &ctx,
-                    shape,
-                    &x,
-                    &scale,
-                    &shift,
-                    s,
-                    true,
-                    &mut y,
-                    &mut mean,
-                    &mut variance,
-                )
-            })
-        });
-        let back = best(|| {
-            norm_backward(
-                &ctx,
-                shape,
-                &x,
-                &scale,
-                &shift,
-                &mean,
-                &variance,
-                Mask::Recomputed,
-                &mut dy,
-                None,
-                &mut dscale,
-                &mut dshift,
-            )
-        });
-        let back_added = best(|| {
-            norm_backward(
-                &ctx,
-                shape,
-                &x,
-                &scale,
-                &shift,
-                &mean,
-                &variance,
-                Mask::Output(&y),
-                &mut dy,
-                Some(&mut dx),
-                &mut dscale,
-                &mut dshift,
-            )
-        });
-        println!(
-            "{side:>2}x{side:<2} {channels:>2}               {times:>4}  {plain:>6.2}   {added:>6.2}        {back:>6.2}     {back_added:>6.2}"
+
+    fn forward(&mut self) {
+        let [scale, shift, mean, variance, ..] = &mut self.channels;
+        let added = self.added.as_deref();
+        let added = added.map_or(Shortcut::None, Shortcut::Identity);
+        norm_forward(
+            &CONTEXT,
+            self.shape,
+            &self.x,
+            scale,
+            shift,
+            added,
+            true,
+            &mut self.y,
+            mean,
+            variance,
         );
-        total[3] += f64::from(times) / 2.0 * (plain + added + back + back_added);
     }
-    println!(
-        "ResNet-20 step: forward {:.1}, input gradient {:.1}, weight gradient {:.1}, batch norm {:.1}, together {:.1} ms",
-        total[0],
-        total[1],
-        total[2],
-        total[3],
-        total.iter().sum::<f64>()
-    );
+
+    fn backward(&mut self, dy: &mut [f32], dx: &mut [f32]) {
+        let [scale, shift, mean, variance, dscale, dshift] = &mut self.channels;
+        let (mask, dx) = match self.added {
+            None => (Mask::Recomputed, None),
+            Some(_) => (Mask::Output(&self.y), Some(dx)),
+        };
+        norm_backward(
+            &CONTEXT, self.shape, &self.x, scale, shift, mean, variance, mask, dy, dx, dscale,
+            dshift,
+        );
+    }
+}
+
+#[divan::bench(args = NORMS)]
+fn batch_norm_forward(bencher: Bencher<'_, '_>, norm: (usize, usize, bool)) {
+    let mut norm = Norm::new(norm);
+    bencher
+        .counter(BytesCount::of_slice(&norm.x))
+        .bench_local(|| norm.forward());
+}
+
+#[divan::bench(args = NORMS)]
+fn batch_norm_backward(bencher: Bencher<'_, '_>, norm: (usize, usize, bool)) {
+    let mut norm = Norm::new(norm);
+    norm.forward();
+    let (mut dy, mut dx) = (vec![0.5; norm.x.len()], norm.x.clone());
+    bencher
+        .counter(BytesCount::of_slice(&norm.x))
+        .bench_local(|| norm.backward(&mut dy, &mut dx));
 }

@@ -333,6 +333,10 @@ pub struct ParityArgs {
 pub enum BenchWhat {
     /// A training step: milliseconds, images/s, GFLOP/s, share of the measured peak, and the loader's cost.
     Step(BenchStepArgs),
+    /// Each distinct convolution of a network, forward and backward: milliseconds, GFLOP/s, share of the measured peak.
+    Operators(BenchOperatorsArgs),
+    /// Training steps beside PyTorch's, in turn, with the ratio of every pair.
+    Compare(BenchCompareArgs),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -343,6 +347,58 @@ pub struct BenchStepArgs {
     pub batch: usize,
     #[arg(long, default_value_t = 10)]
     pub steps: usize,
+    /// Also time steps that are fed by a loader, in turn with steps that are not.
+    #[arg(long)]
+    pub with_loader: bool,
+    /// Measure once for every line of the standard input and print a line of JSON each.
+    #[arg(long, hide = true)]
+    pub serve: bool,
+    #[command(flatten)]
+    pub options: NetworkArgs,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct BenchOperatorsArgs {
+    #[arg(long, default_value = "resnet-20")]
+    pub network: String,
+    #[arg(long, default_value_t = 128)]
+    pub batch: usize,
+    /// Times that each operator is measured; the median counts.
+    #[arg(long, default_value_t = 5)]
+    pub rounds: usize,
+    #[command(flatten)]
+    pub options: NetworkArgs,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct BenchCompareArgs {
+    /// Names, separated by commas.
+    #[arg(
+        long,
+        default_value = "resnet-20",
+        value_delimiter = ',',
+        value_name = "NAMES"
+    )]
+    pub networks: Vec<String>,
+    #[arg(long, default_value_t = 128)]
+    pub batch: usize,
+    /// Turns of each side.
+    #[arg(long, default_value_t = 10)]
+    pub pairs: usize,
+    /// Steps in a turn; their median counts.
+    #[arg(long, default_value_t = 5)]
+    pub steps: usize,
+    /// A Python that has PyTorch (benches/requirements.txt).
+    #[arg(long, default_value = "python3", value_name = "PATH")]
+    pub python: PathBuf,
     #[command(flatten)]
     pub options: NetworkArgs,
     #[command(flatten)]

@@ -1,76 +1,130 @@
-//! `bench step`: what a training step costs on this machine, and what the loader adds.
+//! `bench`: what a training step and its convolutions cost on this machine, alone and beside PyTorch's.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::io::BufRead;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::compute;
 use super::describe::network;
-use crate::cli::{BenchStepArgs, Format};
-use crate::data::{self, Loader, Normaliser, SYNTHETIC_SEED};
-use crate::engine::Options;
+use crate::cli::{BenchCompareArgs, BenchOperatorsArgs, BenchStepArgs, Format};
 use crate::exit::Exit;
-use crate::manifest::Recipe;
-use crate::measure::step;
+use crate::measure::compare::Comparison;
+use crate::measure::loader::{LoaderBench, LoaderReport};
+use crate::measure::operators;
+use crate::measure::step::{StepBench, StepReport};
+use crate::run;
+
+/// Pairs of runs that the loader's cost is the median of.
+const LOADER_PAIRS: usize = 5;
 
 /// `refig bench step`.
 pub fn step(args: &BenchStepArgs) -> Result<Exit> {
     let (network, size) = network(&args.network, &args.options)?;
-    let options: Options = compute::options(&args.compute)?;
-    let report = step::measure(&network, args.batch, size, args.steps, &options)?;
-    let loader_ms = loader(args.batch, size)?;
-    let mut json = serde_json::to_value(&report)?;
-    json["loader_ms"] = loader_ms.into();
-    match args.format {
-        Format::Json => println!("{json}"),
-        Format::Text => {
-            println!(
-                "{} at {size}x{size}, batch {}, {} steps, {} threads, {}",
-                report.network, report.batch, report.steps, report.threads, report.instructions
-            );
-            println!("  median      {:>10.2} ms a step", report.median_ms);
-            println!("  minimum     {:>10.2} ms", report.min_ms);
-            println!("  images      {:>10.0} /s", report.images_per_second);
-            println!(
-                "  arithmetic  {:>10.1} GFLOP/s, {:.0} % of the measured peak",
-                report.gflops,
-                100.0 * report.peak_share
-            );
-            if let Some(memory) = report.peak_memory_mb {
-                println!("  memory      {memory:>10.0} MB resident at most");
-            }
-            if let Some(loader_ms) = loader_ms {
-                println!(
-                    "  loader      {loader_ms:>10.2} ms a batch of work on another thread, beside the step"
-                );
-            }
+    let options = compute::options(&args.compute)?;
+    let mut bench = StepBench::new(&network, args.batch, size, &options)?;
+    if args.serve {
+        for line in std::io::stdin().lock().lines() {
+            line?;
+            println!("{}", serde_json::to_string(&bench.report(args.steps)?)?);
         }
+        return Ok(Exit::Success);
+    }
+    let report = bench.report(args.steps)?;
+    let loader = match (LoaderBench::new(args.batch, size)?, args.with_loader) {
+        (Some(loader), true) => Some(loader.beside(&mut bench, LOADER_PAIRS, args.steps)?),
+        (Some(loader), false) => Some(loader.alone()?),
+        (None, false) => None,
+        (None, true) => {
+            return Err(Exit::Usage.error(format!(
+                "--with-loader: there is no set of images of {size} pixels; 32, 16 and 8 work"
+            )));
+        }
+    };
+    match args.format {
+        Format::Json => {
+            let mut json = serde_json::to_value(&report)?;
+            json["loader"] = serde_json::to_value(&loader)?;
+            println!("{json}");
+        }
+        Format::Text => print(&report, loader.as_ref()),
     }
     Ok(Exit::Success)
 }
 
-/// Milliseconds to prepare a batch without prefetching, as it would cost on the training thread. The synthetic set; `None`
-/// for images of a size that it does not have.
-fn loader(batch: usize, image_size: usize) -> Result<Option<f64>> {
-    if image_size > 32 {
-        return Ok(None);
+fn print(report: &StepReport, loader: Option<&LoaderReport>) {
+    println!(
+        "{} at {2}x{2}, batch {1}, {3} steps, {4} threads, {5}",
+        report.network,
+        report.batch,
+        report.image_size,
+        report.steps,
+        report.threads,
+        report.instructions
+    );
+    println!("  median      {:>10.2} ms a step", report.median_ms);
+    println!("  minimum     {:>10.2} ms", report.min_ms);
+    println!("  images      {:>10.0} /s", report.images_per_second);
+    println!(
+        "  arithmetic  {:>10.1} GFLOP/s{}",
+        report.gflops,
+        report.peak_share.map_or(String::new(), |share| format!(
+            ", {:.0} % of the peak measured between the steps",
+            100.0 * share
+        ))
+    );
+    if let Some(memory) = report.peak_memory_mb {
+        println!("  memory      {memory:>10.0} MB resident at most");
     }
-    let recipe = Recipe {
-        batch,
-        image_size,
-        ..Recipe::default()
+    if let Some(loader) = loader {
+        println!(
+            "  loader      {:>10.2} ms a batch of work on another thread, beside the step",
+            loader.batch_ms
+        );
+        if let Some(ratio) = loader.step_ratio {
+            println!("  with loader {ratio:>10.3} times a step on images at hand");
+        }
+    }
+}
+
+/// `refig bench operators`.
+pub fn operators(args: &BenchOperatorsArgs) -> Result<Exit> {
+    let (network, size) = network(&args.network, &args.options)?;
+    let options = compute::options(&args.compute)?;
+    let report = operators::measure(&network, args.batch, size, args.rounds, &options)?;
+    match args.format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Format::Text => println!("{}", report.text().trim_end()),
+    }
+    Ok(Exit::Success)
+}
+
+/// `refig bench compare`.
+pub fn compare(args: &BenchCompareArgs, quiet: bool) -> Result<Exit> {
+    for name in &args.networks {
+        // A slip in the last name is told before the first is measured.
+        network(name, &args.options)?;
+    }
+    let options = compute::options(&args.compute)?;
+    let comparison = Comparison {
+        networks: args.networks.clone(),
+        batch: args.batch,
+        image_size: args.options.image_size,
+        shortcut: args.options.shortcut.clone(),
+        threads: options.threads,
+        instructions: args.compute.instructions.clone(),
+        pairs: args.pairs,
+        steps: args.steps,
+        own: std::env::current_exe().context("where this program lies")?,
+        python: args.python.clone(),
     };
-    let (train, _) = data::synthetic(SYNTHETIC_SEED).for_recipe(&recipe)?;
-    let normaliser = Normaliser::fit(&train, recipe.normalisation);
-    let mut loader = Loader::new(Arc::clone(&train), normaliser, &recipe, 0, 0, 0)?;
-    let batches = 20;
-    let begun = Instant::now();
-    for _ in 0..batches {
-        let batch = loader.next()?;
-        loader.recycle(batch);
+    let report = comparison.measure(&run::processor(), &mut |network, pair, ratio| {
+        if !quiet {
+            eprintln!("{network}: pair {pair} of {}, ratio {ratio:.3}", args.pairs);
+        }
+    })?;
+    match args.format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Format::Text => println!("{}", report.text().trim_end()),
     }
-    Ok(Some(
-        begun.elapsed().as_secs_f64() * 1e3 / f64::from(batches),
-    ))
+    Ok(Exit::Success)
 }

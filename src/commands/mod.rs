@@ -40,9 +40,11 @@ pub fn run(cli: Cli) -> Result<Exit> {
         Command::Diff(args) => diff::run(args, places),
         Command::Export(args) => export::run(args, places),
         Command::Parity(args) => parity::run(args),
-        Command::Bench {
-            what: BenchWhat::Step(args),
-        } => bench::step(args),
+        Command::Bench { what } => match what {
+            BenchWhat::Step(args) => bench::step(args),
+            BenchWhat::Operators(args) => bench::operators(args),
+            BenchWhat::Compare(args) => bench::compare(args, places.quiet),
+        },
         Command::Reproduce(args) => reproduce::reproduce(args, places, &stop),
         Command::Plan(args) => reproduce::plan(args, places),
         Command::Check(args) => check::check(args, places),

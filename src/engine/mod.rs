@@ -138,15 +138,14 @@ impl Options {
         }
     }
 
-    fn context(&self) -> Result<cpu::Context> {
+    /// The threads and instructions themselves, for kernels that are run one by one.
+    ///
+    /// # Errors
+    /// As [`Options::instruction_set`].
+    pub fn context(&self) -> Result<cpu::Context> {
         let instructions = self.instruction_set()?;
         Ok(cpu::Context::new(self.thread_count(), instructions))
     }
-}
-
-/// GFLOP/s of multiply-adds (two each) that these threads reach with operands in registers. Takes some tenths of a second.
-pub fn measured_peak(options: &Options) -> Result<f64> {
-    Ok(cpu::measured_peak(&options.context()?))
 }
 
 /// An engine for images of `image_size` x `image_size` pixels on the CPU. Every tensor is zero until `restore`.

@@ -3,9 +3,11 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::median;
 use crate::data::Batch;
+use crate::engine::cpu::{Context, peak_sample};
 use crate::engine::{self, Engine, Hyperparameters, Options};
 use crate::exit::Exit;
 use crate::manifest::{DecayOn, MomentumForm};
@@ -17,7 +19,7 @@ use crate::weights::{Tensor, Weights};
 const WARM_UP: usize = 2;
 
 /// Training steps on random images: forward, backward and update, without a loader.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepReport {
     pub network: String,
     pub image_size: usize,
@@ -30,8 +32,9 @@ pub struct StepReport {
     pub images_per_second: f64,
     /// Of the arithmetic that a step needs when done directly, over the median time.
     pub gflops: f64,
-    /// `gflops` over what these threads reach with operands in registers, measured in the same sitting.
-    pub peak_share: f64,
+    /// The same over what these threads reach with operands in registers, measured between the steps: the median of the
+    /// steps' shares. `None` where only the step was measured.
+    pub peak_share: Option<f64>,
     /// Most resident memory of this process up to now; `None` where the system does not tell.
     pub peak_memory_mb: Option<f64>,
 }
@@ -104,10 +107,109 @@ fn random_batch(batch: usize, image_size: usize, classes: usize) -> Batch {
     }
 }
 
+/// A network with weights, random images and an engine that has warmed up: ready to be timed again and again.
+pub struct StepBench {
+    engine: Box<dyn Engine>,
+    images: Batch,
+    network: Network,
+    options: Options,
+    /// For the processor's peak, between the steps.
+    context: Context,
+}
+
+impl StepBench {
+    /// # Errors
+    /// [`Exit::Usage`] for no images, [`Exit::Device`] for an instruction set that is not there.
+    pub fn new(
+        network: &Network,
+        batch: usize,
+        image_size: usize,
+        options: &Options,
+    ) -> Result<Self> {
+        if batch == 0 || image_size == 0 {
+            return Err(Exit::Usage.error(format!(
+                "a batch of {batch} images of {image_size}x{image_size} leaves nothing to measure; each is at least 1"
+            )));
+        }
+        let hyper = Hyperparameters {
+            momentum: 0.9,
+            momentum_form: MomentumForm::Caffe,
+            weight_decay: 1e-4,
+            weight_decay_on: DecayOn::All,
+            norm_momentum: 0.1,
+            norm_epsilon: 1e-5,
+            norm_group: 0,
+        };
+        let mut engine = engine::create(network, image_size, &hyper, options)?;
+        engine.restore(&weights(network))?;
+        let mut bench = Self {
+            engine,
+            images: random_batch(batch, image_size, network.classes),
+            network: network.clone(),
+            options: *options,
+            context: options.context()?,
+        };
+        for _ in 0..WARM_UP {
+            bench.seconds()?;
+        }
+        Ok(bench)
+    }
+
+    /// Seconds of one step on the same random images.
+    pub fn seconds(&mut self) -> Result<f64> {
+        let start = Instant::now();
+        self.engine.step(&self.images, 0.01)?;
+        Ok(start.elapsed().as_secs_f64())
+    }
+
+    /// One step on a loader's mini-batch.
+    pub fn step(&mut self, batch: &Batch) -> Result<()> {
+        self.engine.step(batch, 0.01)?;
+        Ok(())
+    }
+
+    /// Times `steps` steps. The processor's peak is measured before and after each of them, so that a share compares what
+    /// was measured within the same half second.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] for no steps.
+    pub fn report(&mut self, steps: usize) -> Result<StepReport> {
+        if steps == 0 {
+            return Err(Exit::Usage.error("0 steps leave nothing to measure; at least 1"));
+        }
+        let (batch, image_size) = (self.images.labels.len(), self.images.size);
+        let operations = operations(&self.network, image_size, batch) / 1e9;
+        let (mut times, mut shares) = (Vec::new(), Vec::new());
+        let mut before = peak_sample(&self.context);
+        for _ in 0..steps {
+            let seconds = self.seconds()?;
+            let after = peak_sample(&self.context);
+            times.push(seconds);
+            shares.push(operations / seconds / ((before + after) / 2.0));
+            before = after;
+        }
+        let seconds = median(&times);
+        Ok(StepReport {
+            network: self.network.name.clone(),
+            image_size,
+            batch,
+            steps,
+            threads: self.options.thread_count(),
+            instructions: self.options.instruction_set()?.name().into(),
+            median_ms: seconds * 1e3,
+            min_ms: times.iter().copied().fold(f64::INFINITY, f64::min) * 1e3,
+            images_per_second: batch as f64 / seconds,
+            gflops: operations / seconds,
+            peak_share: Some(median(&shares)),
+            peak_memory_mb: peak_memory_mb(),
+        })
+    }
+}
+
 /// Times `steps` training steps of `network` on random images.
 ///
 /// # Errors
-/// [`Exit::Usage`] for no images or no steps, [`Exit::Device`] for an instruction set that is not there.
+/// As [`StepBench::new`] and [`StepBench::report`].
 pub fn measure(
     network: &Network,
     batch: usize,
@@ -115,64 +217,7 @@ pub fn measure(
     steps: usize,
     options: &Options,
 ) -> Result<StepReport> {
-    if batch == 0 || image_size == 0 || steps == 0 {
-        return Err(Exit::Usage.error(format!(
-            "a batch of {batch} images of {image_size}x{image_size} and {steps} steps leave nothing to measure; each is at least 1"
-        )));
-    }
-    let mut times = time(network, batch, image_size, steps, options)?;
-    let peak_memory_mb = peak_memory_mb();
-    times.sort_by(f64::total_cmp);
-    let median = match times.len() % 2 {
-        1 => times[steps / 2],
-        _ => (times[steps / 2 - 1] + times[steps / 2]) / 2.0,
-    };
-    let gflops = operations(network, image_size, batch) / median / 1e9;
-    Ok(StepReport {
-        network: network.name.clone(),
-        image_size,
-        batch,
-        steps,
-        threads: options.thread_count(),
-        instructions: options.instruction_set()?.name().into(),
-        median_ms: median * 1e3,
-        min_ms: times[0] * 1e3,
-        images_per_second: batch as f64 / median,
-        gflops,
-        peak_share: gflops / engine::measured_peak(options)?,
-        peak_memory_mb,
-    })
-}
-
-/// Seconds of each step.
-fn time(
-    network: &Network,
-    batch: usize,
-    image_size: usize,
-    steps: usize,
-    options: &Options,
-) -> Result<Vec<f64>> {
-    let hyper = Hyperparameters {
-        momentum: 0.9,
-        momentum_form: MomentumForm::Caffe,
-        weight_decay: 1e-4,
-        weight_decay_on: DecayOn::All,
-        norm_momentum: 0.1,
-        norm_epsilon: 1e-5,
-        norm_group: 0,
-    };
-    let mut engine: Box<dyn Engine> = engine::create(network, image_size, &hyper, options)?;
-    engine.restore(&weights(network))?;
-    let images = random_batch(batch, image_size, network.classes);
-    let mut times = Vec::with_capacity(steps);
-    for step in 0..WARM_UP + steps {
-        let start = Instant::now();
-        engine.step(&images, 0.01)?;
-        if step >= WARM_UP {
-            times.push(start.elapsed().as_secs_f64());
-        }
-    }
-    Ok(times)
+    StepBench::new(network, batch, image_size, options)?.report(steps)
 }
 
 /// Most resident memory that this process has had, in MB of 2^20 bytes; `None` where the system does not tell.
@@ -203,7 +248,12 @@ mod tests {
         let network = Network::cifar(Family::Resnet, 8, Shortcut::A, 10).unwrap();
         let report = measure(&network, 4, 8, 3, &Options::default()).unwrap();
         assert!(report.min_ms > 0.0 && report.min_ms <= report.median_ms);
-        assert!(report.peak_share > 0.0 && report.peak_share < 1.0);
+        assert!(
+            report
+                .peak_share
+                .is_some_and(|share| share > 0.0 && share < 1.0)
+        );
+        assert!(report.steps == 3 && report.median_ms.is_finite());
         assert!(measure(&network, 4, 8, 0, &Options::default()).is_err());
     }
 }

@@ -24,7 +24,7 @@ pub use checkpoint::Checkpoint;
 pub use directory::{Resume, RunDirectory};
 pub use lock::{Owner, owner};
 pub use parts::Rows;
-pub use provenance::{Provenance, program};
+pub use provenance::{Provenance, processor, program};
 pub use responses::{LayerResponse, ResponseRecord};
 pub use tree::Tree;
 pub use view::{RunView, State, find, unnamed};

@@ -80,7 +80,7 @@ impl Provenance {
             rustc: env!("REFIG_RUSTC").into(),
             features: features(),
             command: command(std::env::args()),
-            cpu: cpu(),
+            cpu: processor(),
             instruction_sets: instruction_sets(),
             gpu: if device == "cpu" {
                 String::new()
@@ -204,7 +204,7 @@ fn instruction_sets() -> Vec<String> {
 }
 
 /// As the processor calls itself.
-fn cpu() -> String {
+pub fn processor() -> String {
     let linux = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     linux
         .lines()

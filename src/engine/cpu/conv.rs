@@ -1,9 +1,8 @@
-//! Direct convolution, forward and backward to its input. Both are sweeps over pixels: a block of output channels and up to
-//! sixteen pixels stay in registers while one run of input floats after the other is multiplied in.
+//! Direct convolution, forward and backward to its input: which sweeps over the pixels make them (`sweep.rs`).
 
-use super::feature::{Feature, Shared, zero_halo};
-use super::vector::{Kernel, Vector, dispatch, unroll};
-use super::{Aligned, Context, Instructions};
+use super::Context;
+use super::feature::Feature;
+use super::sweep::{Run, Sweep, Weights, run_sweeps};
 
 /// A convolution of square kernels with padding `kernel / 2` and no bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +53,6 @@ pub fn conv_forward(ctx: &Context, x: &[f32], w: &[f32], y: &mut [f32], shape: C
     let (input, output) = (shape.input, shape.output());
     let (k, cin) = (shape.kernel, input.channels);
     assert_eq!(w.len(), shape.weights());
-    let taps: Vec<(usize, usize)> = (0..k * k).map(|tap| (tap / k, tap % k)).collect();
     let corner = (input.halo - shape.padding()) * (input.row_storage() + cin);
     let runs = (0..k)
         .map(|ky| Run {
@@ -62,15 +60,16 @@ pub fn conv_forward(ctx: &Context, x: &[f32], w: &[f32], y: &mut [f32], shape: C
             length: k * cin,
         })
         .collect();
+    let weights = Weights {
+        values: w,
+        inputs: cin,
+        from_input: k * k,
+        outputs: shape.outputs,
+        from_output: cin * k * k,
+    };
     let sweep = Sweep {
         runs,
-        packed: pack(
-            ctx.instructions,
-            &taps,
-            cin,
-            shape.outputs,
-            |ky, kx, ci, co| w[((co * cin + ci) * k + ky) * k + kx],
-        ),
+        taps: (0..k * k).collect(),
         rows: output.height,
         columns: output.width,
         from: corner,
@@ -80,7 +79,7 @@ pub fn conv_forward(ctx: &Context, x: &[f32], w: &[f32], y: &mut [f32], shape: C
         to_row: output.row_storage(),
         to_column: output.channels,
     };
-    run_sweeps(ctx, &[sweep], x, input, y, output, false);
+    run_sweeps(ctx, &[sweep], &weights, x, input, y, output, false);
 }
 
 /// The gradient of the input: `dx = dy * w` transposed, or `dx += ...` with `accumulate` (the halo of `dx` is zero then).
@@ -120,10 +119,13 @@ pub fn conv_input_gradient(
                     .collect()
             };
             let (down, across) = (reach(py), reach(px));
-            let taps: Vec<(usize, usize)> = down
+            let taps: Vec<usize> = down
                 .iter()
-                .flat_map(|&(ky, _)| across.iter().map(move |&(kx, _)| (ky, kx)))
+                .flat_map(|&(ky, _)| across.iter().map(move |&(kx, _)| ky * k + kx))
                 .collect();
+            if taps.is_empty() && accumulate {
+                continue;
+            }
             let first = |reach: &[(usize, isize)]| reach.first().map_or(0, |&(_, offset)| offset);
             let runs = down
                 .iter()
@@ -137,13 +139,7 @@ pub fn conv_input_gradient(
             let corner = |reach: &[(usize, isize)]| (halo + first(reach)) as usize;
             sweeps.push(Sweep {
                 runs,
-                packed: pack(
-                    ctx.instructions,
-                    &taps,
-                    shape.outputs,
-                    cin,
-                    |ky, kx, co, ci| w[((co * cin + ci) * k + ky) * k + kx],
-                ),
+                taps,
                 rows: (input.height - py).div_ceil(s),
                 columns: (input.width - px).div_ceil(s),
                 from: corner(&down) * output.row_storage() + corner(&across) * output.channels,
@@ -155,298 +151,12 @@ pub fn conv_input_gradient(
             });
         }
     }
-    run_sweeps(ctx, &sweeps, dy, output, dx, input, accumulate);
-}
-
-/// Contiguous input floats that one output pixel reads.
-#[derive(Clone, Copy)]
-struct Run {
-    /// From the first float that the pixel reads.
-    offset: usize,
-    length: usize,
-}
-
-/// A dense pass that makes `rows x columns` pixels of every image.
-struct Sweep {
-    runs: Vec<Run>,
-    /// `[block of output channels][floats of all runs][channels of a block]`, zeros past the last channel.
-    packed: Aligned,
-    rows: usize,
-    columns: usize,
-    /// Floats from the start of an image to what its first pixel reads, between rows, between columns.
-    from: usize,
-    from_row: usize,
-    from_column: usize,
-    /// The same where it writes.
-    to: usize,
-    to_row: usize,
-    to_column: usize,
-}
-
-/// Output channels that are in registers together.
-fn block(instructions: Instructions) -> usize {
-    match instructions {
-        Instructions::Avx512 | Instructions::Avx2 => 16,
-        Instructions::Portable => 8,
-    }
-}
-
-/// Weights in the order in which a sweep reads them.
-fn pack(
-    instructions: Instructions,
-    taps: &[(usize, usize)],
-    inputs: usize,
-    outputs: usize,
-    weight: impl Fn(usize, usize, usize, usize) -> f32,
-) -> Aligned {
-    let width = block(instructions);
-    let mut packed = Aligned::zeros(outputs.div_ceil(width) * taps.len() * inputs * width);
-    let mut rows = packed.chunks_exact_mut(width);
-    for first in (0..outputs).step_by(width) {
-        for &(ky, kx) in taps {
-            for (input, row) in (0..inputs).zip(&mut rows) {
-                for (output, place) in (first..outputs).zip(row) {
-                    *place = weight(ky, kx, input, output);
-                }
-            }
-        }
-    }
-    packed
-}
-
-fn run_sweeps(
-    ctx: &Context,
-    sweeps: &[Sweep],
-    from: &[f32],
-    input: Feature,
-    to: &mut [f32],
-    output: Feature,
-    accumulate: bool,
-) {
-    output.check("output", to);
-    let to = Shared::new(to);
-    // Enough tasks for many threads at a small batch; a pixel's arithmetic does not depend on the partition.
-    let parts = 64usize.div_ceil(output.images.max(1));
-    ctx.threads.run(output.images * parts, &|task| {
-        let (image, part) = (task / parts, task % parts);
-        if part == 0 && !accumulate {
-            zero_halo(output, image, to);
-        }
-        for sweep in sweeps {
-            let step = sweep.rows.div_ceil(parts).next_multiple_of(4);
-            let first = (part * step).min(sweep.rows);
-            let last = (first + step).min(sweep.rows);
-            if first == last {
-                continue;
-            }
-            dispatch(
-                ctx.instructions,
-                &SweepKernel {
-                    sweep,
-                    from: &from[image * input.image_storage()..],
-                    to: to.pointer(image * output.image_storage()),
-                    channels: output.channels,
-                    rows: (first, last),
-                    accumulate,
-                },
-            );
-        }
-    });
-}
-
-/// Some rows of one image.
-struct SweepKernel<'a> {
-    sweep: &'a Sweep,
-    from: &'a [f32],
-    to: *mut f32,
-    channels: usize,
-    rows: (usize, usize),
-    accumulate: bool,
-}
-
-impl Kernel for SweepKernel<'_> {
-    #[inline(always)]
-    unsafe fn run<V: Vector>(&self) {
-        // SAFETY: the lengths of both features were checked, and the sweeps stay within halo and image.
-        unsafe {
-            // A distance known when compiling lets one register address every pixel.
-            match self.sweep.from_column {
-                3 => self.blocks::<V, 3>(),
-                16 => self.blocks::<V, 16>(),
-                32 => self.blocks::<V, 32>(),
-                64 => self.blocks::<V, 64>(),
-                _ => self.blocks::<V, 0>(),
-            }
-        }
-    }
-}
-
-impl SweepKernel<'_> {
-    #[inline(always)]
-    unsafe fn blocks<V: Vector, const STEP: usize>(&self) {
-        let width = if V::MANY_REGISTERS {
-            V::LANES
-        } else {
-            2 * V::LANES
-        };
-        let depth: usize = self.sweep.runs.iter().map(|run| run.length).sum();
-        let mut first = 0;
-        while first < self.channels {
-            let weights = self.sweep.packed[first * depth..].as_ptr();
-            // SAFETY: as in `run`.
-            unsafe {
-                if V::MANY_REGISTERS {
-                    self.tiles_of_sixteen::<V, STEP>(weights, first);
-                } else {
-                    self.tiles_of_six::<V, STEP>(weights, first);
-                }
-            }
-            first += width;
-        }
-    }
-
-    /// 32 registers: sixteen pixels of one vector each, in one, two or four rows as the width has it.
-    #[inline(always)]
-    unsafe fn tiles_of_sixteen<V: Vector, const STEP: usize>(
-        &self,
-        weights: *const f32,
-        first: usize,
-    ) {
-        let columns = self.sweep.columns;
-        let (mut row, last) = self.rows;
-        unsafe {
-            while row < last {
-                let left = last - row;
-                let mut column = 0;
-                while column + 16 <= columns {
-                    self.tile::<V, 1, 1, 16, STEP>(weights, first, row, column);
-                    column += 16;
-                }
-                let mut taken = 1;
-                if column == 0 && columns == 8 && left >= 2 {
-                    self.tile::<V, 1, 2, 8, STEP>(weights, first, row, 0);
-                    (column, taken) = (8, 2);
-                } else if column == 0 && columns == 4 && left >= 4 {
-                    self.tile::<V, 1, 4, 4, STEP>(weights, first, row, 0);
-                    (column, taken) = (4, 4);
-                }
-                if column + 8 <= columns {
-                    self.tile::<V, 1, 1, 8, 0>(weights, first, row, column);
-                    column += 8;
-                }
-                if column + 4 <= columns {
-                    self.tile::<V, 1, 1, 4, 0>(weights, first, row, column);
-                    column += 4;
-                }
-                while column < columns {
-                    self.tile::<V, 1, 1, 1, 0>(weights, first, row, column);
-                    column += 1;
-                }
-                row += taken;
-            }
-        }
-    }
-
-    /// 16 registers: six pixels of two vectors each. What six leave of a row is taken two pixels wide from three rows at once.
-    #[inline(always)]
-    unsafe fn tiles_of_six<V: Vector, const STEP: usize>(&self, weights: *const f32, first: usize) {
-        let columns = self.sweep.columns;
-        let (mut row, last) = self.rows;
-        unsafe {
-            while row < last {
-                let rows = if last - row >= 3 { 3 } else { 1 };
-                for row in row..row + rows {
-                    let mut column = 0;
-                    while column + 6 <= columns {
-                        self.tile::<V, 2, 1, 6, STEP>(weights, first, row, column);
-                        column += 6;
-                    }
-                }
-                let mut column = columns - columns % 6;
-                while column + 2 <= columns {
-                    if rows == 3 {
-                        self.tile::<V, 2, 3, 2, STEP>(weights, first, row, column);
-                    } else {
-                        self.tile::<V, 2, 1, 2, 0>(weights, first, row, column);
-                    }
-                    column += 2;
-                }
-                if column < columns {
-                    for row in row..row + rows {
-                        self.tile::<V, 2, 1, 1, 0>(weights, first, row, column);
-                    }
-                }
-                row += rows;
-            }
-        }
-    }
-
-    /// `R` rows of `P` pixels by `N` vectors of output channels, beginning at channel `first`.
-    #[inline(always)]
-    unsafe fn tile<V: Vector, const N: usize, const R: usize, const P: usize, const STEP: usize>(
-        &self,
-        weights: *const f32,
-        first: usize,
-        row: usize,
-        column: usize,
-    ) {
-        let sweep = self.sweep;
-        let step = if STEP > 0 { STEP } else { sweep.from_column };
-        let across = |pixel: usize, step: usize| pixel.wrapping_mul(step);
-        unsafe {
-            let from = self
-                .from
-                .as_ptr()
-                .wrapping_add(sweep.from + row * sweep.from_row + column * sweep.from_column);
-            let down = sweep.from_row;
-            // [row][pixel][vector], as many as are used.
-            let mut sum = [V::splat(0.0); 32];
-            let mut weights = weights;
-            for run in &sweep.runs {
-                let mut at = from.wrapping_add(run.offset);
-                for _ in 0..run.length {
-                    let mut w = [V::splat(0.0); 2];
-                    unroll!(2: VEC in 0..N => {
-                        w[VEC] = V::load(weights.wrapping_add(VEC * V::LANES));
-                    });
-                    unroll!(16: PIXEL in 0..R * P => {
-                        let place = at.wrapping_add(across(PIXEL / P, down)).wrapping_add(across(PIXEL % P, step));
-                        let x = V::broadcast(place);
-                        unroll!(2: VEC in 0..N => {
-                            sum[PIXEL * N + VEC] = x.mul_add(w[VEC], sum[PIXEL * N + VEC]);
-                        });
-                    });
-                    at = at.wrapping_add(1);
-                    weights = weights.wrapping_add(N * V::LANES);
-                }
-            }
-            let to = self
-                .to
-                .wrapping_add(sweep.to + row * sweep.to_row + column * sweep.to_column + first);
-            unroll!(16: PIXEL in 0..R * P => {
-                let to = to
-                    .wrapping_add(across(PIXEL / P, sweep.to_row))
-                    .wrapping_add(across(PIXEL % P, sweep.to_column));
-                unroll!(2: VEC in 0..N => {
-                    let skip = VEC * V::LANES;
-                    if first + skip < self.channels {
-                        let count = (self.channels - first - skip).min(V::LANES);
-                        let to = to.wrapping_add(skip);
-                        let mut value = sum[PIXEL * N + VEC];
-                        if count == V::LANES {
-                            if self.accumulate {
-                                value = value.add(V::load(to));
-                            }
-                            value.store(to);
-                        } else {
-                            if self.accumulate {
-                                value = value.add(V::load_part(to, count));
-                            }
-                            value.store_part(to, count);
-                        }
-                    }
-                });
-            });
-        }
-    }
+    let weights = Weights {
+        values: w,
+        inputs: shape.outputs,
+        from_input: cin * k * k,
+        outputs: cin,
+        from_output: k * k,
+    };
+    run_sweeps(ctx, &sweeps, &weights, dy, output, dx, input, accumulate);
 }

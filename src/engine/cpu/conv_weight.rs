@@ -5,12 +5,22 @@ use super::feature::{Feature, Shared};
 use super::vector::{Kernel, Vector, dispatch, unroll};
 use super::{Context, Instructions};
 
-/// Groups that the images of a mini-batch are divided into. Fixed, so that sums do not depend on the number of threads.
+/// Groups that the images of a mini-batch are divided into, at most. Fixed, so that sums do not depend on the number of
+/// threads.
 const GROUPS: usize = 16;
+
+/// Floats of all groups' sums, at most (unless one group has more): wide layers have fewer groups, and tasks enough without.
+const SUMS: usize = GROUPS * 64 * 64 * 9;
 
 /// Pixels that are summed in registers before they are added to memory: what stays in the first cache, and short sums that
 /// lose little.
 const PIXELS: usize = 128;
+
+/// Floats of sums that a task keeps in the second cache, where it can choose.
+const NEAR: usize = 1 << 16;
+
+/// Tasks for each thread, at least.
+const TASKS: usize = 8;
 
 /// `dw`, `[outputs][inputs][kernel][kernel]`, from the input `x` and the output's gradient `dy`.
 pub fn conv_weight_gradient(
@@ -30,15 +40,28 @@ pub fn conv_weight_gradient(
         Instructions::Portable => 8,
     };
     let (k, cin) = (shape.kernel, input.channels);
-    let groups = output.images.clamp(1, GROUPS);
+    let groups = output
+        .images
+        .min(GROUPS)
+        .min(SUMS / shape.weights().max(1))
+        .max(1);
     let blocks = shape.outputs.div_ceil(width);
     let depth = k * k * cin;
+    // Blocks that a task makes together share what it reads of `x`. How many changes no sum.
+    let together = (NEAR / (depth * width))
+        .min(groups * blocks / (TASKS * ctx.threads.count()))
+        .clamp(1, blocks.max(1));
+    let sets = blocks.div_ceil(together);
     let tiles = tiles(ctx.instructions, k, cin);
+    let chunk = PIXELS.max(output.width);
     // [group][block][kernel row][kernel column][input channel][output channel of the block]
-    let mut partial = ctx.scratch(groups * blocks * depth * width);
-    let sums = Shared::new(&mut partial);
-    ctx.threads.run(groups * blocks, &|task| {
-        let (group, block) = (task / blocks, task % blocks);
+    let all = groups * blocks * depth * width;
+    let mut scratch = ctx.scratch(all + groups * sets * together * chunk * width);
+    let (partial, near) = scratch.split_at_mut(all);
+    let (sums, near) = (Shared::new(partial), Shared::new(near));
+    ctx.threads.run(groups * sets, &|task| {
+        let (group, set) = (task / sets, task % sets);
+        let first = set * together;
         dispatch(
             ctx.instructions,
             &WeightKernel {
@@ -54,45 +77,53 @@ pub fn conv_weight_gradient(
                     output.images * group / groups,
                     output.images * (group + 1) / groups,
                 ),
-                channel: block * width,
-                sums: sums.pointer(task * depth * width),
+                blocks: (first, (first + together).min(blocks)),
+                sums: sums.pointer((group * blocks + first) * depth * width),
+                sums_block: depth * width,
+                near: near.pointer(task * together * chunk * width),
+                near_block: chunk * width,
             },
         );
     });
     let stride = blocks * depth * width;
-    let partial = &partial[..groups * stride];
+    let partial = &scratch[..all];
     let dw = Shared::new(dw);
-    ctx.threads.run(blocks * k * k, &|task| {
-        let (block, tap) = (task / (k * k), task % (k * k));
+    let pieces = cin.div_ceil(INPUTS);
+    ctx.threads.run(blocks * pieces, &|task| {
+        let (block, first) = (task / pieces, task % pieces * INPUTS);
         dispatch(
             ctx.instructions,
             &GroupSums {
-                partial: &partial[task * cin * width..],
+                partial: &partial[block * depth * width..],
                 stride,
                 groups,
+                taps: k * k,
                 inputs: cin,
+                some: (first, (first + INPUTS).min(cin)),
                 outputs: (shape.outputs - block * width).min(width),
-                dw: dw.pointer(block * width * depth + tap),
-                dw_input: k * k,
-                dw_output: depth,
+                dw: dw.pointer(block * width * depth),
             },
         );
     });
 }
 
-/// Adds the groups of one kernel position and block of output channels, and puts the sums into the order of weights.
+/// Input channels whose sums one task gathers: what it writes for an output channel fills cache lines.
+const INPUTS: usize = 32;
+
+/// Adds the groups of some input channels and a block of output channels, and puts the sums into the order of weights.
 struct GroupSums<'a> {
-    /// Of the first group, `[input channel][output channel of the block]`.
+    /// Of the first group, `[kernel position][input channel][output channel of the block]`.
     partial: &'a [f32],
     /// Floats from group to group.
     stride: usize,
     groups: usize,
+    taps: usize,
     inputs: usize,
+    /// Input channels, from and to.
+    some: (usize, usize),
     outputs: usize,
+    /// `[output channel][input channel][kernel position]`
     dw: *mut f32,
-    /// Floats between the weights of two input channels, of two output channels.
-    dw_input: usize,
-    dw_output: usize,
 }
 
 impl Kernel for GroupSums<'_> {
@@ -100,11 +131,12 @@ impl Kernel for GroupSums<'_> {
     unsafe fn run<V: Vector>(&self) {
         let vectors = if V::MANY_REGISTERS { 1 } else { 2 };
         let mut lanes = [0.0f32; 16];
-        for input in 0..self.inputs {
-            for vector in 0..vectors {
-                let at = (input * vectors + vector) * V::LANES;
+        for input in self.some.0..self.some.1 {
+            for place in 0..self.taps * vectors {
+                let (tap, vector) = (place / vectors, place % vectors);
+                let at = ((tap * self.inputs + input) * vectors + vector) * V::LANES;
                 let first = vector * V::LANES;
-                // SAFETY: `partial` holds all groups; places of `dw` are this block's own.
+                // SAFETY: `partial` holds all groups; places of `dw` are this task's own.
                 unsafe {
                     let from = self.partial[at..].as_ptr();
                     let mut sum = V::load(from);
@@ -113,7 +145,9 @@ impl Kernel for GroupSums<'_> {
                     }
                     sum.store(lanes.as_mut_ptr());
                     for output in first..self.outputs.min(first + V::LANES) {
-                        *self.dw.add(output * self.dw_output + input * self.dw_input) =
+                        *self
+                            .dw
+                            .add((output * self.inputs + input) * self.taps + tap) =
                             lanes[output - first];
                     }
                 }
@@ -134,6 +168,7 @@ struct Tile {
 /// All tiles of a kernel, those of the same channels after one another: they read the same cache lines.
 fn tiles(instructions: Instructions, kernel: usize, inputs: usize) -> Vec<Tile> {
     let lengths: &[usize] = match instructions {
+        Instructions::Avx512 if kernel == 7 && inputs == 3 => &[7],
         Instructions::Avx512 => &[16, 9, 4, 1],
         _ => &[6, 3, 1],
     };
@@ -171,8 +206,15 @@ struct WeightKernel<'a> {
     span: usize,
     tiles: &'a [Tile],
     images: (usize, usize),
-    channel: usize,
+    /// Blocks of output channels.
+    blocks: (usize, usize),
+    /// Of the first block.
     sums: *mut f32,
+    /// Floats from block to block.
+    sums_block: usize,
+    /// Room for the pixels of a chunk of `dy`, block after block.
+    near: *mut f32,
+    near_block: usize,
 }
 
 /// Pixels of one chunk: some images whole, or some rows of one.
@@ -198,7 +240,7 @@ impl Kernel for WeightKernel<'_> {
                     images,
                     rows: (row, (row + rows).min(self.output.height)),
                 };
-                // SAFETY: features were checked; tiles lie within the kernel, `sums` has room for this block.
+                // SAFETY: features were checked; tiles lie within the kernel, `sums` and `near` have room for the blocks.
                 unsafe { self.chunk::<V>(chunk, fresh) };
                 fresh = false;
                 row += rows;
@@ -211,55 +253,94 @@ impl Kernel for WeightKernel<'_> {
 impl WeightKernel<'_> {
     #[inline(always)]
     unsafe fn chunk<V: Vector>(&self, chunk: Chunk, fresh: bool) {
-        let lanes = if V::MANY_REGISTERS {
-            V::LANES
-        } else {
-            2 * V::LANES
-        };
-        let whole = self.channel + lanes <= self.output.channels;
-        for &tile in self.tiles {
+        let blocks = self.blocks.1 - self.blocks.0;
+        for block in 0..blocks {
+            // SAFETY: as in `run`.
             unsafe {
                 if V::MANY_REGISTERS {
-                    match (tile.length, whole) {
-                        (16, true) => self.tile::<V, 1, 16, true>(tile, chunk, fresh),
-                        (9, true) => self.tile::<V, 1, 9, true>(tile, chunk, fresh),
-                        (16, false) => self.tile::<V, 1, 16, false>(tile, chunk, fresh),
-                        (9, false) => self.tile::<V, 1, 9, false>(tile, chunk, fresh),
-                        (4, _) => self.tile::<V, 1, 4, false>(tile, chunk, fresh),
-                        _ => self.tile::<V, 1, 1, false>(tile, chunk, fresh),
-                    }
+                    self.bring_near::<V, 1>(chunk, block);
                 } else {
-                    match (tile.length, whole) {
-                        (6, true) => self.tile::<V, 2, 6, true>(tile, chunk, fresh),
-                        (6, false) => self.tile::<V, 2, 6, false>(tile, chunk, fresh),
-                        (3, _) => self.tile::<V, 2, 3, false>(tile, chunk, fresh),
-                        _ => self.tile::<V, 2, 1, false>(tile, chunk, fresh),
+                    self.bring_near::<V, 2>(chunk, block);
+                }
+            }
+        }
+        for &tile in self.tiles {
+            for block in 0..blocks {
+                unsafe {
+                    if V::MANY_REGISTERS {
+                        match tile.length {
+                            16 => self.tile::<V, 1, 16>(tile, chunk, block, fresh),
+                            9 => self.tile::<V, 1, 9>(tile, chunk, block, fresh),
+                            7 => self.tile::<V, 1, 7>(tile, chunk, block, fresh),
+                            4 => self.tile::<V, 1, 4>(tile, chunk, block, fresh),
+                            _ => self.tile::<V, 1, 1>(tile, chunk, block, fresh),
+                        }
+                    } else {
+                        match tile.length {
+                            6 => self.tile::<V, 2, 6>(tile, chunk, block, fresh),
+                            3 => self.tile::<V, 2, 3>(tile, chunk, block, fresh),
+                            _ => self.tile::<V, 2, 1>(tile, chunk, block, fresh),
+                        }
                     }
                 }
             }
         }
     }
 
-    /// `L` input floats by `N` vectors of output channels, summed over the pixels of a chunk.
+    /// Copies the chunk's pixels of one block of `dy` side by side, zeros past the last channel: pixels of many channels lie
+    /// so far apart in memory that they would push each other out of the first cache.
     #[inline(always)]
-    unsafe fn tile<V: Vector, const N: usize, const L: usize, const WHOLE: bool>(
+    unsafe fn bring_near<V: Vector, const N: usize>(&self, chunk: Chunk, block: usize) {
+        let output = self.output;
+        let channel = (self.blocks.0 + block) * N * V::LANES;
+        let whole = channel + N * V::LANES <= output.channels;
+        unsafe {
+            let mut to = self.near.wrapping_add(block * self.near_block);
+            for image in chunk.images.0..chunk.images.1 {
+                for row in chunk.rows.0..chunk.rows.1 {
+                    let mut dy = self
+                        .dy
+                        .as_ptr()
+                        .wrapping_add(output.at(image, row, 0) + channel);
+                    for _ in 0..output.width {
+                        for v in 0..N {
+                            let skip = v * V::LANES;
+                            let from = dy.wrapping_add(skip);
+                            let value = if whole {
+                                V::load(from)
+                            } else {
+                                let left = output.channels.saturating_sub(channel + skip);
+                                match left.min(V::LANES) {
+                                    0 => V::splat(0.0),
+                                    count => V::load_part(from, count),
+                                }
+                            };
+                            value.store(to.wrapping_add(skip));
+                        }
+                        dy = dy.wrapping_add(output.channels);
+                        to = to.wrapping_add(N * V::LANES);
+                    }
+                }
+            }
+        }
+    }
+
+    /// `L` floats of what a kernel row covers by `N` vectors of output channels.
+    #[inline(always)]
+    unsafe fn tile<V: Vector, const N: usize, const L: usize>(
         &self,
         tile: Tile,
         chunk: Chunk,
+        block: usize,
         fresh: bool,
     ) {
         let (input, output) = (self.input, self.output);
         let x_step = self.stride * input.channels;
-        let (x_down, dy_down) = (self.stride * input.row_storage(), output.row_storage());
-        let mut counts = [0; 2];
-        for v in 0..N {
-            counts[v] = (output.channels - self.channel)
-                .saturating_sub(v * V::LANES)
-                .min(V::LANES);
-        }
+        let x_down = self.stride * input.row_storage();
         unsafe {
             // [input float][vector], as many as are used.
             let mut sum = [V::splat(0.0); 32];
+            let mut dy = self.near.cast_const().wrapping_add(block * self.near_block);
             for image in chunk.images.0..chunk.images.1 {
                 let mut x_row = self.x.as_ptr().wrapping_add(
                     image * input.image_storage()
@@ -267,20 +348,12 @@ impl WeightKernel<'_> {
                         + (chunk.rows.0 * self.stride + tile.kernel_row) * input.row_storage()
                         + tile.first,
                 );
-                let mut dy_row = self
-                    .dy
-                    .as_ptr()
-                    .wrapping_add(output.at(image, chunk.rows.0, 0) + self.channel);
                 for _ in chunk.rows.0..chunk.rows.1 {
-                    let (mut x, mut dy) = (x_row, dy_row);
+                    let mut x = x_row;
                     for _ in 0..output.width {
                         let mut d = [V::splat(0.0); 2];
                         unroll!(2: VEC in 0..N => {
-                            if WHOLE {
-                                d[VEC] = V::load(dy.wrapping_add(VEC * V::LANES));
-                            } else if counts[VEC] > 0 {
-                                d[VEC] = V::load_part(dy.wrapping_add(VEC * V::LANES), counts[VEC]);
-                            }
+                            d[VEC] = V::load(dy.wrapping_add(VEC * V::LANES));
                         });
                         unroll!(16: FLOAT in 0..L => {
                             let x = V::broadcast(x.wrapping_add(FLOAT));
@@ -289,15 +362,14 @@ impl WeightKernel<'_> {
                             });
                         });
                         x = x.wrapping_add(x_step);
-                        dy = dy.wrapping_add(output.channels);
+                        dy = dy.wrapping_add(N * V::LANES);
                     }
                     x_row = x_row.wrapping_add(x_down);
-                    dy_row = dy_row.wrapping_add(dy_down);
                 }
             }
-            let sums = self
-                .sums
-                .wrapping_add((tile.kernel_row * self.span + tile.first) * N * V::LANES);
+            let sums = self.sums.wrapping_add(
+                block * self.sums_block + (tile.kernel_row * self.span + tile.first) * N * V::LANES,
+            );
             unroll!(16: PLACE in 0..L * N => {
                 let to = sums.wrapping_add(PLACE * V::LANES);
                 let mut value = sum[PLACE];

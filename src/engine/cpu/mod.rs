@@ -20,6 +20,7 @@ mod norm_backward;
 mod peak;
 mod pool;
 mod sgd;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -33,7 +34,7 @@ pub use loss::{CrossEntropy, cross_entropy, cross_entropy_gradient};
 pub use max_pool::{max_pool_backward, max_pool_forward};
 pub use norm::{NormShape, Shortcut, norm_forward, norm_inference};
 pub use norm_backward::{Mask, add_into, norm_backward, shortcut_a_backward};
-pub use peak::measured_peak;
+pub use peak::peak_sample;
 pub use pool::{mean_pool_backward, mean_pool_forward};
 pub use sgd::{SgdStep, sgd_update};
 pub use threads::Threads;

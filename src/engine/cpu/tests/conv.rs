@@ -262,6 +262,49 @@ fn any_width_and_any_channels_work() {
     }
 }
 
+/// Kinds of convolutions that only the networks of Table 1 have, with few images: the stem, tiles of 7 and 14 pixels, pixels
+/// far apart in memory (whole copied pieces and others), fewer groups of sums than images.
+#[test]
+fn wide_convolutions_agree_with_double_precision_on_any_threads() {
+    let stem = ConvShape {
+        input: Feature {
+            halo: 3,
+            ..Feature::new(2, 30, 30, 3)
+        },
+        ..shape(2, 30, 3, 64, 7, 2)
+    };
+    let shapes = [
+        stem,
+        shape(2, 14, 256, 32, 3, 1),
+        shape(3, 7, 512, 24, 3, 1),
+        shape(2, 14, 128, 64, 3, 2),
+        shape(2, 7, 256, 512, 1, 1),
+        shape(2, 14, 512, 256, 1, 2),
+        shape(1, 28, 64, 128, 3, 2),
+        shape(2, 7, 272, 40, 3, 1),
+        shape(5, 5, 300, 40, 1, 1),
+        shape(17, 4, 128, 144, 3, 1),
+    ];
+    let contexts = contexts();
+    for shape in shapes {
+        let data = data(shape);
+        let all: Vec<usize> = (0..shape.input.images).collect();
+        let reference = reference(shape, &all, &data.x, &data.w, &data.dy);
+        for contexts in &contexts {
+            let first = run(&contexts[0], shape, &data);
+            compare(shape, &first, &reference, contexts[0].instructions().name());
+            for ctx in &contexts[1..] {
+                let other = run(ctx, shape, &data);
+                assert!(bits(&first.y) == bits(&other.y), "{shape:?}");
+                assert!(bits(&first.dw) == bits(&other.dw), "{shape:?}");
+                if shape.kernel <= 3 {
+                    assert!(bits(&first.dx) == bits(&other.dx), "{shape:?}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn the_input_gradient_is_added_to_what_is_there() {
     for shape in [

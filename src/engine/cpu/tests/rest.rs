@@ -1,7 +1,7 @@
 use super::super::{
     Context, Feature, Instructions, LinearShape, SgdStep, Threads, add_into, cross_entropy,
     cross_entropy_gradient, linear_backward, linear_forward, max_pool_backward, max_pool_forward,
-    mean_pool_backward, mean_pool_forward, measured_peak, sgd_update,
+    mean_pool_backward, mean_pool_forward, peak_sample, sgd_update,
 };
 use super::{bits, contexts, error, noise, noisy_feature};
 use crate::manifest::MomentumForm;
@@ -250,7 +250,7 @@ fn the_forms_of_momentum_differ_when_the_rate_drops() {
 #[test]
 fn a_peak_is_measured() {
     for set in Instructions::ALL.into_iter().filter(|set| set.available()) {
-        let peak = measured_peak(&Context::new(2, set));
+        let peak = peak_sample(&Context::new(2, set));
         assert!(peak > 0.5 && peak < 1e5, "{set:?}: {peak} GFLOP/s");
     }
 }

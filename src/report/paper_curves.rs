@@ -112,19 +112,23 @@ fn measure(
     let recipe = &entry.recipe;
     let Some(scale) = proportion(recipe, reference.iterations()) else {
         let theirs = Recipe::default().drops;
-        row.note += &format!(
-            "; its drops at {:?} of {} are not at the fractions of the paper's {:?} of {}, so that no points correspond",
-            recipe.drops,
-            recipe.iterations,
-            theirs,
-            reference.iterations()
+        add(
+            &mut row.note,
+            &format!(
+                "its drops at {:?} of {} are not at the fractions of the paper's {:?} of {}, so that no points correspond",
+                recipe.drops,
+                recipe.iterations,
+                theirs,
+                reference.iterations()
+            ),
         );
         return;
     };
     if scale != 1.0 {
-        row.note += &format!(
-            "; points at the same fraction of the schedule, {scale} of the paper's iterations"
+        let at = format!(
+            "points at the same fraction of the schedule, {scale} of the paper's iterations"
         );
+        add(&mut row.note, &at);
     }
     let begins = panel.first_iteration as f64 / scale;
     let ours: Vec<Vec<Point>> = runs
@@ -149,6 +153,14 @@ fn measure(
         images: papers_images,
     };
     row.phases = phases(&ours, images, &paper, &recipe.drops);
+}
+
+/// One more phrase of a note.
+fn add(note: &mut String, phrase: &str) {
+    if !note.is_empty() {
+        note.push_str("; ");
+    }
+    note.push_str(phrase);
 }
 
 /// Our iterations over the paper's, where the drops lie at the paper's fractions of the schedule.
@@ -201,4 +213,91 @@ fn at_every_evaluation(rows: &[Evaluation]) -> Vec<Point> {
             error: row.error,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn experiment(profile: &str) -> Experiment {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig6.toml");
+        Experiment::load(&path, profile, &[]).unwrap()
+    }
+
+    /// Evaluations at every thousandth of the paper's iterations that lie `by` above its curve; 30 % where that is not drawn.
+    fn like_the_papers(experiment: &Experiment, network: &str, by: f64) -> Vec<Evaluation> {
+        let panel = experiment
+            .panels
+            .iter()
+            .find(|panel| panel.networks.iter().any(|name| name == network))
+            .unwrap();
+        let drawn = panel.reference.as_ref().unwrap();
+        let reference = Reference::read(&drawn.file).unwrap();
+        let curve = reference
+            .curve(&drawn.panels, network, Split::Test)
+            .unwrap();
+        let scale = experiment.recipe.iterations as f64 / 64_000.0;
+        (1..=64)
+            .map(|thousand| {
+                let point = curve
+                    .points
+                    .iter()
+                    .find(|point| point.0 == 1000.0 * f64::from(thousand));
+                Evaluation {
+                    iteration: (1000.0 * scale) as u64 * thousand as u64,
+                    split: Split::Test,
+                    statistics: Statistics::Population,
+                    images: 10_000,
+                    loss: 1.0,
+                    error: point.map_or(30.0, |point| point.1 + by),
+                    top5_error: 0.0,
+                }
+            })
+            .collect()
+    }
+
+    fn of(experiment: &Experiment, network: &str, by: f64) -> CurveRow {
+        let entry = experiment.network(network).unwrap();
+        let plan = RunPlan::new(entry, 1, "paper", "c1fa", "cpu", "avx2").unwrap();
+        let run = Rows {
+            plan: &plan,
+            iterations: &[],
+            evaluations: &like_the_papers(experiment, network, by),
+        };
+        let rows = distances(experiment, &[run], &|_| None).unwrap();
+        let of_test = rows.into_iter().find(|row| row.metric == Metric::TestError);
+        of_test.unwrap()
+    }
+
+    #[test]
+    fn the_papers_own_curve_is_at_no_distance_from_itself_in_every_phase() {
+        for network in ["plain-20", "plain-56", "resnet-20", "resnet-110"] {
+            let row = of(&experiment("paper"), network, 0.0);
+            assert_eq!(row.phases.len(), 3, "{network}");
+            for phase in &row.phases {
+                assert!(phase.mean_difference.unwrap() < 1e-9, "{network}");
+                assert_eq!(phase.above, phase.above_too, "{network}");
+            }
+            let counted: usize = row.phases.iter().map(|p| p.points + p.above).sum();
+            assert_eq!(counted, 64, "{network}");
+            assert!(row.phases[0].above > 0, "{network} begins above the axis");
+        }
+        let row = of(&experiment("paper"), "resnet-56", 0.25);
+        assert!((row.phases[2].mean_signed.unwrap() - 0.25).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_schedule_of_the_same_proportions_is_looked_at_at_the_same_fractions() {
+        let row = of(&experiment("tenth"), "resnet-20", 0.5);
+        assert!(
+            row.note.contains("0.1 of the paper's iterations"),
+            "{}",
+            row.note
+        );
+        let last = row.phases.last().unwrap();
+        assert_eq!((last.first, last.last, last.points), (4900, 6400, 16));
+        assert!((last.mean_difference.unwrap() - 0.5).abs() < 1e-9);
+        assert!(of(&experiment("quick"), "resnet-20", 0.0).phases.is_empty());
+    }
 }

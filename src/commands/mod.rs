@@ -6,6 +6,7 @@ mod compute;
 pub mod data;
 mod dataset;
 mod describe;
+mod doctor;
 mod evaluate;
 mod parity;
 mod reproduce;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> Result<Exit> {
         Command::Plan(args) => reproduce::plan(args, places),
         Command::Check(args) => check::check(args, places),
         Command::Render(args) => check::render(args, places),
+        Command::Doctor(args) => doctor::run(args, places),
         Command::Clean(args) => clean::run(args, places),
         Command::Data { action } => {
             let (action, data) = match action {

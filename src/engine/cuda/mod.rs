@@ -36,7 +36,7 @@ pub use convolution::{convolve, convolve_input_gradient, convolve_weight_gradien
 #[cfg(feature = "cuda")]
 pub use norm::{Gate, Shortcut, normalise, normalise_fixed, normalise_gradient};
 #[cfg(feature = "cuda")]
-pub use nvidia::{Card, Nvidia, cards};
+pub use nvidia::{Nvidia, cards};
 #[cfg(feature = "cuda")]
 pub use passes::{
     add, max_pool, max_pool_gradient, pool, pool_gradient, put_images, subsample_gradient,

@@ -12,9 +12,7 @@ use dfdx::prelude::{Cuda, CudaError, Storage};
 
 use super::arguments::{Kernel, NAMES};
 use super::gpu::{Address, Gpu, Slot};
-use crate::engine::device;
-
-pub use device::Card;
+use crate::engine::device::Card;
 
 type Floats = <Cuda as Storage<f32>>::Vec;
 

@@ -335,7 +335,6 @@ pub fn create(
 ) -> Result<Box<dyn Differentiable>> {
     let (device, gpu) = open(number).map_err(|why| crate::exit::Exit::Device.error(why))?;
     let session: Arc<Session<Cuda>> = Session::new(device, gpu);
-    Ok(Box::new(OnGpu(Trainer::new(
-        session, network, image_size, hyper,
-    )?)))
+    let trainer = Trainer::new(session, network, image_size, hyper)?;
+    Ok(Box::new(trainer))
 }

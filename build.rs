@@ -1,6 +1,12 @@
-//! Notes the compiler's version, for the provenance of runs.
+//! Notes the compiler's version, for the provenance of runs; with the feature `cuda`, compiles the GPU's kernels.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// GPUs whose own code is made, by compute capability: A100 (and what runs its code: 8.6, 8.9) and H100/H200.
+const NATIVE: [&str; 2] = ["80", "90"];
+/// The least capability that a GPU may have: its intermediate code (PTX) serves all newer GPUs, compiled by their driver.
+const LEAST: &str = "80";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -9,4 +15,65 @@ fn main() {
         .and_then(|output| String::from_utf8(output.stdout).ok())
         .unwrap_or_default();
     println!("cargo:rustc-env=REFIG_RUSTC={}", version.trim());
+    if std::env::var_os("CARGO_FEATURE_CUDA").is_some() {
+        kernels();
+    }
+}
+
+/// All kernels as one image for the driver, `kernels.fatbin`. Without nvcc it is empty, which is enough to check the sources
+/// (`cargo check --features cuda,dfdx/ci-check`); anything more ends in dfdx's own build script, which needs nvcc too.
+fn kernels() {
+    let folder = Path::new("src/engine/cuda/kernels");
+    println!("cargo:rerun-if-changed={}", folder.display());
+    for variable in ["NVCC", "CUDA_ROOT", "CUDA_PATH", "PATH"] {
+        println!("cargo:rerun-if-env-changed={variable}");
+    }
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let image = out.join("kernels.fatbin");
+    let Some(nvcc) = nvcc() else {
+        println!("cargo:warning=no nvcc: the kernels are left out, such a build runs on no GPU");
+        std::fs::write(&image, []).expect("cargo's OUT_DIR is writable");
+        return;
+    };
+    let mut command = Command::new(&nvcc);
+    command.args(["-O3", "--std=c++17", "--fatbin"]);
+    for capability in NATIVE {
+        command.arg(format!(
+            "-gencode=arch=compute_{capability},code=sm_{capability}"
+        ));
+    }
+    command.arg(format!(
+        "-gencode=arch=compute_{LEAST},code=compute_{LEAST}"
+    ));
+    command.arg(folder.join("refig.cu")).arg("-o").arg(&image);
+    let output = command.output();
+    match output {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            eprintln!("{}", String::from_utf8_lossy(&output.stdout));
+            eprintln!("{}", String::from_utf8_lossy(&output.stderr));
+            eprintln!("{} did not compile {}", nvcc.display(), folder.display());
+            std::process::exit(1);
+        }
+        Err(error) => {
+            eprintln!("{} does not start: {error}", nvcc.display());
+            std::process::exit(1);
+        }
+    }
+}
+
+/// `NVCC`, that of `CUDA_ROOT` or `CUDA_PATH`, or the first on the PATH.
+fn nvcc() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("NVCC").filter(|named| !named.is_empty()) {
+        return Some(named.into());
+    }
+    let roots = ["CUDA_ROOT", "CUDA_PATH"]
+        .into_iter()
+        .filter_map(std::env::var_os)
+        .map(|root| PathBuf::from(root).join("bin"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    roots
+        .chain(std::env::split_paths(&path).collect::<Vec<_>>())
+        .map(|folder| folder.join("nvcc"))
+        .find(|file| file.is_file())
 }

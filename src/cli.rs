@@ -69,6 +69,8 @@ pub enum Command {
     },
     /// The test error of a network with weights from a safetensors file (torchvision's names).
     Evaluate(EvaluateArgs),
+    /// What this machine has to train with, and what is missing. Changes nothing.
+    Doctor(DoctorArgs),
     /// Remove runs that no experiment names, after asking.
     Clean(CleanArgs),
     /// Print the JSON schema of manifests.
@@ -121,10 +123,13 @@ pub struct DataArgs {
 
 #[derive(Clone, Debug, Args)]
 pub struct ComputeArgs {
+    /// What computes: cpu, cuda (the first GPU), cuda:N or auto (a GPU where this build and the machine have a usable one).
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub device: String,
     /// Threads that compute. Default: the machine's. Results do not depend on it.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Force an instruction set: avx512, avx2 or portable. Default: the best there is.
+    /// Force an instruction set of the CPU: avx512, avx2 or portable. Default: the best there is.
     #[arg(long, value_name = "SET")]
     pub instructions: Option<String>,
 }
@@ -433,6 +438,14 @@ pub struct EvaluateArgs {
 pub enum StatisticsArg {
     Moving,
     Population,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -106,6 +106,58 @@ fn wrong_usage_ends_with_its_code_and_the_remedy() {
 }
 
 #[test]
+fn a_device_that_is_not_there_is_refused_by_name() {
+    let step = |device| {
+        refig(&[
+            "bench", "step", "--batch", "2", "--steps", "1", "--device", device,
+        ])
+    };
+    let output = step("tpu");
+    assert_eq!(code(&output), Exit::Usage as i32, "{}", stderr(&output));
+    assert!(stderr(&output).contains("cuda:N"), "{}", stderr(&output));
+    // More GPUs than any machine has.
+    let output = step("cuda:4096");
+    assert_eq!(code(&output), Exit::Device as i32, "{}", stderr(&output));
+    let remedy = match refig::engine::has_cuda() {
+        true => "--device cpu",
+        false => "cargo build --release --features cuda",
+    };
+    assert!(stderr(&output).contains(remedy), "{}", stderr(&output));
+}
+
+#[test]
+fn doctor_says_what_is_here_and_what_is_missing() {
+    let empty = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_refig"))
+        .args(["doctor", "--format", "json"])
+        .env_remove("CIFAR10_DIR")
+        .env("REFIG_CACHE", empty.path())
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let findings: Vec<serde_json::Value> = serde_json::from_str(&stdout(&output)).unwrap();
+    let find = |what: &str| {
+        findings
+            .iter()
+            .find(|finding| finding["what"] == what)
+            .unwrap()
+    };
+    for what in [
+        "processor",
+        "threads",
+        "instruction sets",
+        "memory",
+        "NVIDIA driver",
+        "GPU",
+        "disk",
+    ] {
+        assert!(!find(what)["found"].as_str().unwrap().is_empty(), "{what}");
+    }
+    let remedy = find("CIFAR-10")["missing"].as_str().unwrap();
+    assert!(remedy.contains("data fetch cifar10"), "{remedy}");
+}
+
+#[test]
 fn a_named_folder_without_cifar_is_an_error_never_the_synthetic_set() {
     let empty = tempfile::tempdir().unwrap();
     let output = refig(&[

@@ -152,11 +152,7 @@ fn recipes() {
         "until_error_below = 800",
         &["at most 100"],
     );
-    refused(
-        "seeds = [1]",
-        "seeds = [1, 2, 1]",
-        &["[1, 2, 1]", "twice"],
-    );
+    refused("seeds = [1]", "seeds = [1, 2, 1]", &["[1, 2, 1]", "twice"]);
     refused(
         "statistics_images = 640",
         "statistics_images = 64000",

@@ -27,6 +27,7 @@ fn recorded_steps_are_replayed_within_a_ten_thousandth() {
                 let options = Options {
                     threads,
                     instructions: Some(set),
+                    ..Options::default()
                 };
                 parity::compare(&file, &options).unwrap()
             };

@@ -116,6 +116,7 @@ fn go(folder: &Path, plans: &[RunPlan], threads: usize, watch: &mut Watch) -> Ve
         results_dir: folder.to_owned(),
         fresh: false,
         overrides: vec![],
+        gpu: 0,
         threads,
         workers: 1,
         keep_every: Duration::from_secs(3600),
@@ -250,6 +251,7 @@ fn runs_go_in_order_finished_ones_are_skipped_and_fresh_starts_over() {
         results_dir: folder.path().to_owned(),
         fresh: true,
         overrides: vec![],
+        gpu: 0,
         threads: 1,
         workers: 0,
         keep_every: Duration::ZERO,
@@ -296,7 +298,7 @@ fn the_probe_s_estimate_grows_with_the_work() {
     let runs = [small, large];
     let options = refig::engine::Options {
         threads: 1,
-        instructions: None,
+        ..Default::default()
     };
     let probe = refig::orchestrate::Probe::measure(&runs, &options).unwrap();
     let seconds = |run: &RunPlan, done| probe.seconds(run, done, 50);

@@ -46,7 +46,7 @@ fn wanted(
 
 /// `refig check EXPERIMENT`.
 pub fn check(args: &CheckArgs, places: &Places) -> Result<Exit> {
-    let selection = selection::select(&args.selection, places)?;
+    let selection = selection::select(&args.selection, places, selection::Circumstances::here)?;
     let (wanted, seeds) = wanted(&selection, &args.selection, places)?;
     let (experiment, seeds) = (&selection.only, &seeds);
     if let Some(name) = &args.accept {
@@ -148,7 +148,7 @@ pub fn render(args: &RenderArgs, places: &Places) -> Result<Exit> {
         }
         return Ok(Exit::Success);
     }
-    let selection = selection::select(&args.selection, places)?;
+    let selection = selection::select(&args.selection, places, selection::Circumstances::here)?;
     let options = RenderOptions {
         reference: !args.no_reference,
         wanted: wanted(&selection, &args.selection, places)?.0,

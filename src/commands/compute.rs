@@ -1,37 +1,102 @@
-//! What computes: threads and instruction set.
+//! What computes: device, threads and instruction set.
+
+use std::sync::OnceLock;
 
 use anyhow::Result;
 
 use crate::cli::ComputeArgs;
-use crate::engine::{Instructions, Options};
+use crate::engine::{self, BUILD_WITH_CUDA, Card, Device, Instructions, Options};
 use crate::exit::Exit;
 
-/// The machine's threads and best instruction set unless the command line says otherwise.
+/// The machine's device, threads and best instruction set unless the command line says otherwise.
 pub fn options(args: &ComputeArgs) -> Result<Options> {
-    let instructions = match &args.instructions {
-        None => Instructions::detect(),
-        Some(name) => {
-            let set = Instructions::parse(name).ok_or_else(|| {
-                Exit::Usage.error(format!(
-                    "--instructions {name}: write avx512, avx2 or portable"
-                ))
-            })?;
-            if !set.available() {
-                return Err(Exit::Device.error(format!(
-                    "--instructions {name}: this processor has none; the best it has is {}",
-                    Instructions::detect().name()
-                )));
-            }
-            set
-        }
-    };
     let threads = match args.threads {
         Some(0) => return Err(Exit::Usage.error("--threads 0: at least one thread has to compute")),
         Some(threads) => threads,
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
+    let instructions = args.instructions.as_deref().map(instructions).transpose()?;
+    let device = match asked(&args.device)? {
+        None if instructions.is_some() => Device::Cpu,
+        None => automatic(),
+        Some(Device::Cuda(_)) if instructions.is_some() => {
+            return Err(Exit::Usage.error(format!(
+                "--instructions is for the CPU, and --device {} was asked for; leave one of them out",
+                args.device
+            )));
+        }
+        Some(device @ Device::Cuda(number)) => {
+            engine::usable(number).map_err(|why| {
+                Exit::Device.error(match engine::has_cuda() {
+                    true => format!("--device {}: {why}; --device cpu trains on the CPU", args.device),
+                    false => format!(
+                        "--device {}: this program was built without CUDA; build it with: {BUILD_WITH_CUDA}",
+                        args.device
+                    ),
+                })
+            })?;
+            device
+        }
+        Some(Device::Cpu) => Device::Cpu,
+    };
     Ok(Options {
+        device,
         threads,
-        instructions: Some(instructions),
+        instructions: Some(instructions.unwrap_or_else(Instructions::detect)),
     })
+}
+
+/// The device that was named; none for `auto`.
+fn asked(name: &str) -> Result<Option<Device>> {
+    match name {
+        "auto" => return Ok(None),
+        "cpu" => return Ok(Some(Device::Cpu)),
+        "cuda" => return Ok(Some(Device::Cuda(0))),
+        _ => {}
+    }
+    let number = name
+        .strip_prefix("cuda:")
+        .and_then(|number| number.parse().ok());
+    match number {
+        Some(number) => Ok(Some(Device::Cuda(number))),
+        None => Err(Exit::Usage.error(format!(
+            "--device {name}: write cpu, cuda, cuda:N with the GPU's number, or auto"
+        ))),
+    }
+}
+
+fn instructions(name: &str) -> Result<Instructions> {
+    let set = Instructions::parse(name).ok_or_else(|| {
+        Exit::Usage.error(format!(
+            "--instructions {name}: write avx512, avx2 or portable"
+        ))
+    })?;
+    match set.available() {
+        true => Ok(set),
+        false => Err(Exit::Device.error(format!(
+            "--instructions {name}: this processor has none; the best it has is {}",
+            Instructions::detect().name()
+        ))),
+    }
+}
+
+/// The first GPU, opened and checked once, or why it cannot be used.
+pub fn first_gpu() -> &'static std::result::Result<Card, String> {
+    static FOUND: OnceLock<std::result::Result<Card, String>> = OnceLock::new();
+    FOUND.get_or_init(|| engine::usable(0))
+}
+
+/// A GPU where this build has CUDA and one is usable, else the CPU; a build that has CUDA says why not.
+fn automatic() -> Device {
+    if !engine::has_cuda() {
+        return Device::Cpu;
+    }
+    match first_gpu() {
+        Ok(card) => Device::Cuda(card.number),
+        Err(why) => {
+            static SAID: OnceLock<()> = OnceLock::new();
+            SAID.get_or_init(|| eprintln!("on the CPU, because no GPU is usable: {why}"));
+            Device::Cpu
+        }
+    }
 }

@@ -7,6 +7,7 @@ pub mod data;
 mod dataset;
 mod describe;
 mod diff;
+mod doctor;
 mod evaluate;
 mod export;
 mod parity;
@@ -50,6 +51,7 @@ pub fn run(cli: Cli) -> Result<Exit> {
         Command::Check(args) => check::check(args, places),
         Command::Render(args) => check::render(args, places),
         Command::Report(args) => report::run(args, places),
+        Command::Doctor(args) => doctor::run(args, places),
         Command::Clean(args) => clean::run(args, places),
         Command::Data { action } => {
             let (action, data) = match action {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::check::{draw, verdict};
-use super::selection::{self, Selection};
+use super::selection::{self, Circumstances, Selection};
 use super::{compute, dataset};
 use crate::cli::{Places, ReproduceArgs};
 use crate::data::{self, Prospect, Request};
@@ -68,6 +68,18 @@ fn refuse_changes(args: &ReproduceArgs) -> Result<()> {
     Ok(())
 }
 
+/// The experiment, its profile, and what computes.
+fn select(args: &ReproduceArgs, places: &Places) -> Result<(Selection, engine::Options)> {
+    let compute = compute::options(&args.compute)?;
+    let selection = selection::select(&args.selection, places, || {
+        Ok(Circumstances {
+            device: compute.device,
+            cifar10: dataset::request(&args.data).is_local(),
+        })
+    })?;
+    Ok((selection, compute))
+}
+
 /// What the options ask of the data.
 fn request(args: &ReproduceArgs, selection: &Selection) -> Request {
     let mut request = dataset::request(&args.data);
@@ -79,12 +91,12 @@ fn prepare(
     args: &ReproduceArgs,
     places: &Places,
     selection: Selection,
+    compute: engine::Options,
     data: &Prospect,
 ) -> Result<Prepared> {
-    let compute = compute::options(&args.compute)?;
-    let instructions = compute.instruction_set()?;
+    let (device, instructions) = (compute.device.kind(), compute.identity()?);
     let plans = |experiment: &Experiment, seeds: &[u64]| {
-        plan::runs(experiment, seeds, &data.digest, "cpu", instructions.name())
+        plan::runs(experiment, seeds, &data.digest, device, instructions)
     };
     let runs = plans(&selection.only, &selection.seeds)?;
     let there = run::find(&places.results_dir)?;
@@ -164,9 +176,9 @@ fn left(runs: &[RunPlan], there: &[RunView], fresh: bool) -> Vec<Left> {
 /// `refig plan EXPERIMENT`: changes nothing, and fetches nothing.
 pub fn plan(args: &ReproduceArgs, places: &Places) -> Result<Exit> {
     refuse_changes(args)?;
-    let selection = selection::select(&args.selection, places)?;
+    let (selection, compute) = select(args, places)?;
     let data = data::foresee(&request(args, &selection))?;
-    let prepared = prepare(args, places, selection, &data)?;
+    let prepared = prepare(args, places, selection, compute, &data)?;
     let experiment = &prepared.selection.experiment;
     println!(
         "{} at profile {} ({}) on {}",
@@ -205,9 +217,9 @@ pub fn plan(args: &ReproduceArgs, places: &Places) -> Result<Exit> {
 /// `refig reproduce EXPERIMENT`.
 pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<Exit> {
     refuse_changes(args)?;
-    let selection = selection::select(&args.selection, places)?;
+    let (selection, compute) = select(args, places)?;
     let dataset = dataset::open(&request(args, &selection), places.quiet, stop)?;
-    let prepared = prepare(args, places, selection, &Prospect::from(&dataset))?;
+    let prepared = prepare(args, places, selection, compute, &Prospect::from(&dataset))?;
     let experiment = &prepared.selection.experiment;
     if !places.quiet {
         eprintln!(
@@ -224,6 +236,10 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         results_dir: places.results_dir.clone(),
         fresh: args.fresh,
         overrides: experiment.overrides.clone(),
+        gpu: match prepared.compute.device {
+            engine::Device::Cpu => 0,
+            engine::Device::Cuda(number) => number,
+        },
         threads: prepared.compute.threads,
         workers: 1,
         keep_every: KEEP_EVERY,

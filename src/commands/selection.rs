@@ -4,8 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::seeds;
+use super::{compute, seeds};
 use crate::cli::{DataKind, Places, SelectionArgs};
+use crate::data::Request;
+use crate::engine::{self, Device};
 use crate::manifest::{self, Experiment};
 
 /// An experiment at a profile, and why that profile.
@@ -18,12 +20,16 @@ pub struct Selection {
     pub why: String,
 }
 
-/// The folder of the experiment whose runs are trained, checked or drawn.
-pub fn select(args: &SelectionArgs, places: &Places) -> Result<Selection> {
+/// The experiment whose runs are trained, checked or drawn. Without a profile, the circumstances choose it.
+pub fn select(
+    args: &SelectionArgs,
+    places: &Places,
+    circumstances: impl FnOnce() -> Result<Circumstances>,
+) -> Result<Selection> {
     let path = manifest::find(&places.experiments_dir, &args.experiment)?;
     let (profile, why) = match &args.profile {
         Some(profile) => (profile.clone(), "asked for".to_string()),
-        None => default_profile(),
+        None => circumstances()?.profile(),
     };
     let experiment = Experiment::load(&path, &profile, &args.overrides)?;
     let seeds = match &args.seeds {
@@ -57,21 +63,73 @@ pub fn named(
         overrides: Vec::new(),
         data: DataKind::Any,
     };
-    select(&args, places)
+    select(&args, places, &Circumstances::here()?)
 }
 
-/// The profile where none is asked for: `paper` needs a GPU to end in hours rather than weeks.
-fn default_profile() -> (String, String) {
-    let why = if nvidia_driver() {
-        "an NVIDIA driver is here, but this build trains on the CPU; one with CUDA: \
-         cargo run --release --features cuda -- reproduce fig6"
-    } else {
-        "no usable GPU"
-    };
-    ("quick".into(), why.into())
+/// What the profile depends on where none is asked for.
+pub struct Circumstances {
+    pub device: Device,
+    /// Whether CIFAR-10 is there without a download.
+    pub cifar10: bool,
+}
+
+impl Circumstances {
+    /// Those of a command that takes neither a device nor a place of the data.
+    pub fn here() -> Result<Self> {
+        let gpu = engine::has_cuda().then(compute::first_gpu);
+        Ok(Self {
+            device: match gpu {
+                Some(Ok(card)) => Device::Cuda(card.number),
+                _ => Device::Cpu,
+            },
+            cifar10: Request::from_environment(None).is_local(),
+        })
+    }
+
+    /// `paper` needs a GPU to end in hours rather than weeks, and the paper's images.
+    fn profile(&self) -> (String, String) {
+        let (profile, why) = match (self.device, self.cifar10) {
+            (Device::Cuda(_), true) => ("paper", format!("{} and CIFAR-10 are here", self.device)),
+            (Device::Cuda(_), false) => (
+                "quick",
+                format!(
+                    "{} is here but CIFAR-10 is not; with it `paper` is chosen: refig data fetch cifar10",
+                    self.device
+                ),
+            ),
+            (Device::Cpu, _) if !engine::has_cuda() && nvidia_driver() => (
+                "quick",
+                "an NVIDIA driver is here, but this build trains on the CPU; one with CUDA: \
+                 cargo run --release --features cuda -- reproduce fig6"
+                    .into(),
+            ),
+            (Device::Cpu, _) => ("quick", "no usable GPU".into()),
+        };
+        (profile.into(), why)
+    }
 }
 
 /// Whether the machine has NVIDIA's driver loaded, by the file that it makes on Linux.
-fn nvidia_driver() -> bool {
+pub fn nvidia_driver() -> bool {
     Path::new("/proc/driver/nvidia/version").exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paper_is_chosen_only_with_a_gpu_and_cifar() {
+        let profile = |device, cifar10| Circumstances { device, cifar10 }.profile();
+        assert_eq!(profile(Device::Cuda(0), true).0, "paper");
+        let (chosen, why) = profile(Device::Cuda(1), false);
+        assert_eq!(chosen, "quick");
+        assert!(
+            why.contains("data fetch cifar10") && why.contains("cuda:1"),
+            "{why}"
+        );
+        for cifar10 in [false, true] {
+            assert_eq!(profile(Device::Cpu, cifar10).0, "quick");
+        }
+    }
 }

@@ -18,7 +18,8 @@ fn shortcut<'a>(added: Added<'a, Cpu>) -> cpu::Shortcut<'a> {
     }
 }
 
-impl Operators for Cpu {
+// SAFETY: dfdx's CPU and the kernels' threads are `Send`.
+unsafe impl Operators for Cpu {
     type Workers = Context;
 
     fn upload(&self, values: &[f32]) -> Result<Floats, CpuError> {
@@ -268,23 +269,13 @@ impl Operators for Cpu {
         batch: &Floats,
         running: &mut Floats,
     ) -> Done {
-        let channels = shape.feature.channels;
-        for (channel, place) in running.iter_mut().enumerate() {
-            let (mut sum, mut weight) = (0.0f64, 0.0f64);
-            for group in 0..shape.groups() {
-                let values = shape.values(group) as f64;
-                // A single value has no unbiased variance; its biased one is 0.
-                let correction = if averaging.unbiased && values > 1.0 {
-                    values / (values - 1.0)
-                } else {
-                    1.0
-                };
-                sum += values * correction * f64::from(batch[group * channels + channel]);
-                weight += values;
-            }
-            let fresh = (sum / weight) as f32;
-            *place += averaging.momentum * (fresh - *place);
-        }
+        cpu::moving_average(
+            shape,
+            averaging.momentum,
+            averaging.unbiased,
+            batch,
+            running,
+        );
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use dfdx::prelude::*;
 
-use super::cpu::{ConvShape, CrossEntropy, Feature, LinearShape, NormShape};
+use super::cpu::{ConvShape, Feature, LinearShape, NormShape};
 use super::operators::{Added, Affine, Moments, Numbers, Operators, Passed};
 use super::storage::{Activation, Key, Learnt, Session};
 
@@ -376,29 +376,24 @@ pub fn classifier<D: Operators, T: Tape<f32, D>>(
     Ok(y)
 }
 
-/// Loss and errors of `logits`. On the tape, the mean loss is what dfdx's `backward` starts from: its own gradient is 1.
-pub fn cross_entropy<D: Operators, T: Tape<f32, D>>(
+/// Records the gradient of the mean cross-entropy of `logits`, from which dfdx's `backward` starts: its own gradient is 1.
+/// The loss itself is asked for when the step has been made, so that nothing in it waits for a number.
+pub fn cross_entropy<D: Operators>(
     session: &Arc<Session<D>>,
-    tape: &mut T,
+    tape: &mut OwnedTape<f32, D>,
     logits: &Activation<D>,
     labels: &[u16],
-) -> Result<CrossEntropy, D::Err> {
-    let classes = logits.shape.channels;
-    let workers = &session.workers;
-    let sums = D::cross_entropy(workers, logits.values.numbers(), labels, classes)?;
-    if T::OWNS_TAPE {
-        let (session, logits, labels) = (session.clone(), logits.clone(), labels.to_vec());
-        tape.add_backward_op(move |gradients| {
-            let mut gradient = session.lend(logits.shape)?;
-            D::cross_entropy_gradient(
-                &session.workers,
-                logits.values.numbers(),
-                &labels,
-                classes,
-                gradient.numbers_mut(),
-            )?;
-            logits.key.add(gradients, &session, gradient)
-        });
-    }
-    Ok(sums)
+) {
+    let (session, logits, labels) = (session.clone(), logits.clone(), labels.to_vec());
+    tape.add_backward_op(move |gradients| {
+        let mut gradient = session.lend(logits.shape)?;
+        D::cross_entropy_gradient(
+            &session.workers,
+            logits.values.numbers(),
+            &labels,
+            logits.shape.channels,
+            gradient.numbers_mut(),
+        )?;
+        logits.key.add(gradients, &session, gradient)
+    });
 }

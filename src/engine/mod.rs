@@ -1,12 +1,19 @@
 //! dfdx: devices, the project's own differentiable operators, running a `Network` forward and backward, SGD, named
 //! tensors in and out. The only place with dfdx and `unsafe`.
 //!
-//! `operators.rs` says what a device must be able to do and `cpu_operators.rs` does it with the kernels of `cpu/`;
+//! `operators.rs` says what a device must be able to do; `cpu_operators.rs` does it with the kernels of `cpu/` and, in a build
+//! with the feature `cuda`, `cuda_operators.rs` with those of `cuda/`; `device.rs` says which devices there are;
 //! `differentiable.rs` records it on dfdx's tape, `storage.rs` lends the memory, `model.rs` is the network, `trainer.rs` the
-//! [`Engine`], `population.rs` pools batch-norm statistics, `response.rs` sums what layers put out. Nothing but `cpu/` and `cpu_operators.rs` knows which device it is.
+//! [`Engine`], `population.rs` pools batch-norm statistics, `response.rs` sums what layers put out. Nothing but the devices' own
+//! folders and operators knows which device it is.
 
 pub mod cpu;
 mod cpu_operators;
+#[cfg(any(feature = "cuda", test))]
+mod cuda;
+#[cfg(feature = "cuda")]
+mod cuda_operators;
+mod device;
 mod differentiable;
 mod model;
 mod operators;
@@ -18,6 +25,7 @@ mod tests;
 mod trainer;
 
 pub use cpu::Instructions;
+pub use device::{BUILD_WITH_CUDA, Card, Device, cards, has_cuda, usable};
 pub use response::{Response, Sums};
 
 use anyhow::Result;
@@ -110,6 +118,7 @@ pub trait Differentiable: Engine {
 /// What an engine runs on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
+    pub device: Device,
     /// Threads, 0 for as many as the machine has cores. Results do not depend on it.
     pub threads: usize,
     /// The CPU's instruction set, by default the fastest that it has. Results depend on it in their last bits.
@@ -138,6 +147,14 @@ impl Options {
         }
     }
 
+    /// What a run's identity says of it beside the kind of device: the CPU's instruction set, nothing for a GPU.
+    pub fn identity(&self) -> Result<&'static str> {
+        match self.device {
+            Device::Cpu => Ok(self.instruction_set()?.name()),
+            Device::Cuda(_) => Ok(""),
+        }
+    }
+
     /// The threads and instructions themselves, for kernels that are run one by one.
     ///
     /// # Errors
@@ -148,7 +165,7 @@ impl Options {
     }
 }
 
-/// An engine for images of `image_size` x `image_size` pixels on the CPU. Every tensor is zero until `restore`.
+/// An engine for images of `image_size` x `image_size` pixels on the device of the options. Every tensor is zero until `restore`.
 pub fn create(
     network: &Network,
     image_size: usize,
@@ -165,7 +182,18 @@ pub fn create_differentiable(
     hyper: &Hyperparameters,
     options: &Options,
 ) -> Result<Box<dyn Differentiable>> {
-    let session = storage::Session::new(dfdx::prelude::Cpu::default(), options.context()?);
-    let trainer = trainer::Trainer::new(session, network, image_size, hyper)?;
-    Ok(Box::new(trainer))
+    match options.device {
+        Device::Cpu => {
+            let cpu = dfdx::prelude::Cpu::default();
+            let session = storage::Session::new(cpu, options.context()?);
+            let trainer = trainer::Trainer::new(session, network, image_size, hyper)?;
+            Ok(Box::new(trainer))
+        }
+        #[cfg(feature = "cuda")]
+        Device::Cuda(number) => cuda_operators::create(number, network, image_size, hyper),
+        #[cfg(not(feature = "cuda"))]
+        Device::Cuda(_) => Err(Exit::Device.error(format!(
+            "this build has no CUDA; one that has: {BUILD_WITH_CUDA}"
+        ))),
+    }
 }

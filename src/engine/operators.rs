@@ -58,11 +58,31 @@ pub struct Averaging {
     pub unbiased: bool,
 }
 
+/// One parameter's step of gradient descent.
+pub struct Descent<'a, D: Operators> {
+    pub step: SgdStep,
+    pub weights: &'a mut Numbers<D>,
+    pub gradient: &'a Numbers<D>,
+    pub velocity: &'a mut Numbers<D>,
+}
+
+/// A running statistic, `[channels]`, and the mini-batch's, `[groups][channels]`, that it moves towards.
+pub struct Moving<'a, D: Operators> {
+    pub shape: NormShape,
+    pub averaging: Averaging,
+    pub batch: &'a Numbers<D>,
+    pub running: &'a mut Numbers<D>,
+}
+
 /// A dfdx device with the operators of the paper's networks. Outputs are overwritten unless said otherwise, so that storage
 /// may hold anything before; the halo of every feature that is written is zero afterwards.
-pub trait Operators: Device<f32> + Send + Sync {
+///
+/// # Safety
+/// A device and its workers may be moved to another thread, together with all that shares them: nothing in them is bound to
+/// the thread that made it.
+pub unsafe trait Operators: Device<f32> {
     /// What the device's work is done by: threads and an instruction set on the CPU.
-    type Workers: Send + Sync + 'static;
+    type Workers: 'static;
 
     fn allocate(&self, len: usize) -> Result<Numbers<Self>, Self::Err> {
         Storage::<f32>::try_alloc_len(self, len)
@@ -249,4 +269,23 @@ pub trait Operators: Device<f32> + Send + Sync {
         batch: &Numbers<Self>,
         running: &mut Numbers<Self>,
     ) -> Result<(), Self::Err>;
+
+    /// Every parameter's step, in as few launches as the device can.
+    fn descend_all(
+        workers: &Self::Workers,
+        steps: Vec<Descent<'_, Self>>,
+    ) -> Result<(), Self::Err> {
+        for one in steps {
+            Self::descend(workers, one.step, one.weights, one.gradient, one.velocity)?;
+        }
+        Ok(())
+    }
+
+    /// Every running statistic's move, in as few launches as the device can.
+    fn average_all(workers: &Self::Workers, moves: Vec<Moving<'_, Self>>) -> Result<(), Self::Err> {
+        for one in moves {
+            Self::average(workers, one.shape, one.averaging, one.batch, one.running)?;
+        }
+        Ok(())
+    }
 }

@@ -72,7 +72,7 @@ fn engine_at(
 ) -> Box<dyn Differentiable> {
     let options = Options {
         threads,
-        instructions: None,
+        ..Options::default()
     };
     let mut engine = create_differentiable(network, size, hyper, &options).unwrap();
     engine.restore(&weights(network)).unwrap();

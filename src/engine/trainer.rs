@@ -15,7 +15,7 @@ use crate::weights::{self, Weights};
 use super::cpu::{CrossEntropy, Feature, SgdStep};
 use super::differentiable::{BatchStatistics, cross_entropy};
 use super::model::{Model, Normalise};
-use super::operators::{Averaging, Moments, Numbers, Operators};
+use super::operators::{Averaging, Descent, Moments, Moving, Numbers, Operators};
 use super::population::Pooled;
 use super::storage::{Activation, Session};
 use super::{
@@ -41,9 +41,11 @@ pub struct Trainer<D: Operators> {
     population: Option<Vec<Moments<Numbers<D>>>>,
 }
 
+// SAFETY: the trainer holds everything that shares its device, and `Operators` promises that a device may move with all of it.
+unsafe impl<D: Operators> Send for Trainer<D> {}
+
 /// What a forward and a backward pass found.
 struct Gradient<D: Operators> {
-    sums: CrossEntropy,
     logits: Activation<D>,
     statistics: Gathered<D>,
     gradients: Gradients<f32, D>,
@@ -119,28 +121,41 @@ impl<D: Operators> Trainer<D> {
         let mut tape = OwnedTape::<f32, D>::default();
         let logits = self.forward(&mut tape, batch, &mut Normalise::Batch(&mut statistics))?;
         let session = &self.model.session;
-        let sums = cross_entropy(session, &mut tape, &logits, &batch.labels).map_err(device)?;
-        let loss = session
-            .device
-            .try_tensor_from_vec(vec![sums.loss as f32], ());
+        cross_entropy(session, &mut tape, &logits, &batch.labels);
+        // Its value is nobody's business: the backward pass starts from a gradient of 1.
+        let loss = session.device.try_tensor_from_vec(vec![0.0], ());
         let gradients = loss.map_err(device)?.put_tape(tape).try_backward();
         Ok(Gradient {
-            sums,
             logits,
             statistics,
             gradients: gradients.map_err(device)?,
         })
     }
 
+    /// Sums of loss and errors. The one place in a step that waits for the device.
+    fn sums(&self, logits: &Activation<D>, labels: &[u16]) -> Result<CrossEntropy> {
+        let workers = &self.model.session.workers;
+        D::cross_entropy(workers, logits.values.numbers(), labels, self.classes).map_err(device)
+    }
+
     fn descend(&mut self, gradients: &mut Gradients<f32, D>, learning_rate: f32) -> Result<()> {
         let session = self.model.session.clone();
+        let mut gathered = Vec::new();
+        for named in &self.model.tensors {
+            if named.velocity.is_some() {
+                let gradient = named.tensor.key.take(gradients, &session).map_err(device)?;
+                let gradient =
+                    gradient.with_context(|| format!("no gradient reached {}", named.name))?;
+                gathered.push(gradient);
+            }
+        }
+        let mut gradients = gathered.iter();
+        let mut steps = Vec::with_capacity(gathered.len());
         for named in &mut self.model.tensors {
             let Some(velocity) = &mut named.velocity else {
                 continue;
             };
-            let gradient = named.tensor.key.take(gradients, &session).map_err(device)?;
-            let gradient =
-                gradient.with_context(|| format!("no gradient reached {}", named.name))?;
+            let gradient = gradients.next().context("a gradient for each parameter")?;
             let decays = match self.hyper.weight_decay_on {
                 DecayOn::All => true,
                 DecayOn::Weights => {
@@ -155,40 +170,41 @@ impl<D: Operators> Trainer<D> {
             };
             let weights = Arc::get_mut(&mut named.tensor.values)
                 .with_context(|| format!("{} is still in use after the step", named.name))?;
-            D::descend(
-                &session.workers,
+            steps.push(Descent {
                 step,
                 weights,
-                gradient.numbers(),
+                gradient: gradient.numbers(),
                 velocity,
-            )
-            .map_err(device)?;
+            });
         }
-        Ok(())
+        D::descend_all(&session.workers, steps).map_err(device)
     }
 
     fn average(&mut self, statistics: &Gathered<D>) -> Result<()> {
         let session = self.model.session.clone();
         let running: Vec<_> = self.model.running().collect();
+        let mut moved = BTreeMap::new();
         for (norm, batch) in statistics {
             let [mean, variance] = running[*norm];
-            let parts = [
-                (mean, &batch.moments.mean, false),
-                (variance, &batch.moments.variance, true),
-            ];
-            for (place, fresh, unbiased) in parts {
-                let named = &mut self.model.tensors[place];
-                let values = Arc::get_mut(&mut named.tensor.values)
-                    .with_context(|| format!("{} is still in use after the step", named.name))?;
-                let averaging = Averaging {
-                    momentum: self.hyper.norm_momentum,
-                    unbiased,
-                };
-                D::average(&session.workers, batch.shape, averaging, fresh, values)
-                    .map_err(device)?;
-            }
+            moved.insert(mean, (batch.shape, &batch.moments.mean, false));
+            moved.insert(variance, (batch.shape, &batch.moments.variance, true));
         }
-        Ok(())
+        let mut moves = Vec::with_capacity(moved.len());
+        for (place, named) in self.model.tensors.iter_mut().enumerate() {
+            let Some(&(shape, batch, unbiased)) = moved.get(&place) else {
+                continue;
+            };
+            let running = Arc::get_mut(&mut named.tensor.values)
+                .with_context(|| format!("{} is still in use after the step", named.name))?;
+            let momentum = self.hyper.norm_momentum;
+            moves.push(Moving {
+                shape,
+                averaging: Averaging { momentum, unbiased },
+                batch,
+                running,
+            });
+        }
+        D::average_all(&session.workers, moves).map_err(device)
     }
 
     /// Logits in evaluation mode, still on the device.
@@ -274,9 +290,10 @@ impl<D: Operators> Engine for Trainer<D> {
         let mut found = self.differentiate(batch)?;
         self.descend(&mut found.gradients, learning_rate)?;
         self.average(&found.statistics)?;
+        let sums = self.sums(&found.logits, &batch.labels)?;
         Ok(Step {
-            loss: (found.sums.loss / batch.labels.len() as f64) as f32,
-            wrong: found.sums.wrong,
+            loss: (sums.loss / batch.labels.len() as f64) as f32,
+            wrong: sums.wrong,
         })
     }
 
@@ -318,13 +335,7 @@ impl<D: Operators> Engine for Trainer<D> {
 
     fn evaluate(&mut self, batch: &Batch, statistics: Statistics) -> Result<Tally> {
         let logits = self.evaluated(batch, statistics)?;
-        let sums = D::cross_entropy(
-            &self.model.session.workers,
-            logits.values.numbers(),
-            &batch.labels,
-            self.classes,
-        )
-        .map_err(device)?;
+        let sums = self.sums(&logits, &batch.labels)?;
         Ok(Tally {
             images: batch.labels.len() as u64,
             loss: sums.loss,
@@ -429,8 +440,9 @@ impl<D: Operators> Differentiable for Trainer<D> {
             let tensor = weights::Tensor { shape, data };
             gradients.tensors.insert(named.name.clone(), tensor);
         }
+        let sums = self.sums(&found.logits, &batch.labels)?;
         Ok(FirstStep {
-            loss: (found.sums.loss / batch.labels.len() as f64) as f32,
+            loss: (sums.loss / batch.labels.len() as f64) as f32,
             logits: self.download(found.logits.values.numbers())?,
             gradients,
         })

@@ -167,7 +167,7 @@ pub(super) fn fault(recipe: &Recipe) -> Option<(&'static str, String)> {
             r.precision != Precision::Fp32,
             "precision",
             format!(
-                "precision = {:?} is reserved for devices with tensor cores; use \"fp32\"",
+                "precision = {:?}: no device of this version computes in it; use \"fp32\"",
                 r.precision
             ),
         ),

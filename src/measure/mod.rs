@@ -3,6 +3,7 @@
 //! parity with recorded steps, deviations of layer responses.
 
 pub mod compare;
+pub mod doctor;
 pub mod loader;
 pub mod operators;
 pub mod parity;

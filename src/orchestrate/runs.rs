@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::data::{self, Batch, Dataset, ImageSet, Loader, Normaliser, Origin};
-use crate::engine::{self, Hyperparameters, Instructions};
+use crate::engine::{self, Device, Hyperparameters, Instructions};
 use crate::exit::Exit;
 use crate::manifest::{Precision, Recipe, TrainingSplit};
 use crate::plan::RunPlan;
@@ -30,6 +30,8 @@ pub struct Options {
     pub fresh: bool,
     /// Changes made to the recipe on the command line, as given; the run's notes say them.
     pub overrides: Vec<String>,
+    /// The driver's number of the GPU that runs of the device `cuda` train on.
+    pub gpu: usize,
     /// Threads of the engine, 0 for as many as the machine has cores.
     pub threads: usize,
     /// Threads that prepare mini-batches ahead; 0 prepares them in between.
@@ -154,6 +156,33 @@ impl Images {
     }
 }
 
+/// What a run is made on: its device and instruction set are part of what it is.
+fn engine_options(run: &RunPlan, options: &Options) -> anyhow::Result<engine::Options> {
+    let (device, instructions) = match run.device.as_str() {
+        "cpu" => {
+            let set = Instructions::parse(&run.instructions).ok_or_else(|| {
+                Exit::Device.error(format!(
+                    "the instruction set {:?} is not known; take one of {}",
+                    run.instructions,
+                    Instructions::ALL.map(Instructions::name).join(", ")
+                ))
+            })?;
+            (Device::Cpu, Some(set))
+        }
+        "cuda" => (Device::Cuda(options.gpu), None),
+        other => {
+            return Err(Exit::Device.error(format!(
+                "the device {other:?} is not known; there are cpu and cuda"
+            )));
+        }
+    };
+    Ok(engine::Options {
+        device,
+        threads: options.threads,
+        instructions,
+    })
+}
+
 fn run_one(
     run: &RunPlan,
     place: usize,
@@ -169,17 +198,7 @@ fn run_one(
             recipe.precision, run.device
         )));
     }
-    let instructions = Instructions::parse(&run.instructions).ok_or_else(|| {
-        Exit::Device.error(format!(
-            "the instruction set {:?} is not known; take one of {}",
-            run.instructions,
-            Instructions::ALL.map(Instructions::name).join(", ")
-        ))
-    })?;
-    let engine_options = engine::Options {
-        threads: options.threads,
-        instructions: Some(instructions),
-    };
+    let engine_options = engine_options(run, options)?;
     let notes = Notes {
         data: images.origin_name().into(),
         train_digest: images.digests.0.clone(),

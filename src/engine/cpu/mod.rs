@@ -36,7 +36,7 @@ pub use norm::{NormShape, Shortcut, norm_forward, norm_inference};
 pub use norm_backward::{Mask, add_into, norm_backward, shortcut_a_backward};
 pub use peak::peak_sample;
 pub use pool::{mean_pool_backward, mean_pool_forward};
-pub use sgd::{SgdStep, sgd_update};
+pub use sgd::{SgdStep, moving_average, sgd_update};
 pub use threads::Threads;
 pub use vector::Instructions;
 

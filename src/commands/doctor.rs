@@ -1,0 +1,60 @@
+//! `doctor`: what this machine has to train with, and what is missing.
+
+use anyhow::Result;
+
+use super::dataset;
+use crate::cli::{DoctorArgs, Format, Places};
+use crate::exit::Exit;
+use crate::measure::doctor::{self, Finding};
+use crate::run;
+
+/// `refig doctor`.
+pub fn run(args: &DoctorArgs, places: &Places) -> Result<Exit> {
+    let mut findings = doctor::machine();
+    let request = dataset::request(&args.data);
+    findings.push(Finding::new(
+        "cache folder",
+        request.cache.display().to_string(),
+    ));
+    let data = match &request.dir {
+        Some(dir) => Finding::new("CIFAR-10", format!("named: {}", dir.display())),
+        None if request.is_local() => Finding::new("CIFAR-10", "in the cache folder"),
+        None => Finding::new("CIFAR-10", "not here").missing(
+            "`refig data fetch cifar10` downloads it (170 MB); --data-dir or CIFAR10_DIR names it where it lies",
+        ),
+    };
+    let gone = request.dir.as_ref().filter(|dir| !dir.exists());
+    findings.push(match gone {
+        Some(dir) => data.missing(format!("{} does not exist", dir.display())),
+        None => data,
+    });
+    findings.push(match run::space::available(&places.results_dir) {
+        Some(bytes) => {
+            let found = format!(
+                "{} MB free for {}",
+                bytes >> 20,
+                places.results_dir.display()
+            );
+            Finding::new("disk", found)
+        }
+        None => Finding::new("disk", "not told by the system"),
+    });
+    match args.format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(&findings)?),
+        Format::Text => {
+            for finding in &findings {
+                println!("{:<18}  {}", finding.what, finding.found);
+            }
+            let missing = findings
+                .iter()
+                .filter_map(|finding| finding.missing.as_ref());
+            for (place, missing) in missing.enumerate() {
+                if place == 0 {
+                    println!("\nmissing:");
+                }
+                println!("  {missing}");
+            }
+        }
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,377 @@
+//! Launches of convolution, forward and backward.
+
+use super::arguments::{
+    self, Divisor, Kernel, Pack, Shape, Sweep, TAPS, WeightGradient, WeightSum, size,
+};
+use super::gpu::{Address, Gpu, Slot, check};
+use crate::engine::cpu::{ConvShape, Feature};
+
+/// Depth that a block of a sweep holds at a time: what packed weights are padded to.
+const DEPTH: usize = 16;
+/// Depth that a block of a weight gradient makes, and pixels that it holds at a time.
+const TILE: usize = 64;
+const STRETCH: usize = 16;
+/// Warps that a weight gradient is cut into, enough for the largest GPU. Fixed, so that sums are the same on all.
+const WARPS: usize = 2048;
+
+/// A sweep's kernel and the tile of a block.
+struct Tile {
+    kernel: Kernel<Sweep>,
+    pixels: usize,
+    columns: usize,
+}
+
+fn tile(outputs: usize, pixels: usize, quads: bool) -> Tile {
+    let (kernel, tile, columns) = match (outputs, quads) {
+        (..=16, true) => (arguments::SWEEP_256X16, 256, 16),
+        (..=16, false) => (arguments::SWEEP_256X16_ANY, 256, 16),
+        (..=32, true) => (arguments::SWEEP_128X32, 128, 32),
+        (..=32, false) => (arguments::SWEEP_128X32_ANY, 128, 32),
+        // Larger tiles where there are enough of them.
+        (128.., true) if pixels * outputs >= 256 * 128 * 128 => {
+            (arguments::SWEEP_128X128, 128, 128)
+        }
+        (_, true) => (arguments::SWEEP_64X64, 64, 64),
+        (_, false) => (arguments::SWEEP_64X64_ANY, 64, 64),
+    };
+    Tile {
+        kernel,
+        pixels: tile,
+        columns,
+    }
+}
+
+/// Places of pixels: the first one and the distances of neighbours, in floats.
+#[derive(Clone, Copy)]
+struct Lattice {
+    start: usize,
+    image: usize,
+    row: usize,
+    column: usize,
+}
+
+/// One product: `columns * rows` pixels of each image.
+struct Product {
+    images: usize,
+    rows: usize,
+    columns: usize,
+    from: Lattice,
+    to: Lattice,
+    /// Of each tap: its place in the weights and its distance from the pixel, in floats.
+    taps: Vec<(usize, isize)>,
+    /// Channels read and written.
+    inputs: usize,
+    outputs: usize,
+    /// Distances in the weights of neighbouring channels.
+    input_step: usize,
+    output_step: usize,
+    to_feature: Feature,
+    accumulate: bool,
+    write_halo: bool,
+}
+
+fn sweep<G: Gpu>(
+    gpu: &G,
+    product: &Product,
+    from: Address,
+    weights: Address,
+    to: Address,
+) -> Result<(), G::Error> {
+    let depth = product.taps.len() * product.inputs;
+    let pixels = product.images * product.rows * product.columns;
+    let tile = tile(product.outputs, pixels, product.inputs.is_multiple_of(4));
+    let packed_rows = depth.next_multiple_of(DEPTH);
+    let packed_columns = product.outputs.next_multiple_of(tile.columns);
+    let packed = gpu.scratch(
+        Slot::Packed,
+        packed_rows * packed_columns * size_of::<f32>(),
+    )?;
+    let mut taps = [0; TAPS];
+    let mut offsets = [0; TAPS];
+    for (index, &(tap, offset)) in product.taps.iter().enumerate() {
+        taps[index] = tap as i32;
+        offsets[index] = offset as i32;
+    }
+    let pack = Pack {
+        weights,
+        packed,
+        rows: size(depth),
+        columns: size(product.outputs),
+        by_packed_columns: Divisor::new(packed_columns),
+        by_inputs: Divisor::new(product.inputs),
+        packed_rows: size(packed_rows),
+        input_step: size(product.input_step),
+        output_step: size(product.output_step),
+        taps,
+    };
+    let sweep = Sweep {
+        from,
+        packed,
+        to,
+        pixels: size(pixels),
+        by_plane: Divisor::new(product.rows * product.columns),
+        by_columns: Divisor::new(product.columns),
+        from_start: size(product.from.start),
+        from_image: size(product.from.image),
+        from_row: size(product.from.row),
+        from_column: size(product.from.column),
+        to_start: size(product.to.start),
+        to_image: size(product.to.image),
+        to_row: size(product.to.row),
+        to_column: size(product.to.column),
+        by_inputs: Divisor::new(product.inputs),
+        outputs: size(product.outputs),
+        depth: size(depth),
+        packed_columns: size(packed_columns),
+        accumulate: product.accumulate.into(),
+        write_halo: product.write_halo.into(),
+        to_shape: Shape::new(product.to_feature),
+        offsets,
+    };
+    let blocks = (packed_rows * packed_columns).div_ceil(256);
+    let grid = [
+        pixels.div_ceil(tile.pixels),
+        packed_columns / tile.columns,
+        1,
+    ];
+    // SAFETY: the addresses are those of features whose lengths the callers checked, of weights, and of scratch memory of the
+    // size computed here; taps lie in the weights and reach no further than the halo.
+    unsafe {
+        if blocks > 0 {
+            gpu.launch(arguments::PACK, [blocks, 1, 1], &pack)?;
+        }
+        gpu.launch(tile.kernel, grid, &sweep)
+    }
+}
+
+fn check_shape<G: Gpu>(
+    gpu: &G,
+    shape: ConvShape,
+    x: &G::Numbers,
+    weight: &G::Numbers,
+    y: &G::Numbers,
+) {
+    assert!(
+        shape.kernel % 2 == 1 && shape.kernel * shape.kernel <= TAPS,
+        "a kernel of side {}",
+        shape.kernel
+    );
+    assert!(
+        shape.input.halo >= shape.padding(),
+        "a halo below the padding, {shape:?}"
+    );
+    check(gpu, "x", x, shape.input.storage());
+    check(gpu, "weight", weight, shape.weights());
+    check(gpu, "y", y, shape.output().storage());
+}
+
+/// Where a pixel's first tap lies in the input, from one output pixel to the next.
+fn windows(shape: ConvShape) -> Lattice {
+    let input = shape.input;
+    Lattice {
+        start: (input.halo - shape.padding()) * (input.row_storage() + input.channels),
+        image: input.image_storage(),
+        row: shape.stride * input.row_storage(),
+        column: shape.stride * input.channels,
+    }
+}
+
+fn pixels_of(feature: Feature) -> Lattice {
+    Lattice {
+        start: feature.at(0, 0, 0),
+        image: feature.image_storage(),
+        row: feature.row_storage(),
+        column: feature.channels,
+    }
+}
+
+/// `y = x * weight`; shapes as in the CPU's `conv_forward`.
+pub fn convolve<G: Gpu>(
+    gpu: &G,
+    shape: ConvShape,
+    x: &G::Numbers,
+    weight: &G::Numbers,
+    y: &mut G::Numbers,
+) -> Result<(), G::Error> {
+    check_shape(gpu, shape, x, weight, y);
+    let (input, output, k) = (shape.input, shape.output(), shape.kernel);
+    let taps = (0..k * k).map(|tap| {
+        let offset = tap / k * input.row_storage() + tap % k * input.channels;
+        (tap, offset as isize)
+    });
+    let product = Product {
+        images: output.images,
+        rows: output.height,
+        columns: output.width,
+        from: windows(shape),
+        to: pixels_of(output),
+        taps: taps.collect(),
+        inputs: input.channels,
+        outputs: shape.outputs,
+        input_step: k * k,
+        output_step: input.channels * k * k,
+        to_feature: output,
+        accumulate: false,
+        write_halo: true,
+    };
+    sweep(
+        gpu,
+        &product,
+        gpu.address(x),
+        gpu.address(weight),
+        gpu.address(y),
+    )
+}
+
+/// The gradient of the input, added to `dx` with `accumulate`. A stride is taken apart into one product for each parity of
+/// rows and columns: no multiplication by the zeros between the outputs. Kernels up to 3.
+pub fn convolve_input_gradient<G: Gpu>(
+    gpu: &G,
+    shape: ConvShape,
+    dy: &G::Numbers,
+    weight: &G::Numbers,
+    dx: &mut G::Numbers,
+    accumulate: bool,
+) -> Result<(), G::Error> {
+    check_shape(gpu, shape, dx, weight, dy);
+    assert!(shape.kernel <= 3, "no input gradient for {shape:?}");
+    let (input, output) = (shape.input, shape.output());
+    let (k, s, pad) = (shape.kernel, shape.stride, shape.padding());
+    // Outputs that read an input of a parity, as (tap, distance of the output from input / stride).
+    let reach = |parity: usize| -> Vec<(usize, isize)> {
+        (0..k)
+            .filter(|tap| (parity + pad + s - tap % s).is_multiple_of(s))
+            .map(|tap| {
+                (
+                    tap,
+                    (parity as isize + pad as isize - tap as isize) / s as isize,
+                )
+            })
+            .collect()
+    };
+    let to = pixels_of(input);
+    for py in 0..s.min(input.height) {
+        for px in 0..s.min(input.width) {
+            let mut taps = Vec::new();
+            for (ky, rows) in reach(py) {
+                for (kx, columns) in reach(px) {
+                    let row = output.row_storage() as isize;
+                    taps.push((ky * k + kx, rows * row + columns * output.channels as isize));
+                }
+            }
+            if taps.is_empty() && accumulate {
+                continue;
+            }
+            let product = Product {
+                images: input.images,
+                rows: (input.height - py).div_ceil(s),
+                columns: (input.width - px).div_ceil(s),
+                from: pixels_of(output),
+                to: Lattice {
+                    start: to.start + py * to.row + px * to.column,
+                    row: s * to.row,
+                    column: s * to.column,
+                    ..to
+                },
+                taps,
+                inputs: shape.outputs,
+                outputs: input.channels,
+                input_step: input.channels * k * k,
+                output_step: k * k,
+                to_feature: input,
+                accumulate,
+                write_halo: !accumulate && (py, px) == (0, 0),
+            };
+            sweep(
+                gpu,
+                &product,
+                gpu.address(dy),
+                gpu.address(weight),
+                gpu.address(dx),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The gradient of the weights.
+pub fn convolve_weight_gradient<G: Gpu>(
+    gpu: &G,
+    shape: ConvShape,
+    x: &G::Numbers,
+    dy: &G::Numbers,
+    dweight: &mut G::Numbers,
+) -> Result<(), G::Error> {
+    check_shape(gpu, shape, x, dweight, dy);
+    let (input, output, k) = (shape.input, shape.output(), shape.kernel);
+    let quads = input.channels.is_multiple_of(4) && shape.outputs.is_multiple_of(4);
+    let (kernel, columns) = match (shape.outputs, quads) {
+        (..=16, true) => (arguments::WEIGHT_GRADIENT_16, 16),
+        (..=16, false) => (arguments::WEIGHT_GRADIENT_16_ANY, 16),
+        (..=32, true) => (arguments::WEIGHT_GRADIENT_32, 32),
+        (..=32, false) => (arguments::WEIGHT_GRADIENT_32_ANY, 32),
+        (_, true) => (arguments::WEIGHT_GRADIENT_64, 64),
+        (_, false) => (arguments::WEIGHT_GRADIENT_64_ANY, 64),
+    };
+    let depth = k * k * input.channels;
+    let packed_depth = depth.next_multiple_of(TILE);
+    let packed_columns = shape.outputs.next_multiple_of(columns);
+    let tiles = (packed_depth / TILE) * (packed_columns / columns);
+    let pixels = output.pixels();
+    let warps = kernel.threads as usize / 32;
+    let wanted = (WARPS / (tiles * warps)).clamp(1, pixels.div_ceil(STRETCH).max(1));
+    let pixels_each = pixels.div_ceil(wanted).next_multiple_of(STRETCH);
+    let parts = pixels.div_ceil(pixels_each).max(1);
+    let partial = parts * packed_depth * packed_columns * size_of::<f32>();
+    let partial = gpu.scratch(Slot::Partial, partial)?;
+    let mut offsets = [0; TAPS];
+    for (tap, offset) in offsets.iter_mut().enumerate().take(k * k) {
+        *offset = (tap / k * input.row_storage() + tap % k * input.channels) as i32;
+    }
+    let (from, to) = (windows(shape), pixels_of(output));
+    let gradient = WeightGradient {
+        x: gpu.address(x),
+        dy: gpu.address(dy),
+        partial,
+        pixels: size(pixels),
+        pixels_each: size(pixels_each),
+        by_plane: Divisor::new(output.height * output.width),
+        by_columns: Divisor::new(output.width),
+        x_start: size(from.start),
+        x_image: size(from.image),
+        x_row: size(from.row),
+        x_column: size(from.column),
+        y_start: size(to.start),
+        y_image: size(to.image),
+        y_row: size(to.row),
+        y_column: size(to.column),
+        by_inputs: Divisor::new(input.channels),
+        outputs: size(shape.outputs),
+        depth: size(depth),
+        packed_depth: size(packed_depth),
+        packed_columns: size(packed_columns),
+        offsets,
+    };
+    let sum = WeightSum {
+        partial,
+        dweights: gpu.address(dweight),
+        parts: size(parts),
+        packed_depth: size(packed_depth),
+        packed_columns: size(packed_columns),
+        outputs: size(shape.outputs),
+        depth: size(depth),
+        taps: size(k * k),
+        by_outputs: Divisor::new(shape.outputs),
+        by_inputs: Divisor::new(input.channels),
+    };
+    let grid = [packed_depth / TILE, packed_columns / columns, parts];
+    // SAFETY: lengths were checked, the parts' memory has the size computed here, windows reach no further than the halo.
+    unsafe {
+        gpu.launch(kernel, grid, &gradient)?;
+        gpu.launch(
+            arguments::WEIGHT_SUM,
+            [(depth * shape.outputs).div_ceil(16), 1, 1],
+            &sum,
+        )
+    }
+}

@@ -1,0 +1,66 @@
+//! What kernels are launched on.
+
+use super::arguments::Kernel;
+
+/// Where something lies in a GPU's memory; what `kernels/` calls a pointer.
+pub type Address = u64;
+
+/// Memory for what an operator needs besides its operands. Its next launch may write it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Slot {
+    /// Images on their way in.
+    Pixels,
+    Labels,
+    /// Weights in the order of a sweep.
+    Packed,
+    /// Sums of parts.
+    Partial,
+    /// Factors and offsets of a normalisation.
+    Lines,
+    /// Counts blocks that have ended: zero between launches.
+    Counter,
+    /// Of the cross-entropy.
+    Sums,
+}
+
+/// A GPU, or what stands in for one. Work is done in the order of the calls; only `receive` and `download` wait for it.
+pub trait Gpu {
+    type Error: std::fmt::Debug;
+    /// Floats in the GPU's memory.
+    type Numbers;
+
+    /// Where the numbers begin, a multiple of 16.
+    fn address(&self, numbers: &Self::Numbers) -> Address;
+
+    fn len(&self, numbers: &Self::Numbers) -> usize;
+
+    fn upload(&self, values: &[f32]) -> Result<Self::Numbers, Self::Error>;
+
+    fn download(&self, numbers: &Self::Numbers) -> Result<Vec<f32>, Self::Error>;
+
+    /// At least so many bytes, zero before their first use.
+    fn scratch(&self, slot: Slot, bytes: usize) -> Result<Address, Self::Error>;
+
+    /// Copies plain values to a slot; they may change once this returns.
+    fn send<T: Copy>(&self, slot: Slot, values: &[T]) -> Result<Address, Self::Error>;
+
+    /// Waits for all work before and copies bytes from a slot.
+    fn receive(&self, slot: Slot, bytes: &mut [u8]) -> Result<(), Self::Error>;
+
+    /// Launches a kernel on a grid of blocks.
+    ///
+    /// # Safety
+    /// Every address in `arguments` is that of memory of this GPU that lives until the work is done or is freed in its
+    /// order, and is large enough for what the kernel does with it; nothing else uses what it writes meanwhile.
+    unsafe fn launch<A: Copy>(
+        &self,
+        kernel: Kernel<A>,
+        grid: [usize; 3],
+        arguments: &A,
+    ) -> Result<(), Self::Error>;
+}
+
+/// Checks a number of floats, as the CPU's kernels do: a wrong one is a bug of the caller.
+pub fn check<G: Gpu>(gpu: &G, what: &str, numbers: &G::Numbers, len: usize) {
+    assert_eq!(gpu.len(numbers), len, "floats of {what}");
+}

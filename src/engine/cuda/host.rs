@@ -1,0 +1,293 @@
+//! The kernels on the host, for tests: compiled by the machine's C++ compiler through `kernels/host.h` and loaded as a
+//! library. `CXX` names the compiler; `REFIG_HOST_FLAGS` adds flags, such as `-DREFIG_HOST_THREADS` (a block's threads are
+//! threads of the system) and those of a sanitizer.
+
+use std::alloc::{Layout, alloc, dealloc};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use super::arguments::{Kernel, NAMES};
+use super::gpu::{Address, Gpu, Slot};
+
+unsafe extern "C" {
+    fn dlopen(file: *const c_char, flags: c_int) -> *mut c_void;
+    fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
+    fn dlerror() -> *const c_char;
+}
+
+/// Everything is bound at once, so that what is missing shows here.
+const RTLD_NOW: c_int = 2;
+
+/// Floats before and behind all numbers that nobody may change; whoever reads them gets a NaN.
+const GUARD: usize = 64;
+const CANARY: u32 = 0x7fc0_dead;
+
+/// The functions that launch kernels, by name.
+struct Library(BTreeMap<&'static str, *mut c_void>);
+
+// SAFETY: addresses of functions, good on every thread.
+unsafe impl Send for Library {}
+// SAFETY: as above.
+unsafe impl Sync for Library {}
+
+/// Says why the kernels cannot be compiled or loaded.
+fn library() -> &'static Result<Library, String> {
+    static LIBRARY: OnceLock<Result<Library, String>> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let file = compile(folder.path())?;
+        load(&file)
+    })
+}
+
+fn compilers() -> Vec<String> {
+    match std::env::var("CXX") {
+        Ok(compiler) if !compiler.is_empty() => vec![compiler],
+        _ => ["c++", "g++", "clang++"].map(String::from).to_vec(),
+    }
+}
+
+fn compile(folder: &Path) -> Result<PathBuf, String> {
+    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/cuda/kernels");
+    let file = folder.join("kernels.so");
+    let flags = std::env::var("REFIG_HOST_FLAGS").unwrap_or_default();
+    let mut found = None;
+    for compiler in compilers() {
+        let output = Command::new(&compiler)
+            .args([
+                "-std=c++17",
+                "-O2",
+                "-fPIC",
+                "-shared",
+                "-pthread",
+                "-Wno-unknown-pragmas",
+            ])
+            // As on a GPU: a multiplication and an addition are one only where the source says so.
+            .args(["-ffp-contract=off", "-march=native", "-x", "c++"])
+            .args(flags.split_whitespace())
+            .arg("-include")
+            .arg(kernels.join("host.h"))
+            .arg(kernels.join("refig.cu"))
+            .arg("-o")
+            .arg(&file)
+            .output();
+        match output {
+            Ok(output) if output.status.success() => return Ok(file),
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                found.get_or_insert(format!("{compiler} does not compile the kernels:\n{said}"));
+            }
+            Err(_) => {}
+        }
+    }
+    Err(found.unwrap_or_else(|| "no C++ compiler (c++, g++, clang++, or what CXX names)".into()))
+}
+
+fn load(file: &Path) -> Result<Library, String> {
+    let said = || {
+        // SAFETY: dlerror gives a string or null.
+        unsafe {
+            dlerror().as_ref().map_or(String::new(), |text| {
+                CStr::from_ptr(text).to_string_lossy().into_owned()
+            })
+        }
+    };
+    let path =
+        CString::new(file.as_os_str().as_encoded_bytes()).map_err(|error| error.to_string())?;
+    // SAFETY: the library is our own, and its initialisers do nothing but make empty objects.
+    let library = unsafe { dlopen(path.as_ptr(), RTLD_NOW) };
+    if library.is_null() {
+        return Err(said());
+    }
+    let mut functions = BTreeMap::new();
+    for &name in NAMES {
+        let symbol = CString::new(name).map_err(|error| error.to_string())?;
+        // SAFETY: the library stays loaded.
+        let function = unsafe { dlsym(library, symbol.as_ptr()) };
+        if function.is_null() {
+            return Err(format!("{name}: {}", said()));
+        }
+        functions.insert(name, function);
+    }
+    Ok(Library(functions))
+}
+
+/// Whether tests can run here. A compiler that is there and does not compile the kernels is a failure; no compiler is said.
+pub fn available() -> bool {
+    match library() {
+        Ok(_) => true,
+        Err(why) if why.starts_with("no C++ compiler") => {
+            eprintln!("skipped: {why}; install one to test the GPU's kernels on the host");
+            false
+        }
+        Err(why) => panic!("{why}"),
+    }
+}
+
+/// Floats between guards.
+pub struct Numbers {
+    start: *mut f32,
+    len: usize,
+}
+
+impl Numbers {
+    fn layout(len: usize) -> Layout {
+        Layout::from_size_align((len + 2 * GUARD) * size_of::<f32>(), 64).unwrap()
+    }
+
+    /// Without a value: reading one that was not written gives a NaN.
+    pub fn new(len: usize) -> Self {
+        // SAFETY: the layout is not empty; every float is written before it is used.
+        unsafe {
+            let start = alloc(Self::layout(len)).cast::<f32>();
+            assert!(!start.is_null());
+            for at in 0..len + 2 * GUARD {
+                start.add(at).write(f32::from_bits(CANARY));
+            }
+            Self { start, len }
+        }
+    }
+
+    fn all(&self) -> &[f32] {
+        // SAFETY: written in `new`, alive with self.
+        unsafe { std::slice::from_raw_parts(self.start, self.len + 2 * GUARD) }
+    }
+
+    fn address(&self) -> Address {
+        // SAFETY: within the allocation.
+        unsafe { self.start.add(GUARD) as Address }
+    }
+}
+
+impl Drop for Numbers {
+    fn drop(&mut self) {
+        let len = self.len;
+        let guards = [&self.all()[..GUARD], &self.all()[GUARD + len..]];
+        let whole = guards
+            .iter()
+            .all(|guard| guard.iter().all(|float| float.to_bits() == CANARY));
+        // SAFETY: allocated with this layout.
+        unsafe { dealloc(self.start.cast(), Self::layout(len)) };
+        if !std::thread::panicking() {
+            assert!(whole, "a kernel wrote outside of {len} floats");
+        }
+    }
+}
+
+/// The host in a GPU's place.
+#[derive(Default)]
+pub struct Host {
+    scratch: RefCell<BTreeMap<Slot, Numbers>>,
+}
+
+impl Host {
+    fn slot(&self, slot: Slot, bytes: usize) -> Address {
+        let mut scratch = self.scratch.borrow_mut();
+        let floats = bytes.div_ceil(size_of::<f32>());
+        if scratch
+            .get(&slot)
+            .is_none_or(|numbers| numbers.len < floats)
+        {
+            let fresh = Numbers::new(floats);
+            // SAFETY: its own floats.
+            unsafe { std::ptr::write_bytes(fresh.address() as *mut f32, 0, floats) };
+            scratch.insert(slot, fresh);
+        }
+        scratch[&slot].address()
+    }
+}
+
+impl Gpu for Host {
+    type Error = String;
+    type Numbers = Numbers;
+
+    fn address(&self, numbers: &Numbers) -> Address {
+        numbers.address()
+    }
+
+    fn len(&self, numbers: &Numbers) -> usize {
+        numbers.len
+    }
+
+    fn upload(&self, values: &[f32]) -> Result<Numbers, String> {
+        let numbers = Numbers::new(values.len());
+        // SAFETY: as many floats.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                values.as_ptr(),
+                numbers.address() as *mut f32,
+                values.len(),
+            )
+        };
+        Ok(numbers)
+    }
+
+    fn download(&self, numbers: &Numbers) -> Result<Vec<f32>, String> {
+        Ok(numbers.all()[GUARD..GUARD + numbers.len].to_vec())
+    }
+
+    fn scratch(&self, slot: Slot, bytes: usize) -> Result<Address, String> {
+        Ok(self.slot(slot, bytes))
+    }
+
+    fn send<T: Copy>(&self, slot: Slot, values: &[T]) -> Result<Address, String> {
+        let address = self.slot(slot, size_of_val(values));
+        // SAFETY: the slot has the room.
+        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), address as *mut T, values.len()) };
+        Ok(address)
+    }
+
+    fn receive(&self, slot: Slot, bytes: &mut [u8]) -> Result<(), String> {
+        let address = self.slot(slot, bytes.len());
+        // SAFETY: the slot has as many bytes.
+        unsafe {
+            std::ptr::copy_nonoverlapping(address as *const u8, bytes.as_mut_ptr(), bytes.len())
+        };
+        Ok(())
+    }
+
+    unsafe fn launch<A: Copy>(
+        &self,
+        kernel: Kernel<A>,
+        grid: [usize; 3],
+        arguments: &A,
+    ) -> Result<(), String> {
+        type Launch = unsafe extern "C" fn(u32, u32, u32, u32, *const c_void, usize) -> c_int;
+        assert!(
+            grid.iter().all(|&side| side > 0),
+            "an empty grid for {}",
+            kernel.name
+        );
+        assert!(
+            grid[1] < 1 << 16 && grid[2] < 1 << 16,
+            "a grid that no GPU takes for {}",
+            kernel.name
+        );
+        let library = library().as_ref().map_err(String::clone)?;
+        // SAFETY: `KERNEL` in host.h defines the function so.
+        let launch: Launch = unsafe { std::mem::transmute(library.0[kernel.name]) };
+        let [x, y, z] = grid.map(|side| side as u32);
+        // SAFETY: the caller's promise; the function refuses arguments of another size.
+        let code = unsafe {
+            launch(
+                x,
+                y,
+                z,
+                kernel.threads,
+                std::ptr::from_ref(arguments).cast(),
+                size_of::<A>(),
+            )
+        };
+        match code {
+            0 => Ok(()),
+            _ => Err(format!(
+                "{}: its arguments or its block are of another size",
+                kernel.name
+            )),
+        }
+    }
+}

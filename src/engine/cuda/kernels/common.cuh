@@ -1,0 +1,105 @@
+// What all kernels share: shapes as `arguments.rs` writes them, division without dividing, halos.
+#pragma once
+
+#ifndef KERNEL
+#define KERNEL(name, threads, Arguments)                                                                               \
+    extern "C" __global__ void __launch_bounds__(threads) name(const Arguments a)
+#endif
+
+#define DEVICE __device__ __forceinline__
+
+// Division of numbers below 2^31 by a divisor known when the kernel is launched: a multiplication and a shift.
+struct Divisor {
+    unsigned divisor, multiplier, shift;
+};
+
+DEVICE unsigned divide(unsigned n, const Divisor &d) { return (__umulhi(n, d.multiplier) + n) >> d.shift; }
+
+// A feature: [images][halo + height + halo][halo + width + halo][channels], the halo zeros.
+struct Shape {
+    unsigned images, height, width, channels, halo;
+    // Floats in all.
+    unsigned storage;
+    Divisor by_channels, by_padded_width, by_padded_image, by_width, by_image, by_halo;
+};
+
+// Where the channels of a pixel begin.
+DEVICE unsigned at(const Shape &s, unsigned image, unsigned row, unsigned column) {
+    const unsigned padded = image * s.by_padded_image.divisor + (row + s.halo) * s.by_padded_width.divisor + column;
+    return (padded + s.halo) * s.channels;
+}
+
+// The same for a pixel counted without halos.
+DEVICE unsigned pixel_at(const Shape &s, unsigned pixel) {
+    const unsigned image = divide(pixel, s.by_image);
+    const unsigned rest = pixel - image * s.by_image.divisor;
+    const unsigned row = divide(rest, s.by_width);
+    return at(s, image, row, rest - row * s.by_width.divisor);
+}
+
+// Which pixel a place in the storage belongs to.
+struct Place {
+    unsigned image, row, column, channel;
+    bool inside;
+};
+
+// `unit` floats of neighbouring channels are one index.
+DEVICE Place place_of(const Shape &s, unsigned index) {
+    Place p;
+    const unsigned padded = divide(index, s.by_channels);
+    p.channel = index - padded * s.channels;
+    p.image = divide(padded, s.by_padded_image);
+    const unsigned rest = padded - p.image * s.by_padded_image.divisor;
+    const unsigned row = divide(rest, s.by_padded_width);
+    // Rows and columns of the halo become huge or too large.
+    p.row = row - s.halo;
+    p.column = rest - row * s.by_padded_width.divisor - s.halo;
+    p.inside = p.row < s.height && p.column < s.width;
+    return p;
+}
+
+// Writes this worker's share of the zeros around all images.
+DEVICE void zero_halo(const Shape &s, float *data, unsigned worker, unsigned workers) {
+    if (s.halo == 0)
+        return;
+    const unsigned width = s.by_padded_width.divisor;
+    const unsigned band = s.halo * width;
+    const unsigned side = 2 * s.halo;
+    const unsigned total = s.images * s.by_halo.divisor * s.channels;
+    for (unsigned index = worker; index < total; index += workers) {
+        const unsigned pixel = divide(index, s.by_channels);
+        const unsigned channel = index - pixel * s.channels;
+        const unsigned image = divide(pixel, s.by_halo);
+        const unsigned rest = pixel - image * s.by_halo.divisor;
+        unsigned padded;
+        if (rest < band) {
+            padded = rest;
+        } else if (rest - band < side * s.height) {
+            const unsigned row = (rest - band) / side;
+            const unsigned k = (rest - band) % side;
+            padded = (row + s.halo) * width + (k < s.halo ? k : k + s.width);
+        } else {
+            padded = rest + s.height * s.width;
+        }
+        data[(image * s.by_padded_image.divisor + padded) * s.channels + channel] = 0.0f;
+    }
+}
+
+DEVICE float4 load4(const float *from) { return *reinterpret_cast<const float4 *>(from); }
+DEVICE void store4(float *to, float4 value) { *reinterpret_cast<float4 *>(to) = value; }
+
+// Whether this block is the last of the grid to come here; what the others wrote before is then seen. The counter is zero
+// before the launch and after it.
+DEVICE bool last_block(unsigned *counter, unsigned blocks) {
+    __shared__ bool last;
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        last = atomicAdd(counter, 1) + 1 == blocks;
+        if (last)
+            *counter = 0;
+    }
+    __syncthreads();
+    __threadfence();
+    return last;
+}

@@ -1,0 +1,6 @@
+// All kernels, as one module. `build.rs` compiles it with nvcc; tests compile it for the host, see host.h.
+#include "classifier.cuh"
+#include "convolution.cuh"
+#include "feature.cuh"
+#include "norm.cuh"
+#include "update.cuh"

@@ -1,0 +1,45 @@
+//! The operators on NVIDIA GPUs, in 32-bit floats: `kernels/` holds few, fused kernels in CUDA C++, which `build.rs` compiles
+//! with nvcc; `convolution.rs`, `norm.rs`, `passes.rs`, `classifier.rs` and `update.rs` turn shapes into launches;
+//! `arguments.rs` is what both sides agree on. Activations lie as the CPU's do.
+//!
+//! A launch goes to a [`Gpu`]: a real one (`nvidia.rs`, on dfdx's own device), or in tests the same kernels compiled for the
+//! host (`host.rs`), which is how they are held against the CPU's operators without a GPU (`check.rs`, `tests.rs`).
+//!
+//! No sum depends on which thread or block is faster: parts are cut by the shape alone and added in their order, without
+//! atomic additions of floats. The same GPU and the same build give the same bits; another architecture's compiler may
+//! contract multiplications and additions otherwise, and the CPU's sums have another order.
+
+// Kernels take what they need by name.
+#![allow(clippy::too_many_arguments)]
+
+mod arguments;
+mod check;
+mod classifier;
+mod convolution;
+mod gpu;
+#[cfg(test)]
+mod host;
+mod norm;
+#[cfg(feature = "cuda")]
+mod nvidia;
+mod passes;
+#[cfg(test)]
+mod tests;
+mod update;
+
+#[cfg(feature = "cuda")]
+pub use check::self_check;
+#[cfg(feature = "cuda")]
+pub use classifier::{classify, classify_gradient, cross_entropy, cross_entropy_gradient};
+#[cfg(feature = "cuda")]
+pub use convolution::{convolve, convolve_input_gradient, convolve_weight_gradient};
+#[cfg(feature = "cuda")]
+pub use norm::{Gate, Shortcut, normalise, normalise_fixed, normalise_gradient};
+#[cfg(feature = "cuda")]
+pub use nvidia::{Nvidia, cards};
+#[cfg(feature = "cuda")]
+pub use passes::{
+    add, max_pool, max_pool_gradient, pool, pool_gradient, put_images, subsample_gradient,
+};
+#[cfg(feature = "cuda")]
+pub use update::{MovingAverage, Update, average, descend};

@@ -1,0 +1,315 @@
+//! Launches of batch normalisation.
+
+use super::arguments::{self, Divisor, Norm, NormApply, NormGradientApply, Shape, size};
+use super::gpu::{Address, Gpu, Slot, check};
+use crate::engine::cpu::{Feature, NormShape};
+
+/// Threads of a block, and channels whose sums one makes.
+const THREADS: usize = 256;
+const CHANNELS: usize = 64;
+/// Values that one block sums, and the most blocks for a group. Fixed, so that sums are the same on every GPU.
+const VALUES: usize = 4096;
+const MOST_PARTS: usize = 512;
+
+/// What is added before the ReLU.
+pub enum Shortcut<'a, N> {
+    Nothing,
+    Same(&'a N),
+    /// Option A: every second pixel of a feature of this shape.
+    Subsampled(&'a N, Feature),
+}
+
+/// Which gradients the ReLU behind a normalisation let pass.
+pub enum Gate<'a, N> {
+    Open,
+    Recomputed,
+    Output(&'a N),
+}
+
+/// The stride from `from` to `to`, which has at least its channels.
+pub fn subsampling(from: Feature, to: Feature) -> usize {
+    let stride = from.height.div_ceil(to.height.max(1)).max(1);
+    assert!(
+        from.images == to.images
+            && from.channels <= to.channels
+            && from.height.div_ceil(stride) == to.height
+            && from.width.div_ceil(stride) == to.width,
+        "no shortcut from {from:?} to {to:?}"
+    );
+    stride
+}
+
+fn group_images(shape: NormShape) -> usize {
+    let (first, last) = shape.images_of(0);
+    (last - first).max(1)
+}
+
+/// The arguments that sums need; the operands' addresses are 0 where there is none.
+struct Operands {
+    x: Address,
+    scale: Address,
+    shift: Address,
+    mean: Address,
+    variance: Address,
+    dy: Address,
+    output: Address,
+    dscale: Address,
+    dshift: Address,
+    gate: u32,
+    apart: bool,
+}
+
+fn sums<G: Gpu>(
+    gpu: &G,
+    shape: NormShape,
+    operands: Operands,
+) -> Result<(Norm, [usize; 3]), G::Error> {
+    let feature = shape.feature;
+    let channels = feature.channels;
+    let group_pixels = group_images(shape) * feature.height * feature.width;
+    let parts = (group_pixels * channels / VALUES)
+        .clamp(1, MOST_PARTS)
+        .min(group_pixels);
+    let lanes = channels.min(CHANNELS);
+    let groups = shape.groups();
+    let norm = Norm {
+        x: operands.x,
+        scale: operands.scale,
+        shift: operands.shift,
+        mean: operands.mean,
+        variance: operands.variance,
+        lines: gpu.scratch(Slot::Lines, groups * 4 * channels * size_of::<f32>())?,
+        partial: gpu.scratch(
+            Slot::Partial,
+            groups * parts * 2 * channels * size_of::<f64>(),
+        )?,
+        counter: gpu.scratch(Slot::Counter, size_of::<u32>())?,
+        shape: Shape::new(feature),
+        by_group: Divisor::new(group_images(shape)),
+        group_pixels: size(group_pixels),
+        groups: size(groups),
+        parts: size(parts),
+        pixels: size(feature.pixels()),
+        by_lanes: Divisor::new(lanes),
+        rows: size(THREADS / lanes),
+        epsilon: shape.epsilon,
+        dy: operands.dy,
+        output: operands.output,
+        dscale: operands.dscale,
+        dshift: operands.dshift,
+        gate: operands.gate,
+        apart: operands.apart.into(),
+    };
+    Ok((norm, [parts, channels.div_ceil(CHANNELS), groups]))
+}
+
+/// Blocks of a pass over a whole feature, and whether a thread takes four floats.
+fn pass(feature: Feature) -> ([usize; 3], bool) {
+    let fours = feature.channels.is_multiple_of(4);
+    let indices = feature.storage() / if fours { 4 } else { 1 };
+    ([indices.div_ceil(THREADS), 1, 1], fours)
+}
+
+fn apply<G: Gpu>(
+    gpu: &G,
+    shape: NormShape,
+    x: &G::Numbers,
+    lines: Address,
+    shortcut: Shortcut<'_, G::Numbers>,
+    relu: bool,
+    y: &mut G::Numbers,
+) -> Result<(), G::Error> {
+    let feature = shape.feature;
+    check(gpu, "y", y, feature.storage());
+    let (add, added, source) = match shortcut {
+        Shortcut::Nothing => (0, 0, feature),
+        Shortcut::Same(added) => {
+            check(gpu, "shortcut", added, feature.storage());
+            (1, gpu.address(added), feature)
+        }
+        Shortcut::Subsampled(added, source) => {
+            check(gpu, "shortcut", added, source.storage());
+            (2, gpu.address(added), source)
+        }
+    };
+    let arguments = NormApply {
+        x: gpu.address(x),
+        added,
+        y: gpu.address(y),
+        lines,
+        shape: Shape::new(feature),
+        source: Shape::new(source),
+        stride: size(if add == 2 {
+            subsampling(source, feature)
+        } else {
+            1
+        }),
+        add,
+        relu: relu.into(),
+        by_group: Divisor::new(group_images(shape)),
+    };
+    let (grid, fours) = pass(feature);
+    let kernel = match fours {
+        true => arguments::NORM_APPLY_4,
+        false => arguments::NORM_APPLY_1,
+    };
+    // SAFETY: lengths were checked, and the lines are those of this shape's groups.
+    unsafe { gpu.launch(kernel, grid, &arguments) }
+}
+
+/// Normalises with each group's statistics, which are written to `mean` and `variance`, `[groups][channels]`; adds the
+/// shortcut, then the ReLU.
+pub fn normalise<G: Gpu>(
+    gpu: &G,
+    shape: NormShape,
+    x: &G::Numbers,
+    [scale, shift]: [&G::Numbers; 2],
+    shortcut: Shortcut<'_, G::Numbers>,
+    relu: bool,
+    y: &mut G::Numbers,
+    [mean, variance]: [&mut G::Numbers; 2],
+) -> Result<(), G::Error> {
+    let channels = shape.feature.channels;
+    check(gpu, "x", x, shape.feature.storage());
+    check(gpu, "scale", scale, channels);
+    check(gpu, "shift", shift, channels);
+    check(gpu, "mean", mean, shape.groups() * channels);
+    check(gpu, "variance", variance, shape.groups() * channels);
+    let operands = Operands {
+        x: gpu.address(x),
+        scale: gpu.address(scale),
+        shift: gpu.address(shift),
+        mean: gpu.address(mean),
+        variance: gpu.address(variance),
+        dy: 0,
+        output: 0,
+        dscale: 0,
+        dshift: 0,
+        gate: 0,
+        apart: false,
+    };
+    let (norm, grid) = sums(gpu, shape, operands)?;
+    // SAFETY: lengths were checked, scratch memory is of the sizes that the kernel counts in.
+    unsafe { gpu.launch(arguments::NORM_STATISTICS, grid, &norm)? };
+    apply(gpu, shape, x, norm.lines, shortcut, relu, y)
+}
+
+/// As [`normalise`] with given statistics, `[channels]`.
+pub fn normalise_fixed<G: Gpu>(
+    gpu: &G,
+    shape: NormShape,
+    x: &G::Numbers,
+    [scale, shift]: [&G::Numbers; 2],
+    [mean, variance]: [&G::Numbers; 2],
+    shortcut: Shortcut<'_, G::Numbers>,
+    relu: bool,
+    y: &mut G::Numbers,
+) -> Result<(), G::Error> {
+    let shape = NormShape { group: 0, ..shape };
+    let channels = shape.feature.channels;
+    check(gpu, "x", x, shape.feature.storage());
+    for (what, numbers) in [
+        ("scale", scale),
+        ("shift", shift),
+        ("mean", mean),
+        ("variance", variance),
+    ] {
+        check(gpu, what, numbers, channels);
+    }
+    let operands = Operands {
+        x: gpu.address(x),
+        scale: gpu.address(scale),
+        shift: gpu.address(shift),
+        mean: gpu.address(mean),
+        variance: gpu.address(variance),
+        dy: 0,
+        output: 0,
+        dscale: 0,
+        dshift: 0,
+        gate: 0,
+        apart: false,
+    };
+    let (norm, _) = sums(gpu, shape, operands)?;
+    let grid = [channels.div_ceil(THREADS), 1, 1];
+    // SAFETY: as above.
+    unsafe { gpu.launch(arguments::NORM_LINES, grid, &norm)? };
+    apply(gpu, shape, x, norm.lines, shortcut, relu, y)
+}
+
+/// As the CPU's `norm_backward`: with `dx`, the gradient of the input goes there and `dy` leaves as that of what was added;
+/// without, `dy` leaves as the gradient of the input.
+pub fn normalise_gradient<G: Gpu>(
+    gpu: &G,
+    shape: NormShape,
+    x: &G::Numbers,
+    [scale, shift]: [&G::Numbers; 2],
+    [mean, variance]: [&G::Numbers; 2],
+    gate: Gate<'_, G::Numbers>,
+    dy: &mut G::Numbers,
+    dx: Option<&mut G::Numbers>,
+    [dscale, dshift]: [&mut G::Numbers; 2],
+) -> Result<(), G::Error> {
+    let feature = shape.feature;
+    let channels = feature.channels;
+    check(gpu, "x", x, feature.storage());
+    check(gpu, "dy", dy, feature.storage());
+    for (what, numbers) in [
+        ("scale", scale),
+        ("shift", shift),
+        ("dscale", &*dscale),
+        ("dshift", &*dshift),
+    ] {
+        check(gpu, what, numbers, channels);
+    }
+    check(gpu, "mean", mean, shape.groups() * channels);
+    check(gpu, "variance", variance, shape.groups() * channels);
+    let (gate, output) = match gate {
+        Gate::Open => (0, 0),
+        Gate::Recomputed => (1, 0),
+        Gate::Output(output) => {
+            check(gpu, "output", output, feature.storage());
+            (2, gpu.address(output))
+        }
+    };
+    if let Some(dx) = &dx {
+        check(gpu, "dx", dx, feature.storage());
+    }
+    let apart = dx.is_some();
+    let operands = Operands {
+        x: gpu.address(x),
+        scale: gpu.address(scale),
+        shift: gpu.address(shift),
+        mean: gpu.address(mean),
+        variance: gpu.address(variance),
+        dy: gpu.address(dy),
+        output,
+        dscale: gpu.address(dscale),
+        dshift: gpu.address(dshift),
+        gate,
+        apart,
+    };
+    let (norm, grid) = sums(gpu, shape, operands)?;
+    let arguments = NormGradientApply {
+        x: norm.x,
+        dy: norm.dy,
+        output,
+        dx: dx.map_or(norm.dy, |dx| gpu.address(dx)),
+        lines: norm.lines,
+        mean: norm.mean,
+        shape: norm.shape,
+        // What does not pass was taken out of `dy` already.
+        gate: if apart { 0 } else { gate },
+        by_group: norm.by_group,
+    };
+    let (blocks, fours) = pass(feature);
+    let kernel = match fours {
+        true => arguments::NORM_GRADIENT_APPLY_4,
+        false => arguments::NORM_GRADIENT_APPLY_1,
+    };
+    // SAFETY: lengths were checked, scratch memory is of the sizes that the kernels count in; where `dx` is `dy`, a thread
+    // reads its floats before it writes them.
+    unsafe {
+        gpu.launch(arguments::NORM_GRADIENT_SUMS, grid, &norm)?;
+        gpu.launch(kernel, blocks, &arguments)
+    }
+}

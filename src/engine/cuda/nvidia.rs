@@ -1,0 +1,199 @@
+//! An NVIDIA GPU, by the driver, on dfdx's own device: its context, its stream, its memory.
+//!
+//! Nothing here needs to know where dfdx keeps the values of a tensor: activations and parameters lie in storage that the
+//! engine holds itself (`storage.rs`), whose address cudarc tells.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, c_void};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cudarc::driver::{CudaDevice, CudaSlice, DevicePtr, DeviceSlice, DriverError, result, sys};
+use dfdx::prelude::{Cuda, CudaError, Storage};
+
+use super::arguments::{Kernel, NAMES};
+use super::gpu::{Address, Gpu, Slot};
+use crate::engine::device::Card;
+
+type Floats = <Cuda as Storage<f32>>::Vec;
+
+/// What nvcc made of `kernels/`, at an address that the driver takes; empty in a build without nvcc.
+#[repr(align(64))]
+struct Aligned<B: ?Sized>(B);
+static KERNELS: &Aligned<[u8]> =
+    &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/kernels.fatbin")));
+
+/// A GPU with its kernels loaded.
+pub struct Nvidia {
+    dfdx: Cuda,
+    device: Arc<CudaDevice>,
+    functions: BTreeMap<&'static str, sys::CUfunction>,
+    scratch: Mutex<BTreeMap<Slot, CudaSlice<u8>>>,
+}
+
+/// The GPUs that the driver shows.
+pub fn cards() -> Result<Vec<Card>, String> {
+    let said = |error: DriverError| format!("the driver says {}", words(error));
+    result::init().map_err(said)?;
+    let count = result::device::get_count().map_err(said)?;
+    (0..count.max(0))
+        .map(|number| card(number).map_err(said))
+        .collect()
+}
+
+fn card(number: i32) -> Result<Card, DriverError> {
+    use sys::CUdevice_attribute_enum as Attribute;
+    let device = result::device::get(number)?;
+    let mut name = [0; 128];
+    // SAFETY: the driver writes at most the array's length, with a zero at its end; the device is one that it gave.
+    let (name, memory, major, minor) = unsafe {
+        sys::cuDeviceGetName(name.as_mut_ptr(), name.len() as i32, device).result()?;
+        (
+            CStr::from_ptr(name.as_ptr()).to_string_lossy().into_owned(),
+            result::device::total_mem(device)?,
+            result::device::get_attribute(
+                device,
+                Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
+            )?,
+            result::device::get_attribute(
+                device,
+                Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
+            )?,
+        )
+    };
+    Ok(Card {
+        number: number as usize,
+        name,
+        memory: memory as u64,
+        capability: (major as u32, minor as u32),
+    })
+}
+
+/// The driver's name for an error, such as `no CUDA-capable device is detected (CUDA_ERROR_NO_DEVICE)`.
+fn words(error: DriverError) -> String {
+    let mut text = std::ptr::null();
+    // SAFETY: the driver gives a string that lives for ever, or leaves the null.
+    let described = unsafe {
+        let code = sys::cuGetErrorString(error.0, &mut text);
+        match code.result().is_ok() && !text.is_null() {
+            true => CStr::from_ptr(text).to_string_lossy().into_owned() + " ",
+            false => String::new(),
+        }
+    };
+    format!("{described}({:?})", error.0)
+}
+
+impl Nvidia {
+    /// Loads the kernels onto dfdx's device.
+    pub fn new(dfdx: &Cuda) -> Result<Self, String> {
+        if KERNELS.0.is_empty() {
+            return Err("this program was built without nvcc and has no kernels".into());
+        }
+        // The device behind any storage is dfdx's own.
+        let storage = Storage::<f32>::try_alloc_len(dfdx, 1).map_err(|error| error.to_string())?;
+        let device = storage.device();
+        let said = |error: DriverError| format!("loading the kernels: {}", words(error));
+        device.bind_to_thread().map_err(said)?;
+        let mut functions = BTreeMap::new();
+        // SAFETY: the image is nvcc's, whole and aligned; it stays loaded as long as the context.
+        unsafe {
+            let module = result::module::load_data(KERNELS.0.as_ptr().cast()).map_err(said)?;
+            for &name in NAMES {
+                let symbol = CString::new(name).map_err(|error| error.to_string())?;
+                let function = result::module::get_function(module, symbol).map_err(said)?;
+                functions.insert(name, function);
+            }
+        }
+        Ok(Self {
+            dfdx: dfdx.clone(),
+            device,
+            functions,
+            scratch: Mutex::default(),
+        })
+    }
+
+    fn slot(&self, slot: Slot, bytes: usize) -> Result<Address, DriverError> {
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |memory: &&CudaSlice<u8>| memory.len() >= bytes;
+        if let Some(memory) = scratch.get(&slot).filter(fits) {
+            return Ok(*memory.device_ptr());
+        }
+        let memory = self.device.alloc_zeros::<u8>(bytes.max(1))?;
+        let address = *memory.device_ptr();
+        // What was there is freed behind the work that uses it.
+        scratch.insert(slot, memory);
+        Ok(address)
+    }
+}
+
+impl Gpu for Nvidia {
+    type Error = DriverError;
+    type Numbers = Floats;
+
+    fn address(&self, numbers: &Floats) -> Address {
+        *numbers.device_ptr()
+    }
+
+    fn len(&self, numbers: &Floats) -> usize {
+        numbers.len()
+    }
+
+    fn upload(&self, values: &[f32]) -> Result<Floats, DriverError> {
+        let mut numbers = match Storage::<f32>::try_alloc_len(&self.dfdx, values.len()) {
+            Ok(numbers) => numbers,
+            Err(CudaError::Driver(error)) => return Err(error),
+            // Allocation asks the driver alone.
+            Err(_) => return Err(DriverError(sys::CUresult::CUDA_ERROR_UNKNOWN)),
+        };
+        self.device.htod_sync_copy_into(values, &mut numbers)?;
+        Ok(numbers)
+    }
+
+    fn download(&self, numbers: &Floats) -> Result<Vec<f32>, DriverError> {
+        let mut values = vec![0.0; numbers.len()];
+        self.device.dtoh_sync_copy_into(numbers, &mut values)?;
+        Ok(values)
+    }
+
+    fn scratch(&self, slot: Slot, bytes: usize) -> Result<Address, DriverError> {
+        self.slot(slot, bytes)
+    }
+
+    fn send<T: Copy>(&self, slot: Slot, values: &[T]) -> Result<Address, DriverError> {
+        let address = self.slot(slot, size_of_val(values))?;
+        self.device.bind_to_thread()?;
+        // SAFETY: the slot has the room; from pageable memory the driver has taken its copy when this returns.
+        unsafe { result::memcpy_htod_async(address, values, *self.device.cu_stream())? };
+        Ok(address)
+    }
+
+    fn receive(&self, slot: Slot, bytes: &mut [u8]) -> Result<(), DriverError> {
+        let address = self.slot(slot, bytes.len())?;
+        self.device.bind_to_thread()?;
+        // SAFETY: the slot has as many bytes, and they are waited for.
+        unsafe { result::memcpy_dtoh_async(bytes, address, *self.device.cu_stream())? };
+        self.device.synchronize()
+    }
+
+    unsafe fn launch<A: Copy>(
+        &self,
+        kernel: Kernel<A>,
+        grid: [usize; 3],
+        arguments: &A,
+    ) -> Result<(), DriverError> {
+        self.device.bind_to_thread()?;
+        let [x, y, z] = grid.map(|side| side as u32);
+        let mut parameters = [std::ptr::from_ref(arguments).cast_mut().cast::<c_void>()];
+        // SAFETY: the function is of this device and takes one argument of this type, which the driver copies now; what it
+        // does with its addresses is the caller's promise.
+        unsafe {
+            result::launch_kernel(
+                self.functions[kernel.name],
+                (x, y, z),
+                (kernel.threads, 1, 1),
+                0,
+                *self.device.cu_stream(),
+                &mut parameters,
+            )
+        }
+    }
+}

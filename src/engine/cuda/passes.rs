@@ -1,0 +1,157 @@
+//! Launches of passes over whole features.
+
+use super::arguments::{self, Add, Divisor, MaxPool, Pool, PutImages, Shape, Subsample, size};
+use super::gpu::{Gpu, Slot, check};
+use super::norm::subsampling;
+use crate::engine::cpu::Feature;
+
+/// Threads of a block.
+const THREADS: usize = 256;
+
+/// `[images][height][width][channels]` from the host's memory into a feature with a halo.
+pub fn put_images<G: Gpu>(
+    gpu: &G,
+    pixels: &[f32],
+    feature: Feature,
+    into: &mut G::Numbers,
+) -> Result<(), G::Error> {
+    assert_eq!(pixels.len(), feature.pixels() * feature.channels);
+    check(gpu, "into", into, feature.storage());
+    let arguments = PutImages {
+        pixels: gpu.send(Slot::Pixels, pixels)?,
+        feature: gpu.address(into),
+        shape: Shape::new(feature),
+    };
+    let grid = [feature.storage().div_ceil(THREADS), 1, 1];
+    // SAFETY: lengths were checked.
+    unsafe { gpu.launch(arguments::PUT_IMAGES, grid, &arguments) }
+}
+
+/// Adds the gradient of an option A shortcut.
+pub fn subsample_gradient<G: Gpu>(
+    gpu: &G,
+    dy: &G::Numbers,
+    to: Feature,
+    dx: &mut G::Numbers,
+    from: Feature,
+) -> Result<(), G::Error> {
+    check(gpu, "dy", dy, to.storage());
+    check(gpu, "dx", dx, from.storage());
+    let arguments = Subsample {
+        dy: gpu.address(dy),
+        dx: gpu.address(dx),
+        to: Shape::new(to),
+        from: Shape::new(from),
+        stride: size(subsampling(from, to)),
+        by_from_channels: Divisor::new(from.channels),
+    };
+    let grid = [(to.pixels() * from.channels).div_ceil(THREADS), 1, 1];
+    // SAFETY: lengths were checked; each thread adds to its own place.
+    unsafe { gpu.launch(arguments::SUBSAMPLE_GRADIENT, grid, &arguments) }
+}
+
+/// `sum += value`.
+pub fn add<G: Gpu>(gpu: &G, value: &G::Numbers, sum: &mut G::Numbers) -> Result<(), G::Error> {
+    let count = gpu.len(value);
+    check(gpu, "sum", sum, count);
+    let arguments = Add {
+        value: gpu.address(value),
+        sum: gpu.address(sum),
+        count: size(count),
+    };
+    let grid = [count.div_ceil(4 * THREADS), 1, 1];
+    // SAFETY: lengths were checked.
+    unsafe { gpu.launch(arguments::ADD, grid, &arguments) }
+}
+
+/// Max-pooling as the CPU's `max_pool_forward`; `places` takes which pixel of each window it was.
+pub fn max_pool<G: Gpu>(
+    gpu: &G,
+    feature: Feature,
+    x: &G::Numbers,
+    y: &mut G::Numbers,
+    places: &mut G::Numbers,
+) -> Result<(), G::Error> {
+    let pooled = feature.max_pooled();
+    check(gpu, "x", x, feature.storage());
+    check(gpu, "y", y, pooled.storage());
+    check(gpu, "places", places, feature.max_places().storage());
+    let arguments = MaxPool {
+        from: gpu.address(x),
+        to: gpu.address(y),
+        places: gpu.address(places),
+        shape: Shape::new(feature),
+        pooled: Shape::new(pooled),
+    };
+    let grid = [pooled.storage().div_ceil(THREADS), 1, 1];
+    // SAFETY: lengths were checked.
+    unsafe { gpu.launch(arguments::MAX_POOL, grid, &arguments) }
+}
+
+/// The gradient of [`max_pool`]'s input.
+pub fn max_pool_gradient<G: Gpu>(
+    gpu: &G,
+    feature: Feature,
+    places: &G::Numbers,
+    dy: &G::Numbers,
+    dx: &mut G::Numbers,
+) -> Result<(), G::Error> {
+    let pooled = feature.max_pooled();
+    check(gpu, "places", places, feature.max_places().storage());
+    check(gpu, "dy", dy, pooled.storage());
+    check(gpu, "dx", dx, feature.storage());
+    let arguments = MaxPool {
+        from: gpu.address(dy),
+        to: gpu.address(dx),
+        places: gpu.address(places),
+        shape: Shape::new(feature),
+        pooled: Shape::new(pooled),
+    };
+    let grid = [feature.storage().div_ceil(THREADS), 1, 1];
+    // SAFETY: lengths were checked.
+    unsafe { gpu.launch(arguments::MAX_POOL_GRADIENT, grid, &arguments) }
+}
+
+fn mean(feature: Feature) -> f32 {
+    1.0 / (feature.height * feature.width) as f32
+}
+
+/// The mean of each image's pixels, `[images][channels]`.
+pub fn pool<G: Gpu>(
+    gpu: &G,
+    feature: Feature,
+    x: &G::Numbers,
+    y: &mut G::Numbers,
+) -> Result<(), G::Error> {
+    let means = feature.images * feature.channels;
+    check(gpu, "x", x, feature.storage());
+    check(gpu, "y", y, means);
+    let arguments = Pool {
+        from: gpu.address(x),
+        to: gpu.address(y),
+        shape: Shape::new(feature),
+        scale: mean(feature),
+    };
+    // SAFETY: lengths were checked.
+    unsafe { gpu.launch(arguments::POOL, [means.div_ceil(THREADS), 1, 1], &arguments) }
+}
+
+/// Spreads the gradient of [`pool`] over the pixels.
+pub fn pool_gradient<G: Gpu>(
+    gpu: &G,
+    feature: Feature,
+    dy: &G::Numbers,
+    dx: &mut G::Numbers,
+) -> Result<(), G::Error> {
+    check(gpu, "dy", dy, feature.images * feature.channels);
+    check(gpu, "dx", dx, feature.storage());
+    let arguments = Pool {
+        from: gpu.address(dy),
+        to: gpu.address(dx),
+        shape: Shape::new(feature),
+        scale: mean(feature),
+    };
+    let grid = [feature.storage().div_ceil(THREADS), 1, 1];
+    // SAFETY: lengths were checked.
+    unsafe { gpu.launch(arguments::POOL_GRADIENT, grid, &arguments) }
+}

@@ -1,0 +1,253 @@
+//! The kernels, compiled for the host, against the CPU's operators on small and odd shapes, with the launches that a GPU
+//! gets. What no host can show (speed, a GPU's memory model, the driver) is not tested here.
+
+use super::arguments::Divisor;
+use super::check::{Comparison, TOLERANCE, noise, noisy_feature, self_check};
+use super::gpu::Gpu;
+use super::host::{self, Host};
+use super::{convolution, norm};
+use crate::engine::cpu::{
+    Context, ConvShape, Feature, Instructions, LinearShape, NormShape, SgdStep,
+};
+use crate::manifest::MomentumForm;
+
+/// Runs comparisons on the host and demands that all are within the tolerance.
+fn compare(work: impl FnOnce(&mut Comparison<'_, Host>)) {
+    if !host::available() {
+        return;
+    }
+    let (gpu, ctx) = (Host::default(), Context::new(1, Instructions::detect()));
+    let mut comparison = Comparison {
+        gpu: &gpu,
+        ctx: &ctx,
+        found: Vec::new(),
+    };
+    work(&mut comparison);
+    assert!(!comparison.found.is_empty());
+    for found in &comparison.found {
+        assert!(found.error <= TOLERANCE / 2.0, "{found:?}");
+    }
+}
+
+fn conv(
+    images: usize,
+    height: usize,
+    width: usize,
+    inputs: usize,
+    outputs: usize,
+    kernel: usize,
+    stride: usize,
+) -> ConvShape {
+    ConvShape {
+        input: Feature {
+            halo: (kernel / 2).max(1),
+            ..Feature::new(images, height, width, inputs)
+        },
+        outputs,
+        kernel,
+        stride,
+    }
+}
+
+#[test]
+fn division_by_multiplication_is_exact() {
+    let dividends = |d: u32| {
+        let near = [0, 1, d - 1, d, d + 1, 2 * d - 1, 2 * d];
+        let far = (0..64).map(move |i| (1u32 << 31) - 1 - i * d.min(1 << 20));
+        near.into_iter().chain(far)
+    };
+    for d in (1..3000).chain([65_535, 65_536, 65_537, 1 << 20, (1 << 30) - 1, 1 << 30]) {
+        for n in dividends(d).filter(|n| *n < 1 << 31) {
+            assert_eq!(Divisor::new(d as usize).divide(n), n / d, "{n} / {d}");
+        }
+    }
+}
+
+#[test]
+fn every_operator_passes_the_check_that_a_gpu_has_to_pass() {
+    if host::available() {
+        let far = self_check(&Host::default()).unwrap();
+        assert!(far.is_empty(), "{far:#?}");
+    }
+}
+
+#[test]
+fn convolutions_of_any_shape_agree_with_the_cpu() {
+    compare(|all| {
+        let kernels = [(3, 1), (3, 2), (1, 1), (1, 2), (7, 2), (5, 1), (3, 3)];
+        let channels = [
+            (1, 1),
+            (3, 8),
+            (8, 3),
+            (16, 17),
+            (5, 33),
+            (12, 68),
+            (64, 16),
+        ];
+        let sides = [(1, 1), (2, 3), (5, 4), (4, 17), (9, 8)];
+        // A third of all: every pair of them meets.
+        for (first, (kernel, stride)) in kernels.into_iter().enumerate() {
+            for (second, (inputs, outputs)) in channels.into_iter().enumerate() {
+                for (third, (height, width)) in sides.into_iter().enumerate() {
+                    if (first + second + third).is_multiple_of(3) {
+                        let shape = conv(2, height, width, inputs, outputs, kernel, stride);
+                        all.convolution(shape).unwrap();
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn convolutions_of_the_papers_networks_agree_with_the_cpu() {
+    compare(|all| {
+        for shape in [
+            conv(1, 32, 32, 3, 16, 3, 1),
+            conv(1, 32, 32, 16, 16, 3, 1),
+            conv(1, 32, 32, 16, 32, 3, 2),
+            conv(2, 16, 16, 32, 32, 3, 1),
+            conv(2, 16, 16, 32, 64, 3, 2),
+            conv(3, 8, 8, 64, 64, 3, 1),
+            conv(1, 32, 32, 16, 32, 1, 2),
+            conv(1, 33, 33, 3, 64, 7, 2),
+            conv(1, 14, 14, 64, 256, 1, 1),
+            conv(1, 7, 7, 256, 128, 1, 2),
+        ] {
+            all.convolution(shape).unwrap();
+        }
+    });
+}
+
+#[test]
+fn large_tiles_agree_with_the_cpu() {
+    // 256 tiles of 128 x 128: 21 images of 40 x 40 pixels.
+    compare(|all| all.convolution(conv(21, 40, 40, 4, 128, 1, 1)).unwrap());
+}
+
+#[test]
+fn normalisation_of_any_shape_agrees_with_the_cpu() {
+    compare(|all| {
+        for (images, height, width, channels, group) in [
+            (1, 1, 2, 1, 0),
+            (3, 2, 3, 3, 0),
+            (4, 5, 3, 16, 0),
+            (5, 4, 4, 8, 2),
+            (2, 3, 5, 17, 1),
+            (3, 3, 2, 64, 0),
+            (4, 3, 3, 70, 2),
+            (2, 2, 2, 260, 0),
+            (3, 30, 40, 16, 2),
+        ] {
+            all.normalisation(NormShape {
+                feature: Feature::new(images, height, width, channels),
+                group,
+                epsilon: 1e-5,
+            })
+            .unwrap();
+        }
+    });
+}
+
+#[test]
+fn passes_and_the_classifier_agree_with_the_cpu() {
+    compare(|all| {
+        for (height, width, channels) in [(1, 1, 1), (4, 5, 6), (7, 3, 16), (8, 8, 64)] {
+            for halo in [0, 1, 3] {
+                all.passes(Feature {
+                    halo,
+                    ..Feature::new(3, height, width, channels)
+                })
+                .unwrap();
+            }
+        }
+        for (images, inputs, outputs) in [(128, 64, 10), (5, 64, 100), (1, 3, 2), (300, 33, 17)] {
+            all.classifier(LinearShape {
+                images,
+                inputs,
+                outputs,
+            })
+            .unwrap();
+        }
+    });
+}
+
+#[test]
+fn updates_of_many_tensors_agree_with_the_cpu() {
+    compare(|all| {
+        for form in [MomentumForm::Caffe, MomentumForm::Pytorch] {
+            let step = SgdStep {
+                learning_rate: 0.1,
+                momentum: 0.9,
+                form,
+                weight_decay: 1e-2,
+            };
+            // More than a launch takes, among them more numbers than its blocks have threads.
+            let lengths: Vec<usize> = (0..60).map(|i| [1, 16, 2304, 70_000][i % 4] + i).collect();
+            let shape = NormShape {
+                feature: Feature::new(5, 3, 3, 130),
+                group: 2,
+                epsilon: 1e-5,
+            };
+            all.updates(step, &lengths, shape).unwrap();
+        }
+    });
+}
+
+#[test]
+fn sums_are_the_same_bits_every_time() {
+    if !host::available() {
+        return;
+    }
+    let shape = conv(4, 16, 16, 16, 16, 3, 1);
+    let (x, dy) = (
+        noisy_feature(shape.input, 1),
+        noisy_feature(shape.output(), 2),
+    );
+    let run = || {
+        let gpu = Host::default();
+        let (x, dy) = (gpu.upload(&x).unwrap(), gpu.upload(&dy).unwrap());
+        let mut dw = host::Numbers::new(shape.weights());
+        convolution::convolve_weight_gradient(&gpu, shape, &x, &dy, &mut dw).unwrap();
+        gpu.download(&dw).unwrap()
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn a_nan_stays_one_through_a_normalisation() {
+    if !host::available() {
+        return;
+    }
+    let gpu = Host::default();
+    let shape = NormShape {
+        feature: Feature::new(1, 2, 2, 4),
+        group: 0,
+        epsilon: 1e-5,
+    };
+    let mut x = noisy_feature(shape.feature, 1);
+    x[shape.feature.at(0, 1, 1) + 2] = f32::NAN;
+    let (scale, shift) = (
+        gpu.upload(&noise(4, 2)).unwrap(),
+        gpu.upload(&noise(4, 3)).unwrap(),
+    );
+    let mut y = host::Numbers::new(shape.feature.storage());
+    let (mut mean, mut variance) = (host::Numbers::new(4), host::Numbers::new(4));
+    norm::normalise(
+        &gpu,
+        shape,
+        &gpu.upload(&x).unwrap(),
+        [&scale, &shift],
+        norm::Shortcut::Nothing,
+        true,
+        &mut y,
+        [&mut mean, &mut variance],
+    )
+    .unwrap();
+    let variance = gpu.download(&variance).unwrap();
+    assert!(variance[2].is_nan() && variance[1].is_finite());
+    let y = gpu.download(&y).unwrap();
+    assert!(
+        y[shape.feature.at(0, 0, 0) + 2].is_nan() && y[shape.feature.at(0, 0, 0) + 1].is_finite()
+    );
+}

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# The first minutes on a GPU, in one call: what the machine has, the kernels against the CPU's, recorded training steps, the
+# time of a step (beside PyTorch where a Python with it is named), a short training that is stopped and resumed.
+#
+#   tools/gpu-first-run.sh [cuda|cuda:N]
+#
+# Builds with --features cuda; where there is no nvcc, tools/cuda-toolchain.sh lays a toolkit out first. CIFAR10_DIR names
+# real CIFAR-10; without it the training uses the synthetic set. PYTHON names a Python with PyTorch. Everything that is
+# printed also goes to gpu-first-run.log; the exit code is that of the first step that fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+device=${1:-cuda}
+log=gpu-first-run.log
+exec > >(tee "$log") 2>&1
+
+step() {
+    echo
+    echo "== $1"
+    shift
+    local begun=$SECONDS
+    "$@"
+    echo "-- $((SECONDS - begun)) s"
+}
+
+# shellcheck disable=SC1091
+source tools/cuda-toolchain.sh
+if [ -n "${CUDA_ROOT:-}" ] && [ -d "$CUDA_ROOT/lib" ]; then
+    export LD_LIBRARY_PATH=$CUDA_ROOT/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+fi
+target=${CARGO_TARGET_DIR:-target}
+out=$(mktemp -d "${TMPDIR:-/tmp}/gpu-first-run.XXXXXX")
+trap 'rm -rf "$out"' EXIT
+places=(--results-dir "$out/results" --reports-dir "$out/reports")
+refig() { "$target/release/refig" "$@"; }
+
+step "build" cargo build --locked --release --features cuda
+# Every command on the GPU begins with the self-check: it refuses with exit code 6 where a kernel is wrong.
+step "what is here" refig doctor
+for file in tests/fixtures/*.safetensors; do
+    step "parity: $file" refig parity "$file" --device "$device"
+done
+
+for network in resnet-20 resnet-110; do
+    step "a step of $network, batch 128" refig bench step --network "$network" --device "$device" --steps 200
+    if [ -n "${PYTHON:-}" ] && [ -f benches/pytorch_step.py ]; then
+        step "the same with PyTorch" "$PYTHON" benches/pytorch_step.py --network "$network" --device "${device/%cuda/cuda:0}" || true
+    fi
+done
+
+# Twice the same run, once stopped half way and resumed: the records must be the same but for the seconds.
+short=(reproduce fig6 --profile smoke --device "$device" "${places[@]}")
+[ -n "${CIFAR10_DIR:-}" ] || short+=(--offline)
+interrupted() {
+    timeout --signal=INT 5 "$target/release/refig" "${short[@]}" || [ $? -eq 124 ] || [ $? -eq 130 ]
+    refig "${short[@]}"
+}
+step "a short training, stopped once and resumed" interrupted
+mv "$out/results" "$out/interrupted"
+step "the same without a stop" refig "${short[@]}"
+same() {
+    local count=0 run
+    for run in "$out"/results/smoke/*/; do
+        run=$(basename "$run")
+        cmp "$out/results/smoke/$run/weights.safetensors" "$out/interrupted/smoke/$run/weights.safetensors"
+        count=$((count + 1))
+    done
+    [ "$count" -gt 0 ] && echo "$count runs: the same weights to the bit"
+}
+step "stopped and resumed, or not: the same weights" same
+echo
+echo "all passed; see $log"

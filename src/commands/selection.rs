@@ -63,7 +63,7 @@ pub fn named(
         overrides: Vec::new(),
         data: DataKind::Any,
     };
-    select(&args, places, &Circumstances::here()?)
+    select(&args, places, Circumstances::here)
 }
 
 /// What the profile depends on where none is asked for.

@@ -84,7 +84,9 @@ fn measure(
     let plan = view.plan();
     let recipe = &plan.recipe;
     let weights = final_weights(view)?;
+    // The CPU looks at weights that any device has trained.
     let options = engine::Options {
+        device: engine::Device::Cpu,
         threads,
         instructions: Instructions::parse(&plan.instructions),
     };

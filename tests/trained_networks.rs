@@ -125,6 +125,7 @@ fn plans(experiment: &Experiment) -> Vec<RunPlan> {
 
 fn train(results: &Path, plans: &[RunPlan], fresh: bool) -> anyhow::Result<Vec<Ended>> {
     let options = Options {
+        gpu: 0,
         results_dir: results.to_owned(),
         fresh,
         overrides: vec![],

@@ -152,7 +152,7 @@ mod tests {
             pixels: (0..64 * 8 * 8 * 3)
                 .map(|_| stream.normal() as f32)
                 .collect(),
-            labels: (0..64).map(|_| stream.below(10) as u8).collect(),
+            labels: (0..64).map(|_| stream.below(10) as u16).collect(),
             size: 8,
         }
     }

@@ -142,7 +142,7 @@ fn a_baseline_is_accepted_by_a_person_from_clean_sources_and_three_seeds() {
     );
     project.expect(
         "results",
-        &["--accept", "first"],
+        &["--seeds", "1", "--accept", "first"],
         Exit::Usage,
         "--allow-few-seeds",
     );

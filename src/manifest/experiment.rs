@@ -191,8 +191,11 @@ impl Experiment {
         let mut phrases: Vec<String> = Vec::new();
         for (entry, own) in &entries {
             for phrase in own {
-                let shared = entries.iter().all(|(_, other)| other.contains(phrase));
-                let phrase = match shared {
+                let sharing = (entries.iter())
+                    .filter(|(_, other)| other.contains(phrase))
+                    .count();
+                // What most networks have needs no names.
+                let phrase = match 2 * sharing > entries.len() {
                     true => phrase.clone(),
                     false => format!("{}: {phrase}", entry.label),
                 };

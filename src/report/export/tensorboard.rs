@@ -1,8 +1,10 @@
 //! TensorBoard's event files: TFRecords (length, its checksum, bytes, their checksum) that hold `tensorflow.Event` messages
 //! in the wire format of protocol buffers. Of the messages only what scalars need:
 //!
-//!     Event   { double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5; }
-//!     Summary { repeated Value value = 1; }   Value { string tag = 1; float simple_value = 2; }
+//! ```text
+//! Event   { double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5; }
+//! Summary { repeated Value value = 1; }   Value { string tag = 1; float simple_value = 2; }
+//! ```
 
 use crate::record::{Evaluation, Iteration, Split};
 

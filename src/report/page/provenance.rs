@@ -11,10 +11,13 @@ use crate::run::{Done, RunView};
 /// Facts of one start that are not the machine's or the program's.
 const OF_A_START: [&str; 2] = ["time", "iteration"];
 
+/// The values of a fact, each with the runs that have it.
+type Values = Vec<(String, Vec<String>)>;
+
 /// A table of facts; none without runs.
 pub(super) fn section(runs: &[RunView]) -> Result<Option<Section>> {
     // In the order of `run.toml`, then values in the order of the runs.
-    let mut facts: Vec<(String, Vec<(String, Vec<String>)>)> = Vec::new();
+    let mut facts: Vec<(String, Values)> = Vec::new();
     let mut add = |name: &str, value: String, run: &RunView| {
         let at = facts.iter().position(|(known, _)| known == name);
         let at = at.unwrap_or_else(|| {

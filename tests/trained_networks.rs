@@ -280,7 +280,7 @@ fn responses_are_measured_once_and_drawn_without_weights() {
             .unwrap()
             .contains("standard deviation")
     );
-    let verdict = refig::report::check(&experiment, &[1], &[run.clone()]).unwrap();
+    let verdict = refig::report::check(&experiment, &[1], std::slice::from_ref(&run)).unwrap();
     assert_eq!(verdict.claims[0].comparisons[0].gap, Some(0.0));
 
     // Another way of measuring needs them again.

@@ -585,7 +585,13 @@ fn three_runs_are_tested_and_the_tolerance_still_decides() {
         ..expect("plain-20", 6.61, 0.5)
     };
     let ours = [(0, 7.0), (1, 7.01), (2, 7.02)].map(|(seed, e)| run("plain-20", seed, e, 1.0));
-    let verdict = judge(&paper(&[0, 1, 2]), &[], &[papers.clone()], &[], &ours);
+    let verdict = judge(
+        &paper(&[0, 1, 2]),
+        &[],
+        std::slice::from_ref(&papers),
+        &[],
+        &ours,
+    );
     let row = &verdict.expectations[0];
     let test = row.test.as_ref().expect("three runs");
     // A difference of 0.40 with an error of 0.16 / sqrt(5): far outside chance, inside the tolerance.

@@ -176,7 +176,7 @@ fn a_baseline_is_accepted_by_a_person_from_clean_sources_and_three_seeds() {
     assert_eq!(table["values"][0]["deviation"].as_float(), Some(1.0));
     assert_eq!(table["commit"].as_str().map(str::len), Some(40));
     // With one seed where that is asked for.
-    let few = ["--accept", "one", "--allow-few-seeds"];
+    let few = ["--seeds", "1", "--accept", "one", "--allow-few-seeds"];
     project.expect("results", &few, Exit::Success, "over 1 seed as");
 }
 

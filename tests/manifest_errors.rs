@@ -143,7 +143,7 @@ fn recipes() {
         &["group = 48", "does not divide"],
     );
     refused(
-        "interval = 400",
+        "interval = 640",
         "interval = 0",
         &["evaluation.interval = 0"],
     );

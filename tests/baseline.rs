@@ -175,6 +175,13 @@ fn a_baseline_is_accepted_by_a_person_from_clean_sources_and_three_seeds() {
     assert_eq!(table["values"][0]["mean"].as_float(), Some(42.0));
     assert_eq!(table["values"][0]["deviation"].as_float(), Some(1.0));
     assert_eq!(table["commit"].as_str().map(str::len), Some(40));
+    // What is left unused is named.
+    project.expect(
+        "results",
+        &["--seeds", "1"],
+        Exit::Success,
+        "note: left unused: tiny/plain-8-s2-",
+    );
     // With one seed where that is asked for.
     let few = ["--seeds", "1", "--accept", "one", "--allow-few-seeds"];
     project.expect("results", &few, Exit::Success, "over 1 seed as");

@@ -669,3 +669,85 @@ fn a_gap_says_on_what_it_rests() {
         single.evidence
     );
 }
+
+#[test]
+fn a_figure_that_claims_nothing_is_no_failure_where_all_of_it_is_there() {
+    let whole: Vec<Subject> = ["plain-20", "plain-56"]
+        .iter()
+        .flat_map(|network| [0, 1].map(|seed| run(network, seed, 60.0, 50.0)))
+        .collect();
+    let judged = |circumstances: &Circumstances, subjects: &[Subject]| {
+        let verdict = judge(circumstances, &[], &[], &[], subjects);
+        (verdict.status, verdict.exit_when(true), verdict.headline)
+    };
+    let seeds = quick(&[0, 1]);
+    let (status, exit, headline) = judged(&seeds, &whole);
+    assert_eq!((status, exit), (Status::NothingClaimed, Exit::Success));
+    assert!(
+        headline.contains("nothing is claimed at this profile"),
+        "{headline}"
+    );
+
+    let changed = |change: &dyn Fn(&mut Subject)| {
+        let mut subjects = whole.clone();
+        change(&mut subjects[3]);
+        subjects
+    };
+    use Status::{Fail, Missing, NotComparable};
+    for (subjects, status, exit, reason) in [
+        (
+            whole[..3].to_vec(),
+            Missing,
+            Exit::Missing,
+            "plain-56 seed 1 has not been run",
+        ),
+        (
+            changed(&|run| run.ending = Ending::Partial),
+            Missing,
+            Exit::Missing,
+            "plain-56 seed 1 stands at",
+        ),
+        (
+            changed(&|run| run.test_error = None),
+            Missing,
+            Exit::Missing,
+            "plain-56 seed 1 recorded no test error",
+        ),
+        (
+            changed(&|run| run.ending = Ending::Diverged),
+            Fail,
+            Exit::CheckFailed,
+            "plain-56 seed 1 diverged",
+        ),
+        (
+            changed(&|run| run.faults.push("learning rate 1".into())),
+            NotComparable,
+            Exit::Missing,
+            "is not of its recipe: learning rate 1",
+        ),
+        (
+            Vec::new(),
+            Missing,
+            Exit::Missing,
+            "plain-20 seed 0 has not been run; plain-20 seed 1 has not been run; one more network",
+        ),
+    ] {
+        let found = judged(&seeds, &subjects);
+        assert_eq!((found.0, found.1), (status, exit), "{}", found.2);
+        assert!(found.2.contains(reason), "{}", found.2);
+    }
+
+    // A figure of responses is whole when these are measured.
+    let seeds = Circumstances {
+        responses: true,
+        ..seeds
+    };
+    let mut measured = whole.clone();
+    assert_eq!(judged(&seeds, &measured).0, Missing);
+    for run in &mut measured {
+        run.response = Some(1.0);
+    }
+    assert_eq!(judged(&seeds, &measured).0, Status::NothingClaimed);
+    // Nor is it a pass to have no seed.
+    assert_eq!(judged(&quick(&[]), &whole).0, Missing);
+}

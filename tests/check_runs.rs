@@ -9,8 +9,12 @@ use refig::plan;
 use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
 use refig::report::check::{Ending, Yardstick};
 use refig::report::selection::origin;
-use refig::report::{Status, Wanted, check, further_seeds, select};
-use refig::run::{self, Notes, Outcome, Resume, RunDirectory};
+use refig::report::{
+    Status, Wanted, check, further_seeds, left_unused, select, with_further_seeds,
+};
+use refig::run::{
+    self, LayerResponse, Notes, Outcome, ResponseRecord, Resume, RunDirectory, RunView,
+};
 use refig::weights::Weights;
 
 fn experiment(profile: &str, overrides: &[String]) -> Experiment {
@@ -342,4 +346,128 @@ fn seeds_beyond_those_asked_for_count_where_every_network_is_finished() {
     };
     let views = run::find(folder.path()).unwrap();
     assert_eq!(further_seeds(&experiment, &views, &wanted), [2]);
+    // Also where the runs are known by their identities.
+    let mut every = experiment.clone();
+    every.seeds = vec![1, 2, 3];
+    let known = plan::runs(&every, &every.seeds, "cifar10", "cpu", "avx2").unwrap();
+    let known = Wanted {
+        runs: Some(known),
+        ..Wanted::default()
+    };
+    for wanted in [Wanted::default(), known] {
+        let seeds = |asked: &[u64], named| {
+            with_further_seeds(&experiment, &views, wanted.clone(), asked, named).seeds
+        };
+        assert_eq!(seeds(&[1], false), Some(vec![1, 2]));
+        assert_eq!(seeds(&[4, 1], false), Some(vec![1, 2, 4]), "in order");
+        assert_eq!(seeds(&[4, 1], true), Some(vec![4, 1]), "as named");
+    }
+}
+
+#[test]
+fn runs_that_lie_there_and_are_not_used_are_named_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment("smoke", &[]);
+    experiment.seeds = vec![1, 2];
+    record(folder.path(), &experiment, "cifar10", |_| Ending::Finished);
+    let wanted = Wanted {
+        seeds: Some(vec![1, 2]),
+        ..Wanted::default()
+    };
+    let unused = |wanted: &Wanted, of: &Experiment| {
+        let views = run::find(folder.path()).unwrap();
+        let found = select(of, &views, wanted).runs;
+        left_unused(of, &views, wanted, &found)
+    };
+    assert_eq!(unused(&wanted, &experiment), None);
+    let one = Wanted {
+        seeds: Some(vec![1]),
+        ..Wanted::default()
+    };
+    let line = unused(&one, &experiment).unwrap();
+    assert!(
+        line.contains("(seed 2 was not asked for or is not complete)"),
+        "{line}"
+    );
+    assert!(
+        line.contains("smoke/resnet-20-s2-") && !line.contains("-s1-"),
+        "{line}"
+    );
+
+    experiment.seeds = vec![1];
+    record(folder.path(), &experiment, "synthetic", |_| {
+        Ending::Finished
+    });
+    let line = unused(&wanted, &experiment).unwrap();
+    assert!(line.contains("(on synthetic images"), "{line}");
+    assert!(line.contains("one data set and one device"), "{line}");
+    let asked = Wanted {
+        origin: Some(Origin::Synthetic),
+        ..wanted.clone()
+    };
+    assert!(
+        unused(&asked, &experiment)
+            .unwrap()
+            .contains("(on CIFAR-10")
+    );
+
+    let mut other = experiment.clone();
+    for entry in &mut other.networks {
+        entry.recipe.weight_decay *= 2.0;
+    }
+    let line = unused(&wanted, &other).unwrap();
+    assert!(line.contains(" and 6 more (of another recipe)"), "{line}");
+    // What is not this figure's is not its business.
+    other.networks.clear();
+    assert_eq!(unused(&wanted, &other), None);
+}
+
+#[test]
+fn responses_of_which_nothing_is_claimed_are_whole_once_all_are_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig7.toml");
+    let mut experiment = Experiment::load(&path, "smoke", &[]).unwrap();
+    experiment.seeds = vec![1];
+    assert!(experiment.claims.is_empty(), "nothing is claimed at smoke");
+    record(folder.path(), &experiment, "cifar10", |_| Ending::Finished);
+    let runs: Vec<RunView> = select(
+        &experiment,
+        &run::find(folder.path()).unwrap(),
+        &Wanted::default(),
+    )
+    .runs;
+    let how = experiment.responses.clone().unwrap();
+    for (measured, view) in runs.iter().enumerate() {
+        let verdict = check(&experiment, &[1], &runs).unwrap();
+        assert_eq!(verdict.exit(), Exit::Missing, "{measured} measured");
+        assert!(
+            verdict.headline.contains("recorded no"),
+            "{}",
+            verdict.headline
+        );
+        let record = ResponseRecord {
+            format: ResponseRecord::FORMAT,
+            run: view.plan().identity.clone(),
+            network: view.plan().network.name.clone(),
+            seed: 1,
+            data: "cifar10".into(),
+            device: "cpu avx2".into(),
+            images: 64,
+            how: how.clone(),
+            layer: vec![LayerResponse {
+                name: "conv1".into(),
+                deviation: 1.0,
+                mean: 0.0,
+            }],
+        };
+        record.save(&view.folder).unwrap();
+    }
+    let verdict = check(&experiment, &[1], &runs).unwrap();
+    assert_eq!(
+        verdict.status,
+        Status::NothingClaimed,
+        "{}",
+        verdict.headline
+    );
+    assert_eq!(verdict.exit(), Exit::Success);
 }

@@ -12,7 +12,9 @@ use crate::exit::Exit;
 use crate::manifest::{self, Bars, Experiment};
 use crate::report::baseline::{self, Baseline};
 use crate::report::page::{self, Material, Page};
-use crate::report::{self, RenderOptions, Verdict, Wanted, formats, further_seeds, select};
+use crate::report::{
+    self, RenderOptions, Verdict, Wanted, formats, left_unused, select, with_further_seeds,
+};
 use crate::run::{self, RunView, Tree};
 
 fn origin(kind: DataKind) -> Option<Origin> {
@@ -23,41 +25,32 @@ fn origin(kind: DataKind) -> Option<Origin> {
     }
 }
 
-/// Which runs are looked at, and their seeds: those named, else the profile's and whatever others are complete.
+/// Which runs are looked at: of the seeds named, else of the profile's and whatever others are complete.
 fn wanted(
     selection: &selection::Selection,
     args: &SelectionArgs,
-    places: &Places,
-) -> Result<(Wanted, Vec<u64>)> {
-    let mut wanted = Wanted {
-        seeds: Some(selection.seeds.clone()),
+    views: &[RunView],
+) -> (Wanted, Vec<u64>) {
+    let wanted = Wanted {
         origin: origin(args.data),
         ..Wanted::default()
     };
-    let mut seeds = selection.seeds.clone();
-    if args.seeds.is_none() {
-        let views = run::find(&places.results_dir)?;
-        seeds.extend(further_seeds(&selection.only, &views, &wanted));
-        seeds.sort_unstable();
-    }
-    wanted.seeds = Some(seeds.clone());
-    Ok((wanted, seeds))
+    let (asked, named) = (&selection.seeds, args.seeds.is_some());
+    let wanted = with_further_seeds(&selection.only, views, wanted, asked, named);
+    let seeds = wanted.seeds.clone().unwrap_or_default();
+    (wanted, seeds)
 }
 
 /// `refig check EXPERIMENT`.
 pub fn check(args: &CheckArgs, places: &Places) -> Result<Exit> {
     let selection = selection::select(&args.selection, places, selection::Circumstances::here)?;
-    let (wanted, seeds) = wanted(&selection, &args.selection, places)?;
+    let views = run::find(&places.results_dir)?;
+    let (wanted, seeds) = wanted(&selection, &args.selection, &views);
     let (experiment, seeds) = (&selection.only, &seeds);
+    let found = select(experiment, &views, &wanted).runs;
     if let Some(name) = &args.accept {
-        return accept(
-            name,
-            experiment,
-            seeds,
-            places,
-            &wanted,
-            args.allow_few_seeds,
-        );
+        let few = args.allow_few_seeds;
+        return accept(name, experiment, seeds, places, &found, few);
     }
     let baseline = match &args.against {
         Some(name) => {
@@ -66,8 +59,9 @@ pub fn check(args: &CheckArgs, places: &Places) -> Result<Exit> {
         }
         None => None,
     };
-    let views = run::find(&places.results_dir)?;
-    let found = select(experiment, &views, &wanted).runs;
+    if let Some(line) = left_unused(experiment, &views, &wanted, &found) {
+        eprintln!("note: {line}");
+    }
     let verdict = report::check_against(experiment, seeds, &found, baseline.as_ref())?;
     let page = write(experiment, &verdict, &found, places, args.strict, true)?;
     show(&verdict, &page, args.format, args.strict)?;
@@ -107,7 +101,7 @@ fn accept(
     experiment: &Experiment,
     seeds: &[u64],
     places: &Places,
-    wanted: &Wanted,
+    runs: &[RunView],
     few_seeds: bool,
 ) -> Result<Exit> {
     let on_ci = std::env::var("CI").is_ok_and(|set| !["", "0", "false"].contains(&set.as_str()));
@@ -121,9 +115,7 @@ fn accept(
     let folder = format!("the tree of {}", places.experiments_dir.display());
     Tree::require_clean(tree.as_ref(), &folder)?;
     let commit = tree.map(|tree| tree.commit).unwrap_or_default();
-    let views = run::find(&places.results_dir)?;
-    let found = select(experiment, &views, wanted).runs;
-    let subjects = report::subjects::subjects(experiment, seeds, &found)?;
+    let subjects = report::subjects::subjects(experiment, seeds, runs)?;
     let accepted = Baseline::of(name, &commit, experiment, seeds, &subjects, few_seeds)?;
     accepted.write(&path)?;
     println!(
@@ -149,9 +141,10 @@ pub fn render(args: &RenderArgs, places: &Places) -> Result<Exit> {
         return Ok(Exit::Success);
     }
     let selection = selection::select(&args.selection, places, selection::Circumstances::here)?;
+    let views = run::find(&places.results_dir)?;
     let options = RenderOptions {
         reference: !args.no_reference,
-        wanted: wanted(&selection, &args.selection, places)?.0,
+        wanted: wanted(&selection, &args.selection, &views).0,
     };
     draw(&selection.only, places, &options)?;
     Ok(Exit::Success)

@@ -7,7 +7,7 @@ use crate::cli::{Places, ReportArgs};
 use crate::exit::Exit;
 use crate::manifest::{self, Bars, Experiment};
 use crate::report::page::site::{self, Blank};
-use crate::report::{self, RenderOptions, Wanted, further_seeds, select};
+use crate::report::{self, RenderOptions, Wanted, select, with_further_seeds};
 use crate::run;
 
 /// `refig report [EXPERIMENT]`. The statuses are shown; the exit code of a judgement is `check`'s.
@@ -78,20 +78,14 @@ fn one(
         experiment = Experiment::load(&listed.path, profile, &before.overrides)?;
     }
     let views = run::find(&places.results_dir)?;
-    let mut seeds = match (&args.seeds, before) {
+    let asked = match (&args.seeds, before) {
         (Some(text), _) => seeds::parse(text)?,
         (None, Some(before)) => before.seeds,
         (None, None) => experiment.seeds.clone(),
     };
-    let mut wanted = Wanted {
-        seeds: Some(seeds.clone()),
-        ..Wanted::default()
-    };
-    if args.seeds.is_none() {
-        seeds.extend(further_seeds(&experiment, &views, &wanted));
-        seeds.sort_unstable();
-        wanted.seeds = Some(seeds.clone());
-    }
+    let named = args.seeds.is_some();
+    let wanted = with_further_seeds(&experiment, &views, Wanted::default(), &asked, named);
+    let seeds = wanted.seeds.clone().unwrap_or(asked);
     let found = select(&experiment, &views, &wanted).runs;
     if found.is_empty() {
         return Ok(false);

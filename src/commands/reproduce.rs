@@ -17,7 +17,7 @@ use crate::orchestrate::{
     self, Options, Probe, Progress, Style, duration, measure_responses, run_all,
 };
 use crate::plan::{self, RunPlan};
-use crate::report::{RenderOptions, Wanted};
+use crate::report::{RenderOptions, Wanted, with_further_seeds};
 use crate::run::{self, RunView, State, Tree};
 use crate::train::Stop;
 
@@ -100,24 +100,17 @@ fn prepare(
     };
     let runs = plans(&selection.only, &selection.seeds)?;
     let there = run::find(&places.results_dir)?;
-    let mut seeds = selection.seeds.clone();
-    if args.selection.seeds.is_none() {
-        // Others that are complete on the same images and device are shown too: what is there is used, not sampled.
-        let others: BTreeSet<u64> = there.iter().map(|view| view.plan().seed).collect();
-        for seed in others
-            .into_iter()
-            .filter(|seed| !selection.seeds.contains(seed))
-        {
-            let runs = plans(&selection.experiment, &[seed])?;
-            if runs
-                .iter()
-                .all(|plan| state_of(plan, &there).is_some_and(is_done))
-            {
-                seeds.push(seed);
-            }
-        }
-        seeds.sort_unstable();
-    }
+    // On the same images and device.
+    let others = there.iter().map(|view| view.plan().seed);
+    let every: BTreeSet<u64> = others.chain(selection.seeds.iter().copied()).collect();
+    let every: Vec<u64> = every.into_iter().collect();
+    let alike = Wanted {
+        runs: Some(plans(&selection.experiment, &every)?),
+        ..Wanted::default()
+    };
+    let (asked, named) = (&selection.seeds, args.selection.seeds.is_some());
+    let wanted = with_further_seeds(&selection.experiment, &there, alike, asked, named);
+    let seeds = wanted.seeds.unwrap_or_default();
     let mut every = selection.experiment.clone();
     for entry in &mut every.networks {
         entry.optional = false;
@@ -148,10 +141,6 @@ fn state_of(plan: &RunPlan, there: &[RunView]) -> Option<State> {
         .iter()
         .find(|view| view.plan().identity == plan.identity)
         .map(|view| view.state)
-}
-
-fn is_done(state: State) -> bool {
-    matches!(state, State::Done { .. })
 }
 
 /// What is left of each run, without the time that it will take.

@@ -103,6 +103,8 @@ pub struct Circumstances {
     pub papers_profile: bool,
     /// The command that makes these results again.
     pub command: String,
+    /// Whether the figure is of layer responses, which every finished run must have.
+    pub responses: bool,
     /// Values of a baseline that these runs are held against as well.
     pub baseline: Vec<BaselineValue>,
 }
@@ -241,7 +243,7 @@ pub(super) fn comparable(
     Ok(())
 }
 
-fn gather(
+pub(super) fn gather(
     circumstances: &Circumstances,
     network: &str,
     metric: Metric,

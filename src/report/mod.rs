@@ -6,7 +6,7 @@
 //! `check.rs` errors against expectations and claims, `subjects.rs` the same from files, `recorded.rs` whether the records
 //! are of their recipe, `distance.rs` and `paper_curves.rs` curves against the paper's, `statistics.rs` and `student.rs`
 //! what a few seeds tell, `evidence.rs` the words for it; `baseline.rs` errors accepted before;
-//! `rows.rs` and `verdict.rs` what came of it, `table.rs` for a terminal, `page/` the report to read, `formats/` for CI;
+//! `rows.rs` and `verdict.rs` what came of it, `unclaimed.rs` where nothing is claimed, `table.rs` for a terminal, `page/` the report to read, `formats/` for CI;
 //! `final_errors.rs`, `responses.rs` and `bars.rs` what is a table, layer responses or bars of the paper;
 //! `watch.rs` runs as they go, `difference.rs` two runs side by side, `export/` other programs' formats.
 
@@ -34,11 +34,12 @@ pub mod statistics;
 mod student;
 pub mod subjects;
 pub mod table;
+mod unclaimed;
 pub mod verdict;
 pub mod watch;
 
 pub use render::{RenderOptions, Rendered, Shown, render, shown};
 pub use rows::Status;
-pub use selection::{Selection, Wanted, further_seeds, select};
+pub use selection::{Selection, Wanted, further_seeds, left_unused, select, with_further_seeds};
 pub use subjects::{check, check_against};
 pub use verdict::Verdict;

@@ -19,6 +19,8 @@ pub enum Status {
     Missing,
     /// The runs are not of the recipe or the data that the value is of.
     NotComparable,
+    /// Of a whole figure: it expects and claims nothing at this profile, and every run and record of it is there.
+    NothingClaimed,
 }
 
 impl Status {
@@ -47,6 +49,7 @@ impl Status {
             Status::Better => "better",
             Status::Missing => "missing",
             Status::NotComparable => "not-comparable",
+            Status::NothingClaimed => "nothing-claimed",
         }
     }
 }

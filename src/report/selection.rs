@@ -9,6 +9,9 @@ use crate::manifest::Experiment;
 use crate::plan::RunPlan;
 use crate::run::{RunView, State};
 
+/// Runs that are named one by one where many share a reason.
+const NAMED: usize = 3;
+
 /// The runs of one figure.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selection {
@@ -136,6 +139,74 @@ pub fn further_seeds(experiment: &Experiment, views: &[RunView], wanted: &Wanted
             networks.all(|entry| finished(seed, &entry.name))
         })
         .collect()
+}
+
+/// The wanted runs with their seeds settled: those asked for and, unless the reader `named` them, all that are complete
+/// beside them (see [`further_seeds`]), in order.
+pub fn with_further_seeds(
+    experiment: &Experiment,
+    views: &[RunView],
+    mut wanted: Wanted,
+    asked: &[u64],
+    named: bool,
+) -> Wanted {
+    let mut seeds = asked.to_vec();
+    wanted.seeds = Some(seeds.clone());
+    if !named {
+        seeds.extend(further_seeds(experiment, views, &wanted));
+        seeds.sort_unstable();
+        wanted.seeds = Some(seeds);
+    }
+    wanted
+}
+
+/// Runs of the experiment's networks in its profile's folder that were not selected, each with the reason, in a line; none
+/// where all were.
+pub fn left_unused(
+    experiment: &Experiment,
+    views: &[RunView],
+    wanted: &Wanted,
+    selected: &[RunView],
+) -> Option<String> {
+    let mut reasons: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for view in views {
+        let plan = view.plan();
+        let used = selected.iter().any(|run| run.folder == view.folder);
+        let Some(entry) = experiment.network(&plan.network.name) else {
+            continue;
+        };
+        if used || plan.profile != experiment.profile {
+            continue;
+        }
+        let seeds = wanted.seeds.as_ref();
+        let reason = if !plan.belongs_to(entry) {
+            "of another recipe".into()
+        } else if wanted.origin.is_some_and(|kind| kind != origin(view)) {
+            format!("on {}", Group::of(view).text())
+        } else if seeds.is_some_and(|seeds| !seeds.contains(&plan.seed)) {
+            format!("seed {} was not asked for or is not complete", plan.seed)
+        } else {
+            format!(
+                "on {}, and a figure shows runs of one data set and one device",
+                Group::of(view).text()
+            )
+        };
+        reasons.entry(reason).or_default().push(plan.folder());
+    }
+    let each: Vec<String> = reasons
+        .into_iter()
+        .map(|(reason, runs)| {
+            let more = match runs.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!(
+                "{}{more} ({reason})",
+                runs[..runs.len().min(NAMED)].join(", ")
+            )
+        })
+        .collect();
+    (!each.is_empty()).then(|| format!("left unused: {}", each.join("; ")))
 }
 
 /// What must be the same for runs to share a figure.

@@ -153,6 +153,7 @@ fn circumstances(experiment: &Experiment, seeds: &[u64], runs: &[RunView]) -> Ci
         differences: experiment.departures(),
         papers_profile: profile == PAPER,
         command,
+        responses: experiment.responses.is_some(),
         baseline: Vec::new(),
     }
 }

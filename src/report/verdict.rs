@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::check::{Circumstances, Subject, origin_name};
 use super::distance::CurveRow;
 use super::rows::{ClaimRow, Counts, ExpectationRow, NetworkRow, RunRow, Status};
-use super::{formats, table};
+use super::{formats, table, unclaimed};
 use crate::data::Origin;
 use crate::exit::Exit;
 use crate::run::disk::Disk;
@@ -82,7 +82,11 @@ impl Verdict {
                 format!("data: {} (paper: CIFAR-10)", origin_name(*origin)),
             );
         }
-        let status = Status::of_all(statuses);
+        let (status, reason) = if statuses.is_empty() {
+            unclaimed::status(circumstances, subjects)
+        } else {
+            (Status::of_all(statuses), String::new())
+        };
         let mut verdict = Self {
             format: VERDICT_FORMAT,
             experiment: circumstances.experiment.clone(),
@@ -108,15 +112,15 @@ impl Verdict {
             differences,
             command: circumstances.command.clone(),
         };
-        verdict.headline = verdict.say();
+        verdict.headline = verdict.say(&reason);
         verdict
     }
 
-    /// 0 where everything judged holds, [`Exit::CheckFailed`] where something does not, [`Exit::Missing`] where something
+    /// 0 where everything judged holds or nothing is claimed of runs that are all there, [`Exit::CheckFailed`] where something does not, [`Exit::Missing`] where something
     /// is missing or nothing could be compared.
     pub fn exit(&self) -> Exit {
         match self.status {
-            Status::Pass | Status::Better => Exit::Success,
+            Status::Pass | Status::Better | Status::NothingClaimed => Exit::Success,
             Status::Fail => Exit::CheckFailed,
             Status::Missing | Status::NotComparable => Exit::Missing,
         }
@@ -138,10 +142,19 @@ impl Verdict {
         table::text(self)
     }
 
-    fn say(&self) -> String {
+    /// `reason` says why runs of which nothing is claimed are not all as they should be.
+    fn say(&self, reason: &str) -> String {
         let counts = &self.counts;
         let judged = counts.pass + counts.fail + counts.better + counts.missing;
         let mut text = match self.status {
+            Status::NothingClaimed => format!(
+                "{} at profile {}: nothing is claimed at this profile, and all its runs are there",
+                self.experiment, self.profile
+            ),
+            _ if !reason.is_empty() => format!(
+                "{} at profile {} claims nothing, and is not complete: {reason}",
+                self.experiment, self.profile
+            ),
             Status::Pass => format!(
                 "{} reproduced at profile {}: all {judged} judged expectations and claims hold",
                 self.experiment, self.profile
@@ -153,10 +166,6 @@ impl Verdict {
             Status::Fail => format!(
                 "{} NOT reproduced at profile {}: {} of {judged} judged expectations and claims fail",
                 self.experiment, self.profile, counts.fail
-            ),
-            Status::Missing if judged == 0 => format!(
-                "{} at profile {} expects and claims nothing of these runs, which is not a pass",
-                self.experiment, self.profile
             ),
             Status::Missing => format!(
                 "{} at profile {} cannot be judged yet: {} of {judged} expectations and claims lack runs",

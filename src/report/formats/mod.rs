@@ -41,7 +41,7 @@ pub struct Case {
 /// Every expectation, then every claim. With `strict`, `better` is an error.
 pub fn cases(verdict: &Verdict, strict: bool) -> Vec<Case> {
     let severity = |status| match status {
-        Status::Pass => Severity::Holds,
+        Status::Pass | Status::NothingClaimed => Severity::Holds,
         Status::Better if strict => Severity::Error,
         Status::Better => Severity::Warning,
         Status::Fail | Status::Missing => Severity::Error,

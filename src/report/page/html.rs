@@ -82,6 +82,7 @@ pub(super) fn badge(status: Status) -> String {
         Status::Better => "▼",
         Status::Missing => "?",
         Status::NotComparable => "≠",
+        Status::NothingClaimed => "–",
     };
     let name = status.name();
     let word = name.replace('-', " ");

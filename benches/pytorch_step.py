@@ -4,10 +4,15 @@ line that it reads, which is how `refig bench compare` takes turns with it.
 
     pip install -r benches/requirements.txt
     python benches/pytorch_step.py --network resnet-20 --batch 128 --steps 20 --threads 2
+    python benches/pytorch_step.py --network resnet-20 --device cuda --mode graphs --steps 200
+
+On a GPU steps follow each other without waiting: timed are bunches of them, from an idle GPU to an idle GPU, with the
+losses read at the end. `fp32` is that of IEEE 754: TF32, which PyTorch lets cuDNN use by default, is switched off.
 """
 
 import argparse
 import json
+import math
 import resource
 import statistics
 import sys
@@ -19,6 +24,11 @@ except ImportError as missing:
     sys.exit(f"cannot import torch: {missing}")
 from torch import nn
 from torch.nn import functional as F
+
+# Steps before the first measured one.
+WARM_UP = 3
+# Steps that a GPU is given before their losses are read, as refig gives them.
+BUNCH = 20
 
 TABLE_1 = {
     18: ((2, 2, 2, 2), False),
@@ -123,6 +133,67 @@ def multiply_adds(model, images):
     return total
 
 
+def device_of(name):
+    """The device; ends with one line where it is not there."""
+    if name == "cpu":
+        return torch.device("cpu")
+    if name.split(":")[0] != "cuda":
+        sys.exit(f"--device {name}: write cpu, cuda or cuda:N")
+    if not torch.cuda.is_available():
+        sys.exit(f"--device {name}: PyTorch {torch.__version__} finds no usable NVIDIA GPU")
+    number = name.partition(":")[2] or "0"
+    if not number.isdigit() or int(number) >= torch.cuda.device_count():
+        sys.exit(f"--device {name}: PyTorch finds {torch.cuda.device_count()} GPUs, numbered from 0")
+    return torch.device("cuda", int(number))
+
+
+def set_precision(precision):
+    """Of products of 32-bit floats on a GPU: theirs, or TF32's eleven bits."""
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+
+
+def steps(mode, device, model, optimiser, images, labels):
+    """A function that takes one step and gives its loss, still on the device; warmed up."""
+    if mode == "compile":
+        # On a GPU with CUDA graphs inside.
+        model = torch.compile(model, mode="reduce-overhead" if device.type == "cuda" else "default")
+
+    def eager():
+        optimiser.zero_grad(set_to_none=True)
+        if mode == "compile" and device.type == "cuda":
+            torch.compiler.cudagraph_mark_step_begin()
+        loss = F.cross_entropy(model(images), labels)
+        loss.backward()
+        optimiser.step()
+        return loss.detach()
+
+    if mode != "graphs":
+        for _ in range(WARM_UP):
+            eager()
+        return eager
+    # The whole step as one graph: first on a stream of its own, as capture demands, then captured.
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(WARM_UP):
+            eager()
+    torch.cuda.current_stream().wait_stream(side)
+    optimiser.zero_grad(set_to_none=True)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        static = F.cross_entropy(model(images), labels)
+        static.backward()
+        optimiser.step()
+
+    def replay():
+        graph.replay()
+        # The next replay writes the same place.
+        return static.detach().clone()
+
+    return replay
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--network", default="resnet-20")
@@ -131,47 +202,75 @@ def main():
     arguments.add_argument("--batch", type=int, default=128)
     arguments.add_argument("--steps", type=int, default=20)
     arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    arguments.add_argument("--mode", choices=["eager", "graphs", "compile"], default="eager")
+    arguments.add_argument("--precision", choices=["fp32", "tf32"], default="fp32")
     arguments.add_argument("--serve", action="store_true")
     arguments = arguments.parse_args()
+    if arguments.steps < 1:
+        sys.exit(f"--steps {arguments.steps}: at least 1")
+    device = device_of(arguments.device)
+    on_gpu = device.type == "cuda"
+    if not on_gpu and (arguments.mode == "graphs" or arguments.precision != "fp32"):
+        sys.exit(f"--mode {arguments.mode} --precision {arguments.precision}: graphs and tf32 are for --device cuda")
+    set_precision(arguments.precision)
+    if on_gpu:
+        torch.cuda.set_device(device)
+        # Measures which of its convolutions is the fastest, in the warm-up.
+        torch.backends.cudnn.benchmark = True
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     model, size, classes = build(arguments.network, arguments.shortcut, arguments.image_size)
-    model = model.to(memory_format=torch.channels_last)
+    model = model.to(device, memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
-    images = torch.randn(arguments.batch, 3, size, size).to(memory_format=torch.channels_last)
-    labels = torch.randint(0, classes, (arguments.batch,))
+    images = torch.randn(arguments.batch, 3, size, size).to(device, memory_format=torch.channels_last)
+    labels = torch.randint(0, classes, (arguments.batch,)).to(device)
     operations = 2e-9 * multiply_adds(model, images) * arguments.batch
+    step = steps(arguments.mode, device, model, optimiser, images, labels)
+    # On the CPU every step by itself, with its loss.
+    bunch = BUNCH if on_gpu else 1
 
-    def seconds():
+    def wait():
+        if on_gpu:
+            torch.cuda.synchronize()
+
+    def seconds(count):
+        """A step's share of `count` steps, with their losses read at the end."""
+        wait()
         start = time.perf_counter()
-        optimiser.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(model(images), labels)
-        loss.backward()
-        optimiser.step()
-        loss.item()
-        return time.perf_counter() - start
+        losses = torch.stack([step() for _ in range(count)]).tolist()
+        wait()
+        taken = (time.perf_counter() - start) / count
+        # A step that computes nothing would be fast.
+        if not all(math.isfinite(loss) for loss in losses):
+            sys.exit(f"a loss of {losses} is not a number")
+        return taken
 
     def report():
-        times = [seconds() for _ in range(arguments.steps)]
+        left, times = arguments.steps, []
+        while left > 0:
+            times.append(seconds(min(bunch, left)))
+            left -= bunch
         median = statistics.median(times)
+        how = "channels_last" + (f", {arguments.precision}" if on_gpu else "")
         found = {
             "network": arguments.network,
             "image_size": size,
             "batch": arguments.batch,
             "steps": arguments.steps,
             "threads": arguments.threads,
-            "instructions": f"PyTorch {torch.__version__} channels_last",
+            "device": torch.cuda.get_device_name(device) if on_gpu else "cpu",
+            "mode": arguments.mode,
+            "instructions": f"PyTorch {torch.__version__} {how}",
             "median_ms": median * 1e3,
             "min_ms": min(times) * 1e3,
             "images_per_second": arguments.batch / median,
             "gflops": operations / median,
             "peak_share": None,
-            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "peak_memory_mb": None if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
         print(json.dumps(found), flush=True)
 
-    for _ in range(2):
-        seconds()
     if arguments.serve:
         for _ in sys.stdin:
             report()

@@ -401,6 +401,9 @@ pub struct BenchCompareArgs {
     /// Steps in a turn; their median counts.
     #[arg(long, default_value_t = 5)]
     pub steps: usize,
+    /// How PyTorch takes its steps, separated by commas: each is a comparison of its own.
+    #[arg(long, value_enum, default_value = "eager", value_delimiter = ',')]
+    pub mode: Vec<PytorchMode>,
     /// A Python that has PyTorch (benches/requirements.txt).
     #[arg(long, default_value = "python3", value_name = "PATH")]
     pub python: PathBuf,
@@ -410,6 +413,15 @@ pub struct BenchCompareArgs {
     pub compute: ComputeArgs,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PytorchMode {
+    Eager,
+    /// The whole step as one CUDA graph.
+    Graphs,
+    /// The network through torch.compile.
+    Compile,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -86,7 +86,7 @@ fn imagenet_networks_take_steps() {
 fn a_comparison_takes_turns_and_gives_every_ratio() {
     let folder = tempfile::tempdir().unwrap();
     // Answers every line with the same figures, and writes down what it was asked.
-    let answer = r#"{"network":"resnet-8","image_size":8,"batch":2,"steps":1,"threads":1,"instructions":"PyTorch 9","median_ms":1000.0,"min_ms":1.0,"images_per_second":1.0,"gflops":1.0,"peak_share":null,"peak_memory_mb":7.0}"#;
+    let answer = r#"{"network":"resnet-8","image_size":8,"batch":2,"steps":1,"threads":1,"device":"cpu","instructions":"PyTorch 9","median_ms":1000.0,"min_ms":1.0,"images_per_second":1.0,"gflops":1.0,"peak_share":null,"peak_memory_mb":7.0}"#;
     let body = format!(
         "shift 2; echo \"$@\" > '{0}/asked'; while read line; do echo x >> '{0}/turns'; echo '{answer}'; done",
         folder.path().display()
@@ -137,6 +137,11 @@ fn a_comparison_takes_turns_and_gives_every_ratio() {
         asked.contains("--network plain-8 --batch 2 --threads 1 --steps 1 --image-size 8"),
         "{asked}"
     );
+    // The same device and no TF32 on the other side.
+    assert!(
+        asked.contains("--device cpu --serve --mode eager --precision fp32"),
+        "{asked}"
+    );
     // A warm-up and three pairs for each network.
     assert_eq!(
         std::fs::read_to_string(folder.path().join("turns"))
@@ -145,6 +150,41 @@ fn a_comparison_takes_turns_and_gives_every_ratio() {
             .count(),
         8
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn each_mode_of_pytorch_is_a_comparison_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = r#"{"network":"plain-8","image_size":8,"batch":2,"steps":1,"threads":1,"device":"cpu","instructions":"PyTorch 9 eager","median_ms":1.0,"min_ms":1.0,"images_per_second":1.0,"gflops":1.0,"peak_share":null,"peak_memory_mb":null}"#;
+    let body = format!(
+        "shift 2; echo \"$@\" >> '{0}/asked'; while read line; do echo '{answer}'; done",
+        folder.path().display()
+    );
+    let python = script(folder.path(), &body);
+    let compare = |modes| {
+        let python = python.to_str().unwrap();
+        let small = ["--networks", "plain-8", "--batch", "2", "--image-size", "8"];
+        let once = ["--pairs", "1", "--steps", "1", "--threads", "1"];
+        let how = ["--device", "cpu", "--mode", modes, "--python", python];
+        let all = [&["bench", "compare"][..], &small, &once, &how];
+        refig(&all.concat())
+    };
+    let found = compare("eager,compile");
+    let table = String::from_utf8_lossy(&found.stdout);
+    assert!(found.status.success(), "{found:?}");
+    assert!(table.contains("| plain-8 | eager |"), "{table}");
+    assert!(table.contains("| plain-8 | compile |"), "{table}");
+    let asked = std::fs::read_to_string(folder.path().join("asked")).unwrap();
+    let modes: Vec<bool> = asked
+        .lines()
+        .map(|line| line.contains("--mode compile"))
+        .collect();
+    assert_eq!(modes, [false, true], "{asked}");
+    // What PyTorch would refuse is refused before anything is measured.
+    let refused = compare("graphs");
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("CUDA graphs"));
 }
 
 #[cfg(unix)]

@@ -5,8 +5,9 @@
 #   tools/gpu-first-run.sh [cuda|cuda:N]
 #
 # Builds with --features cuda; where there is no nvcc, tools/cuda-toolchain.sh lays a toolkit out first. CIFAR10_DIR names
-# real CIFAR-10; without it the training uses the synthetic set. PYTHON names a Python with PyTorch. Everything that is
-# printed also goes to gpu-first-run.log; the exit code is that of the first step that fails.
+# real CIFAR-10; without it the training uses the synthetic set. PYTHON names a Python with PyTorch (benches/requirements.txt):
+# eager, as one CUDA graph and compiled, all in fp32 without TF32. Everything that is printed also goes to gpu-first-run.log;
+# the exit code is that of the first step that fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 device=${1:-cuda}
@@ -42,10 +43,13 @@ done
 
 for network in resnet-20 resnet-110; do
     step "a step of $network, batch 128" refig bench step --network "$network" --device "$device" --steps 200
-    if [ -n "${PYTHON:-}" ] && [ -f benches/pytorch_step.py ]; then
-        step "the same with PyTorch" "$PYTHON" benches/pytorch_step.py --network "$network" --device "${device/%cuda/cuda:0}" || true
-    fi
 done
+if [ -n "${PYTHON:-}" ]; then
+    step "the same beside PyTorch" refig bench compare --networks resnet-20,resnet-110 --mode eager,graphs,compile \
+        --device "$device" --pairs 10 --steps 100 --python "$PYTHON"
+else
+    echo "-- not beside PyTorch: PYTHON names no Python that has it"
+fi
 
 # Twice the same run, once stopped half way and resumed: the records must be the same but for the seconds.
 short=(reproduce fig6 --profile smoke --device "$device" "${places[@]}")

@@ -6,12 +6,13 @@ use anyhow::{Context, Result};
 
 use super::compute;
 use super::describe::network;
-use crate::cli::{BenchCompareArgs, BenchOperatorsArgs, BenchStepArgs, Format};
+use crate::cli::{BenchCompareArgs, BenchOperatorsArgs, BenchStepArgs, Format, PytorchMode};
+use crate::engine::Device;
 use crate::exit::Exit;
-use crate::measure::compare::Comparison;
+use crate::measure::compare::{Comparison, Mode};
 use crate::measure::loader::{LoaderBench, LoaderReport};
 use crate::measure::operators;
-use crate::measure::step::{StepBench, StepReport};
+use crate::measure::step::{StepBench, StepReport, device_name};
 use crate::run;
 
 /// Pairs of runs that the loader's cost is the median of.
@@ -52,14 +53,13 @@ pub fn step(args: &BenchStepArgs) -> Result<Exit> {
 }
 
 fn print(report: &StepReport, loader: Option<&LoaderReport>) {
+    let threads = match report.device.as_str() {
+        "cpu" => format!("{} threads", report.threads),
+        gpu => gpu.to_string(),
+    };
     println!(
-        "{} at {2}x{2}, batch {1}, {3} steps, {4} threads, {5}",
-        report.network,
-        report.batch,
-        report.image_size,
-        report.steps,
-        report.threads,
-        report.instructions
+        "{} at {2}x{2}, batch {1}, {3} steps, {threads}, {4}",
+        report.network, report.batch, report.image_size, report.steps, report.instructions
     );
     println!("  median      {:>10.2} ms a step", report.median_ms);
     println!("  minimum     {:>10.2} ms", report.min_ms);
@@ -89,7 +89,14 @@ fn print(report: &StepReport, loader: Option<&LoaderReport>) {
 /// `refig bench operators`.
 pub fn operators(args: &BenchOperatorsArgs) -> Result<Exit> {
     let (network, size) = network(&args.network, &args.options)?;
-    let options = compute::options(&args.compute)?;
+    let mut options = compute::options(&args.compute)?;
+    if options.device != Device::Cpu && args.compute.device != "auto" {
+        return Err(Exit::Usage.error(format!(
+            "--device {}: the convolutions are measured one by one on the CPU alone; `bench step` measures a GPU",
+            args.compute.device
+        )));
+    }
+    options.device = Device::Cpu;
     let report = operators::measure(&network, args.batch, size, args.rounds, &options)?;
     match args.format {
         Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
@@ -107,6 +114,16 @@ pub fn compare(args: &BenchCompareArgs, quiet: bool) -> Result<Exit> {
     let options = compute::options(&args.compute)?;
     let comparison = Comparison {
         networks: args.networks.clone(),
+        device: options.device,
+        modes: args
+            .mode
+            .iter()
+            .map(|mode| match mode {
+                PytorchMode::Eager => Mode::Eager,
+                PytorchMode::Graphs => Mode::Graphs,
+                PytorchMode::Compile => Mode::Compile,
+            })
+            .collect(),
         batch: args.batch,
         image_size: args.options.image_size,
         shortcut: args.options.shortcut.clone(),
@@ -117,7 +134,11 @@ pub fn compare(args: &BenchCompareArgs, quiet: bool) -> Result<Exit> {
         own: std::env::current_exe().context("where this program lies")?,
         python: args.python.clone(),
     };
-    let report = comparison.measure(&run::processor(), &mut |network, pair, ratio| {
+    let machine = match options.device {
+        Device::Cpu => run::processor(),
+        gpu @ Device::Cuda(_) => device_name(gpu),
+    };
+    let report = comparison.measure(&machine, &mut |network, pair, ratio| {
         if !quiet {
             eprintln!("{network}: pair {pair} of {}, ratio {ratio:.3}", args.pairs);
         }

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::median;
 use super::step::StepReport;
+use crate::engine::Device;
 use crate::exit::Exit;
 
 /// The other side, carried along: an installed program has no source folder.
@@ -22,11 +23,36 @@ const SCRIPT: &str = include_str!("../../benches/pytorch_step.py");
 /// Between turns, until the other side's threads have gone to sleep.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How PyTorch takes its steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Eager,
+    /// The whole step as one CUDA graph.
+    Graphs,
+    /// The network through `torch.compile`; on a GPU with CUDA graphs inside.
+    Compile,
+}
+
+impl Mode {
+    /// As `pytorch_step.py` and the command line have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Eager => "eager",
+            Self::Graphs => "graphs",
+            Self::Compile => "compile",
+        }
+    }
+}
+
 /// What is compared.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     /// As on the command line.
     pub networks: Vec<String>,
+    /// What both sides compute on, in 32-bit floats without TF32.
+    pub device: Device,
+    /// PyTorch's ways, each a comparison of its own.
+    pub modes: Vec<Mode>,
     pub batch: usize,
     pub image_size: Option<usize>,
     pub shortcut: Option<String>,
@@ -45,6 +71,8 @@ pub struct Comparison {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     pub network: String,
+    /// PyTorch's, see [`Mode`].
+    pub mode: String,
     /// Medians over the turns.
     pub ours_ms: f64,
     pub pytorch_ms: f64,
@@ -61,6 +89,7 @@ pub struct Row {
 /// All networks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CompareReport {
+    /// What computed: the processor or the GPU, by its name.
     pub processor: String,
     pub batch: usize,
     pub threads: usize,
@@ -153,7 +182,7 @@ impl Comparison {
         if let Some(option) = &self.shortcut {
             command.arg("--shortcut").arg(option.to_ascii_uppercase());
         }
-        command.arg("--serve");
+        command.args(["--device", &self.device.to_string(), "--serve"]);
     }
 
     fn ours(&self, network: &str) -> Result<Contender> {
@@ -166,14 +195,16 @@ impl Comparison {
         Contender::start("refig bench step", command)
     }
 
-    fn pytorch(&self, network: &str) -> Result<Contender> {
+    fn pytorch(&self, network: &str, mode: Mode) -> Result<Contender> {
         let mut command = Command::new(&self.python);
         command.args(["-c", SCRIPT]);
         self.arguments(&mut command, network);
+        command.args(["--mode", mode.name(), "--precision", "fp32"]);
         Contender::start(&self.python.display().to_string(), command)
     }
 
-    /// Measures every network. `processor` is what the report says of the machine; `progress` is told each pair's ratio.
+    /// Measures every network beside every mode. `processor` is what the report says of the machine; `progress` is told each
+    /// pair's ratio, with what it is of.
     ///
     /// # Errors
     /// [`Exit::Usage`] for nothing to measure; [`Exit::Missing`] where a side does not run, with what is missing.
@@ -182,13 +213,20 @@ impl Comparison {
         processor: &str,
         progress: &mut dyn FnMut(&str, usize, f64),
     ) -> Result<CompareReport> {
-        if self.networks.is_empty() || self.pairs == 0 || self.steps == 0 {
+        let none = self.networks.is_empty() || self.modes.is_empty();
+        if none || self.pairs == 0 || self.steps == 0 {
             return Err(Exit::Usage.error(format!(
-                "{} networks, {} pairs of {} steps leave nothing to compare; each is at least 1",
+                "{} networks, {} modes, {} pairs of {} steps leave nothing to compare; each is at least 1",
                 self.networks.len(),
+                self.modes.len(),
                 self.pairs,
                 self.steps
             )));
+        }
+        if self.device == Device::Cpu && self.modes.contains(&Mode::Graphs) {
+            return Err(Exit::Usage.error(
+                "--mode graphs: CUDA graphs are a GPU's; name one with --device, or compare with eager and compile",
+            ));
         }
         let mut report = CompareReport {
             processor: processor.into(),
@@ -200,10 +238,11 @@ impl Comparison {
             pytorch: String::new(),
             rows: Vec::new(),
         };
-        for network in &self.networks {
+        let modes = |network| self.modes.iter().map(move |mode| (network, *mode));
+        for (network, mode) in self.networks.iter().flat_map(modes) {
             let mut ours = self.ours(network)?;
             ours.turn()?;
-            let started = self.pytorch(network).and_then(|mut theirs| {
+            let started = self.pytorch(network, mode).and_then(|mut theirs| {
                 theirs.turn()?;
                 Ok(theirs)
             });
@@ -213,7 +252,7 @@ impl Comparison {
                 a.push(ours.turn()?);
                 b.push(theirs.turn()?);
                 let ratio = a[pair - 1].median_ms / b[pair - 1].median_ms;
-                progress(network, pair, ratio);
+                progress(&format!("{network} ({})", mode.name()), pair, ratio);
             }
             let of = |turns: &[StepReport], value: fn(&StepReport) -> f64| {
                 median(&turns.iter().map(value).collect::<Vec<_>>())
@@ -227,6 +266,7 @@ impl Comparison {
             let memory = |turns: &[StepReport]| turns.last().and_then(|turn| turn.peak_memory_mb);
             report.rows.push(Row {
                 network: network.clone(),
+                mode: mode.name().into(),
                 ours_ms: of(&a, |turn| turn.median_ms),
                 pytorch_ms: of(&b, |turn| turn.median_ms),
                 ratio: median(&ratios),
@@ -252,25 +292,27 @@ impl Comparison {
 impl CompareReport {
     /// A table in Markdown, as the README has it.
     pub fn text(&self) -> String {
+        // A step on a GPU has neither the processor's peak nor its memory beside it.
+        let on_a_gpu = self.rows.iter().all(|row| row.peak_share.is_none());
+        let threads = match on_a_gpu {
+            true => String::new(),
+            false => format!("{} threads, ", self.threads),
+        };
         let mut text = format!(
-            "{}, {} threads, batch {}, {} against {}; medians of {} pairs of {} steps in turn\n\n| network | refig, ms | PyTorch, ms | ratio (lowest-highest) | share of peak | memory, MB (PyTorch) |\n|---|---|---|---|---|---|\n",
-            self.processor,
-            self.threads,
-            self.batch,
-            self.instructions,
-            self.pytorch,
-            self.pairs,
-            self.steps
+            "{}, {threads}batch {}, {} against {}; medians of {} pairs of {} steps in turn\n\n| network | PyTorch's mode | refig, ms | PyTorch, ms | ratio (lowest-highest) | share of peak | memory, MB (PyTorch) |\n|---|---|---|---|---|---|---|\n",
+            self.processor, self.batch, self.instructions, self.pytorch, self.pairs, self.steps
         );
         let share =
             |value: Option<f64>| value.map_or("-".into(), |v| format!("{:.0} %", 100.0 * v));
         let memory = |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.0}"));
+        let digits = if on_a_gpu { 3 } else { 1 };
         for row in &self.rows {
             let low = row.ratios.iter().copied().fold(f64::INFINITY, f64::min);
             let high = row.ratios.iter().copied().fold(0.0, f64::max);
             text += &format!(
-                "| {} | {:.1} | {:.1} | {:.2} ({low:.2}-{high:.2}) | {} | {} ({}) |\n",
+                "| {} | {} | {:.digits$} | {:.digits$} | {:.2} ({low:.2}-{high:.2}) | {} | {} ({}) |\n",
                 row.network,
+                row.mode,
                 row.ours_ms,
                 row.pytorch_ms,
                 row.ratio,

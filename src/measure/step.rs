@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::median;
 use crate::data::Batch;
 use crate::engine::cpu::{Context, peak_sample};
-use crate::engine::{self, Engine, Hyperparameters, Options};
+use crate::engine::{self, Device, Engine, Hyperparameters, Options};
 use crate::exit::Exit;
 use crate::manifest::{DecayOn, MomentumForm};
 use crate::network::{Convolution, Join, Network, Role, Stem};
@@ -26,6 +26,9 @@ pub struct StepReport {
     pub batch: usize,
     pub steps: usize,
     pub threads: usize,
+    /// `cpu`, or the GPU's name.
+    pub device: String,
+    /// The CPU's instruction set; a GPU's precision.
     pub instructions: String,
     pub median_ms: f64,
     pub min_ms: f64,
@@ -33,9 +36,10 @@ pub struct StepReport {
     /// Of the arithmetic that a step needs when done directly, over the median time.
     pub gflops: f64,
     /// The same over what these threads reach with operands in registers, measured between the steps: the median of the
-    /// steps' shares. `None` where only the step was measured.
+    /// steps' shares. `None` where only the step was measured, and on a GPU.
     pub peak_share: Option<f64>,
-    /// Most resident memory of this process up to now; `None` where the system does not tell.
+    /// Most resident memory of this process up to now; `None` where the system does not tell, and on a GPU, whose memory
+    /// it is not.
     pub peak_memory_mb: Option<f64>,
 }
 
@@ -113,8 +117,8 @@ pub struct StepBench {
     images: Batch,
     network: Network,
     options: Options,
-    /// For the processor's peak, between the steps.
-    context: Context,
+    /// For the processor's peak, between the steps; `None` where a GPU computes.
+    processor: Option<Context>,
 }
 
 impl StepBench {
@@ -147,7 +151,10 @@ impl StepBench {
             images: random_batch(batch, image_size, network.classes),
             network: network.clone(),
             options: *options,
-            context: options.context()?,
+            processor: match options.device {
+                Device::Cpu => Some(options.context()?),
+                Device::Cuda(_) => None,
+            },
         };
         for _ in 0..WARM_UP {
             bench.seconds()?;
@@ -179,15 +186,13 @@ impl StepBench {
         }
         let (batch, image_size) = (self.images.labels.len(), self.images.size);
         let operations = operations(&self.network, image_size, batch) / 1e9;
-        let (mut times, mut shares) = (Vec::new(), Vec::new());
-        let mut before = peak_sample(&self.context);
-        for _ in 0..steps {
-            let seconds = self.seconds()?;
-            let after = peak_sample(&self.context);
-            times.push(seconds);
-            shares.push(operations / seconds / ((before + after) / 2.0));
-            before = after;
-        }
+        let processor = self.processor.take();
+        let measured = match &processor {
+            None => self.bunches(steps).map(|times| (times, Vec::new())),
+            Some(processor) => self.beside_the_peak(processor, steps, operations),
+        };
+        self.processor = processor;
+        let (times, shares) = measured?;
         let seconds = median(&times);
         Ok(StepReport {
             network: self.network.name.clone(),
@@ -195,14 +200,45 @@ impl StepBench {
             batch,
             steps,
             threads: self.options.thread_count(),
-            instructions: self.options.instruction_set()?.name().into(),
+            device: device_name(self.options.device),
+            instructions: match self.options.device {
+                Device::Cpu => self.options.instruction_set()?.name().into(),
+                Device::Cuda(_) => "fp32".into(),
+            },
             median_ms: seconds * 1e3,
             min_ms: times.iter().copied().fold(f64::INFINITY, f64::min) * 1e3,
             images_per_second: batch as f64 / seconds,
             gflops: operations / seconds,
-            peak_share: Some(median(&shares)),
-            peak_memory_mb: peak_memory_mb(),
+            peak_share: (!shares.is_empty()).then(|| median(&shares)),
+            peak_memory_mb: match self.options.device {
+                Device::Cpu => peak_memory_mb(),
+                Device::Cuda(_) => None,
+            },
         })
+    }
+
+    /// Seconds of each step, and what share of the processor's peak it reached.
+    fn beside_the_peak(
+        &mut self,
+        processor: &Context,
+        steps: usize,
+        operations: f64,
+    ) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (mut times, mut shares) = (Vec::new(), Vec::new());
+        let mut before = peak_sample(processor);
+        for _ in 0..steps {
+            let seconds = self.seconds()?;
+            let after = peak_sample(processor);
+            times.push(seconds);
+            shares.push(operations / seconds / ((before + after) / 2.0));
+            before = after;
+        }
+        Ok((times, shares))
+    }
+
+    /// Seconds of a step, for each of the bunches in which a GPU takes them.
+    fn bunches(&mut self, steps: usize) -> Result<Vec<f64>> {
+        (0..steps).map(|_| self.seconds()).collect()
     }
 }
 
@@ -218,6 +254,18 @@ pub fn measure(
     options: &Options,
 ) -> Result<StepReport> {
     StepBench::new(network, batch, image_size, options)?.report(steps)
+}
+
+/// `cpu`, or what the GPU calls itself.
+pub fn device_name(device: Device) -> String {
+    let name = |number| {
+        let cards = engine::cards().ok()?;
+        cards.into_iter().find(|card| card.number == number)
+    };
+    match device {
+        Device::Cpu => device.to_string(),
+        Device::Cuda(number) => name(number).map_or(device.to_string(), |card| card.name),
+    }
 }
 
 /// Most resident memory that this process has had, in MB of 2^20 bytes; `None` where the system does not tell.

@@ -14,8 +14,12 @@ use crate::manifest::{Experiment, NetworkEntry, Recipe};
 use crate::network::Network;
 
 /// Raised by hand when the engine's arithmetic, the random streams or the order of the images change, so that runs made
-/// before are not taken for the same.
-pub const NUMERICS_VERSION: u32 = 1;
+/// before are not taken for the same. Since 2 the convolutions of 3x3 kernels use minimal filtering.
+pub const NUMERICS_VERSION: u32 = 2;
+
+/// The first version from which later ones differ in the rounding of sums alone. As with another instruction set, a run of
+/// such a version is neither resumed nor taken for today's, but it shows the same experiment.
+pub const SAME_BUT_FOR_ROUNDING: u32 = 1;
 
 /// One network, one recipe, one seed, on given data and a given device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +54,19 @@ impl RunPlan {
         device: &str,
         instructions: &str,
     ) -> Result<Self> {
+        let made_on = (data_digest, device, instructions);
+        Self::of_version(NUMERICS_VERSION, entry, seed, profile, made_on)
+    }
+
+    /// As [`RunPlan::new`], of a version of the arithmetic.
+    fn of_version(
+        version: u32,
+        entry: &NetworkEntry,
+        seed: u64,
+        profile: &str,
+        made_on: (&str, &str, &str),
+    ) -> Result<Self> {
+        let (data_digest, device, instructions) = made_on;
         let mut plan = Self {
             network: entry.network.clone(),
             recipe: entry.recipe.clone(),
@@ -58,13 +75,13 @@ impl RunPlan {
             data_digest: data_digest.into(),
             device: device.into(),
             instructions: instructions.into(),
-            numerics_version: NUMERICS_VERSION,
+            numerics_version: version,
             start: None,
             identity: String::new(),
             measured: String::new(),
         };
         if let Some(start) = &entry.start {
-            let start = Self::new(start, seed, profile, data_digest, device, instructions)?;
+            let start = Self::of_version(version, start, seed, profile, made_on)?;
             plan.start = Some(start.identity);
         }
         plan.identity = plan.trajectory()?;
@@ -88,28 +105,28 @@ impl RunPlan {
         self.identity == other.identity
     }
 
-    /// The same trajectory but for data, device, instruction set and seed: what decides whether a run on disk belongs to a
-    /// curve of a figure. Made by another version of the arithmetic, it does not.
+    /// The same trajectory but for data, device, instruction set, rounding and seed: what decides whether a run on disk
+    /// belongs to a curve of a figure.
     pub fn belongs_to(&self, entry: &NetworkEntry) -> bool {
         let mut ours = self.recipe.clone();
         ours.evaluation = entry.recipe.evaluation.clone();
-        self.numerics_version == NUMERICS_VERSION
+        (SAME_BUT_FOR_ROUNDING..=NUMERICS_VERSION).contains(&self.numerics_version)
             && self.network == entry.network
             && ours == entry.recipe
             && self.starts_as(entry)
     }
 
-    /// Whether it starts from the run that the entry says: with the same seed, on the same data and device.
+    /// Whether it starts from the run that the entry says: with the same seed, on the same data and device, made by the same
+    /// version.
     fn starts_as(&self, entry: &NetworkEntry) -> bool {
         let wanted = entry.start.as_ref().map(|start| {
-            let (data, device) = (&self.data_digest, &self.device);
-            Self::new(
+            let made_on = (&*self.data_digest, &*self.device, &*self.instructions);
+            Self::of_version(
+                self.numerics_version,
                 start,
                 self.seed,
                 &self.profile,
-                data,
-                device,
-                &self.instructions,
+                made_on,
             )
         });
         match wanted {
@@ -118,16 +135,20 @@ impl RunPlan {
         }
     }
 
-    /// sha256 in hex of the network, the recipe, how it is measured, and the arithmetic: what runs share whose errors may
-    /// be held against each other's, whatever their seeds, data and devices.
+    /// sha256 in hex of the network, the recipe, how it is measured, and the arithmetic but for its rounding: what runs share
+    /// whose errors may be held against each other's, whatever their seeds, data and devices.
     ///
     /// # Errors
     /// If a value cannot be JSON, which none is.
     pub fn recipe_digest(&self) -> Result<String> {
+        let arithmetic = match self.numerics_version {
+            SAME_BUT_FOR_ROUNDING..=NUMERICS_VERSION => SAME_BUT_FOR_ROUNDING,
+            other => other,
+        };
         Ok(digest(&json!({
             "recipe": self.recipe,
             "network": self.network,
-            "numerics_version": self.numerics_version,
+            "numerics_version": arithmetic,
         })))
     }
 

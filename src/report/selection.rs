@@ -236,7 +236,7 @@ impl Group {
     }
 }
 
-/// One run of each identity, that in the experiment's own profile if there are two, by network and seed.
+/// One run of each network and seed: the newest arithmetic's, and of one identity that in the experiment's own profile.
 fn once_each<'a>(
     experiment: &Experiment,
     views: impl Iterator<Item = &'a RunView>,
@@ -255,11 +255,17 @@ fn once_each<'a>(
         (
             place(view),
             plan.seed,
+            Reverse(plan.numerics_version),
             plan.identity.clone(),
             foreign,
             plan.profile.clone(),
         )
     });
-    runs.dedup_by(|next, first| next.plan().identity == first.plan().identity);
+    runs.dedup_by(|next, first| {
+        let (next, first) = (next.plan(), first.plan());
+        next.network.name == first.network.name
+            && next.seed == first.seed
+            && (next.identity == first.identity || next.numerics_version < first.numerics_version)
+    });
     runs
 }

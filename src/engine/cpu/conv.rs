@@ -3,6 +3,7 @@
 use super::Context;
 use super::feature::Feature;
 use super::sweep::{Run, Sweep, Weights, run_sweeps};
+use super::winograd;
 
 /// A convolution of square kernels with padding `kernel / 2` and no bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,9 @@ pub fn conv_forward(ctx: &Context, x: &[f32], w: &[f32], y: &mut [f32], shape: C
     let (input, output) = (shape.input, shape.output());
     let (k, cin) = (shape.kernel, input.channels);
     assert_eq!(w.len(), shape.weights());
+    if winograd::serves(shape) {
+        return winograd::forward(ctx, x, w, y, shape);
+    }
     let corner = (input.halo - shape.padding()) * (input.row_storage() + cin);
     let runs = (0..k)
         .map(|ky| Run {
@@ -100,6 +104,9 @@ pub fn conv_input_gradient(
     output.check("dy", dy);
     assert_eq!(w.len(), shape.weights());
     assert!(shape.kernel <= 3, "no input gradient for {shape:?}");
+    if winograd::serves(shape) {
+        return winograd::input_gradient(ctx, dy, w, dx, shape, accumulate);
+    }
     let (k, s, cin, pad) = (shape.kernel, shape.stride, input.channels, shape.padding());
     let mut sweeps = Vec::new();
     for py in 0..s.min(input.height) {

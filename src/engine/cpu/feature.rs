@@ -35,11 +35,13 @@ impl Feature {
     }
 
     /// Floats of one image, halo included.
+    #[inline(always)]
     pub fn image_storage(&self) -> usize {
         (self.height + 2 * self.halo) * self.row_storage()
     }
 
     /// Floats of one row, halo included.
+    #[inline(always)]
     pub fn row_storage(&self) -> usize {
         (self.width + 2 * self.halo) * self.channels
     }
@@ -50,6 +52,7 @@ impl Feature {
     }
 
     /// Where the channels of a pixel begin.
+    #[inline(always)]
     pub fn at(&self, image: usize, row: usize, column: usize) -> usize {
         image * self.image_storage()
             + (row + self.halo) * self.row_storage()

@@ -25,6 +25,8 @@ mod sweep;
 mod tests;
 mod threads;
 mod vector;
+mod winograd;
+mod winograd_weight;
 
 pub use conv::{ConvShape, conv_forward, conv_input_gradient};
 pub use conv_weight::conv_weight_gradient;

@@ -83,6 +83,12 @@ pub(super) trait Vector: Copy {
     }
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);
+    /// Hints that the cache line of an address, valid or not, will be read soon.
+    #[inline(always)]
+    fn will_read(_from: *const f32) {}
+    /// Hints that it will be written.
+    #[inline(always)]
+    fn will_write(_to: *const f32) {}
     /// The first `count <= LANES` floats, zeros after them.
     unsafe fn load_part(from: *const f32, count: usize) -> Self;
     unsafe fn store_part(self, to: *mut f32, count: usize);
@@ -241,6 +247,16 @@ mod x86 {
             unsafe { _mm512_storeu_ps(to, self.0) }
         }
         #[inline(always)]
+        fn will_read(from: *const f32) {
+            // SAFETY: a hint, which never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+        }
+        #[inline(always)]
+        fn will_write(to: *const f32) {
+            // SAFETY: as above.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(to.cast()) }
+        }
+        #[inline(always)]
         unsafe fn load_part(from: *const f32, count: usize) -> Self {
             unsafe { Wide(_mm512_maskz_loadu_ps(((1u32 << count) - 1) as u16, from)) }
         }
@@ -303,6 +319,16 @@ mod x86 {
         #[inline(always)]
         unsafe fn store(self, to: *mut f32) {
             unsafe { _mm256_storeu_ps(to, self.0) }
+        }
+        #[inline(always)]
+        fn will_read(from: *const f32) {
+            // SAFETY: a hint, which never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+        }
+        #[inline(always)]
+        fn will_write(to: *const f32) {
+            // SAFETY: as above.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(to.cast()) }
         }
         #[inline(always)]
         unsafe fn load_part(from: *const f32, count: usize) -> Self {

@@ -43,6 +43,7 @@ pub fn options(args: &ComputeArgs) -> Result<Options> {
         device,
         threads,
         instructions: Some(instructions.unwrap_or_else(Instructions::detect)),
+        ..Options::default()
     })
 }
 

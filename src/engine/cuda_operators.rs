@@ -334,7 +334,7 @@ pub fn create(
     hyper: &Hyperparameters,
 ) -> Result<Box<dyn Differentiable>> {
     let (device, gpu) = open(number).map_err(|why| crate::exit::Exit::Device.error(why))?;
-    let session: Arc<Session<Cuda>> = Session::new(device, gpu);
+    let session: Arc<Session<Cuda>> = Session::new(device, gpu, usize::MAX);
     let trainer = Trainer::new(session, network, image_size, hyper)?;
     Ok(Box::new(trainer))
 }

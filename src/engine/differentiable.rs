@@ -10,7 +10,7 @@ use dfdx::prelude::*;
 
 use super::cpu::{ConvShape, Feature, LinearShape, NormShape};
 use super::operators::{Added, Affine, Moments, Numbers, Operators, Passed};
-use super::storage::{Activation, Key, Learnt, Session};
+use super::storage::{Activation, Key, Learnt, Remade, Session, Source};
 
 /// A feature of one number a channel: `[images][channels]`.
 fn pooled(images: usize, channels: usize) -> Feature {
@@ -43,24 +43,32 @@ pub fn convolution<D: Operators, T: Tape<f32, D>>(
     )?;
     let y = Activation::new(shape.output(), y)?;
     if T::OWNS_TAPE {
-        let (session, x, weight, of_y) =
-            (session.clone(), x.clone(), weight.clone(), y.key.clone());
+        let (session, weight, of_x, of_y) = (
+            session.clone(),
+            weight.clone(),
+            x.key.clone(),
+            y.key.clone(),
+        );
+        let x = Source::of(x);
         tape.add_backward_op(move |gradients| {
             let Some(dy) = of_y.take(gradients, &session)? else {
                 return Ok(());
             };
+            let x = x.values(&session)?;
             let workers = &session.workers;
             let mut dweight = weight.key.take_or_begin(gradients, &session)?.gradient;
             D::convolve_weight_gradient(
                 workers,
                 shape,
-                x.values.numbers(),
+                x.numbers(),
                 dy.numbers(),
                 dweight.numbers_mut(),
             )?;
+            // Before the gradient needs memory of the same shape.
+            drop(x);
             weight.key.put(gradients, dweight)?;
             if input_gradient {
-                let mut dx = x.key.take_or_begin(gradients, &session)?;
+                let mut dx = of_x.take_or_begin(gradients, &session)?;
                 D::convolve_input_gradient(
                     workers,
                     shape,
@@ -69,7 +77,7 @@ pub fn convolution<D: Operators, T: Tape<f32, D>>(
                     dx.gradient.numbers_mut(),
                     dx.begun,
                 )?;
-                x.key.put(gradients, dx.gradient)?;
+                of_x.put(gradients, dx.gradient)?;
             }
             Ok(())
         });
@@ -154,7 +162,8 @@ pub struct BatchStatistics<D: Operators> {
     pub moments: Arc<Moments<Numbers<D>>>,
 }
 
-/// Batch normalisation with the mini-batch's statistics, plus the shortcut, then ReLU if asked for.
+/// Batch normalisation with the mini-batch's statistics, plus the shortcut, then ReLU if asked for. With `remake`, which
+/// takes a single group and no shortcut, a convolution of the output makes it again for its gradient instead of keeping it.
 pub fn normalisation<D: Operators, T: Tape<f32, D>>(
     session: &Arc<Session<D>>,
     tape: &mut T,
@@ -163,6 +172,7 @@ pub fn normalisation<D: Operators, T: Tape<f32, D>>(
     [scale, shift]: [&Learnt<D>; 2],
     shortcut: Shortcut<D>,
     relu: bool,
+    remake: bool,
 ) -> Result<(Activation<D>, BatchStatistics<D>), D::Err> {
     let channels = shape.groups() * shape.feature.channels;
     let mut moments = Moments {
@@ -185,7 +195,17 @@ pub fn normalisation<D: Operators, T: Tape<f32, D>>(
         &mut moments,
     )?;
     let moments = Arc::new(moments);
-    let y = Activation::new(x.shape, y)?;
+    let mut y = Activation::new(x.shape, y)?;
+    if remake && shape.groups() == 1 && shortcut.key().is_none() {
+        y.remade = Some(Arc::new(Remade {
+            shape,
+            x: x.values.clone(),
+            scale: scale.values.clone(),
+            shift: shift.values.clone(),
+            moments: moments.clone(),
+            relu,
+        }));
+    }
     if T::OWNS_TAPE {
         let (session, x, of_y) = (session.clone(), x.clone(), y.key.clone());
         let (scale, shift, moments) = (scale.clone(), shift.clone(), moments.clone());

@@ -162,6 +162,28 @@ impl<D: Operators> Model<D> {
         self.norms.iter().map(|norm| [norm.mean, norm.variance])
     }
 
+    /// Bytes of what a training step keeps of images of a shape: of each layer, what its convolution and its normalisation
+    /// put out.
+    fn kept(&self, images: Feature) -> usize {
+        let after = |layer: &Layer, from: Feature| layer.convolution_shape(from).output();
+        let both = |shape: Feature| 2 * shape.storage() * size_of::<f32>();
+        let mut shape = after(&self.stem, images);
+        let mut bytes = both(shape);
+        if self.max_pool {
+            shape = shape.max_pooled();
+        }
+        for block in &self.blocks {
+            if let Joined::Projection(projection) = &block.join {
+                bytes += both(after(projection, shape));
+            }
+            for layer in &block.layers {
+                shape = after(layer, shape);
+                bytes += both(shape);
+            }
+        }
+        bytes
+    }
+
     fn learnt(&self, place: usize) -> &Learnt<D> {
         &self.tensors[place].tensor
     }
@@ -179,15 +201,16 @@ impl<D: Operators> Model<D> {
         images: Buffer<D>,
         normalise: &mut Normalise<'_, D>,
     ) -> Result<Activation<D>, D::Err> {
+        let remake = T::OWNS_TAPE && self.kept(shape) > self.session.keep;
         let images = Activation::new(shape, images)?;
         let y = self.convolve(tape, &self.stem, &images, false)?;
         drop(images);
-        let mut x = self.normalise(tape, &self.stem, y, Shortcut::None, true, normalise)?;
+        let mut x = self.normalise(tape, &self.stem, y, Shortcut::None, true, normalise, false)?;
         if self.max_pool {
             x = max_pool(&self.session, tape, &x)?;
         }
         for block in &self.blocks {
-            x = self.block(tape, block, x, normalise)?;
+            x = self.block(tape, block, x, normalise, remake)?;
         }
         let pooled = mean_pool(&self.session, tape, &x)?;
         let parameters = self.classifier.map(|place| self.learnt(place));
@@ -200,6 +223,7 @@ impl<D: Operators> Model<D> {
         block: &Block,
         x: Activation<D>,
         normalise: &mut Normalise<'_, D>,
+        remake: bool,
     ) -> Result<Activation<D>, D::Err> {
         // Recorded first, so that its gradient comes last: added to the first convolution's.
         let mut shortcut = match &block.join {
@@ -220,14 +244,17 @@ impl<D: Operators> Model<D> {
                 && let Joined::Projection(projection) = &block.join
             {
                 let y = self.convolve(tape, projection, &x, true)?;
-                let y = self.normalise(tape, projection, y, Shortcut::None, false, normalise)?;
+                let y =
+                    self.normalise(tape, projection, y, Shortcut::None, false, normalise, false)?;
                 shortcut = Shortcut::Identity(y);
             }
             let added = match index == last {
                 true => std::mem::replace(&mut shortcut, Shortcut::None),
                 false => Shortcut::None,
             };
-            branch = self.normalise(tape, layer, y, added, true, normalise)?;
+            // Within a block only the next convolution reads the output.
+            let remake = remake && index != last;
+            branch = self.normalise(tape, layer, y, added, true, normalise, remake)?;
         }
         Ok(branch)
     }
@@ -252,6 +279,7 @@ impl<D: Operators> Model<D> {
         shortcut: Shortcut<D>,
         relu: bool,
         normalise: &mut Normalise<'_, D>,
+        remake: bool,
     ) -> Result<Activation<D>, D::Err> {
         let shape = NormShape {
             feature: x.shape,
@@ -264,7 +292,7 @@ impl<D: Operators> Model<D> {
         match normalise {
             Normalise::Batch(gathered) => {
                 let (y, statistics) =
-                    normalisation(session, tape, shape, &x, affine, shortcut, relu)?;
+                    normalisation(session, tape, shape, &x, affine, shortcut, relu, remake)?;
                 gathered.insert(layer.norm, statistics);
                 Ok(y)
             }
@@ -273,8 +301,9 @@ impl<D: Operators> Model<D> {
                 normalisation_fixed(session, shape, &x, affine, moments, shortcut, relu)
             }
             Normalise::Shown { by, show } => {
-                let before = self.normalise(tape, layer, x.clone(), Shortcut::None, false, by)?;
-                let behind = self.normalise(tape, layer, x, shortcut, relu, by)?;
+                let none = Shortcut::None;
+                let before = self.normalise(tape, layer, x.clone(), none, false, by, false)?;
+                let behind = self.normalise(tape, layer, x, shortcut, relu, by, false)?;
                 show(layer.norm, &before, &behind)?;
                 Ok(behind)
             }

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dfdx::prelude::*;
 
-use super::cpu::Feature;
-use super::operators::{Numbers, Operators};
+use super::cpu::{Feature, NormShape};
+use super::operators::{Added, Affine, Moments, Numbers, Operators};
 
 /// What makes two buffers exchangeable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,14 +25,17 @@ type Shelf<D> = BTreeMap<Lot, Vec<Numbers<D>>>;
 pub struct Session<D: Operators> {
     pub device: D,
     pub workers: D::Workers,
+    /// Bytes of activations that a training step keeps whatever they are. Of more, it drops what it can make again.
+    pub keep: usize,
     shelf: Mutex<Shelf<D>>,
 }
 
 impl<D: Operators> Session<D> {
-    pub fn new(device: D, workers: D::Workers) -> Arc<Self> {
+    pub fn new(device: D, workers: D::Workers, keep: usize) -> Arc<Self> {
         Arc::new(Self {
             device,
             workers,
+            keep,
             shelf: Mutex::default(),
         })
     }
@@ -206,6 +209,63 @@ pub struct Activation<D: Operators> {
     pub shape: Feature,
     pub values: Arc<Buffer<D>>,
     pub key: Key<D>,
+    /// How the values can be made again, where they are not to be kept for the backward pass.
+    pub remade: Option<Arc<Remade<D>>>,
+}
+
+/// A normalised activation that is dropped once it was used, and what makes it again, to the bit.
+pub struct Remade<D: Operators> {
+    pub shape: NormShape,
+    /// What was normalised, in one group.
+    pub x: Arc<Buffer<D>>,
+    pub scale: Arc<Numbers<D>>,
+    pub shift: Arc<Numbers<D>>,
+    pub moments: Arc<Moments<Numbers<D>>>,
+    pub relu: bool,
+}
+
+impl<D: Operators> Remade<D> {
+    /// The values once more.
+    pub fn make(&self, session: &Arc<Session<D>>) -> Result<Buffer<D>, D::Err> {
+        let mut y = session.lend(self.shape.feature)?;
+        let affine = Affine {
+            scale: &*self.scale,
+            shift: &*self.shift,
+        };
+        D::normalise_fixed(
+            &session.workers,
+            self.shape,
+            self.x.numbers(),
+            affine,
+            &self.moments,
+            Added::Nothing,
+            self.relu,
+            y.numbers_mut(),
+        )?;
+        Ok(y)
+    }
+}
+
+/// Where a gradient finds the values of an activation.
+pub enum Source<D: Operators> {
+    Kept(Arc<Buffer<D>>),
+    Remade(Arc<Remade<D>>),
+}
+
+impl<D: Operators> Source<D> {
+    pub fn of(x: &Activation<D>) -> Self {
+        match &x.remade {
+            Some(remade) => Source::Remade(remade.clone()),
+            None => Source::Kept(x.values.clone()),
+        }
+    }
+
+    pub fn values(self, session: &Arc<Session<D>>) -> Result<Arc<Buffer<D>>, D::Err> {
+        match self {
+            Source::Kept(values) => Ok(values),
+            Source::Remade(remade) => Ok(Arc::new(remade.make(session)?)),
+        }
+    }
 }
 
 impl<D: Operators> Clone for Activation<D> {
@@ -214,6 +274,7 @@ impl<D: Operators> Clone for Activation<D> {
             shape: self.shape,
             values: self.values.clone(),
             key: self.key.clone(),
+            remade: self.remade.clone(),
         }
     }
 }
@@ -225,6 +286,7 @@ impl<D: Operators> Activation<D> {
             shape,
             values: Arc::new(values),
             key,
+            remade: None,
         })
     }
 }

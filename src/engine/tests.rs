@@ -145,6 +145,36 @@ fn gradients_through_groups_equal_finite_differences() {
 }
 
 #[test]
+fn activations_made_again_are_the_same_to_the_bit() {
+    for (family, shortcut) in [
+        (Family::Plain, Shortcut::A),
+        (Family::Resnet, Shortcut::A),
+        (Family::Resnet, Shortcut::C),
+    ] {
+        let network = tiny(family, shortcut);
+        let trained = |keep: usize, group: usize| {
+            let options = Options {
+                keep,
+                ..Options::default()
+            };
+            let hyper = Hyperparameters {
+                norm_group: group,
+                ..hyper()
+            };
+            let mut engine = create_differentiable(&network, 6, &hyper, &options).unwrap();
+            engine.restore(&weights(&network)).unwrap();
+            for seed in 0..3 {
+                engine.step(&batch(5, 6, seed), 0.1).unwrap();
+            }
+            engine.state(true).unwrap()
+        };
+        for group in [0, 2] {
+            assert_eq!(trained(0, group), trained(usize::MAX, group));
+        }
+    }
+}
+
+#[test]
 fn a_restored_engine_goes_on_to_the_bit() {
     for form in [MomentumForm::Caffe, MomentumForm::Pytorch] {
         let network = tiny(Family::Resnet, Shortcut::B);

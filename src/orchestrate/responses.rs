@@ -89,6 +89,7 @@ fn measure(
         device: engine::Device::Cpu,
         threads,
         instructions: Instructions::parse(&plan.instructions),
+        ..engine::Options::default()
     };
     let mut engine = engine::create_differentiable(
         &plan.network,

@@ -180,6 +180,7 @@ fn engine_options(run: &RunPlan, options: &Options) -> anyhow::Result<engine::Op
         device,
         threads: options.threads,
         instructions,
+        ..engine::Options::default()
     })
 }
 

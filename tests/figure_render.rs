@@ -141,6 +141,38 @@ fn runs_are_selected_by_identity_and_data_are_not_mixed() {
 }
 
 #[test]
+fn of_runs_that_differ_in_rounding_a_finished_one_is_shown_and_then_the_newest() {
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = smoke();
+    let version = |plan: &RunPlan, version: u32| {
+        let identity = format!("{version}{}", &plan.identity[1..]);
+        RunPlan {
+            numerics_version: version,
+            identity,
+            ..plan.clone()
+        }
+    };
+    let all = plans(&experiment, 1, "c1fa");
+    for plan in &all {
+        let today = plan.network.name == "plain-20";
+        record(folder.path(), &version(plan, 1), "cifar10", 120);
+        let last = if today { 120 } else { 60 };
+        record(folder.path(), &version(plan, 2), "cifar10", last);
+    }
+    let views = run::find(folder.path()).unwrap();
+    assert_eq!(views.len(), 2 * all.len());
+    let shown = select(&experiment, &views, &Wanted::default()).runs;
+    let versions: Vec<(&str, u32)> = shown
+        .iter()
+        .map(|view| (&*view.plan().network.name, view.plan().numerics_version))
+        .collect();
+    assert_eq!(
+        versions,
+        [("plain-20", 2), ("plain-56", 1), ("resnet-20", 1)]
+    );
+}
+
+#[test]
 fn seeds_and_images_that_are_not_asked_for_are_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let experiment = smoke();

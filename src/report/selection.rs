@@ -236,7 +236,7 @@ impl Group {
     }
 }
 
-/// One run of each network and seed: the newest arithmetic's, and of one identity that in the experiment's own profile.
+/// One run of each network and seed: a finished one, the newest arithmetic's, that in the experiment's own profile.
 fn once_each<'a>(
     experiment: &Experiment,
     views: impl Iterator<Item = &'a RunView>,
@@ -255,6 +255,7 @@ fn once_each<'a>(
         (
             place(view),
             plan.seed,
+            !matches!(view.state, State::Done { .. }),
             Reverse(plan.numerics_version),
             plan.identity.clone(),
             foreign,
@@ -263,9 +264,7 @@ fn once_each<'a>(
     });
     runs.dedup_by(|next, first| {
         let (next, first) = (next.plan(), first.plan());
-        next.network.name == first.network.name
-            && next.seed == first.seed
-            && (next.identity == first.identity || next.numerics_version < first.numerics_version)
+        next.network.name == first.network.name && next.seed == first.seed
     });
     runs
 }

@@ -176,7 +176,6 @@ impl Kernel for SweepKernel<'_> {
             match self.sweep.from_column {
                 3 => self.blocks::<V, 3>(),
                 6 => self.blocks::<V, 6>(),
-                16 => self.blocks::<V, 16>(),
                 32 => self.blocks::<V, 32>(),
                 64 => self.blocks::<V, 64>(),
                 128 => self.blocks::<V, 128>(),

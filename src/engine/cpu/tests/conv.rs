@@ -311,6 +311,7 @@ fn the_input_gradient_is_added_to_what_is_there() {
     for shape in [
         shape(2, 11, 5, 6, 3, 1),
         shape(2, 11, 5, 6, 3, 2),
+        shape(2, 11, 32, 16, 3, 1),
         shape(2, 10, 16, 32, 1, 2),
     ] {
         let data = data(shape);
@@ -331,7 +332,11 @@ fn the_input_gradient_is_added_to_what_is_there() {
 
 #[test]
 fn halos_are_written_as_zeros() {
-    for shape in [shape(3, 9, 5, 6, 3, 1), shape(3, 8, 5, 6, 3, 2)] {
+    for shape in [
+        shape(3, 9, 5, 6, 3, 1),
+        shape(3, 8, 5, 6, 3, 2),
+        shape(3, 9, 16, 32, 3, 1),
+    ] {
         let data = data(shape);
         for ctx in single() {
             let results = run(&ctx, shape, &data);

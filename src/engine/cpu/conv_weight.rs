@@ -3,7 +3,7 @@
 use super::conv::ConvShape;
 use super::feature::{Feature, Shared};
 use super::vector::{Kernel, Vector, dispatch, unroll};
-use super::{Context, Instructions, winograd, winograd_weight};
+use super::{Context, Instructions, winograd};
 
 /// Groups that the images of a mini-batch are divided into, at most. Fixed, so that sums do not depend on the number of
 /// threads.
@@ -36,7 +36,7 @@ pub fn conv_weight_gradient(
     output.check("dy", dy);
     assert_eq!(dw.len(), shape.weights());
     if winograd::serves(shape) {
-        return winograd_weight::weight_gradient(ctx, x, dy, dw, shape);
+        return winograd::weight_gradient(ctx, x, dy, dw, shape);
     }
     let width = match ctx.instructions {
         Instructions::Avx512 | Instructions::Avx2 => 16,

@@ -26,7 +26,6 @@ mod tests;
 mod threads;
 mod vector;
 mod winograd;
-mod winograd_weight;
 
 pub use conv::{ConvShape, conv_forward, conv_input_gradient};
 pub use conv_weight::conv_weight_gradient;

@@ -83,12 +83,6 @@ pub(super) trait Vector: Copy {
     }
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);
-    /// Hints that the cache line of an address, valid or not, will be read soon.
-    #[inline(always)]
-    fn will_read(_from: *const f32) {}
-    /// Hints that it will be written.
-    #[inline(always)]
-    fn will_write(_to: *const f32) {}
     /// The first `count <= LANES` floats, zeros after them.
     unsafe fn load_part(from: *const f32, count: usize) -> Self;
     unsafe fn store_part(self, to: *mut f32, count: usize);
@@ -100,6 +94,32 @@ pub(super) trait Vector: Copy {
     unsafe fn or_above(self, value: Self) -> Self;
     /// `self` where `gate > 0`, else 0.
     unsafe fn where_positive(self, gate: Self) -> Self;
+}
+
+/// Hints that the cache line of an address, valid or not, will be read soon.
+#[inline(always)]
+pub(super) fn will_read(from: *const f32) {
+    // SAFETY: a hint, which never faults and needs no instructions beyond the architecture's first ones.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(from.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = from;
+}
+
+/// Hints that it will be written.
+#[inline(always)]
+pub(super) fn will_write(to: *const f32) {
+    // SAFETY: as above.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_ET0>(to.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = to;
 }
 
 /// Work written for any vector.
@@ -247,16 +267,6 @@ mod x86 {
             unsafe { _mm512_storeu_ps(to, self.0) }
         }
         #[inline(always)]
-        fn will_read(from: *const f32) {
-            // SAFETY: a hint, which never faults.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
-        }
-        #[inline(always)]
-        fn will_write(to: *const f32) {
-            // SAFETY: as above.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(to.cast()) }
-        }
-        #[inline(always)]
         unsafe fn load_part(from: *const f32, count: usize) -> Self {
             unsafe { Wide(_mm512_maskz_loadu_ps(((1u32 << count) - 1) as u16, from)) }
         }
@@ -319,16 +329,6 @@ mod x86 {
         #[inline(always)]
         unsafe fn store(self, to: *mut f32) {
             unsafe { _mm256_storeu_ps(to, self.0) }
-        }
-        #[inline(always)]
-        fn will_read(from: *const f32) {
-            // SAFETY: a hint, which never faults.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
-        }
-        #[inline(always)]
-        fn will_write(to: *const f32) {
-            // SAFETY: as above.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(to.cast()) }
         }
         #[inline(always)]
         unsafe fn load_part(from: *const f32, count: usize) -> Self {

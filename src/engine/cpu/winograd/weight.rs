@@ -1,15 +1,14 @@
 //! The gradient of the weights of 3x3 kernels with stride 1 by minimal filtering, F(3x3, 2x2): sixteen products a tile in the
-//! place of thirty-six, as `winograd.rs` has them, summed over the tiles.
+//! place of thirty-six, as `convolve.rs` has them, summed over the tiles.
 //!
 //! Partial sums over fixed groups of images are added in their order: results do not depend on the number of threads.
 
-use super::Context;
-use super::conv::ConvShape;
-use super::feature::{Feature, Shared};
-use super::vector::{Kernel, Vector, dispatch, unroll};
-use super::winograd::{
-    LANE, PLACES, Tile, Tiling, announce_patch, block, group, transform_patch, with_near,
-};
+use super::super::Context;
+use super::super::conv::ConvShape;
+use super::super::feature::{Feature, Shared};
+use super::super::vector::{Kernel, Vector, dispatch, unroll, will_read};
+use super::tiles::{Tile, Tiling, announce_patch, each_line, group, transform_patch, with_near};
+use super::{LANE, PLACES, block};
 
 /// Groups that the images of a mini-batch are divided into, at most. Fixed, so that sums do not depend on the number of
 /// threads.
@@ -24,8 +23,8 @@ const NEAR: usize = 1 << 15;
 /// Tiles that are summed in registers before they are added to memory.
 const SPAN: usize = 32;
 
-/// `dw`, as [`super::conv_weight_gradient`].
-pub(super) fn weight_gradient(
+/// `dw`, as [`conv_weight_gradient`](super::super::conv_weight_gradient).
+pub(in super::super) fn weight_gradient(
     ctx: &Context,
     x: &[f32],
     dy: &[f32],
@@ -134,7 +133,7 @@ impl Kernel for Pass<'_> {
                 }
                 for place in 0..PLACES {
                     for next in 0..SPAN / PLACES {
-                        self.announce::<V>(first + SPAN + place * (SPAN / PLACES) + next);
+                        self.announce(first + SPAN + place * (SPAN / PLACES) + next);
                     }
                     for block in 0..blocks {
                         let dy = (block * PLACES + place) * SPAN * width;
@@ -165,23 +164,17 @@ impl Kernel for Pass<'_> {
 }
 
 impl Pass<'_> {
-    /// Hints at what the next tiles take.
+    /// Hints at what a tile to come takes.
     #[inline(always)]
-    fn announce<V: Vector>(&self, tile: usize) {
+    fn announce(&self, tile: usize) {
         if tile >= self.tiles.1 {
             return;
         }
-        let (tile, output) = (self.tiling.tile(tile), self.output);
-        announce_patch::<V>(self.x.as_ptr(), self.input, tile);
-        for row in 0..tile.height {
-            let at = output.at(tile.image, tile.row + row, tile.column);
-            for column in 0..tile.width {
-                let at = at + column * output.channels;
-                for channel in (self.channels.0..self.channels.1).step_by(LANE) {
-                    V::will_read(self.dy.as_ptr().wrapping_add(at + channel));
-                }
-            }
-        }
+        let tile = self.tiling.tile(tile);
+        announce_patch(self.x.as_ptr(), self.input, tile);
+        each_line(self.output, tile, self.channels, |at| {
+            will_read(self.dy.as_ptr().wrapping_add(at));
+        });
     }
 
     /// `A dy A^T` of one tile and one vector of channels; what hangs over is zero.

@@ -1,122 +1,19 @@
-//! Convolutions of 3x3 kernels with stride 1 by minimal filtering, F(2x2, 3x3) of Winograd as Lavin and Gray apply it
-//! (arXiv:1509.09308, section 4.1): sixteen products of channels a tile of 2x2 outputs in the place of thirty-six.
-//!
-//! Whatever tiles go together, a tile's sums are the same: results depend neither on the partition nor on the threads.
+//! Forward, and back to the input: the same pass with the kernels turned.
 
-use std::cell::RefCell;
-
-use super::conv::ConvShape;
-use super::feature::{Feature, Shared, zero_halo};
-use super::vector::{Kernel, Vector, dispatch, unroll};
-use super::{Aligned, Context, Instructions};
-
-/// Products of a tile: the places of a patch of 4x4 inputs.
-pub(super) const PLACES: usize = 16;
+use super::super::Context;
+use super::super::conv::ConvShape;
+use super::super::feature::{Feature, Shared, zero_halo};
+use super::super::vector::{Kernel, Vector, dispatch, unroll, will_write};
+use super::tiles::{
+    Tile, Tiling, announce_patch, each_line, four, group, transform_patch, with_near,
+};
+use super::{LANE, PLACES, block};
 
 /// Tiles that are in registers together.
-pub(super) const TILES: usize = 16;
-
-/// Channels that lie side by side in transformed patches. Channels are a multiple of them.
-pub(super) const LANE: usize = 16;
+const TILES: usize = 16;
 
 /// Tasks for each thread, at least: the last ones to end wait for less.
 const TASKS: usize = 8;
-
-/// Whether a convolution can be made so, forward and backward.
-pub(super) fn serves(shape: ConvShape) -> bool {
-    shape.kernel == 3
-        && shape.stride == 1
-        && shape.input.channels.is_multiple_of(LANE)
-        && shape.outputs.is_multiple_of(LANE)
-}
-
-/// Output channels that are in registers together.
-pub(super) fn block(instructions: Instructions) -> usize {
-    match instructions {
-        Instructions::Avx512 | Instructions::Avx2 => 16,
-        Instructions::Portable => 8,
-    }
-}
-
-thread_local! {
-    /// What a task keeps near while it works: transformed patches and products. Kept by the thread, so that it stays in its
-    /// cache from task to task.
-    static NEAR: RefCell<Aligned> = RefCell::new(Aligned::zeros(0));
-}
-
-/// Calls with at least `len` floats of any content that are this thread's own.
-pub(super) fn with_near(len: usize, body: impl FnOnce(&mut [f32])) {
-    NEAR.with_borrow_mut(|near| {
-        if near.len() < len {
-            *near = Aligned::zeros(len);
-        }
-        body(&mut near[..len]);
-    });
-}
-
-/// The tiles of a feature, image by image and row by row. Where a side is odd, the last tile hangs over by a pixel.
-#[derive(Clone, Copy)]
-pub(super) struct Tiling {
-    feature: Feature,
-    rows: usize,
-    columns: usize,
-}
-
-/// Where a tile lies.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Tile {
-    pub image: usize,
-    pub row: usize,
-    pub column: usize,
-    /// Rows and columns within the feature, 1 or 2.
-    pub height: usize,
-    pub width: usize,
-}
-
-impl Tiling {
-    pub(super) fn of(feature: Feature) -> Tiling {
-        Tiling {
-            feature,
-            rows: feature.height.div_ceil(2),
-            columns: feature.width.div_ceil(2),
-        }
-    }
-
-    #[inline(always)]
-    pub(super) fn of_an_image(&self) -> usize {
-        self.rows * self.columns
-    }
-
-    pub(super) fn all(&self) -> usize {
-        self.feature.images * self.of_an_image()
-    }
-
-    #[inline(always)]
-    pub(super) fn tile(&self, index: usize) -> Tile {
-        let (image, rest) = (index / self.of_an_image(), index % self.of_an_image());
-        let (row, column) = (2 * (rest / self.columns), 2 * (rest % self.columns));
-        Tile {
-            image,
-            row,
-            column,
-            height: (self.feature.height - row).min(2),
-            width: (self.feature.width - column).min(2),
-        }
-    }
-}
-
-/// `B^T d` along four values.
-#[inline(always)]
-unsafe fn patch<V: Vector>(d: [V; 4]) -> [V; 4] {
-    unsafe {
-        [
-            d[0].sub(d[2]),
-            d[1].add(d[2]),
-            d[2].sub(d[1]),
-            d[1].sub(d[3]),
-        ]
-    }
-}
 
 /// `A^T m` along four values.
 #[inline(always)]
@@ -139,19 +36,6 @@ unsafe fn spread<V: Vector>(g: [V; 3]) -> [V; 4] {
     }
 }
 
-/// Four vectors, of which the second is `step` floats behind the first, the third as many more, the fourth `last`.
-#[inline(always)]
-unsafe fn four<V: Vector>(from: *const f32, step: usize, last: usize) -> [V; 4] {
-    unsafe {
-        [
-            V::load(from),
-            V::load(from.wrapping_add(step)),
-            V::load(from.wrapping_add(2 * step)),
-            V::load(from.wrapping_add(last)),
-        ]
-    }
-}
-
 /// Writes a vector or adds it to what is there.
 #[inline(always)]
 unsafe fn write<V: Vector>(value: V, to: *mut f32, accumulate: bool) {
@@ -160,62 +44,6 @@ unsafe fn write<V: Vector>(value: V, to: *mut f32, accumulate: bool) {
             value.add(V::load(to)).store(to);
         } else {
             value.store(to);
-        }
-    }
-}
-
-/// Floats of the transformed patches of one group of channels of `tiles` tiles, `[place][tile][channel]`.
-pub(super) const fn group(tiles: usize) -> usize {
-    PLACES * tiles * LANE
-}
-
-/// Transforms the 4x4 patch around a tile, `B^T d B`, of all channels of `x`, into the tile's place among `T` of each group.
-///
-/// # Safety
-/// `x` holds `feature`, whose halo is at least 1; `to` has room; the processor has the instructions of `V`.
-#[inline(always)]
-pub(super) unsafe fn transform_patch<V: Vector, const T: usize>(
-    x: *const f32,
-    feature: Feature,
-    tile: Tile,
-    to: *mut f32,
-) {
-    let (row, column) = (feature.row_storage(), feature.channels);
-    let corner = feature.at(tile.image, tile.row, tile.column) - row - column;
-    // What would lie past the halo counts in outputs only that hang over: anything finite will do.
-    let (last_row, last_column) = (row * (1 + tile.height), column * (1 + tile.width));
-    let mut channel = 0;
-    while channel < feature.channels {
-        // SAFETY: all sixteen pixels lie in the feature or its halo.
-        unsafe {
-            let x = x.wrapping_add(corner + channel);
-            let rows: [[V; 4]; 4] = [
-                patch(four(x, column, last_column)),
-                patch(four(x.wrapping_add(row), column, last_column)),
-                patch(four(x.wrapping_add(2 * row), column, last_column)),
-                patch(four(x.wrapping_add(last_row), column, last_column)),
-            ];
-            let to = to.wrapping_add(channel / LANE * group(T) + channel % LANE);
-            unroll!(16: PLACE in 0..4 => {
-                let down = patch([rows[0][PLACE], rows[1][PLACE], rows[2][PLACE], rows[3][PLACE]]);
-                down[0].store(to.wrapping_add(PLACE * T * LANE));
-                down[1].store(to.wrapping_add((4 + PLACE) * T * LANE));
-                down[2].store(to.wrapping_add((8 + PLACE) * T * LANE));
-                down[3].store(to.wrapping_add((12 + PLACE) * T * LANE));
-            });
-        }
-        channel += V::LANES;
-    }
-}
-
-/// Hints at the pixels of a tile's patch that its neighbours above and to the left do not touch: memory would be waited for
-/// between the products, not under them.
-#[inline(always)]
-pub(super) fn announce_patch<V: Vector>(x: *const f32, feature: Feature, tile: Tile) {
-    let corner = feature.at(tile.image, tile.row, tile.column) + feature.channels;
-    for row in 1..3 {
-        for float in (0..2 * feature.channels).step_by(LANE) {
-            V::will_read(x.wrapping_add(corner + row * feature.row_storage() + float));
         }
     }
 }
@@ -279,8 +107,14 @@ impl Kernel for Pack<'_> {
     }
 }
 
-/// `y = x * w`, as [`super::conv_forward`].
-pub(super) fn forward(ctx: &Context, x: &[f32], w: &[f32], y: &mut [f32], shape: ConvShape) {
+/// `y = x * w`, as [`conv_forward`](super::super::conv_forward).
+pub(in super::super) fn forward(
+    ctx: &Context,
+    x: &[f32],
+    w: &[f32],
+    y: &mut [f32],
+    shape: ConvShape,
+) {
     let kernels = Kernels {
         values: w,
         inputs: shape.input.channels,
@@ -291,8 +125,8 @@ pub(super) fn forward(ctx: &Context, x: &[f32], w: &[f32], y: &mut [f32], shape:
     convolve(ctx, &kernels, x, shape.input, y, shape.output(), false);
 }
 
-/// `dx = dy * w` transposed, as [`super::conv_input_gradient`].
-pub(super) fn input_gradient(
+/// `dx = dy * w` transposed, as [`conv_input_gradient`](super::super::conv_input_gradient).
+pub(in super::super) fn input_gradient(
     ctx: &Context,
     dy: &[f32],
     w: &[f32],
@@ -419,7 +253,7 @@ impl Kernel for Pass<'_> {
                     let weights = self.packed[channel * PLACES * inputs..].as_ptr();
                     for place in 0..PLACES {
                         if channel == 0 {
-                            self.announce::<V>(first + TILES + place);
+                            self.announce(first + TILES + place);
                         }
                         let weights = weights.wrapping_add(place * inputs * width);
                         let patches = self.near.cast_const().wrapping_add(place * TILES * LANE);
@@ -446,20 +280,17 @@ impl Kernel for Pass<'_> {
 }
 
 impl Pass<'_> {
-    /// Hints at what the next tiles take.
+    /// Hints at what a tile to come takes.
     #[inline(always)]
-    fn announce<V: Vector>(&self, tile: usize) {
+    fn announce(&self, tile: usize) {
         if tile >= self.tiles.1 {
             return;
         }
-        let (tile, output) = (self.tiling.tile(tile), self.output);
-        announce_patch::<V>(self.from.as_ptr(), self.input, tile);
-        for row in 0..tile.height {
-            let at = output.at(tile.image, tile.row + row, tile.column);
-            for float in (0..tile.width * output.channels).step_by(LANE) {
-                V::will_write(self.to.wrapping_add(at + float));
-            }
-        }
+        let (tile, channels) = (self.tiling.tile(tile), (0, self.output.channels));
+        announce_patch(self.from.as_ptr(), self.input, tile);
+        each_line(self.output, tile, channels, |at| {
+            will_write(self.to.wrapping_add(at));
+        });
     }
 
     /// Sums over the input channels of `P` tiles from `tile` on, by `N` vectors of output channels.

@@ -1,7 +1,10 @@
-//! Notes the compiler's version, for the provenance of runs; with the feature `cuda`, compiles the GPU's kernels.
+//! Notes the compiler's version and what is compiled, for the provenance of runs; with the feature `cuda`, compiles the GPU's kernels.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+#[path = "src/run/sources.rs"]
+mod sources;
 
 /// GPUs whose own code is made, by compute capability: A100 (and what runs its code: 8.6, 8.9) and H100/H200.
 const NATIVE: [&str; 2] = ["80", "90"];
@@ -9,12 +12,17 @@ const NATIVE: [&str; 2] = ["80", "90"];
 const LEAST: &str = "80";
 
 fn main() {
-    println!("cargo:rerun-if-changed=build.rs");
+    for part in sources::PARTS {
+        println!("cargo:rerun-if-changed={part}");
+    }
     let version = std::env::var_os("RUSTC")
         .and_then(|rustc| Command::new(rustc).arg("--version").output().ok())
         .and_then(|output| String::from_utf8(output.stdout).ok())
         .unwrap_or_default();
     println!("cargo:rustc-env=REFIG_RUSTC={}", version.trim());
+    let root = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let sources = sources::digest(Path::new(&root)).expect("cargo has just read the sources");
+    println!("cargo:rustc-env=REFIG_SOURCES={sources}");
     if std::env::var_os("CARGO_FEATURE_CUDA").is_some() {
         kernels();
     }

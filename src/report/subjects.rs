@@ -209,7 +209,10 @@ fn subject(read: &Read, experiment: &Experiment) -> Result<Subject> {
         best: best(evaluations),
         folder: plan.folder(),
         identity: plan.identity.clone(),
-        commit: format!("{}{dirty}", start.commit.get(..12).unwrap_or(&start.commit)),
+        commit: match start.commit.get(..12).unwrap_or(&start.commit) {
+            "" => String::new(),
+            commit => format!("{commit}{dirty}"),
+        },
         machine: machine.join(", "),
         faults,
         recipe: plan.recipe_digest()?,

@@ -2,7 +2,7 @@
 //!
 //! `directory.rs` is the run while it is made and `view.rs` the run looked at; `about.rs` its `run.toml` and `done.json`,
 //! `provenance.rs` the machine and the program,
-//! `tree.rs` the repository it is of, `checkpoint.rs` and `parts.rs` what it goes on from, `space.rs` and
+//! `tree.rs` the repository it is of, `sources.rs` the digest of what was built, `checkpoint.rs` and `parts.rs` what it goes on from, `space.rs` and
 //! `lock.rs` what is checked first, `disk.rs` every change on the disk, `fault.rs` the stops of tests; `responses.rs` what was
 //! measured of a finished run.
 
@@ -15,6 +15,7 @@ mod lock;
 mod parts;
 mod provenance;
 mod responses;
+pub mod sources;
 pub mod space;
 mod tree;
 mod view;

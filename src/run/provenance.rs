@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::sources;
 use super::tree::{Tree, hex};
 
 /// The machine and the program, at one start of a run. What cannot be found out is empty.
@@ -18,12 +19,14 @@ pub struct Provenance {
     pub time: String,
     /// After so many iterations made before.
     pub iteration: u64,
-    /// Of this program's repository; empty outside of one.
+    /// Of this program's repository; empty outside of one, and where the sources were changed since the program was built.
     pub commit: String,
     /// Whether the repository differed from the commit, `results/` and `reports/` aside.
     pub dirty: bool,
     /// sha256 of what differed; empty where nothing did.
     pub patch: String,
+    /// sha256 of the sources that it was built from ([`super::sources`]).
+    pub sources: String,
     /// sha256 of the `Cargo.lock` that it was built with.
     pub lock: String,
     /// This program's version.
@@ -75,6 +78,7 @@ impl Provenance {
             dirty: tree.is_dirty(),
             commit: tree.commit,
             patch: tree.patch,
+            sources: env!("REFIG_SOURCES").into(),
             lock: hex(&Sha256::digest(LOCK.as_bytes())),
             version: env!("CARGO_PKG_VERSION").into(),
             rustc: env!("REFIG_RUSTC").into(),
@@ -108,7 +112,14 @@ pub fn program() -> Option<Tree> {
         .get_or_init(|| {
             let root = Path::new(env!("CARGO_MANIFEST_DIR"));
             // A copy of the sources inside another repository is not that repository's commit.
-            root.join(".git").exists().then(|| Tree::of(root)).flatten()
+            let tree = root
+                .join(".git")
+                .exists()
+                .then(|| Tree::of(root))
+                .flatten()?;
+            let built = env!("REFIG_SOURCES");
+            let same = sources::digest(root).is_ok_and(|now| now == built);
+            Some(if same { tree } else { Tree::changed_since() })
         })
         .clone()
 }
@@ -272,7 +283,13 @@ mod tests {
     fn a_start_knows_its_program_and_machine() {
         let start = Provenance::now(0, "cpu", 2);
         assert_eq!(start.lock.len(), 64);
-        assert_eq!(start.dirty, !start.patch.is_empty());
+        assert_eq!(
+            start.dirty,
+            !start.patch.is_empty() || start.commit.is_empty()
+        );
+        // A test is built from the sources that lie there.
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(start.sources, sources::digest(root).unwrap());
         assert!(!start.command.is_empty() && !start.instruction_sets.is_empty());
         // What was recorded before these were is still read.
         let old: Provenance = toml::from_str("commit = \"0c5f\"\ndirty = true\n").unwrap();

@@ -56,6 +56,14 @@ impl Tree {
         })
     }
 
+    /// That of a program whose sources were changed since it was built: they do not say what it is.
+    pub fn changed_since() -> Self {
+        Self {
+            changed: vec!["its sources since it was built".into()],
+            ..Self::default()
+        }
+    }
+
     /// Whether anything differs from the commit.
     pub fn is_dirty(&self) -> bool {
         !self.changed.is_empty()
@@ -66,6 +74,11 @@ impl Tree {
     /// # Errors
     /// [`Exit::Usage`] with the first files that differ, or where there is no repository.
     pub fn require_clean(tree: Option<&Self>, what: &str) -> Result<()> {
+        if tree == Some(&Self::changed_since()) {
+            return Err(Exit::Usage.error(format!(
+                "{what} was changed since the program was built, so that nothing says what it is; build it again"
+            )));
+        }
         let Some(tree) = tree.filter(|tree| !tree.commit.is_empty()) else {
             return Err(Exit::Usage.error(format!(
                 "{what} lies in no git repository with a commit, so that nothing says what it was; work in a clone"
@@ -141,6 +154,8 @@ mod tests {
         std::fs::write(root.join("src/main.rs"), "two").unwrap();
         let changed = state();
         assert_eq!(changed.changed, ["src/main.rs"]);
+        let stale = Tree::require_clean(Some(&Tree::changed_since()), "the program").unwrap_err();
+        assert!(stale.to_string().contains("build it again"), "{stale}");
         let error = Tree::require_clean(Some(&changed), "the program").unwrap_err();
         assert_eq!(Exit::of(&error), Exit::Usage);
         assert!(error.to_string().contains("src/main.rs"), "{error}");

@@ -13,6 +13,7 @@ use super::operators::{
 use super::storage::Session;
 use super::trainer::Trainer;
 use super::{Differentiable, Hyperparameters};
+use crate::data::{Drawn, Originals};
 use crate::network::Network;
 
 type Floats = Numbers<Cuda>;
@@ -30,6 +31,13 @@ fn shortcut<'a>(added: Added<'a, Cuda>) -> Shortcut<'a, Floats> {
 // binds its context to the calling thread before each use.
 unsafe impl Operators for Cuda {
     type Workers = Nvidia;
+    type Labels = cuda::Labels;
+    type Images = cuda::Images<Nvidia>;
+    /// Entries that are filled.
+    type Ledger = usize;
+
+    const KEEPS_IMAGES: bool = true;
+    const BUNCH: usize = cuda::LEDGER;
 
     fn upload(&self, values: &[f32]) -> std::result::Result<Floats, CudaError> {
         let mut storage = self.allocate(values.len())?;
@@ -47,6 +55,27 @@ unsafe impl Operators for Cuda {
 
     fn put_images(gpu: &Nvidia, pixels: &[f32], shape: Feature, into: &mut Floats) -> Done {
         Ok(cuda::put_images(gpu, pixels, shape, into)?)
+    }
+
+    fn put_labels(gpu: &Nvidia, labels: &[u16]) -> std::result::Result<cuda::Labels, CudaError> {
+        Ok(cuda::Labels::put(gpu, labels)?)
+    }
+
+    fn keep_images(
+        gpu: &Nvidia,
+        originals: &Arc<Originals>,
+    ) -> std::result::Result<cuda::Images<Nvidia>, CudaError> {
+        Ok(cuda::Images::new(gpu, originals)?)
+    }
+
+    fn draw_images(
+        gpu: &Nvidia,
+        images: &cuda::Images<Nvidia>,
+        drawn: &Drawn,
+        shape: Feature,
+        into: &mut Floats,
+    ) -> std::result::Result<cuda::Labels, CudaError> {
+        Ok(cuda::draw_images(gpu, images, drawn, shape, into)?)
     }
 
     fn convolve(
@@ -230,21 +259,40 @@ unsafe impl Operators for Cuda {
     fn cross_entropy(
         gpu: &Nvidia,
         logits: &Floats,
-        labels: &[u16],
+        labels: &cuda::Labels,
         classes: usize,
     ) -> std::result::Result<CrossEntropy, CudaError> {
-        Ok(cuda::cross_entropy(gpu, logits, labels, classes)?)
+        Ok(cuda::cross_entropy(gpu, logits, *labels, classes)?)
+    }
+
+    fn enter_cross_entropy(
+        gpu: &Nvidia,
+        logits: &Floats,
+        labels: &cuda::Labels,
+        classes: usize,
+        ledger: &mut usize,
+    ) -> Done {
+        cuda::enter_cross_entropy(gpu, logits, *labels, classes, *ledger)?;
+        *ledger += 1;
+        Ok(())
+    }
+
+    fn read_ledger(
+        gpu: &Nvidia,
+        ledger: &mut usize,
+    ) -> std::result::Result<Vec<CrossEntropy>, CudaError> {
+        Ok(cuda::read_ledger(gpu, std::mem::take(ledger))?)
     }
 
     fn cross_entropy_gradient(
         gpu: &Nvidia,
         logits: &Floats,
-        labels: &[u16],
+        labels: &cuda::Labels,
         classes: usize,
         gradient: &mut Floats,
     ) -> Done {
         Ok(cuda::cross_entropy_gradient(
-            gpu, logits, labels, classes, gradient,
+            gpu, logits, *labels, classes, gradient,
         )?)
     }
 

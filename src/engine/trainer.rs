@@ -12,10 +12,12 @@ use crate::manifest::{DecayOn, Pooling};
 use crate::network::{Network, Role};
 use crate::weights::{self, Weights};
 
+use super::bunch::Bunch;
 use super::cpu::{CrossEntropy, Feature, SgdStep};
 use super::differentiable::{BatchStatistics, cross_entropy};
 use super::model::{Model, Normalise};
 use super::operators::{Averaging, Descent, Moments, Moving, Numbers, Operators};
+use super::placed::Kept;
 use super::population::Pooled;
 use super::storage::{Activation, Session};
 use super::{
@@ -37,6 +39,8 @@ pub struct Trainer<D: Operators> {
     classes: usize,
     /// Images of the last mini-batch: the pool keeps memory for these.
     images: usize,
+    kept: Kept<D>,
+    bunch: Bunch<D>,
     pooled: Vec<Pooled>,
     population: Option<Vec<Moments<Numbers<D>>>>,
 }
@@ -44,9 +48,15 @@ pub struct Trainer<D: Operators> {
 // SAFETY: the trainer holds everything that shares its device, and `Operators` promises that a device may move with all of it.
 unsafe impl<D: Operators> Send for Trainer<D> {}
 
+/// What a forward pass put out, and the classes that it is held against.
+struct Forward<D: Operators> {
+    logits: Activation<D>,
+    labels: D::Labels,
+}
+
 /// What a forward and a backward pass found.
 struct Gradient<D: Operators> {
-    logits: Activation<D>,
+    forward: Forward<D>,
     statistics: Gathered<D>,
     gradients: Gradients<f32, D>,
 }
@@ -68,6 +78,8 @@ impl<D: Operators> Trainer<D> {
             image_size,
             classes: network.classes,
             images: 0,
+            kept: Kept::default(),
+            bunch: Bunch::default(),
             population: None,
         })
     }
@@ -75,11 +87,14 @@ impl<D: Operators> Trainer<D> {
     fn check(&self, batch: &Batch) -> Result<Feature> {
         let (images, size) = (batch.labels.len(), batch.size);
         let label = batch.labels.iter().max();
-        if size != self.image_size || images == 0 || batch.pixels.len() != images * size * size * 3
-        {
+        let (found, expected) = match &batch.drawn {
+            None => (batch.pixels.len(), images * size * size * 3),
+            Some(drawn) if drawn.from.images().size == size => (drawn.decisions.len(), images),
+            Some(drawn) => (drawn.from.images().size, size),
+        };
+        if size != self.image_size || images == 0 || found != expected {
             return Err(anyhow!(
-                "a mini-batch of {images} images of {size}x{size} with {} numbers given to an engine for {}x{}",
-                batch.pixels.len(),
+                "a mini-batch of {images} images of {size}x{size} with {found} instead of {expected} numbers given to an engine for {}x{}",
                 self.image_size,
                 self.image_size
             ));
@@ -101,41 +116,42 @@ impl<D: Operators> Trainer<D> {
         tape: &mut T,
         batch: &Batch,
         normalise: &mut Normalise<'_, D>,
-    ) -> Result<Activation<D>> {
+    ) -> Result<Forward<D>> {
         let shape = self.check(batch)?;
         let session = &self.model.session;
         if shape.images != self.images {
             session.keep_only(shape.images);
             self.images = shape.images;
         }
-        let mut images = session.lend(shape).map_err(device)?;
-        D::put_images(&session.workers, &batch.pixels, shape, images.numbers_mut())
-            .map_err(device)?;
-        let logits = self.model.forward(tape, shape, images, normalise);
-        logits.map_err(device)
+        let placed = self.kept.place(session, batch, shape).map_err(device)?;
+        let logits = self.model.forward(tape, shape, placed.images, normalise);
+        Ok(Forward {
+            logits: logits.map_err(device)?,
+            labels: placed.labels,
+        })
     }
 
     /// Forward and backward; nothing of the network changes.
     fn differentiate(&mut self, batch: &Batch) -> Result<Gradient<D>> {
         let mut statistics = Gathered::new();
         let mut tape = OwnedTape::<f32, D>::default();
-        let logits = self.forward(&mut tape, batch, &mut Normalise::Batch(&mut statistics))?;
+        let forward = self.forward(&mut tape, batch, &mut Normalise::Batch(&mut statistics))?;
         let session = &self.model.session;
-        cross_entropy(session, &mut tape, &logits, &batch.labels);
+        cross_entropy(session, &mut tape, &forward.logits, &forward.labels);
         // Its value is nobody's business: the backward pass starts from a gradient of 1.
         let loss = session.device.try_tensor_from_vec(vec![0.0], ());
         let gradients = loss.map_err(device)?.put_tape(tape).try_backward();
         Ok(Gradient {
-            logits,
+            forward,
             statistics,
             gradients: gradients.map_err(device)?,
         })
     }
 
-    /// Sums of loss and errors. The one place in a step that waits for the device.
-    fn sums(&self, logits: &Activation<D>, labels: &[u16]) -> Result<CrossEntropy> {
-        let workers = &self.model.session.workers;
-        D::cross_entropy(workers, logits.values.numbers(), labels, self.classes).map_err(device)
+    /// Sums of loss and errors. Waits for the device.
+    fn sums(&self, forward: &Forward<D>) -> Result<CrossEntropy> {
+        let (workers, logits) = (&self.model.session.workers, forward.logits.values.numbers());
+        D::cross_entropy(workers, logits, &forward.labels, self.classes).map_err(device)
     }
 
     fn descend(&mut self, gradients: &mut Gradients<f32, D>, learning_rate: f32) -> Result<()> {
@@ -208,7 +224,7 @@ impl<D: Operators> Trainer<D> {
     }
 
     /// Logits in evaluation mode, still on the device.
-    fn evaluated(&mut self, batch: &Batch, statistics: Statistics) -> Result<Activation<D>> {
+    fn evaluated(&mut self, batch: &Batch, statistics: Statistics) -> Result<Forward<D>> {
         self.with_moments(statistics, |trainer, moments| {
             trainer.forward(&mut NoneTape, batch, &mut Normalise::Fixed(moments))
         })
@@ -286,15 +302,25 @@ impl<D: Operators> Trainer<D> {
 }
 
 impl<D: Operators> Engine for Trainer<D> {
-    fn step(&mut self, batch: &Batch, learning_rate: f32) -> Result<Step> {
+    fn begin_step(&mut self, batch: &Batch, learning_rate: f32) -> Result<()> {
         let mut found = self.differentiate(batch)?;
         self.descend(&mut found.gradients, learning_rate)?;
         self.average(&found.statistics)?;
-        let sums = self.sums(&found.logits, &batch.labels)?;
-        Ok(Step {
-            loss: (sums.loss / batch.labels.len() as f64) as f32,
-            wrong: sums.wrong,
-        })
+        let Forward { logits, labels } = &found.forward;
+        let entered = self.bunch.enter(&self.model.session, logits, labels);
+        entered.map_err(device)
+    }
+
+    fn finish_steps(&mut self) -> Result<Vec<Step>> {
+        self.bunch.finish(&self.model.session).map_err(device)
+    }
+
+    fn bunch(&self) -> usize {
+        D::BUNCH
+    }
+
+    fn keeps_images(&self) -> bool {
+        D::KEEPS_IMAGES
     }
 
     fn begin_population(&mut self) -> Result<()> {
@@ -334,8 +360,8 @@ impl<D: Operators> Engine for Trainer<D> {
     }
 
     fn evaluate(&mut self, batch: &Batch, statistics: Statistics) -> Result<Tally> {
-        let logits = self.evaluated(batch, statistics)?;
-        let sums = self.sums(&logits, &batch.labels)?;
+        let forward = self.evaluated(batch, statistics)?;
+        let sums = self.sums(&forward)?;
         Ok(Tally {
             images: batch.labels.len() as u64,
             loss: sums.loss,
@@ -345,8 +371,8 @@ impl<D: Operators> Engine for Trainer<D> {
     }
 
     fn logits(&mut self, batch: &Batch, statistics: Statistics) -> Result<Vec<f32>> {
-        let logits = self.evaluated(batch, statistics)?;
-        self.download(logits.values.numbers())
+        let forward = self.evaluated(batch, statistics)?;
+        self.download(forward.logits.values.numbers())
     }
 
     fn state(&self, velocity: bool) -> Result<Weights> {
@@ -440,10 +466,10 @@ impl<D: Operators> Differentiable for Trainer<D> {
             let tensor = weights::Tensor { shape, data };
             gradients.tensors.insert(named.name.clone(), tensor);
         }
-        let sums = self.sums(&found.logits, &batch.labels)?;
+        let sums = self.sums(&found.forward)?;
         Ok(FirstStep {
             loss: (sums.loss / batch.labels.len() as f64) as f32,
-            logits: self.download(found.logits.values.numbers())?,
+            logits: self.download(found.forward.logits.values.numbers())?,
             gradients,
         })
     }

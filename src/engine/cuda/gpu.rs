@@ -21,6 +21,8 @@ pub enum Slot {
     Counter,
     /// Of the cross-entropy.
     Sums,
+    /// Of the cross-entropy of steps that were not asked for yet.
+    Ledger,
 }
 
 /// A GPU, or what stands in for one. Work is done in the order of the calls; only `receive` and `download` wait for it.
@@ -28,6 +30,8 @@ pub trait Gpu {
     type Error: std::fmt::Debug;
     /// Floats in the GPU's memory.
     type Numbers;
+    /// Bytes in the GPU's memory that no kernel changes.
+    type Bytes;
 
     /// Where the numbers begin, a multiple of 16.
     fn address(&self, numbers: &Self::Numbers) -> Address;
@@ -37,6 +41,11 @@ pub trait Gpu {
     fn upload(&self, values: &[f32]) -> Result<Self::Numbers, Self::Error>;
 
     fn download(&self, numbers: &Self::Numbers) -> Result<Vec<f32>, Self::Error>;
+
+    /// Copies bytes that stay.
+    fn keep(&self, bytes: &[u8]) -> Result<Self::Bytes, Self::Error>;
+
+    fn bytes_address(&self, bytes: &Self::Bytes) -> Address;
 
     /// At least so many bytes, zero before their first use.
     fn scratch(&self, slot: Slot, bytes: usize) -> Result<Address, Self::Error>;

@@ -204,6 +204,7 @@ impl Host {
 impl Gpu for Host {
     type Error = String;
     type Numbers = Numbers;
+    type Bytes = Vec<u8>;
 
     fn address(&self, numbers: &Numbers) -> Address {
         numbers.address()
@@ -228,6 +229,14 @@ impl Gpu for Host {
 
     fn download(&self, numbers: &Numbers) -> Result<Vec<f32>, String> {
         Ok(numbers.all()[GUARD..GUARD + numbers.len].to_vec())
+    }
+
+    fn keep(&self, bytes: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(bytes.to_vec())
+    }
+
+    fn bytes_address(&self, bytes: &Vec<u8>) -> Address {
+        bytes.as_ptr() as Address
     }
 
     fn scratch(&self, slot: Slot, bytes: usize) -> Result<Address, String> {

@@ -1,5 +1,5 @@
 //! The operators on NVIDIA GPUs, in 32-bit floats: `kernels/` holds few, fused kernels in CUDA C++, which `build.rs` compiles
-//! with nvcc; `convolution.rs`, `norm.rs`, `passes.rs`, `classifier.rs` and `update.rs` turn shapes into launches;
+//! with nvcc; `images.rs`, `convolution.rs`, `norm.rs`, `passes.rs`, `classifier.rs` and `update.rs` turn shapes into launches;
 //! `arguments.rs` is what both sides agree on. Activations lie as the CPU's do.
 //!
 //! A launch goes to a [`Gpu`]: a real one (`nvidia.rs`, on dfdx's own device), or in tests the same kernels compiled for the
@@ -14,11 +14,13 @@
 
 mod arguments;
 mod check;
+mod check_images;
 mod classifier;
 mod convolution;
 mod gpu;
 #[cfg(test)]
 mod host;
+mod images;
 mod norm;
 #[cfg(feature = "cuda")]
 mod nvidia;
@@ -30,16 +32,19 @@ mod update;
 #[cfg(feature = "cuda")]
 pub use check::self_check;
 #[cfg(feature = "cuda")]
-pub use classifier::{classify, classify_gradient, cross_entropy, cross_entropy_gradient};
+pub use classifier::{
+    LEDGER, Labels, classify, classify_gradient, cross_entropy, cross_entropy_gradient,
+    enter_cross_entropy, read_ledger,
+};
 #[cfg(feature = "cuda")]
 pub use convolution::{convolve, convolve_input_gradient, convolve_weight_gradient};
+#[cfg(feature = "cuda")]
+pub use images::{Images, draw_images, put_images};
 #[cfg(feature = "cuda")]
 pub use norm::{Gate, Shortcut, normalise, normalise_fixed, normalise_gradient};
 #[cfg(feature = "cuda")]
 pub use nvidia::{Nvidia, cards};
 #[cfg(feature = "cuda")]
-pub use passes::{
-    add, max_pool, max_pool_gradient, pool, pool_gradient, put_images, subsample_gradient,
-};
+pub use passes::{add, max_pool, max_pool_gradient, pool, pool_gradient, subsample_gradient};
 #[cfg(feature = "cuda")]
 pub use update::{MovingAverage, Update, average, descend};

@@ -128,6 +128,7 @@ impl Nvidia {
 impl Gpu for Nvidia {
     type Error = DriverError;
     type Numbers = Floats;
+    type Bytes = CudaSlice<u8>;
 
     fn address(&self, numbers: &Floats) -> Address {
         *numbers.device_ptr()
@@ -152,6 +153,14 @@ impl Gpu for Nvidia {
         let mut values = vec![0.0; numbers.len()];
         self.device.dtoh_sync_copy_into(numbers, &mut values)?;
         Ok(values)
+    }
+
+    fn keep(&self, bytes: &[u8]) -> Result<CudaSlice<u8>, DriverError> {
+        self.device.htod_sync_copy(bytes)
+    }
+
+    fn bytes_address(&self, bytes: &CudaSlice<u8>) -> Address {
+        *bytes.device_ptr()
     }
 
     fn scratch(&self, slot: Slot, bytes: usize) -> Result<Address, DriverError> {

@@ -3,13 +3,16 @@
 
 use super::arguments::Divisor;
 use super::check::{Comparison, TOLERANCE, noise, noisy_feature, self_check};
+use super::check_images::originals;
 use super::gpu::Gpu;
 use super::host::{self, Host};
+use super::images::Images;
 use super::{convolution, norm};
+use crate::data::Loader;
 use crate::engine::cpu::{
     Context, ConvShape, Feature, Instructions, LinearShape, NormShape, SgdStep,
 };
-use crate::manifest::MomentumForm;
+use crate::manifest::{MomentumForm, Normalisation, PaddingValue, Recipe};
 
 /// Runs comparisons on the host and demands that all are within the tolerance.
 fn compare(work: impl FnOnce(&mut Comparison<'_, Host>)) {
@@ -168,6 +171,44 @@ fn passes_and_the_classifier_agree_with_the_cpu() {
                 outputs,
             })
             .unwrap();
+        }
+    });
+}
+
+#[test]
+fn drawn_images_are_the_loaders_to_the_bit() {
+    // The self-check's own images, in every place of a padding, with paddings wider than the image too.
+    compare(|all| {
+        for padding_value in [PaddingValue::Zero, PaddingValue::Black] {
+            for (size, batch, pad, halo) in [
+                (32, 31, 4, 1),
+                (16, 127, 4, 1),
+                (8, 7, 4, 1),
+                (8, 1, 0, 3),
+                (5, 300, 9, 0),
+                (3, 600, 1, 2),
+            ] {
+                all.drawn(size, batch, padding_value, pad, halo).unwrap();
+            }
+        }
+    });
+    // A loader's mini-batches, more images than a launch takes, and those of an evaluation.
+    compare(|all| {
+        for normalisation in [Normalisation::PerPixelMean, Normalisation::ChannelMeanStd] {
+            let originals = originals(601, 8, normalisation);
+            let on_gpu = Images::new(all.gpu, &originals).unwrap();
+            let recipe = Recipe {
+                batch: 517,
+                image_size: 8,
+                ..Recipe::default()
+            };
+            let mut loader = Loader::drawing(originals.clone(), &recipe, 3, 0).unwrap();
+            for _ in 0..3 {
+                let batch = loader.next().unwrap();
+                all.same(&on_gpu, &batch.drawn.unwrap(), 1).unwrap();
+            }
+            let plain = originals.batch(&[600, 0, 5]);
+            all.same(&on_gpu, &plain.drawn.unwrap(), 1).unwrap();
         }
     });
 }

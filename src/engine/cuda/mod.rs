@@ -7,7 +7,12 @@
 //!
 //! No sum depends on which thread or block is faster: parts are cut by the shape alone and added in their order, without
 //! atomic additions of floats. The same GPU and the same build give the same bits; another architecture's compiler may
-//! contract multiplications and additions otherwise, and the CPU's sums have another order.
+//! contract multiplications and additions otherwise, and the CPU's sums have another order. A run that is resumed goes on from
+//! its checkpoint on any GPU; in the bits of a run without a stop only on the same kind, and provenance names both.
+//!
+//! A step waits for nothing on the host's side: decisions, learning rates and addresses travel as arguments of launches,
+//! storage is allocated and freed in the stream's order, and losses stay on the GPU until a bunch of them is read. What waits:
+//! mini-batches given as pixels (parity, recorded steps), evaluation, whose sums are read one by one, and checkpoints.
 
 // Kernels take what they need by name.
 #![allow(clippy::too_many_arguments)]

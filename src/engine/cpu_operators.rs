@@ -1,5 +1,6 @@
 //! The operators on dfdx's CPU: `cpu/`'s kernels on the slices that its storage holds.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use dfdx::prelude::*;
@@ -29,6 +30,8 @@ unsafe impl Operators for Cpu {
     /// Those of the host: the loader's threads prepare pixels ahead, which is faster than drawing them in a step.
     type Images = Arc<Originals>;
     type Ledger = Vec<CrossEntropy>;
+    /// There is none: starting a kernel costs nothing.
+    type Recording = Infallible;
 
     const KEEPS_IMAGES: bool = false;
     const BUNCH: usize = 1;
@@ -313,6 +316,14 @@ unsafe impl Operators for Cpu {
     ) -> Done {
         cpu::sgd_update(step, weights, gradient, velocity);
         Ok(())
+    }
+
+    fn end_recording(_: &Context) -> Result<Option<Infallible>, CpuError> {
+        Ok(None)
+    }
+
+    unsafe fn replay(_: &Context, recording: &Infallible) -> Result<bool, CpuError> {
+        match *recording {}
     }
 
     fn average(

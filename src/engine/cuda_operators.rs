@@ -6,7 +6,7 @@ use anyhow::Result;
 use dfdx::prelude::*;
 
 use super::cpu::{ConvShape, CrossEntropy, Feature, LinearShape, NormShape, SgdStep};
-use super::cuda::{self, Gate, MovingAverage, Nvidia, Shortcut, Update};
+use super::cuda::{self, Gate, Gpu, MovingAverage, Nvidia, Shortcut, Update};
 use super::operators::{
     Added, Affine, Averaging, Descent, Moments, Moving, Numbers, Operators, Passed,
 };
@@ -35,6 +35,8 @@ unsafe impl Operators for Cuda {
     type Images = cuda::Images<Nvidia>;
     /// Entries that are filled.
     type Ledger = usize;
+
+    type Recording = cuda::Graph;
 
     const KEEPS_IMAGES: bool = true;
     const BUNCH: usize = cuda::LEDGER;
@@ -294,6 +296,19 @@ unsafe impl Operators for Cuda {
         Ok(cuda::cross_entropy_gradient(
             gpu, logits, *labels, classes, gradient,
         )?)
+    }
+
+    fn begin_recording(gpu: &Nvidia) -> bool {
+        gpu.begin_noting()
+    }
+
+    fn end_recording(gpu: &Nvidia) -> std::result::Result<Option<cuda::Graph>, CudaError> {
+        Ok(gpu.end_noting()?)
+    }
+
+    unsafe fn replay(gpu: &Nvidia, graph: &cuda::Graph) -> std::result::Result<bool, CudaError> {
+        // SAFETY: the caller's promise.
+        Ok(unsafe { gpu.launch_graph(graph)? })
     }
 
     fn descend(

@@ -4,7 +4,7 @@
 //! `operators.rs` says what a device must be able to do; `cpu_operators.rs` does it with the kernels of `cpu/` and, in a build
 //! with the feature `cuda`, `cuda_operators.rs` with those of `cuda/`; `device.rs` says which devices there are;
 //! `differentiable.rs` records it on dfdx's tape, `storage.rs` lends the memory, `placed.rs` brings mini-batches in, `model.rs`
-//! is the network, `trainer.rs` the [`Engine`], `bunch.rs` reads losses together, `population.rs` pools batch-norm statistics, `response.rs` sums what layers put out. Nothing but the devices' own
+//! is the network, `pass.rs` holds what a pass found, `update.rs` steps with it, `trainer.rs` is the [`Engine`], `bunch.rs` reads losses together, `population.rs` pools batch-norm statistics, `response.rs` sums what layers put out. Nothing but the devices' own
 //! folders and operators knows which device it is.
 
 mod bunch;
@@ -18,6 +18,7 @@ mod device;
 mod differentiable;
 mod model;
 mod operators;
+mod pass;
 mod placed;
 mod population;
 mod response;
@@ -25,6 +26,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 mod trainer;
+mod update;
 
 pub use cpu::Instructions;
 pub use device::{BUILD_WITH_CUDA, Card, Device, cards, has_cuda, usable};
@@ -92,6 +94,10 @@ pub trait Engine: Send {
         self.begin_step(batch, learning_rate)?;
         let last = self.finish_steps()?.pop();
         last.ok_or_else(|| Exit::Internal.error("a step that reports nothing"))
+    }
+    /// Whether the device makes the steps' forward and backward passes again as one piece, without being told every part.
+    fn repeats(&self) -> bool {
+        false
     }
     /// Whether the device keeps the images of [`Originals`](crate::data::Originals) in its own memory, so that mini-batches
     /// are better handed to it as decisions.

@@ -93,6 +93,9 @@ pub unsafe trait Operators: Device<f32> {
     /// Sums of losses that nobody has asked for yet, at most `BUNCH`.
     type Ledger: Default + 'static;
 
+    /// Work that was noted, to be made again.
+    type Recording: 'static;
+
     /// Whether mini-batches are better drawn from kept images than given as pixels.
     const KEEPS_IMAGES: bool;
     /// Steps that are best begun before their losses are asked for.
@@ -314,6 +317,24 @@ pub unsafe trait Operators: Device<f32> {
         batch: &Numbers<Self>,
         running: &mut Numbers<Self>,
     ) -> Result<(), Self::Err>;
+
+    /// From here on what the device is given to do is noted too. False where it is not.
+    fn begin_recording(_: &Self::Workers) -> bool {
+        false
+    }
+
+    /// Ends what `begin_recording` began; `None` where it cannot be made again.
+    fn end_recording(workers: &Self::Workers) -> Result<Option<Self::Recording>, Self::Err>;
+
+    /// Gives the device the noted work again, as one piece. False, with nothing done, where memory of its workers that the
+    /// work uses has since been exchanged.
+    ///
+    /// # Safety
+    /// All storage that the work used is still there.
+    unsafe fn replay(
+        workers: &Self::Workers,
+        recording: &Self::Recording,
+    ) -> Result<bool, Self::Err>;
 
     /// Every parameter's step, in as few launches as the device can.
     fn descend_all(

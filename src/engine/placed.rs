@@ -5,17 +5,11 @@ use std::sync::Arc;
 use crate::data::{Batch, Originals};
 
 use super::cpu::Feature;
-use super::operators::Operators;
-use super::storage::{Buffer, Session};
+use super::operators::{Numbers, Operators};
+use super::storage::Session;
 
 /// Sets of images kept at a time: one to train on and one to test with.
 const SETS: usize = 2;
-
-/// A mini-batch where the network reads it.
-pub struct Placed<D: Operators> {
-    pub images: Buffer<D>,
-    pub labels: D::Labels,
-}
 
 /// The sets of images that lie in a device's memory, the one that came last at the end.
 pub struct Kept<D: Operators>(Vec<(Arc<Originals>, D::Images)>);
@@ -27,25 +21,25 @@ impl<D: Operators> Default for Kept<D> {
 }
 
 impl<D: Operators> Kept<D> {
-    /// Places a mini-batch whose shape was checked. Of a set that is kept only the decisions go to the device.
+    /// Places a mini-batch whose shape was checked, and its classes. Of a set that is kept only the decisions go to the device.
     pub fn place(
         &mut self,
         session: &Arc<Session<D>>,
         batch: &Batch,
         shape: Feature,
-    ) -> Result<Placed<D>, D::Err> {
-        let mut images = session.lend(shape)?;
-        let (workers, into) = (&session.workers, images.numbers_mut());
-        let labels = match &batch.drawn {
+        into: &mut Numbers<D>,
+    ) -> Result<D::Labels, D::Err> {
+        let workers = &session.workers;
+        match &batch.drawn {
             None => {
                 D::put_images(workers, &batch.pixels, shape, into)?;
-                D::put_labels(workers, &batch.labels)?
+                D::put_labels(workers, &batch.labels)
             }
             Some(drawn) => {
-                D::draw_images(workers, self.of(workers, &drawn.from)?, drawn, shape, into)?
+                let images = self.of(workers, &drawn.from)?;
+                D::draw_images(workers, images, drawn, shape, into)
             }
-        };
-        Ok(Placed { images, labels })
+        }
     }
 
     /// The device's copy of a set, made where there is none.

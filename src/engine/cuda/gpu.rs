@@ -32,6 +32,8 @@ pub trait Gpu {
     type Numbers;
     /// Bytes in the GPU's memory that no kernel changes.
     type Bytes;
+    /// Launches that were noted.
+    type Graph;
 
     /// Where the numbers begin, a multiple of 16.
     fn address(&self, numbers: &Self::Numbers) -> Address;
@@ -55,6 +57,18 @@ pub trait Gpu {
 
     /// Waits for all work before and copies bytes from a slot.
     fn receive(&self, slot: Slot, bytes: &mut [u8]) -> Result<(), Self::Error>;
+
+    /// From here on launches are noted besides being made. False where that is switched off.
+    fn begin_noting(&self) -> bool;
+
+    /// What was noted since; `None` where a slot's memory was exchanged meanwhile, or launches were not noted.
+    fn end_noting(&self) -> Result<Option<Self::Graph>, Self::Error>;
+
+    /// Makes noted launches again, in their order. False, with none made, where a slot's memory was exchanged since.
+    ///
+    /// # Safety
+    /// As for each of the launches.
+    unsafe fn launch_graph(&self, graph: &Self::Graph) -> Result<bool, Self::Error>;
 
     /// Launches a kernel on a grid of blocks.
     ///

@@ -11,8 +11,10 @@
 //! its checkpoint on any GPU; in the bits of a run without a stop only on the same kind, and provenance names both.
 //!
 //! A step waits for nothing on the host's side: decisions, learning rates and addresses travel as arguments of launches,
-//! storage is allocated and freed in the stream's order, and losses stay on the GPU until a bunch of them is read. What waits:
-//! mini-batches given as pixels (parity, recorded steps), evaluation, whose sums are read one by one, and checkpoints.
+//! storage is allocated and freed in the stream's order, and losses stay on the GPU until a bunch of them is read. From the
+//! third mini-batch of a size on, the forward and backward pass are one graph (`graph.rs`), once it has shown that it gives
+//! the bits of the single launches; `REFIG_CUDA_GRAPHS=off` stays with those. What waits: mini-batches given as pixels
+//! (parity, recorded steps), evaluation, whose sums are read one by one, and checkpoints.
 
 // Kernels take what they need by name.
 #![allow(clippy::too_many_arguments)]
@@ -23,6 +25,7 @@ mod check_images;
 mod classifier;
 mod convolution;
 mod gpu;
+mod graph;
 #[cfg(test)]
 mod host;
 mod images;
@@ -44,11 +47,13 @@ pub use classifier::{
 #[cfg(feature = "cuda")]
 pub use convolution::{convolve, convolve_input_gradient, convolve_weight_gradient};
 #[cfg(feature = "cuda")]
+pub use gpu::Gpu;
+#[cfg(feature = "cuda")]
 pub use images::{Images, draw_images, put_images};
 #[cfg(feature = "cuda")]
 pub use norm::{Gate, Shortcut, normalise, normalise_fixed, normalise_gradient};
 #[cfg(feature = "cuda")]
-pub use nvidia::{Nvidia, cards};
+pub use nvidia::{Graph, Nvidia, cards};
 #[cfg(feature = "cuda")]
 pub use passes::{add, max_pool, max_pool_gradient, pool, pool_gradient, subsample_gradient};
 #[cfg(feature = "cuda")]

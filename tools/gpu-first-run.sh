@@ -24,8 +24,9 @@ step() {
     echo "-- $((SECONDS - begun)) s"
 }
 
+# The empty word keeps this script's own arguments from it.
 # shellcheck disable=SC1091
-source tools/cuda-toolchain.sh
+source tools/cuda-toolchain.sh ""
 if [ -n "${CUDA_ROOT:-}" ] && [ -d "$CUDA_ROOT/lib" ]; then
     export LD_LIBRARY_PATH=$CUDA_ROOT/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 fi

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use refig::data::{Batch, Decision, ImageSet, Loader, Normaliser, Order};
-use refig::manifest::{Augmentation, Normalisation, PartialBatch, Recipe};
+use refig::data::{Batch, Decision, ImageSet, Loader, Normaliser, Order, Originals, batch};
+use refig::manifest::{Augmentation, Normalisation, PaddingValue, PartialBatch, Recipe};
 
 fn images(count: usize) -> Arc<ImageSet> {
     Arc::new(ImageSet {
@@ -150,4 +150,33 @@ fn dropping_it_ends_its_threads() {
         // Each worker held the images.
         assert_eq!(Arc::strong_count(&images), 1, "after {taken} mini-batches");
     }
+}
+
+#[test]
+fn decisions_alone_are_the_same_mini_batches() {
+    let images = images(50);
+    let normaliser = Normaliser::fit(&images, Normalisation::PerPixelMean);
+    let originals = Arc::new(Originals::new(Arc::clone(&images), normaliser.clone()).unwrap());
+    for partial_batch in [PartialBatch::Wrap, PartialBatch::Drop, PartialBatch::Short] {
+        for padding_value in [PaddingValue::Zero, PaddingValue::Black] {
+            let mut recipe = recipe(9, partial_batch);
+            recipe.augmentation.padding_value = padding_value;
+            let mut made = loader(&recipe, 7, 4, 2);
+            let mut drawing = Loader::drawing(Arc::clone(&originals), &recipe, 7, 4).unwrap();
+            for _ in 0..20 {
+                let (pixels, drawn) = (made.next().unwrap(), drawing.next().unwrap());
+                assert!(drawn.pixels.is_empty() && pixels.drawn.is_none());
+                assert_eq!((&drawn.labels, drawn.size), (&pixels.labels, pixels.size));
+                let here = drawn.drawn.as_ref().unwrap().pixels();
+                let bits = |pixels: &[f32]| pixels.iter().map(|p| p.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(&here), bits(&pixels.pixels));
+                drawing.recycle(drawn);
+            }
+        }
+    }
+    // Without augmentation, as an evaluation looks at them.
+    let plain = batch(&images, &normaliser, &[49, 0, 7]);
+    let drawn = originals.batch(&[49, 0, 7]);
+    assert_eq!(drawn.drawn.unwrap().pixels(), plain.pixels);
+    assert_eq!(drawn.labels, plain.labels);
 }

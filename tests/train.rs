@@ -23,6 +23,9 @@ struct Fake {
     calls: Calls,
     diverge_at: Option<u32>,
     steps: u32,
+    /// Steps that it likes to be begun together, and those begun.
+    bunch: usize,
+    begun: Vec<Step>,
     /// Asks for a stop at the n-th call of any kind.
     stop_at: Option<(usize, Stop)>,
 }
@@ -38,6 +41,8 @@ impl Fake {
             calls: Calls::default(),
             diverge_at: None,
             steps: 0,
+            bunch: 1,
+            begun: Vec::new(),
             stop_at: None,
         }
     }
@@ -58,7 +63,7 @@ impl Fake {
 }
 
 impl Engine for Fake {
-    fn step(&mut self, batch: &Batch, rate: f32) -> anyhow::Result<Step> {
+    fn begin_step(&mut self, batch: &Batch, rate: f32) -> anyhow::Result<()> {
         self.called(format!("step {rate}"));
         self.steps += 1;
         self.weight = (self.weight * 1.7 + rate * Self::sum(batch)).sin() + 1.0;
@@ -69,7 +74,16 @@ impl Engine for Fake {
         };
         // Falls over the first steps and jumps up and down throughout.
         let wrong = (self.weight * 3.0) as u32 + 4u32.saturating_sub(self.steps / 4);
-        Ok(Step { loss, wrong })
+        self.begun.push(Step { loss, wrong });
+        Ok(())
+    }
+
+    fn finish_steps(&mut self) -> anyhow::Result<Vec<Step>> {
+        Ok(std::mem::take(&mut self.begun))
+    }
+
+    fn bunch(&self) -> usize {
+        self.bunch
     }
 
     fn begin_population(&mut self) -> anyhow::Result<()> {
@@ -187,6 +201,7 @@ fn batch(set: &ImageSet, indices: &[u32]) -> Batch {
             .map(|&at| set.labels[at as usize].into())
             .collect(),
         size: set.size,
+        drawn: None,
     }
 }
 
@@ -278,6 +293,59 @@ fn rows(memory: &Memory) -> Vec<String> {
     });
     let evaluations = memory.evaluations.iter().map(|row| format!("{row:?}"));
     iterations.chain(evaluations).collect()
+}
+
+#[test]
+fn losses_that_are_read_together_change_nothing() {
+    let warm_up = WarmUp {
+        learning_rate: 0.01,
+        until_error_below: 40.0,
+        window: 3,
+    };
+    for (interval, diverge_at, warm_up) in [
+        (4, None, None),
+        (0, None, None),
+        (5, Some(7), None),
+        (6, None, Some(warm_up)),
+    ] {
+        let scene = Scene::new(Recipe {
+            warm_up,
+            ..recipe(23, interval)
+        });
+        let made = |bunch, stop_at: Option<usize>| {
+            let stop = Stop::new();
+            let scene = Scene {
+                stop: stop.clone(),
+                recipe: scene.recipe.clone(),
+                ..Scene::new(recipe(0, 0))
+            };
+            let mut memory = Memory::default();
+            let mut engine = Fake::new();
+            engine.bunch = bunch;
+            engine.diverge_at = diverge_at;
+            engine.stop_at = stop_at.map(|at| (at, stop));
+            let run = scene.run(&mut engine, &mut memory, LoopState::default(), &mut ());
+            let mut outcome = run.unwrap();
+            if let Some((weights, state)) = memory.forget()
+                && outcome == Outcome::Interrupted
+            {
+                let mut engine = Fake::new();
+                engine.bunch = bunch;
+                engine.restore(&weights).unwrap();
+                let again = Scene::new(scene.recipe.clone());
+                outcome = again.run(&mut engine, &mut memory, state, &mut ()).unwrap();
+            }
+            (outcome, rows(&memory))
+        };
+        let one_by_one = made(1, None);
+        for bunch in [2, 7, 100] {
+            assert_eq!(made(bunch, None), one_by_one, "{bunch} {interval}");
+        }
+        if diverge_at.is_none() {
+            // Stopped within a bunch: what was begun is recorded, and the rest is made on resume.
+            assert_eq!(made(7, Some(3)), one_by_one, "{interval}");
+        }
+    }
 }
 
 #[test]

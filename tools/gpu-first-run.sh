@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The first minutes on a GPU, in one call: what the machine has, the kernels against the CPU's, recorded training steps, the
-# time of a step (beside PyTorch where a Python with it is named), a short training that is stopped and resumed.
+# time of a step (beside PyTorch where a Python with it is named), a short training that is stopped and resumed, and the
+# same without CUDA graphs.
 #
 #   tools/gpu-first-run.sh [cuda|cuda:N]
 #
@@ -23,15 +24,15 @@ step() {
     echo "-- $((SECONDS - begun)) s"
 }
 
+# The empty word keeps this script's own arguments from it.
 # shellcheck disable=SC1091
-source tools/cuda-toolchain.sh
+source tools/cuda-toolchain.sh ""
 if [ -n "${CUDA_ROOT:-}" ] && [ -d "$CUDA_ROOT/lib" ]; then
     export LD_LIBRARY_PATH=$CUDA_ROOT/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 fi
 target=${CARGO_TARGET_DIR:-target}
 out=$(mktemp -d "${TMPDIR:-/tmp}/gpu-first-run.XXXXXX")
 trap 'rm -rf "$out"' EXIT
-places=(--results-dir "$out/results" --reports-dir "$out/reports")
 refig() { "$target/release/refig" "$@"; }
 
 step "build" cargo build --locked --release --features cuda
@@ -43,6 +44,8 @@ done
 
 for network in resnet-20 resnet-110; do
     step "a step of $network, batch 128" refig bench step --network "$network" --device "$device" --steps 200
+    step "the same kernel by kernel" env REFIG_CUDA_GRAPHS=off \
+        "$target/release/refig" bench step --network "$network" --device "$device" --steps 200
 done
 if [ -n "${PYTHON:-}" ]; then
     step "the same beside PyTorch" refig bench compare --networks resnet-20,resnet-110 --mode eager,graphs,compile \
@@ -51,25 +54,27 @@ else
     echo "-- not beside PyTorch: PYTHON names no Python that has it"
 fi
 
-# Twice the same run, once stopped half way and resumed: the records must be the same but for the seconds.
-short=(reproduce fig6 --profile smoke --device "$device" "${places[@]}")
+# Three times the same run: stopped half way and resumed, without a stop, and without CUDA graphs. The weights must be the same.
+short=(reproduce fig6 --profile smoke --device "$device" --reports-dir "$out/reports")
 [ -n "${CIFAR10_DIR:-}" ] || short+=(--offline)
 interrupted() {
-    timeout --signal=INT 5 "$target/release/refig" "${short[@]}" || [ $? -eq 124 ] || [ $? -eq 130 ]
-    refig "${short[@]}"
+    timeout --signal=INT 5 "$target/release/refig" "${short[@]}" --results-dir "$out/interrupted" || [ $? -eq 124 ] || [ $? -eq 130 ]
+    refig "${short[@]}" --results-dir "$out/interrupted"
 }
 step "a short training, stopped once and resumed" interrupted
-mv "$out/results" "$out/interrupted"
-step "the same without a stop" refig "${short[@]}"
+step "the same without a stop" refig "${short[@]}" --results-dir "$out/results"
+step "the same kernel by kernel" env REFIG_CUDA_GRAPHS=off "$target/release/refig" "${short[@]}" --results-dir "$out/kernels"
 same() {
-    local count=0 run
+    local count=0 run other
     for run in "$out"/results/smoke/*/; do
         run=$(basename "$run")
-        cmp "$out/results/smoke/$run/weights.safetensors" "$out/interrupted/smoke/$run/weights.safetensors"
+        for other in interrupted kernels; do
+            cmp "$out/results/smoke/$run/weights.safetensors" "$out/$other/smoke/$run/weights.safetensors"
+        done
         count=$((count + 1))
     done
     [ "$count" -gt 0 ] && echo "$count runs: the same weights to the bit"
 }
-step "stopped and resumed, or not: the same weights" same
+step "the same weights all three times" same
 echo
 echo "all passed; see $log"

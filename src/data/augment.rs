@@ -68,14 +68,10 @@ pub fn apply(
         "the normaliser is for images of another size"
     );
     batch.size = size;
-    batch.labels.clear();
-    batch.labels.extend(
-        decisions
-            .iter()
-            .map(|decision| u16::from(images.labels[decision.index as usize])),
-    );
+    batch.drawn = None;
+    labels(images, decisions, &mut batch.labels);
     batch.pixels.resize(decisions.len() * size * size * 3, 0.0);
-    let inverse = normaliser.deviation().map(|deviation| 1.0 / deviation);
+    let inverse = normaliser.inverse();
     let (mean, _) = normaliser.mean().as_chunks::<3>();
     let (pixels, _) = batch.pixels.as_chunks_mut::<3>();
     for (output, decision) in pixels.chunks_exact_mut(size * size).zip(decisions) {
@@ -105,6 +101,16 @@ pub fn apply(
             }
         }
     }
+}
+
+/// The classes of the images of `decisions`.
+pub(super) fn labels(images: &ImageSet, decisions: &[Decision], labels: &mut Vec<u16>) {
+    labels.clear();
+    labels.extend(
+        decisions
+            .iter()
+            .map(|decision| u16::from(images.labels[decision.index as usize])),
+    );
 }
 
 /// Where one crop lies, in columns.

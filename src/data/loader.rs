@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use anyhow::Result;
 
-use super::{Batch, Decision, ImageSet, Normaliser, Order, augment};
+use super::{Batch, Decision, ImageSet, Normaliser, Order, Originals, augment};
 use crate::exit::Exit;
 use crate::manifest::{Augmentation, Recipe};
 
@@ -36,23 +36,24 @@ struct Worker {
 /// All that it takes to make a mini-batch.
 #[derive(Clone)]
 struct Preparer {
-    images: Arc<ImageSet>,
-    normaliser: Arc<Normaliser>,
+    originals: Arc<Originals>,
     augmentation: Augmentation,
     order: Order,
     decisions: Vec<Decision>,
+    /// Pixels are made here; else decisions are handed on to a device that makes them.
+    applies: bool,
 }
 
 impl Preparer {
     fn fill(&mut self, iteration: u64, batch: &mut Batch) {
         self.order.decisions(iteration, &mut self.decisions);
-        augment::apply(
-            &self.images,
-            &self.normaliser,
-            &self.augmentation,
-            &self.decisions,
-            batch,
-        );
+        let (originals, augmentation) = (&self.originals, &self.augmentation);
+        if self.applies {
+            let (images, normaliser) = (originals.images(), originals.normaliser());
+            augment::apply(images, normaliser, augmentation, &self.decisions, batch);
+        } else {
+            originals.fill(augmentation, &self.decisions, batch);
+        }
     }
 }
 
@@ -70,28 +71,9 @@ impl Loader {
         first_iteration: u64,
         workers: usize,
     ) -> Result<Self> {
-        if normaliser.size() != images.size {
-            return Err(Exit::Internal.error(format!(
-                "a normalisation for {} pixels was given for images of {}",
-                normaliser.size(),
-                images.size
-            )));
-        }
-        let order = Order::new(images.len(), recipe, seed)?;
-        let preparer = Preparer {
-            images,
-            normaliser: Arc::new(normaliser),
-            augmentation: recipe.augmentation.clone(),
-            order,
-            decisions: Vec::with_capacity(recipe.batch),
-        };
-        let mut loader = Self {
-            preparer,
-            workers: Vec::with_capacity(workers),
-            iteration: first_iteration,
-            turn: 0,
-            last: 0,
-        };
+        let originals = Arc::new(Originals::new(images, normaliser)?);
+        let mut loader = Self::drawing(originals, recipe, seed, first_iteration)?;
+        loader.preparer.applies = true;
         for worker in 0..workers {
             let preparer = loader.preparer.clone();
             let first = first_iteration + worker as u64;
@@ -103,6 +85,33 @@ impl Loader {
                 })?);
         }
         Ok(loader)
+    }
+
+    /// The same mini-batches as decisions alone, for a device that holds `originals`. Drawing them takes microseconds and no
+    /// other thread.
+    ///
+    /// # Errors
+    /// When the recipe's mini-batches cannot be formed from these images.
+    pub fn drawing(
+        originals: Arc<Originals>,
+        recipe: &Recipe,
+        seed: u64,
+        first_iteration: u64,
+    ) -> Result<Self> {
+        let order = Order::new(originals.images().len(), recipe, seed)?;
+        Ok(Self {
+            preparer: Preparer {
+                originals,
+                augmentation: recipe.augmentation.clone(),
+                order,
+                decisions: Vec::with_capacity(recipe.batch),
+                applies: false,
+            },
+            workers: Vec::new(),
+            iteration: first_iteration,
+            turn: 0,
+            last: 0,
+        })
     }
 
     /// The next mini-batch.

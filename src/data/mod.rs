@@ -5,12 +5,14 @@
 //! - `records.rs` orders records by their digest, so that a copy of the images in any order is the same data
 //! - `synthetic.rs` draws ten classes of textured shapes from a seed
 //! - `images.rs` splits and averages down, `normalise.rs` fits means, `augment.rs` decides and applies, `order.rs` says
-//!   which images form which mini-batch, `loader.rs` prepares mini-batches ahead on other threads
+//!   which images form which mini-batch, `loader.rs` prepares mini-batches ahead on other threads, `drawn.rs` leaves
+//!   pixels to a device that holds the images
 
 mod archive;
 mod augment;
 mod cifar;
 mod download;
+mod drawn;
 mod images;
 mod install;
 mod loader;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 pub use augment::{apply, batch, decide};
 pub use cifar::{BATCH_BYTES, RECORDS_PER_BATCH, TEST_FILE, TRAINING_FILES, load};
 pub use download::{Archive, DownloadError, OFFICIAL_ARCHIVE, OFFICIAL_URL, download};
+pub use drawn::{Drawn, Originals};
 pub use images::sample;
 pub use install::{FOLDER, fetch};
 pub use loader::Loader;
@@ -91,13 +94,14 @@ pub struct Decision {
     pub flip: bool,
 }
 
-/// A mini-batch, normalised, channels innermost.
+/// A mini-batch, normalised, channels innermost; or what it takes to make it so where the images are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// `[images][size][size][3]`.
+    /// `[images][size][size][3]`; empty where `drawn` is there.
     pub pixels: Vec<f32>,
     pub labels: Vec<u16>,
     pub size: usize,
+    pub drawn: Option<Drawn>,
 }
 
 /// What `open` and `fetch` are doing. Whoever is told may end it by returning an error.

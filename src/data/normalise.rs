@@ -125,6 +125,11 @@ impl Normaliser {
         &self.mean
     }
 
+    /// What each channel is multiplied by: the rounded inverse of its deviation. Every device multiplies by this one.
+    pub fn inverse(&self) -> [f32; 3] {
+        self.deviation.map(|deviation| 1.0 / deviation)
+    }
+
     /// What each channel is divided by, on the scale 0..255.
     pub fn deviation(&self) -> [f32; 3] {
         self.deviation

@@ -1,10 +1,15 @@
 //! The operators on dfdx's CPU: `cpu/`'s kernels on the slices that its storage holds.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+
 use dfdx::prelude::*;
 
 use super::cpu::{
     self, Context, ConvShape, CrossEntropy, Feature, LinearShape, NormShape, SgdStep,
 };
+use crate::data::{Drawn, Originals};
+
 use super::operators::{Added, Affine, Averaging, Moments, Numbers, Operators, Passed};
 
 type Floats = Numbers<Cpu>;
@@ -21,6 +26,15 @@ fn shortcut<'a>(added: Added<'a, Cpu>) -> cpu::Shortcut<'a> {
 // SAFETY: dfdx's CPU and the kernels' threads are `Send`.
 unsafe impl Operators for Cpu {
     type Workers = Context;
+    type Labels = Arc<[u16]>;
+    /// Those of the host: the loader's threads prepare pixels ahead, which is faster than drawing them in a step.
+    type Images = Arc<Originals>;
+    type Ledger = Vec<CrossEntropy>;
+    /// There is none: starting a kernel costs nothing.
+    type Recording = Infallible;
+
+    const KEEPS_IMAGES: bool = false;
+    const BUNCH: usize = 1;
 
     fn upload(&self, values: &[f32]) -> Result<Floats, CpuError> {
         let mut storage = self.allocate(0)?;
@@ -35,6 +49,30 @@ unsafe impl Operators for Cpu {
     fn put_images(workers: &Context, pixels: &[f32], shape: Feature, into: &mut Floats) -> Done {
         cpu::add_halo(workers, pixels, shape, into);
         Ok(())
+    }
+
+    fn put_labels(_: &Context, labels: &[u16]) -> Result<Arc<[u16]>, CpuError> {
+        Ok(labels.into())
+    }
+
+    fn keep_images(_: &Context, originals: &Arc<Originals>) -> Result<Arc<Originals>, CpuError> {
+        Ok(Arc::clone(originals))
+    }
+
+    fn draw_images(
+        workers: &Context,
+        images: &Arc<Originals>,
+        drawn: &Drawn,
+        shape: Feature,
+        into: &mut Floats,
+    ) -> Result<Arc<[u16]>, CpuError> {
+        cpu::add_halo(workers, &drawn.pixels(), shape, into);
+        let labels = &images.images().labels;
+        let indices = drawn
+            .decisions
+            .iter()
+            .map(|decision| decision.index as usize);
+        Ok(indices.map(|index| labels[index].into()).collect())
     }
 
     fn convolve(
@@ -234,16 +272,34 @@ unsafe impl Operators for Cpu {
     fn cross_entropy(
         _: &Context,
         logits: &Floats,
-        labels: &[u16],
+        labels: &Arc<[u16]>,
         classes: usize,
     ) -> Result<CrossEntropy, CpuError> {
         Ok(cpu::cross_entropy(logits, labels, classes))
     }
 
+    fn enter_cross_entropy(
+        _: &Context,
+        logits: &Floats,
+        labels: &Arc<[u16]>,
+        classes: usize,
+        ledger: &mut Vec<CrossEntropy>,
+    ) -> Done {
+        ledger.push(cpu::cross_entropy(logits, labels, classes));
+        Ok(())
+    }
+
+    fn read_ledger(
+        _: &Context,
+        ledger: &mut Vec<CrossEntropy>,
+    ) -> Result<Vec<CrossEntropy>, CpuError> {
+        Ok(std::mem::take(ledger))
+    }
+
     fn cross_entropy_gradient(
         _: &Context,
         logits: &Floats,
-        labels: &[u16],
+        labels: &Arc<[u16]>,
         classes: usize,
         gradient: &mut Floats,
     ) -> Done {
@@ -260,6 +316,14 @@ unsafe impl Operators for Cpu {
     ) -> Done {
         cpu::sgd_update(step, weights, gradient, velocity);
         Ok(())
+    }
+
+    fn end_recording(_: &Context) -> Result<Option<Infallible>, CpuError> {
+        Ok(None)
+    }
+
+    unsafe fn replay(_: &Context, recording: &Infallible) -> Result<bool, CpuError> {
+        match *recording {}
     }
 
     fn average(

@@ -6,13 +6,14 @@ use anyhow::Result;
 use dfdx::prelude::*;
 
 use super::cpu::{ConvShape, CrossEntropy, Feature, LinearShape, NormShape, SgdStep};
-use super::cuda::{self, Gate, MovingAverage, Nvidia, Shortcut, Update};
+use super::cuda::{self, Gate, Gpu, MovingAverage, Nvidia, Shortcut, Update};
 use super::operators::{
     Added, Affine, Averaging, Descent, Moments, Moving, Numbers, Operators, Passed,
 };
 use super::storage::Session;
 use super::trainer::Trainer;
 use super::{Differentiable, Hyperparameters};
+use crate::data::{Drawn, Originals};
 use crate::network::Network;
 
 type Floats = Numbers<Cuda>;
@@ -30,6 +31,15 @@ fn shortcut<'a>(added: Added<'a, Cuda>) -> Shortcut<'a, Floats> {
 // binds its context to the calling thread before each use.
 unsafe impl Operators for Cuda {
     type Workers = Nvidia;
+    type Labels = cuda::Labels;
+    type Images = cuda::Images<Nvidia>;
+    /// Entries that are filled.
+    type Ledger = usize;
+
+    type Recording = cuda::Graph;
+
+    const KEEPS_IMAGES: bool = true;
+    const BUNCH: usize = cuda::LEDGER;
 
     fn upload(&self, values: &[f32]) -> std::result::Result<Floats, CudaError> {
         let mut storage = self.allocate(values.len())?;
@@ -47,6 +57,27 @@ unsafe impl Operators for Cuda {
 
     fn put_images(gpu: &Nvidia, pixels: &[f32], shape: Feature, into: &mut Floats) -> Done {
         Ok(cuda::put_images(gpu, pixels, shape, into)?)
+    }
+
+    fn put_labels(gpu: &Nvidia, labels: &[u16]) -> std::result::Result<cuda::Labels, CudaError> {
+        Ok(cuda::Labels::put(gpu, labels)?)
+    }
+
+    fn keep_images(
+        gpu: &Nvidia,
+        originals: &Arc<Originals>,
+    ) -> std::result::Result<cuda::Images<Nvidia>, CudaError> {
+        Ok(cuda::Images::new(gpu, originals)?)
+    }
+
+    fn draw_images(
+        gpu: &Nvidia,
+        images: &cuda::Images<Nvidia>,
+        drawn: &Drawn,
+        shape: Feature,
+        into: &mut Floats,
+    ) -> std::result::Result<cuda::Labels, CudaError> {
+        Ok(cuda::draw_images(gpu, images, drawn, shape, into)?)
     }
 
     fn convolve(
@@ -230,22 +261,54 @@ unsafe impl Operators for Cuda {
     fn cross_entropy(
         gpu: &Nvidia,
         logits: &Floats,
-        labels: &[u16],
+        labels: &cuda::Labels,
         classes: usize,
     ) -> std::result::Result<CrossEntropy, CudaError> {
-        Ok(cuda::cross_entropy(gpu, logits, labels, classes)?)
+        Ok(cuda::cross_entropy(gpu, logits, *labels, classes)?)
+    }
+
+    fn enter_cross_entropy(
+        gpu: &Nvidia,
+        logits: &Floats,
+        labels: &cuda::Labels,
+        classes: usize,
+        ledger: &mut usize,
+    ) -> Done {
+        cuda::enter_cross_entropy(gpu, logits, *labels, classes, *ledger)?;
+        *ledger += 1;
+        Ok(())
+    }
+
+    fn read_ledger(
+        gpu: &Nvidia,
+        ledger: &mut usize,
+    ) -> std::result::Result<Vec<CrossEntropy>, CudaError> {
+        Ok(cuda::read_ledger(gpu, std::mem::take(ledger))?)
     }
 
     fn cross_entropy_gradient(
         gpu: &Nvidia,
         logits: &Floats,
-        labels: &[u16],
+        labels: &cuda::Labels,
         classes: usize,
         gradient: &mut Floats,
     ) -> Done {
         Ok(cuda::cross_entropy_gradient(
-            gpu, logits, labels, classes, gradient,
+            gpu, logits, *labels, classes, gradient,
         )?)
+    }
+
+    fn begin_recording(gpu: &Nvidia) -> bool {
+        gpu.begin_noting()
+    }
+
+    fn end_recording(gpu: &Nvidia) -> std::result::Result<Option<cuda::Graph>, CudaError> {
+        Ok(gpu.end_noting()?)
+    }
+
+    unsafe fn replay(gpu: &Nvidia, graph: &cuda::Graph) -> std::result::Result<bool, CudaError> {
+        // SAFETY: the caller's promise.
+        Ok(unsafe { gpu.launch_graph(graph)? })
     }
 
     fn descend(

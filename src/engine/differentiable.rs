@@ -402,9 +402,9 @@ pub fn cross_entropy<D: Operators>(
     session: &Arc<Session<D>>,
     tape: &mut OwnedTape<f32, D>,
     logits: &Activation<D>,
-    labels: &[u16],
+    labels: &D::Labels,
 ) {
-    let (session, logits, labels) = (session.clone(), logits.clone(), labels.to_vec());
+    let (session, logits, labels) = (session.clone(), logits.clone(), labels.clone());
     tape.add_backward_op(move |gradients| {
         let mut gradient = session.lend(logits.shape)?;
         D::cross_entropy_gradient(

@@ -3,10 +3,11 @@
 //!
 //! `operators.rs` says what a device must be able to do; `cpu_operators.rs` does it with the kernels of `cpu/` and, in a build
 //! with the feature `cuda`, `cuda_operators.rs` with those of `cuda/`; `device.rs` says which devices there are;
-//! `differentiable.rs` records it on dfdx's tape, `storage.rs` lends the memory, `model.rs` is the network, `trainer.rs` the
-//! [`Engine`], `population.rs` pools batch-norm statistics, `response.rs` sums what layers put out. Nothing but the devices' own
+//! `differentiable.rs` records it on dfdx's tape, `storage.rs` lends the memory, `placed.rs` brings mini-batches in, `model.rs`
+//! is the network, `pass.rs` holds what a pass found, `update.rs` steps with it, `trainer.rs` is the [`Engine`], `bunch.rs` reads losses together, `population.rs` pools batch-norm statistics, `response.rs` sums what layers put out. Nothing but the devices' own
 //! folders and operators knows which device it is.
 
+mod bunch;
 pub mod cpu;
 mod cpu_operators;
 #[cfg(any(feature = "cuda", test))]
@@ -17,12 +18,15 @@ mod device;
 mod differentiable;
 mod model;
 mod operators;
+mod pass;
+mod placed;
 mod population;
 mod response;
 mod storage;
 #[cfg(test)]
 mod tests;
 mod trainer;
+mod update;
 
 pub use cpu::Instructions;
 pub use device::{BUILD_WITH_CUDA, Card, Device, cards, has_cuda, usable};
@@ -76,8 +80,30 @@ pub struct Hyperparameters {
 
 /// One network on one device, being trained. Object-safe: the loop knows no device.
 pub trait Engine: Send {
-    /// Forward, backward and update on one mini-batch.
-    fn step(&mut self, batch: &Batch, learning_rate: f32) -> anyhow::Result<Step>;
+    /// Forward, backward and update on one mini-batch. What it reports is told by the next `finish_steps`: a device that works
+    /// beside the processor goes on to the next step meanwhile.
+    fn begin_step(&mut self, batch: &Batch, learning_rate: f32) -> anyhow::Result<()>;
+    /// What the steps begun since the last call report, in their order. Waits until they are done.
+    fn finish_steps(&mut self) -> anyhow::Result<Vec<Step>>;
+    /// How many steps are best begun before they are finished; 1 where nothing is gained by more.
+    fn bunch(&self) -> usize {
+        1
+    }
+    /// One step, done.
+    fn step(&mut self, batch: &Batch, learning_rate: f32) -> anyhow::Result<Step> {
+        self.begin_step(batch, learning_rate)?;
+        let last = self.finish_steps()?.pop();
+        last.ok_or_else(|| Exit::Internal.error("a step that reports nothing"))
+    }
+    /// Whether the device makes the steps' forward and backward passes again as one piece, without being told every part.
+    fn repeats(&self) -> bool {
+        false
+    }
+    /// Whether the device keeps the images of [`Originals`](crate::data::Originals) in its own memory, so that mini-batches
+    /// are better handed to it as decisions.
+    fn keeps_images(&self) -> bool {
+        false
+    }
     /// Forgets the population statistics and begins to gather new ones.
     fn begin_population(&mut self) -> anyhow::Result<()>;
     /// Runs one batch forward as in training and adds its batch-norm statistics; neither weights nor moving averages change.

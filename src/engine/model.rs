@@ -13,7 +13,7 @@ use super::differentiable::{
     normalisation_fixed, subsample,
 };
 use super::operators::{Moments, Numbers, Operators};
-use super::storage::{Activation, Buffer, Key, Learnt, Session};
+use super::storage::{Activation, Key, Learnt, Session};
 
 /// A parameter or running statistic.
 pub struct Named<D: Operators> {
@@ -197,12 +197,10 @@ impl<D: Operators> Model<D> {
     pub fn forward<T: Tape<f32, D>>(
         &self,
         tape: &mut T,
-        shape: Feature,
-        images: Buffer<D>,
+        images: Activation<D>,
         normalise: &mut Normalise<'_, D>,
     ) -> Result<Activation<D>, D::Err> {
-        let remake = T::OWNS_TAPE && self.kept(shape) > self.session.keep;
-        let images = Activation::new(shape, images)?;
+        let remake = T::OWNS_TAPE && self.kept(images.shape) > self.session.keep;
         let y = self.convolve(tape, &self.stem, &images, false)?;
         drop(images);
         let mut x = self.normalise(tape, &self.stem, y, Shortcut::None, true, normalise, false)?;

@@ -4,9 +4,12 @@
 // Kernels take what they need by name.
 #![allow(clippy::too_many_arguments)]
 
+use std::sync::Arc;
+
 use dfdx::prelude::*;
 
 use super::cpu::{ConvShape, CrossEntropy, Feature, LinearShape, NormShape, SgdStep};
+use crate::data::{Drawn, Originals};
 
 /// A device's storage of 32-bit floats.
 pub type Numbers<D> = <D as Storage<f32>>::Vec;
@@ -83,6 +86,20 @@ pub struct Moving<'a, D: Operators> {
 pub unsafe trait Operators: Device<f32> {
     /// What the device's work is done by: threads and an instruction set on the CPU.
     type Workers: 'static;
+    /// The classes of a mini-batch, where the device reads them: those of the mini-batch that came in last.
+    type Labels: Clone + 'static;
+    /// A set of images that the device keeps.
+    type Images: 'static;
+    /// Sums of losses that nobody has asked for yet, at most `BUNCH`.
+    type Ledger: Default + 'static;
+
+    /// Work that was noted, to be made again.
+    type Recording: 'static;
+
+    /// Whether mini-batches are better drawn from kept images than given as pixels.
+    const KEEPS_IMAGES: bool;
+    /// Steps that are best begun before their losses are asked for.
+    const BUNCH: usize;
 
     fn allocate(&self, len: usize) -> Result<Numbers<Self>, Self::Err> {
         Storage::<f32>::try_alloc_len(self, len)
@@ -99,6 +116,22 @@ pub unsafe trait Operators: Device<f32> {
         shape: Feature,
         into: &mut Numbers<Self>,
     ) -> Result<(), Self::Err>;
+
+    fn put_labels(workers: &Self::Workers, labels: &[u16]) -> Result<Self::Labels, Self::Err>;
+
+    fn keep_images(
+        workers: &Self::Workers,
+        originals: &Arc<Originals>,
+    ) -> Result<Self::Images, Self::Err>;
+
+    /// The pixels of `drawn`, [`Drawn::pixels`] to the bit, into a feature, and their classes. The device waits for nothing.
+    fn draw_images(
+        workers: &Self::Workers,
+        images: &Self::Images,
+        drawn: &Drawn,
+        shape: Feature,
+        into: &mut Numbers<Self>,
+    ) -> Result<Self::Labels, Self::Err>;
 
     fn convolve(
         workers: &Self::Workers,
@@ -235,19 +268,34 @@ pub unsafe trait Operators: Device<f32> {
         dparameters: (&mut Numbers<Self>, &mut Numbers<Self>),
     ) -> Result<(), Self::Err>;
 
-    /// Sums of cross-entropy after softmax and of errors.
+    /// Sums of cross-entropy after softmax and of errors. Waits for them.
     fn cross_entropy(
         workers: &Self::Workers,
         logits: &Numbers<Self>,
-        labels: &[u16],
+        labels: &Self::Labels,
         classes: usize,
     ) -> Result<CrossEntropy, Self::Err>;
+
+    /// Appends the same sums to a ledger. Waits for nothing.
+    fn enter_cross_entropy(
+        workers: &Self::Workers,
+        logits: &Numbers<Self>,
+        labels: &Self::Labels,
+        classes: usize,
+        ledger: &mut Self::Ledger,
+    ) -> Result<(), Self::Err>;
+
+    /// Empties a ledger. Waits for what is in it.
+    fn read_ledger(
+        workers: &Self::Workers,
+        ledger: &mut Self::Ledger,
+    ) -> Result<Vec<CrossEntropy>, Self::Err>;
 
     /// The gradient of the mean cross-entropy.
     fn cross_entropy_gradient(
         workers: &Self::Workers,
         logits: &Numbers<Self>,
-        labels: &[u16],
+        labels: &Self::Labels,
         classes: usize,
         gradient: &mut Numbers<Self>,
     ) -> Result<(), Self::Err>;
@@ -269,6 +317,24 @@ pub unsafe trait Operators: Device<f32> {
         batch: &Numbers<Self>,
         running: &mut Numbers<Self>,
     ) -> Result<(), Self::Err>;
+
+    /// From here on what the device is given to do is noted too. False where it is not.
+    fn begin_recording(_: &Self::Workers) -> bool {
+        false
+    }
+
+    /// Ends what `begin_recording` began; `None` where it cannot be made again.
+    fn end_recording(workers: &Self::Workers) -> Result<Option<Self::Recording>, Self::Err>;
+
+    /// Gives the device the noted work again, as one piece. False, with nothing done, where memory of its workers that the
+    /// work uses has since been exchanged.
+    ///
+    /// # Safety
+    /// All storage that the work used is still there.
+    unsafe fn replay(
+        workers: &Self::Workers,
+        recording: &Self::Recording,
+    ) -> Result<bool, Self::Err>;
 
     /// Every parameter's step, in as few launches as the device can.
     fn descend_all(

@@ -65,10 +65,10 @@ impl<D: Operators> Session<D> {
         }
     }
 
-    /// Gives memory that waits for mini-batches of another size back to the system.
-    pub fn keep_only(&self, images: usize) {
+    /// Gives memory that waits for mini-batches of other sizes back to the system.
+    pub fn keep_only(&self, images: &[usize]) {
         self.shelf()
-            .retain(|lot, _| lot.images == images || lot.images == 0);
+            .retain(|lot, _| images.contains(&lot.images) || lot.images == 0);
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf<D>> {

@@ -57,6 +57,7 @@ fn batch(images: usize, size: usize, seed: u64) -> Batch {
             .collect(),
         labels: (0..images).map(|_| stream.below(3) as u16).collect(),
         size,
+        drawn: None,
     }
 }
 
@@ -288,6 +289,7 @@ fn moving_averages_take_the_mean_of_groups_and_unbiased_variances() {
         pixels: pixels.to_vec(),
         labels: images.labels[..3].to_vec(),
         size: 6,
+        drawn: None,
     });
     let running = |hyper: &Hyperparameters, images: &Batch| {
         let mut engine = engine(&network, hyper, 1);
@@ -397,4 +399,47 @@ fn responses_are_those_of_the_normalisation_and_their_moments_are_known() {
             assert!((one.1 - moving.normalised.layer().1).abs() > 1e-3 * one.1);
         }
     }
+}
+
+#[test]
+fn images_that_the_device_draws_are_those_of_the_loader() {
+    let network = tiny(Family::Resnet, Shortcut::A);
+    let mut stream = Stream::new(3, Purpose::Synthetic, 0, 0);
+    let set = crate::data::ImageSet {
+        size: 6,
+        pixels: (0..20 * 108).map(|_| stream.below(256) as u8).collect(),
+        labels: (0..20).map(|_| stream.below(3) as u8).collect(),
+        digest: String::new(),
+    };
+    let normaliser =
+        crate::data::Normaliser::fit(&set, crate::manifest::Normalisation::PerPixelMean);
+    let set = std::sync::Arc::new(set);
+    let recipe = crate::manifest::Recipe {
+        batch: 7,
+        image_size: 6,
+        ..crate::manifest::Recipe::default()
+    };
+    let originals = crate::data::Originals::new(set.clone(), normaliser.clone()).unwrap();
+    let originals = std::sync::Arc::new(originals);
+    let mut pixels = crate::data::Loader::new(set, normaliser, &recipe, 1, 0, 0).unwrap();
+    let mut drawn = crate::data::Loader::drawing(originals.clone(), &recipe, 1, 0).unwrap();
+    let [mut one, mut other] = [(); 2].map(|()| engine(&network, &hyper(), 2));
+    // One by one, and with the losses read together.
+    let steps: Vec<Step> = (0..4)
+        .map(|_| one.step(&pixels.next().unwrap(), 0.05).unwrap())
+        .collect();
+    for _ in 0..4 {
+        other.begin_step(&drawn.next().unwrap(), 0.05).unwrap();
+    }
+    assert_eq!(other.finish_steps().unwrap(), steps);
+    assert!(other.finish_steps().unwrap().is_empty());
+    assert_eq!(one.state(true).unwrap(), other.state(true).unwrap());
+    // A mini-batch of images of another size, or with a decision too few, is refused.
+    let mut wrong = originals.batch(&[1, 2]);
+    wrong.labels.pop();
+    assert!(other.step(&wrong, 0.1).is_err());
+    let mut larger = engine_at(&network, &hyper(), 1, 8);
+    let mut wrong = originals.batch(&[1, 2]);
+    wrong.size = 8;
+    assert!(larger.step(&wrong, 0.1).is_err());
 }

@@ -1,6 +1,5 @@
 //! A network being trained on a dfdx device: steps, evaluation, statistics, its state in and out.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -8,14 +7,17 @@ use dfdx::prelude::*;
 
 use crate::data::Batch;
 use crate::exit::Exit;
-use crate::manifest::{DecayOn, Pooling};
-use crate::network::{Network, Role};
+use crate::manifest::Pooling;
+use crate::network::Network;
 use crate::weights::{self, Weights};
 
-use super::cpu::{CrossEntropy, Feature, SgdStep};
-use super::differentiable::{BatchStatistics, cross_entropy};
+use super::bunch::Bunch;
+use super::cpu::{CrossEntropy, Feature};
+use super::differentiable::cross_entropy;
 use super::model::{Model, Normalise};
-use super::operators::{Averaging, Descent, Moments, Moving, Numbers, Operators};
+use super::operators::{Moments, Numbers, Operators};
+use super::pass::{Forward, Gathered, Pass, Recorded};
+use super::placed::Kept;
 use super::population::Pooled;
 use super::storage::{Activation, Session};
 use super::{
@@ -23,12 +25,9 @@ use super::{
 };
 
 /// dfdx's errors are not `Send`: their text is kept.
-fn device(error: impl std::fmt::Display) -> anyhow::Error {
+pub(super) fn device(error: impl std::fmt::Display) -> anyhow::Error {
     anyhow!("the device failed: {error}")
 }
-
-/// Statistics of every normalisation of one mini-batch, by its place.
-type Gathered<D> = BTreeMap<usize, BatchStatistics<D>>;
 
 pub struct Trainer<D: Operators> {
     model: Model<D>,
@@ -37,6 +36,12 @@ pub struct Trainer<D: Operators> {
     classes: usize,
     /// Images of the last mini-batch: the pool keeps memory for these.
     images: usize,
+    kept: Kept<D>,
+    bunch: Bunch<D>,
+    /// The step's pass, where the device makes it again by itself.
+    recorded: Option<Recorded<D>>,
+    /// The device cannot make a pass again, or gave other bits, which was seen and not used.
+    unrepeatable: bool,
     pooled: Vec<Pooled>,
     population: Option<Vec<Moments<Numbers<D>>>>,
 }
@@ -44,11 +49,10 @@ pub struct Trainer<D: Operators> {
 // SAFETY: the trainer holds everything that shares its device, and `Operators` promises that a device may move with all of it.
 unsafe impl<D: Operators> Send for Trainer<D> {}
 
-/// What a forward and a backward pass found.
-struct Gradient<D: Operators> {
-    logits: Activation<D>,
-    statistics: Gathered<D>,
-    gradients: Gradients<f32, D>,
+/// A mini-batch where the network reads it.
+struct Placed<D: Operators> {
+    images: Activation<D>,
+    labels: D::Labels,
 }
 
 impl<D: Operators> Trainer<D> {
@@ -68,6 +72,10 @@ impl<D: Operators> Trainer<D> {
             image_size,
             classes: network.classes,
             images: 0,
+            kept: Kept::default(),
+            bunch: Bunch::default(),
+            recorded: None,
+            unrepeatable: false,
             population: None,
         })
     }
@@ -75,11 +83,14 @@ impl<D: Operators> Trainer<D> {
     fn check(&self, batch: &Batch) -> Result<Feature> {
         let (images, size) = (batch.labels.len(), batch.size);
         let label = batch.labels.iter().max();
-        if size != self.image_size || images == 0 || batch.pixels.len() != images * size * size * 3
-        {
+        let (found, expected) = match &batch.drawn {
+            None => (batch.pixels.len(), images * size * size * 3),
+            Some(drawn) if drawn.from.images().size == size => (drawn.decisions.len(), images),
+            Some(drawn) => (drawn.from.images().size, size),
+        };
+        if size != self.image_size || images == 0 || found != expected {
             return Err(anyhow!(
-                "a mini-batch of {images} images of {size}x{size} with {} numbers given to an engine for {}x{}",
-                batch.pixels.len(),
+                "a mini-batch of {images} images of {size}x{size} with {found} instead of {expected} numbers given to an engine for {}x{}",
                 self.image_size,
                 self.image_size
             ));
@@ -96,121 +107,126 @@ impl<D: Operators> Trainer<D> {
         }
     }
 
-    fn forward<T: Tape<f32, D>>(
-        &mut self,
-        tape: &mut T,
-        batch: &Batch,
-        normalise: &mut Normalise<'_, D>,
-    ) -> Result<Activation<D>> {
+    fn place(&mut self, batch: &Batch) -> Result<Placed<D>> {
         let shape = self.check(batch)?;
         let session = &self.model.session;
         if shape.images != self.images {
-            session.keep_only(shape.images);
+            // What a recorded pass writes stays where it is.
+            let recorded = self.recorded.as_ref().map(Recorded::images);
+            session.keep_only(&[shape.images, recorded.unwrap_or(shape.images)]);
             self.images = shape.images;
         }
         let mut images = session.lend(shape).map_err(device)?;
-        D::put_images(&session.workers, &batch.pixels, shape, images.numbers_mut())
-            .map_err(device)?;
-        let logits = self.model.forward(tape, shape, images, normalise);
-        logits.map_err(device)
-    }
-
-    /// Forward and backward; nothing of the network changes.
-    fn differentiate(&mut self, batch: &Batch) -> Result<Gradient<D>> {
-        let mut statistics = Gathered::new();
-        let mut tape = OwnedTape::<f32, D>::default();
-        let logits = self.forward(&mut tape, batch, &mut Normalise::Batch(&mut statistics))?;
-        let session = &self.model.session;
-        cross_entropy(session, &mut tape, &logits, &batch.labels);
-        // Its value is nobody's business: the backward pass starts from a gradient of 1.
-        let loss = session.device.try_tensor_from_vec(vec![0.0], ());
-        let gradients = loss.map_err(device)?.put_tape(tape).try_backward();
-        Ok(Gradient {
-            logits,
-            statistics,
-            gradients: gradients.map_err(device)?,
+        let labels = self.kept.place(session, batch, shape, images.numbers_mut());
+        Ok(Placed {
+            labels: labels.map_err(device)?,
+            images: Activation::new(shape, images).map_err(device)?,
         })
     }
 
-    /// Sums of loss and errors. The one place in a step that waits for the device.
-    fn sums(&self, logits: &Activation<D>, labels: &[u16]) -> Result<CrossEntropy> {
-        let workers = &self.model.session.workers;
-        D::cross_entropy(workers, logits.values.numbers(), labels, self.classes).map_err(device)
+    fn forward<T: Tape<f32, D>>(
+        &mut self,
+        tape: &mut T,
+        placed: Placed<D>,
+        normalise: &mut Normalise<'_, D>,
+    ) -> Result<Forward<D>> {
+        let logits = self.model.forward(tape, placed.images, normalise);
+        Ok(Forward {
+            logits: logits.map_err(device)?,
+            labels: placed.labels,
+        })
     }
 
-    fn descend(&mut self, gradients: &mut Gradients<f32, D>, learning_rate: f32) -> Result<()> {
-        let session = self.model.session.clone();
-        let mut gathered = Vec::new();
+    /// Forward and backward; nothing of the network changes.
+    fn pass(&mut self, placed: Placed<D>) -> Result<Pass<D>> {
+        let mut statistics = Gathered::new();
+        let mut tape = OwnedTape::<f32, D>::default();
+        let forward = self.forward(&mut tape, placed, &mut Normalise::Batch(&mut statistics))?;
+        let session = &self.model.session;
+        cross_entropy(session, &mut tape, &forward.logits, &forward.labels);
+        // Its value is nobody's business: the backward pass starts from a gradient of 1.
+        let loss = session.device.try_tensor_from_vec(vec![0.0], ());
+        let gathered = loss.map_err(device)?.put_tape(tape).try_backward();
+        let mut gathered = gathered.map_err(device)?;
+        let mut gradients = Vec::new();
         for named in &self.model.tensors {
-            if named.velocity.is_some() {
-                let gradient = named.tensor.key.take(gradients, &session).map_err(device)?;
-                let gradient =
-                    gradient.with_context(|| format!("no gradient reached {}", named.name))?;
-                gathered.push(gradient);
+            if named.role.is_parameter() {
+                let gradient = named.tensor.key.take(&mut gathered, session);
+                let gradient = gradient.map_err(device)?;
+                gradients
+                    .push(gradient.with_context(|| format!("no gradient reached {}", named.name))?);
             }
         }
-        let mut gradients = gathered.iter();
-        let mut steps = Vec::with_capacity(gathered.len());
-        for named in &mut self.model.tensors {
-            let Some(velocity) = &mut named.velocity else {
-                continue;
-            };
-            let gradient = gradients.next().context("a gradient for each parameter")?;
-            let decays = match self.hyper.weight_decay_on {
-                DecayOn::All => true,
-                DecayOn::Weights => {
-                    matches!(named.role, Role::ConvolutionWeight | Role::ClassifierWeight)
-                }
-            };
-            let step = SgdStep {
-                learning_rate,
-                momentum: self.hyper.momentum,
-                form: self.hyper.momentum_form,
-                weight_decay: if decays { self.hyper.weight_decay } else { 0.0 },
-            };
-            let weights = Arc::get_mut(&mut named.tensor.values)
-                .with_context(|| format!("{} is still in use after the step", named.name))?;
-            steps.push(Descent {
-                step,
-                weights,
-                gradient: gradient.numbers(),
-                velocity,
-            });
-        }
-        D::descend_all(&session.workers, steps).map_err(device)
+        Ok(Pass {
+            forward,
+            statistics,
+            gradients,
+        })
     }
 
-    fn average(&mut self, statistics: &Gathered<D>) -> Result<()> {
+    /// Does with the pass of a mini-batch what a step does: the recorded pass made again, or a new one, recorded from the
+    /// second mini-batch of a size on where the device can.
+    fn with_pass(
+        &mut self,
+        batch: &Batch,
+        with: impl FnOnce(&mut Self, &Pass<D>) -> Result<()>,
+    ) -> Result<()> {
+        let images = self.check(batch)?.images;
+        if let Some(mut recorded) = self.recorded.take_if(|known| known.images() == images) {
+            let session = self.model.session.clone();
+            // SAFETY: `place` keeps the storage for its size, and `restore`, which moves parameters, drops it.
+            if unsafe { recorded.replay(&session, &mut self.kept, batch) }.map_err(device)? {
+                with(self, &recorded.pass)?;
+                self.recorded = Some(recorded);
+                return Ok(());
+            }
+        }
+        // By then every slot and buffer of this size is there, so that nothing is exchanged on the way.
+        let again = self.images == images && self.recorded.is_none() && !self.unrepeatable;
+        let placed = self.place(batch)?;
+        let workers = &self.model.session.workers;
+        if !again || !D::begin_recording(workers) {
+            let pass = self.pass(placed)?;
+            return with(self, &pass);
+        }
+        let (images, labels) = (placed.images.clone(), placed.labels.clone());
+        let pass = self.pass(placed);
         let session = self.model.session.clone();
-        let running: Vec<_> = self.model.running().collect();
-        let mut moved = BTreeMap::new();
-        for (norm, batch) in statistics {
-            let [mean, variance] = running[*norm];
-            moved.insert(mean, (batch.shape, &batch.moments.mean, false));
-            moved.insert(variance, (batch.shape, &batch.moments.variance, true));
+        let launches = match D::end_recording(&session.workers) {
+            Ok(Some(launches)) => launches,
+            // A slot was exchanged on the way: the next mini-batch may do better.
+            Ok(None) => return with(self, &pass?),
+            // A driver that makes no graph: the single launches serve. If it has failed altogether they say so.
+            Err(_) => {
+                self.unrepeatable = true;
+                return with(self, &pass?);
+            }
+        };
+        let mut recorded = Recorded::new(images.clone(), pass?, launches);
+        // SAFETY: nothing has been freed since.
+        if unsafe { recorded.repeats(&session) }.map_err(device)? {
+            drop(images);
+            with(self, &recorded.pass)?;
+            self.recorded = Some(recorded);
+            return Ok(());
         }
-        let mut moves = Vec::with_capacity(moved.len());
-        for (place, named) in self.model.tensors.iter_mut().enumerate() {
-            let Some(&(shape, batch, unbiased)) = moved.get(&place) else {
-                continue;
-            };
-            let running = Arc::get_mut(&mut named.tensor.values)
-                .with_context(|| format!("{} is still in use after the step", named.name))?;
-            let momentum = self.hyper.norm_momentum;
-            moves.push(Moving {
-                shape,
-                averaging: Averaging { momentum, unbiased },
-                batch,
-                running,
-            });
-        }
-        D::average_all(&session.workers, moves).map_err(device)
+        self.unrepeatable = true;
+        drop(recorded);
+        let pass = self.pass(Placed { images, labels })?;
+        with(self, &pass)
+    }
+
+    /// Sums of loss and errors. Waits for the device.
+    fn sums(&self, forward: &Forward<D>) -> Result<CrossEntropy> {
+        let (workers, logits) = (&self.model.session.workers, forward.logits.values.numbers());
+        D::cross_entropy(workers, logits, &forward.labels, self.classes).map_err(device)
     }
 
     /// Logits in evaluation mode, still on the device.
-    fn evaluated(&mut self, batch: &Batch, statistics: Statistics) -> Result<Activation<D>> {
+    fn evaluated(&mut self, batch: &Batch, statistics: Statistics) -> Result<Forward<D>> {
         self.with_moments(statistics, |trainer, moments| {
-            trainer.forward(&mut NoneTape, batch, &mut Normalise::Fixed(moments))
+            let placed = trainer.place(batch)?;
+            trainer.forward(&mut NoneTape, placed, &mut Normalise::Fixed(moments))
         })
     }
 
@@ -276,7 +292,8 @@ impl<D: Operators> Trainer<D> {
             by: Box::new(by),
             show: &mut show,
         };
-        self.forward(&mut NoneTape, batch, &mut shown)?;
+        let placed = self.place(batch)?;
+        self.forward(&mut NoneTape, placed, &mut shown)?;
         Ok(found)
     }
 
@@ -286,15 +303,31 @@ impl<D: Operators> Trainer<D> {
 }
 
 impl<D: Operators> Engine for Trainer<D> {
-    fn step(&mut self, batch: &Batch, learning_rate: f32) -> Result<Step> {
-        let mut found = self.differentiate(batch)?;
-        self.descend(&mut found.gradients, learning_rate)?;
-        self.average(&found.statistics)?;
-        let sums = self.sums(&found.logits, &batch.labels)?;
-        Ok(Step {
-            loss: (sums.loss / batch.labels.len() as f64) as f32,
-            wrong: sums.wrong,
+    fn begin_step(&mut self, batch: &Batch, learning_rate: f32) -> Result<()> {
+        self.with_pass(batch, |trainer, pass| {
+            let (model, hyper) = (&mut trainer.model, &trainer.hyper);
+            model.descend(hyper, &pass.gradients, learning_rate)?;
+            model.average(hyper, &pass.statistics)?;
+            let Forward { logits, labels } = &pass.forward;
+            let entered = trainer.bunch.enter(&trainer.model.session, logits, labels);
+            entered.map_err(device)
         })
+    }
+
+    fn finish_steps(&mut self) -> Result<Vec<Step>> {
+        self.bunch.finish(&self.model.session).map_err(device)
+    }
+
+    fn bunch(&self) -> usize {
+        D::BUNCH
+    }
+
+    fn keeps_images(&self) -> bool {
+        D::KEEPS_IMAGES
+    }
+
+    fn repeats(&self) -> bool {
+        self.recorded.is_some()
     }
 
     fn begin_population(&mut self) -> Result<()> {
@@ -305,7 +338,12 @@ impl<D: Operators> Engine for Trainer<D> {
 
     fn add_population(&mut self, batch: &Batch) -> Result<()> {
         let mut statistics = Gathered::new();
-        self.forward(&mut NoneTape, batch, &mut Normalise::Batch(&mut statistics))?;
+        let placed = self.place(batch)?;
+        self.forward(
+            &mut NoneTape,
+            placed,
+            &mut Normalise::Batch(&mut statistics),
+        )?;
         for (norm, found) in &statistics {
             let mean = self.download(&found.moments.mean)?;
             let variance = self.download(&found.moments.variance)?;
@@ -334,8 +372,8 @@ impl<D: Operators> Engine for Trainer<D> {
     }
 
     fn evaluate(&mut self, batch: &Batch, statistics: Statistics) -> Result<Tally> {
-        let logits = self.evaluated(batch, statistics)?;
-        let sums = self.sums(&logits, &batch.labels)?;
+        let forward = self.evaluated(batch, statistics)?;
+        let sums = self.sums(&forward)?;
         Ok(Tally {
             images: batch.labels.len() as u64,
             loss: sums.loss,
@@ -345,8 +383,8 @@ impl<D: Operators> Engine for Trainer<D> {
     }
 
     fn logits(&mut self, batch: &Batch, statistics: Statistics) -> Result<Vec<f32>> {
-        let logits = self.evaluated(batch, statistics)?;
-        self.download(logits.values.numbers())
+        let forward = self.evaluated(batch, statistics)?;
+        self.download(forward.logits.values.numbers())
     }
 
     fn state(&self, velocity: bool) -> Result<Weights> {
@@ -405,6 +443,8 @@ impl<D: Operators> Engine for Trainer<D> {
             named.velocity = velocity;
         }
         self.population = None;
+        // Its launches have the addresses of what was there.
+        self.recorded = None;
         Ok(())
     }
 }
@@ -424,26 +464,21 @@ impl<D: Operators> Differentiable for Trainer<D> {
     }
 
     fn differentiate(&mut self, batch: &Batch) -> Result<FirstStep> {
-        let mut found = Trainer::differentiate(self, batch)?;
+        let placed = self.place(batch)?;
+        let found = self.pass(placed)?;
         let mut gradients = Weights::default();
-        for named in &self.model.tensors {
-            if !named.role.is_parameter() {
-                continue;
-            }
-            let key = &named.tensor.key;
-            let gradient = key.take(&mut found.gradients, &self.model.session);
-            let gradient = gradient
-                .map_err(device)?
-                .with_context(|| format!("no gradient reached {}", named.name))?;
+        let parameters = self.model.tensors.iter();
+        let parameters = parameters.filter(|named| named.role.is_parameter());
+        for (named, gradient) in parameters.zip(&found.gradients) {
             let data = self.download(gradient.numbers())?;
             let shape = named.shape.clone();
             let tensor = weights::Tensor { shape, data };
             gradients.tensors.insert(named.name.clone(), tensor);
         }
-        let sums = self.sums(&found.logits, &batch.labels)?;
+        let sums = self.sums(&found.forward)?;
         Ok(FirstStep {
             loss: (sums.loss / batch.labels.len() as f64) as f32,
-            logits: self.download(found.logits.values.numbers())?,
+            logits: self.download(found.forward.logits.values.numbers())?,
             gradients,
         })
     }

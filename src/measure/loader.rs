@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::median;
 use super::step::StepBench;
-use crate::data::{self, ImageSet, Loader, Normaliser, SYNTHETIC_SEED};
+use crate::data::{self, ImageSet, Loader, Normaliser, Originals, SYNTHETIC_SEED};
 use crate::exit::Exit;
 use crate::manifest::Recipe;
 
@@ -59,6 +59,12 @@ impl LoaderBench {
         Loader::new(images, normaliser, &self.recipe, 0, 0, workers)
     }
 
+    /// The same mini-batches as decisions, for a device that keeps the images.
+    fn drawing(&self) -> Result<Loader> {
+        let originals = Originals::new(Arc::clone(&self.images), self.normaliser.clone())?;
+        Loader::drawing(Arc::new(originals), &self.recipe, 0, 0)
+    }
+
     /// Times the loader on the calling thread.
     ///
     /// # Errors
@@ -97,7 +103,10 @@ impl LoaderBench {
             for _ in 0..steps {
                 without += bench.seconds()?;
             }
-            let mut loader = self.loader(1)?;
+            let mut loader = match bench.keeps_images() {
+                true => self.drawing()?,
+                false => self.loader(1)?,
+            };
             // From the second mini-batch on as many are made as are used.
             let batch = loader.next()?;
             loader.recycle(batch);

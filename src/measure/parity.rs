@@ -176,6 +176,7 @@ impl Recording<'_> {
             pixels: pixels.collect(),
             labels: labels.data.iter().map(|&label| label as u16).collect(),
             size,
+            drawn: None,
         })
     }
 

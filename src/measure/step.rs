@@ -1,12 +1,13 @@
 //! The time of a training step, beside what the processor could do.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::median;
-use crate::data::Batch;
+use crate::data::{Batch, ImageSet, Normaliser, Originals};
 use crate::engine::cpu::{Context, peak_sample};
 use crate::engine::{self, Device, Engine, Hyperparameters, Options};
 use crate::exit::Exit;
@@ -108,7 +109,25 @@ fn random_batch(batch: usize, image_size: usize, classes: usize) -> Batch {
             .map(|_| stream.below(classes as u64) as u16)
             .collect(),
         size: image_size,
+        drawn: None,
     }
+}
+
+/// As [`random_batch`] for an engine that keeps images: random bytes, scaled to a deviation of about 1.
+fn random_originals(batch: usize, image_size: usize, classes: usize) -> Result<Batch> {
+    let mut stream = Stream::new(0, Purpose::Synthetic, 0, 0);
+    let bytes = batch * image_size * image_size * 3;
+    // A class is a byte there.
+    let classes = classes.min(1 << 8) as u64;
+    let images = ImageSet {
+        size: image_size,
+        pixels: (0..bytes).map(|_| stream.below(256) as u8).collect(),
+        labels: (0..batch).map(|_| stream.below(classes) as u8).collect(),
+        digest: String::new(),
+    };
+    let normaliser = Normaliser::from_channels(image_size, [127.5; 3], [74.0; 3])?;
+    let all: Vec<u32> = (0..batch as u32).collect();
+    Ok(Arc::new(Originals::new(Arc::new(images), normaliser)?).batch(&all))
 }
 
 /// A network with weights, random images and an engine that has warmed up: ready to be timed again and again.
@@ -146,9 +165,13 @@ impl StepBench {
         };
         let mut engine = engine::create(network, image_size, &hyper, options)?;
         engine.restore(&weights(network))?;
+        let images = match engine.keeps_images() {
+            true => random_originals(batch, image_size, network.classes)?,
+            false => random_batch(batch, image_size, network.classes),
+        };
         let mut bench = Self {
             engine,
-            images: random_batch(batch, image_size, network.classes),
+            images,
             network: network.clone(),
             options: *options,
             processor: match options.device {
@@ -167,6 +190,11 @@ impl StepBench {
         let start = Instant::now();
         self.engine.step(&self.images, 0.01)?;
         Ok(start.elapsed().as_secs_f64())
+    }
+
+    /// Whether the engine is best fed with decisions.
+    pub fn keeps_images(&self) -> bool {
+        self.engine.keeps_images()
     }
 
     /// One step on a loader's mini-batch.
@@ -203,7 +231,8 @@ impl StepBench {
             device: device_name(self.options.device),
             instructions: match self.options.device {
                 Device::Cpu => self.options.instruction_set()?.name().into(),
-                Device::Cuda(_) => "fp32".into(),
+                Device::Cuda(_) if self.engine.repeats() => "fp32, a graph a step".into(),
+                Device::Cuda(_) => "fp32, kernel by kernel".into(),
             },
             median_ms: seconds * 1e3,
             min_ms: times.iter().copied().fold(f64::INFINITY, f64::min) * 1e3,
@@ -236,9 +265,20 @@ impl StepBench {
         Ok((times, shares))
     }
 
-    /// Seconds of a step, for each of the bunches in which a GPU takes them.
+    /// Seconds of a step in each of the bunches in which the engine takes them, with their losses read at the end.
     fn bunches(&mut self, steps: usize) -> Result<Vec<f64>> {
-        (0..steps).map(|_| self.seconds()).collect()
+        let (mut times, mut left) = (Vec::new(), steps);
+        while left > 0 {
+            let count = self.engine.bunch().clamp(1, left);
+            let start = Instant::now();
+            for _ in 0..count {
+                self.engine.begin_step(&self.images, 0.01)?;
+            }
+            self.engine.finish_steps()?;
+            times.push(start.elapsed().as_secs_f64() / count as f64);
+            left -= count;
+        }
+        Ok(times)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::data::{self, Batch, Dataset, ImageSet, Loader, Normaliser, Origin};
+use crate::data::{self, Batch, Dataset, ImageSet, Loader, Normaliser, Origin, Originals};
 use crate::engine::{self, Device, Hyperparameters, Instructions};
 use crate::exit::Exit;
 use crate::manifest::{Precision, Recipe, TrainingSplit};
@@ -246,14 +246,27 @@ fn run_one(
 
     let (train, test) = images.of(recipe);
     let normaliser = Normaliser::fit(train, recipe.normalisation);
-    let mut batches = Loader::new(
-        train.clone(),
-        normaliser.clone(),
-        recipe,
-        run.seed,
-        from.iteration,
-        options.workers,
-    )?;
+    // Pixels are made ahead by the loader's threads, or from the loader's decisions where the images are.
+    let originals =
+        |set: &Arc<ImageSet>| Originals::new(set.clone(), normaliser.clone()).map(Arc::new);
+    let (on_train, on_test) = (originals(train)?, originals(test)?);
+    let keeps_images = engine.keeps_images();
+    let mut batches = match keeps_images {
+        true => Loader::drawing(on_train.clone(), recipe, run.seed, from.iteration)?,
+        false => Loader::new(
+            train.clone(),
+            normaliser.clone(),
+            recipe,
+            run.seed,
+            from.iteration,
+            options.workers,
+        )?,
+    };
+    let batch = |set: &ImageSet, indices: &[u32]| match keeps_images {
+        false => data::batch(set, &normaliser, indices),
+        true if std::ptr::eq(set, on_train.images()) => on_train.batch(indices),
+        true => on_test.batch(indices),
+    };
     let sample = |count, purpose| data::sample(train.len(), count, run.seed, purpose);
     let outcome = Training {
         engine: engine.as_mut(),
@@ -262,7 +275,7 @@ fn run_one(
             train,
             test,
             test_images: images.test_images(recipe),
-            batch: &|set, indices| data::batch(set, &normaliser, indices),
+            batch: &batch,
             statistics: sample(recipe.evaluation.statistics_images, Purpose::Statistics),
             clean: sample(recipe.evaluation.clean_images, Purpose::CleanPass),
         },

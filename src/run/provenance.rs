@@ -42,6 +42,8 @@ pub struct Provenance {
     pub instruction_sets: Vec<String>,
     /// Name and driver; only for runs on one.
     pub gpu: String,
+    /// When the device's sums are the same bits again.
+    pub sums: String,
     /// System and architecture.
     pub system: String,
     pub host: String,
@@ -91,12 +93,24 @@ impl Provenance {
             } else {
                 gpu()
             },
+            sums: sums(device).into(),
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             host: host(),
             threads,
             environment: environment(),
             software: software(LOCK),
         }
+    }
+}
+
+/// What the engine's devices promise: no sum depends on which thread or block is faster. The compiler may contract
+/// multiplications and additions differently for another kind of GPU.
+fn sums(device: &str) -> &'static str {
+    match device {
+        "cpu" => {
+            "in a fixed order: the same bits with the same instruction set, on any number of threads"
+        }
+        _ => "in a fixed order: the same bits on the same kind of GPU with the same build",
     }
 }
 
@@ -282,6 +296,9 @@ mod tests {
     #[test]
     fn a_start_knows_its_program_and_machine() {
         let start = Provenance::now(0, "cpu", 2);
+        assert!(start.sums.contains("any number of threads"));
+        let on_a_gpu = Provenance::now(0, "cuda", 2);
+        assert!(on_a_gpu.sums.contains("the same kind of GPU"));
         assert_eq!(start.lock.len(), 64);
         assert_eq!(
             start.dirty,

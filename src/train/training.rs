@@ -133,7 +133,7 @@ impl Training<'_> {
                 self.keep(&state, &mut kept)?;
                 return Ok(Outcome::Interrupted);
             }
-            if !self.step(&schedule, &mut state)? {
+            if !self.bunch(&schedule, &mut state)? {
                 return Ok(Outcome::Diverged);
             }
         }
@@ -166,33 +166,68 @@ impl Training<'_> {
         Ok(true)
     }
 
-    /// One mini-batch. False if its loss is not finite.
-    fn step(&mut self, schedule: &Schedule, state: &mut LoopState) -> anyhow::Result<bool> {
+    /// How many mini-batches may follow each other before their losses are asked for: as many as the engine likes, up to the
+    /// next evaluation. While the errors decide the learning rate it is one.
+    fn bunch_size(&self, schedule: &Schedule, state: &LoopState) -> u64 {
+        if schedule.warm_up().is_some() && !state.warm_up.over {
+            return 1;
+        }
+        let interval = self.recipe.evaluation.interval;
+        let to_evaluation = match interval {
+            0 => u64::MAX,
+            _ => interval - state.iteration % interval,
+        };
+        let left = self.recipe.iterations - state.iteration;
+        (self.engine.bunch().max(1) as u64)
+            .min(left)
+            .min(to_evaluation)
+    }
+
+    /// A few mini-batches, then their rows; where one's loss is not finite its row is the last. False if there was one.
+    fn bunch(&mut self, schedule: &Schedule, state: &mut LoopState) -> anyhow::Result<bool> {
         let started = Instant::now();
-        let update = state.iteration + 1;
-        let rate = schedule.rate(update, &state.warm_up);
-        let batch = self.data.batches.next()?;
-        let step = self.engine.step(&batch, rate as f32)?;
-        let counted = MiniBatch {
-            wrong: step.wrong,
-            images: batch.labels.len() as u32,
-        };
-        self.data.batches.recycle(batch);
-        state.iteration = update;
-        state.warm_up.observe(schedule.warm_up(), counted);
-        state.seconds += started.elapsed().as_secs_f64();
-        let images = self.data.train.labels.len().max(1);
-        let row = Iteration {
-            iteration: update,
-            epoch: update as f64 * self.recipe.batch as f64 / images as f64,
-            learning_rate: rate,
-            loss: f64::from(step.loss),
-            error: counted.error(),
-            seconds: state.seconds,
-        };
-        self.observer.iteration(&row);
-        self.keeper.iteration(row)?;
-        Ok(step.loss.is_finite())
+        let mut begun = Vec::new();
+        for step in 1..=self.bunch_size(schedule, state) {
+            if step > 1 && self.stop.requested().is_some() {
+                break;
+            }
+            let rate = schedule.rate(state.iteration + step, &state.warm_up);
+            let batch = self.data.batches.next()?;
+            self.engine.begin_step(&batch, rate as f32)?;
+            begun.push((rate, batch.labels.len() as u32));
+            self.data.batches.recycle(batch);
+        }
+        let steps = self.engine.finish_steps()?;
+        if steps.len() != begun.len() {
+            return Err(Exit::Internal.error(format!(
+                "{} mini-batches were begun and {} ended; please report this",
+                begun.len(),
+                steps.len()
+            )));
+        }
+        let seconds = started.elapsed().as_secs_f64() / steps.len() as f64;
+        let set = self.data.train.labels.len().max(1);
+        for (step, (rate, images)) in steps.into_iter().zip(begun) {
+            let wrong = step.wrong;
+            let counted = MiniBatch { wrong, images };
+            state.iteration += 1;
+            state.warm_up.observe(schedule.warm_up(), counted);
+            state.seconds += seconds;
+            let row = Iteration {
+                iteration: state.iteration,
+                epoch: state.iteration as f64 * self.recipe.batch as f64 / set as f64,
+                learning_rate: rate,
+                loss: f64::from(step.loss),
+                error: counted.error(),
+                seconds: state.seconds,
+            };
+            self.observer.iteration(&row);
+            self.keeper.iteration(row)?;
+            if !step.loss.is_finite() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Keeps this state unless it was kept already.

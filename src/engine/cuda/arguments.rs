@@ -54,6 +54,7 @@ kernels! {
     NORM_GRADIENT_APPLY_4: NormGradientApply = "norm_gradient_apply_4", 256;
     NORM_GRADIENT_APPLY_1: NormGradientApply = "norm_gradient_apply_1", 256;
     PUT_IMAGES: PutImages = "put_images", 256;
+    DRAW_IMAGES: Drawing = "draw_images", 256;
     SUBSAMPLE_GRADIENT: Subsample = "subsample_gradient", 256;
     ADD: Add = "add", 256;
     MAX_POOL: MaxPool = "max_pool", 256;
@@ -300,6 +301,37 @@ pub struct PutImages {
     pub pixels: Address,
     pub feature: Address,
     pub shape: Shape,
+}
+
+/// Images of one drawing.
+pub const DRAWN: usize = 256;
+
+/// A decision of the loader.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct DrawnImage {
+    pub index: u32,
+    pub top: u8,
+    pub left: u8,
+    pub flip: u8,
+    pub unused: u8,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Drawing {
+    pub bytes: Address,
+    pub classes: Address,
+    pub mean: Address,
+    pub feature: Address,
+    pub labels: Address,
+    pub shape: Shape,
+    pub inverse: [f32; 3],
+    pub pad: u32,
+    pub black: u32,
+    pub first: u32,
+    pub count: u32,
+    pub drawn: [DrawnImage; DRAWN],
 }
 
 #[repr(C)]

@@ -3,8 +3,9 @@
 use super::gpu::Gpu;
 use super::norm::{Gate, Shortcut};
 use super::update::{MovingAverage, Update};
-use super::{classifier, convolution, norm, passes, update};
+use super::{classifier, convolution, images, norm, passes, update};
 use crate::engine::cpu::{self, Context, ConvShape, Feature, LinearShape, NormShape, SgdStep};
+use crate::manifest::PaddingValue;
 
 /// How far one result is from the CPU's.
 #[derive(Clone, Debug)]
@@ -302,7 +303,7 @@ impl<G: Gpu> Comparison<'_, G> {
         let mut images = vec![f32::NAN; feature.storage()];
         cpu::add_halo(self.ctx, &pixels, feature, &mut images);
         let mut on_images = self.blank(feature.storage())?;
-        passes::put_images(gpu, &pixels, feature, &mut on_images)?;
+        images::put_images(gpu, &pixels, feature, &mut on_images)?;
         self.note("images", &feature, &on_images, &images)?;
 
         let value = noise(feature.storage(), 12);
@@ -379,20 +380,27 @@ impl<G: Gpu> Comparison<'_, G> {
         let logits: Vec<f32> = y.iter().map(|value| (4.0 * value).round() * 25.0).collect();
         let on_logits = gpu.upload(&logits)?;
         let expected = cpu::cross_entropy(&logits, &labels, outputs);
-        let found = classifier::cross_entropy(gpu, &on_logits, &labels, outputs)?;
-        let counts = (found.wrong, found.wrong_top5) == (expected.wrong, expected.wrong_top5);
-        self.found.push(Difference {
-            what: "cross-entropy",
-            shape: format!("{shape:?}"),
-            error: match counts {
-                true => ((found.loss - expected.loss) / expected.loss.abs().max(1e-30)).abs(),
-                false => f64::INFINITY,
-            },
-        });
+        let on_labels = classifier::Labels::put(gpu, &labels)?;
+        let found = classifier::cross_entropy(gpu, &on_logits, on_labels, outputs)?;
+        for place in 0..2 {
+            classifier::enter_cross_entropy(gpu, &on_logits, on_labels, outputs, place)?;
+        }
+        let entered = classifier::read_ledger(gpu, 2)?;
+        for found in entered.into_iter().chain([found]) {
+            let counts = (found.wrong, found.wrong_top5) == (expected.wrong, expected.wrong_top5);
+            self.found.push(Difference {
+                what: "cross-entropy",
+                shape: format!("{shape:?}"),
+                error: match counts {
+                    true => ((found.loss - expected.loss) / expected.loss.abs().max(1e-30)).abs(),
+                    false => f64::INFINITY,
+                },
+            });
+        }
         let mut gradient = vec![f32::NAN; images * outputs];
         cpu::cross_entropy_gradient(&logits, &labels, outputs, &mut gradient);
         let mut on_gradient = self.blank(images * outputs)?;
-        classifier::cross_entropy_gradient(gpu, &on_logits, &labels, outputs, &mut on_gradient)?;
+        classifier::cross_entropy_gradient(gpu, &on_logits, on_labels, outputs, &mut on_gradient)?;
         self.note("cross-entropy, gradient", &shape, &on_gradient, &gradient)
     }
 
@@ -499,6 +507,9 @@ pub fn self_check<G: Gpu>(gpu: &G) -> Result<Vec<Difference>, G::Error> {
         })?;
     }
     all.passes(Feature::new(2, 7, 6, 8))?;
+    for padding_value in [PaddingValue::Zero, PaddingValue::Black] {
+        all.drawn(8, 5, padding_value, 2, 1)?;
+    }
     all.classifier(LinearShape {
         images: 5,
         inputs: 64,

@@ -1,11 +1,38 @@
 //! Launches of the classifier and of its loss.
 
 use super::arguments::{self, CrossEntropyArguments, Divisor, Linear, size};
-use super::gpu::{Gpu, Slot, check};
+use super::gpu::{Address, Gpu, Slot, check};
 use crate::engine::cpu::{CrossEntropy, LinearShape};
 
 /// Outputs of a block, a warp each.
 const OUTPUTS: usize = 4;
+
+/// Steps whose losses the GPU keeps until they are asked for.
+pub const LEDGER: usize = 20;
+
+/// Loss, wrong, wrong among the five most probable: one entry of the sums.
+const ENTRY: usize = 3 * size_of::<f64>();
+
+/// The classes of the mini-batch that came in last. They lie in one place: the next mini-batch overwrites them, in the order
+/// of the launches.
+#[derive(Clone, Copy, Debug)]
+pub struct Labels {
+    pub images: usize,
+}
+
+impl Labels {
+    /// From the host's memory. May wait for the work before.
+    pub fn put<G: Gpu>(gpu: &G, labels: &[u16]) -> Result<Self, G::Error> {
+        gpu.send(Slot::Labels, labels)?;
+        Ok(Self {
+            images: labels.len(),
+        })
+    }
+
+    pub(super) fn address<G: Gpu>(self, gpu: &G) -> Result<Address, G::Error> {
+        gpu.scratch(Slot::Labels, self.images * size_of::<u16>())
+    }
+}
 
 /// `y = x weight^T + bias`.
 pub fn classify<G: Gpu>(
@@ -101,51 +128,94 @@ pub fn classify_gradient<G: Gpu>(
 pub fn cross_entropy<G: Gpu>(
     gpu: &G,
     logits: &G::Numbers,
-    labels: &[u16],
+    labels: Labels,
     classes: usize,
 ) -> Result<CrossEntropy, G::Error> {
-    check(gpu, "logits", logits, labels.len() * classes);
-    let arguments = CrossEntropyArguments {
-        logits: gpu.address(logits),
-        labels: gpu.send(Slot::Labels, labels)?,
-        sums: gpu.scratch(Slot::Sums, 3 * size_of::<f64>())?,
-        gradient: 0,
-        images: size(labels.len()),
-        classes: size(classes),
-    };
-    let mut bytes = [0; 3 * size_of::<f64>()];
-    // SAFETY: lengths were checked; labels are below the number of classes, as the engine's mini-batches are.
-    unsafe { gpu.launch(arguments::CROSS_ENTROPY, [1, 1, 1], &arguments)? };
+    let sums = gpu.scratch(Slot::Sums, ENTRY)?;
+    sum(gpu, logits, labels, classes, sums)?;
+    let mut bytes = [0; ENTRY];
     gpu.receive(Slot::Sums, &mut bytes)?;
+    Ok(entry(&bytes))
+}
+
+/// Enters the sums of loss and errors at a place of the ledger, below [`LEDGER`]. Waits for nothing.
+pub fn enter_cross_entropy<G: Gpu>(
+    gpu: &G,
+    logits: &G::Numbers,
+    labels: Labels,
+    classes: usize,
+    place: usize,
+) -> Result<(), G::Error> {
+    assert!(place < LEDGER, "place {place} of a ledger of {LEDGER}");
+    let ledger = gpu.scratch(Slot::Ledger, LEDGER * ENTRY)?;
+    sum(
+        gpu,
+        logits,
+        labels,
+        classes,
+        ledger + (place * ENTRY) as Address,
+    )
+}
+
+/// The first entries of the ledger. Waits for all work before it.
+pub fn read_ledger<G: Gpu>(gpu: &G, entries: usize) -> Result<Vec<CrossEntropy>, G::Error> {
+    let mut bytes = vec![0; entries * ENTRY];
+    gpu.receive(Slot::Ledger, &mut bytes)?;
+    let (entries, _) = bytes.as_chunks::<ENTRY>();
+    Ok(entries.iter().map(entry).collect())
+}
+
+fn entry(bytes: &[u8; ENTRY]) -> CrossEntropy {
     let (numbers, _) = bytes.as_chunks::<8>();
     let [loss, wrong, wrong_top5] = [0, 1, 2].map(|at| f64::from_ne_bytes(numbers[at]));
-    Ok(CrossEntropy {
+    CrossEntropy {
         loss,
         wrong: wrong as u32,
         wrong_top5: wrong_top5 as u32,
-    })
+    }
+}
+
+/// Launches the sums of one mini-batch to `sums`, which has room for an entry.
+fn sum<G: Gpu>(
+    gpu: &G,
+    logits: &G::Numbers,
+    labels: Labels,
+    classes: usize,
+    sums: Address,
+) -> Result<(), G::Error> {
+    check(gpu, "logits", logits, labels.images * classes);
+    let arguments = CrossEntropyArguments {
+        logits: gpu.address(logits),
+        labels: labels.address(gpu)?,
+        sums,
+        gradient: 0,
+        images: size(labels.images),
+        classes: size(classes),
+    };
+    // SAFETY: lengths were checked; labels are below the number of classes, as the engine's mini-batches are.
+    unsafe { gpu.launch(arguments::CROSS_ENTROPY, [1, 1, 1], &arguments) }
 }
 
 /// The gradient of the mean loss.
 pub fn cross_entropy_gradient<G: Gpu>(
     gpu: &G,
     logits: &G::Numbers,
-    labels: &[u16],
+    labels: Labels,
     classes: usize,
     gradient: &mut G::Numbers,
 ) -> Result<(), G::Error> {
-    check(gpu, "logits", logits, labels.len() * classes);
-    check(gpu, "gradient", gradient, labels.len() * classes);
+    check(gpu, "logits", logits, labels.images * classes);
+    check(gpu, "gradient", gradient, labels.images * classes);
     let arguments = CrossEntropyArguments {
         logits: gpu.address(logits),
-        labels: gpu.send(Slot::Labels, labels)?,
+        labels: labels.address(gpu)?,
         sums: 0,
         gradient: gpu.address(gradient),
-        images: size(labels.len()),
+        images: size(labels.images),
         classes: size(classes),
     };
     let threads = arguments::CROSS_ENTROPY_GRADIENT.threads as usize;
-    let grid = [labels.len().div_ceil(threads), 1, 1];
+    let grid = [labels.images.div_ceil(threads), 1, 1];
     // SAFETY: as above.
     unsafe { gpu.launch(arguments::CROSS_ENTROPY_GRADIENT, grid, &arguments) }
 }

@@ -21,6 +21,8 @@ pub enum Slot {
     Counter,
     /// Of the cross-entropy.
     Sums,
+    /// Of the cross-entropy of steps that were not asked for yet.
+    Ledger,
 }
 
 /// A GPU, or what stands in for one. Work is done in the order of the calls; only `receive` and `download` wait for it.
@@ -28,6 +30,10 @@ pub trait Gpu {
     type Error: std::fmt::Debug;
     /// Floats in the GPU's memory.
     type Numbers;
+    /// Bytes in the GPU's memory that no kernel changes.
+    type Bytes;
+    /// Launches that were noted.
+    type Graph;
 
     /// Where the numbers begin, a multiple of 16.
     fn address(&self, numbers: &Self::Numbers) -> Address;
@@ -38,6 +44,11 @@ pub trait Gpu {
 
     fn download(&self, numbers: &Self::Numbers) -> Result<Vec<f32>, Self::Error>;
 
+    /// Copies bytes that stay.
+    fn keep(&self, bytes: &[u8]) -> Result<Self::Bytes, Self::Error>;
+
+    fn bytes_address(&self, bytes: &Self::Bytes) -> Address;
+
     /// At least so many bytes, zero before their first use.
     fn scratch(&self, slot: Slot, bytes: usize) -> Result<Address, Self::Error>;
 
@@ -46,6 +57,18 @@ pub trait Gpu {
 
     /// Waits for all work before and copies bytes from a slot.
     fn receive(&self, slot: Slot, bytes: &mut [u8]) -> Result<(), Self::Error>;
+
+    /// From here on launches are noted besides being made. False where that is switched off.
+    fn begin_noting(&self) -> bool;
+
+    /// What was noted since; `None` where a slot's memory was exchanged meanwhile, or launches were not noted.
+    fn end_noting(&self) -> Result<Option<Self::Graph>, Self::Error>;
+
+    /// Makes noted launches again, in their order. False, with none made, where a slot's memory was exchanged since.
+    ///
+    /// # Safety
+    /// As for each of the launches.
+    unsafe fn launch_graph(&self, graph: &Self::Graph) -> Result<bool, Self::Error>;
 
     /// Launches a kernel on a grid of blocks.
     ///

@@ -3,7 +3,7 @@
 //! threads of the system) and those of a sanitizer.
 
 use std::alloc::{Layout, alloc, dealloc};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 
 use super::arguments::{Kernel, NAMES};
 use super::gpu::{Address, Gpu, Slot};
+use super::graph::Noted;
 
 unsafe extern "C" {
     fn dlopen(file: *const c_char, flags: c_int) -> *mut c_void;
@@ -182,6 +183,9 @@ impl Drop for Numbers {
 #[derive(Default)]
 pub struct Host {
     scratch: RefCell<BTreeMap<Slot, Numbers>>,
+    /// Slots whose memory was exchanged for larger ones.
+    exchanged: Cell<usize>,
+    noted: RefCell<Option<(usize, Vec<Noted>)>>,
 }
 
 impl Host {
@@ -195,7 +199,9 @@ impl Host {
             let fresh = Numbers::new(floats);
             // SAFETY: its own floats.
             unsafe { std::ptr::write_bytes(fresh.address() as *mut f32, 0, floats) };
-            scratch.insert(slot, fresh);
+            if scratch.insert(slot, fresh).is_some() {
+                self.exchanged.set(self.exchanged.get() + 1);
+            }
         }
         scratch[&slot].address()
     }
@@ -204,6 +210,8 @@ impl Host {
 impl Gpu for Host {
     type Error = String;
     type Numbers = Numbers;
+    type Bytes = Vec<u8>;
+    type Graph = (usize, Vec<Noted>);
 
     fn address(&self, numbers: &Numbers) -> Address {
         numbers.address()
@@ -230,6 +238,14 @@ impl Gpu for Host {
         Ok(numbers.all()[GUARD..GUARD + numbers.len].to_vec())
     }
 
+    fn keep(&self, bytes: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(bytes.to_vec())
+    }
+
+    fn bytes_address(&self, bytes: &Vec<u8>) -> Address {
+        bytes.as_ptr() as Address
+    }
+
     fn scratch(&self, slot: Slot, bytes: usize) -> Result<Address, String> {
         Ok(self.slot(slot, bytes))
     }
@@ -250,13 +266,33 @@ impl Gpu for Host {
         Ok(())
     }
 
+    fn begin_noting(&self) -> bool {
+        self.noted.replace(Some((self.exchanged.get(), Vec::new())));
+        true
+    }
+
+    fn end_noting(&self) -> Result<Option<Self::Graph>, String> {
+        let noted = self.noted.take();
+        Ok(noted.filter(|(exchanged, _)| *exchanged == self.exchanged.get()))
+    }
+
+    unsafe fn launch_graph(&self, (exchanged, launches): &Self::Graph) -> Result<bool, String> {
+        if *exchanged != self.exchanged.get() {
+            return Ok(false);
+        }
+        for launch in launches {
+            // SAFETY: the caller's promise.
+            unsafe { run(launch)? };
+        }
+        Ok(true)
+    }
+
     unsafe fn launch<A: Copy>(
         &self,
         kernel: Kernel<A>,
         grid: [usize; 3],
         arguments: &A,
     ) -> Result<(), String> {
-        type Launch = unsafe extern "C" fn(u32, u32, u32, u32, *const c_void, usize) -> c_int;
         assert!(
             grid.iter().all(|&side| side > 0),
             "an empty grid for {}",
@@ -267,27 +303,34 @@ impl Gpu for Host {
             "a grid that no GPU takes for {}",
             kernel.name
         );
-        let library = library().as_ref().map_err(String::clone)?;
-        // SAFETY: `KERNEL` in host.h defines the function so.
-        let launch: Launch = unsafe { std::mem::transmute(library.0[kernel.name]) };
-        let [x, y, z] = grid.map(|side| side as u32);
-        // SAFETY: the caller's promise; the function refuses arguments of another size.
-        let code = unsafe {
-            launch(
-                x,
-                y,
-                z,
-                kernel.threads,
-                std::ptr::from_ref(arguments).cast(),
-                size_of::<A>(),
-            )
-        };
-        match code {
-            0 => Ok(()),
-            _ => Err(format!(
-                "{}: its arguments or its block are of another size",
-                kernel.name
-            )),
+        let launch = Noted::new(kernel, grid, arguments);
+        // SAFETY: the caller's promise.
+        unsafe { run(&launch)? };
+        if let Some((_, launches)) = &mut *self.noted.borrow_mut() {
+            launches.push(launch);
         }
+        Ok(())
+    }
+}
+
+/// Runs a kernel.
+///
+/// # Safety
+/// As for [`Gpu::launch`].
+unsafe fn run(noted: &Noted) -> Result<(), String> {
+    type Launch = unsafe extern "C" fn(u32, u32, u32, u32, *const c_void, usize) -> c_int;
+    let library = library().as_ref().map_err(String::clone)?;
+    // SAFETY: `KERNEL` in host.h defines the function so.
+    let launch: Launch = unsafe { std::mem::transmute(library.0[noted.kernel]) };
+    let [x, y, z] = noted.grid;
+    let arguments = noted.arguments().cast();
+    // SAFETY: the caller's promise; the function refuses arguments of another size.
+    let code = unsafe { launch(x, y, z, noted.threads, arguments, noted.size) };
+    match code {
+        0 => Ok(()),
+        _ => Err(format!(
+            "{}: its arguments or its block are of another size",
+            noted.kernel
+        )),
     }
 }

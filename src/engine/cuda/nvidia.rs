@@ -5,14 +5,19 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_void};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cudarc::driver::{CudaDevice, CudaSlice, DevicePtr, DeviceSlice, DriverError, result, sys};
 use dfdx::prelude::{Cuda, CudaError, Storage};
 
 use super::arguments::{Kernel, NAMES};
 use super::gpu::{Address, Gpu, Slot};
+use super::graph::Noted;
 use crate::engine::device::Card;
+
+/// Set to `off`, every step is launched kernel by kernel. The results are the same.
+const SWITCH: &str = "REFIG_CUDA_GRAPHS";
 
 type Floats = <Cuda as Storage<f32>>::Vec;
 
@@ -28,6 +33,32 @@ pub struct Nvidia {
     device: Arc<CudaDevice>,
     functions: BTreeMap<&'static str, sys::CUfunction>,
     scratch: Mutex<BTreeMap<Slot, CudaSlice<u8>>>,
+    /// Slots whose memory was exchanged for larger ones.
+    exchanged: AtomicUsize,
+    /// Launches since `begin_noting`, and how many slots had been exchanged by then.
+    noted: Mutex<Option<(usize, Vec<Noted>)>>,
+}
+
+/// A step's launches as the driver's graph, one behind the other.
+pub struct Graph {
+    graph: sys::CUgraph,
+    executable: sys::CUgraphExec,
+    /// Slots that had been exchanged when it was made.
+    exchanged: usize,
+    device: Arc<CudaDevice>,
+}
+
+impl Drop for Graph {
+    fn drop(&mut self) {
+        // The work that it was launched for goes on; the driver frees it behind that.
+        if self.device.bind_to_thread().is_ok() {
+            // SAFETY: both are its own and are used no more. What cannot be freed is left.
+            unsafe {
+                sys::cuGraphExecDestroy(self.executable).result().ok();
+                sys::cuGraphDestroy(self.graph).result().ok();
+            }
+        }
+    }
 }
 
 /// The GPUs that the driver shows.
@@ -108,6 +139,8 @@ impl Nvidia {
             device,
             functions,
             scratch: Mutex::default(),
+            exchanged: AtomicUsize::new(0),
+            noted: Mutex::default(),
         })
     }
 
@@ -120,14 +153,62 @@ impl Nvidia {
         let memory = self.device.alloc_zeros::<u8>(bytes.max(1))?;
         let address = *memory.device_ptr();
         // What was there is freed behind the work that uses it.
-        scratch.insert(slot, memory);
+        if scratch.insert(slot, memory).is_some() {
+            self.exchanged.fetch_add(1, Ordering::Relaxed);
+        }
         Ok(address)
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Option<(usize, Vec<Noted>)>> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A graph of these launches.
+    fn graph(&self, launches: &[Noted], exchanged: usize) -> Result<Graph, DriverError> {
+        self.device.bind_to_thread()?;
+        let mut made = Graph {
+            graph: std::ptr::null_mut(),
+            executable: std::ptr::null_mut(),
+            exchanged,
+            device: self.device.clone(),
+        };
+        let mut before: sys::CUgraphNode = std::ptr::null_mut();
+        // SAFETY: the driver writes the handles and copies the arguments, which are those that the kernels were launched
+        // with; every node but the first depends on the one before.
+        unsafe {
+            sys::cuGraphCreate(&mut made.graph, 0).result()?;
+            for (place, launch) in launches.iter().enumerate() {
+                let mut parameters = [launch.arguments().cast_mut().cast::<c_void>()];
+                let [x, y, z] = launch.grid;
+                let node = sys::CUDA_KERNEL_NODE_PARAMS {
+                    func: self.functions[launch.kernel],
+                    gridDimX: x,
+                    gridDimY: y,
+                    gridDimZ: z,
+                    blockDimX: launch.threads,
+                    blockDimY: 1,
+                    blockDimZ: 1,
+                    sharedMemBytes: 0,
+                    kernelParams: parameters.as_mut_ptr(),
+                    extra: std::ptr::null_mut(),
+                };
+                let mut added = std::ptr::null_mut();
+                let dependencies = usize::from(place > 0);
+                sys::cuGraphAddKernelNode(&mut added, made.graph, &before, dependencies, &node)
+                    .result()?;
+                before = added;
+            }
+            sys::cuGraphInstantiateWithFlags(&mut made.executable, made.graph, 0).result()?;
+        }
+        Ok(made)
     }
 }
 
 impl Gpu for Nvidia {
     type Error = DriverError;
     type Numbers = Floats;
+    type Bytes = CudaSlice<u8>;
+    type Graph = Graph;
 
     fn address(&self, numbers: &Floats) -> Address {
         *numbers.device_ptr()
@@ -154,6 +235,14 @@ impl Gpu for Nvidia {
         Ok(values)
     }
 
+    fn keep(&self, bytes: &[u8]) -> Result<CudaSlice<u8>, DriverError> {
+        self.device.htod_sync_copy(bytes)
+    }
+
+    fn bytes_address(&self, bytes: &CudaSlice<u8>) -> Address {
+        *bytes.device_ptr()
+    }
+
     fn scratch(&self, slot: Slot, bytes: usize) -> Result<Address, DriverError> {
         self.slot(slot, bytes)
     }
@@ -174,6 +263,32 @@ impl Gpu for Nvidia {
         self.device.synchronize()
     }
 
+    fn begin_noting(&self) -> bool {
+        let on = std::env::var_os(SWITCH).is_none_or(|value| value != "off");
+        let exchanged = self.exchanged.load(Ordering::Relaxed);
+        *self.noted() = on.then(|| (exchanged, Vec::new()));
+        on
+    }
+
+    fn end_noting(&self) -> Result<Option<Graph>, DriverError> {
+        match self.noted().take() {
+            Some((exchanged, launches)) if exchanged == self.exchanged.load(Ordering::Relaxed) => {
+                self.graph(&launches, exchanged).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    unsafe fn launch_graph(&self, graph: &Graph) -> Result<bool, DriverError> {
+        if graph.exchanged != self.exchanged.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        self.device.bind_to_thread()?;
+        // SAFETY: a whole graph of this device; what it does with its addresses is the caller's promise.
+        unsafe { sys::cuGraphLaunch(graph.executable, *self.device.cu_stream()).result()? };
+        Ok(true)
+    }
+
     unsafe fn launch<A: Copy>(
         &self,
         kernel: Kernel<A>,
@@ -183,6 +298,9 @@ impl Gpu for Nvidia {
         self.device.bind_to_thread()?;
         let [x, y, z] = grid.map(|side| side as u32);
         let mut parameters = [std::ptr::from_ref(arguments).cast_mut().cast::<c_void>()];
+        if let Some((_, launches)) = &mut *self.noted() {
+            launches.push(Noted::new(kernel, grid, arguments));
+        }
         // SAFETY: the function is of this device and takes one argument of this type, which the driver copies now; what it
         // does with its addresses is the caller's promise.
         unsafe {

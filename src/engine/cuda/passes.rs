@@ -1,31 +1,12 @@
 //! Launches of passes over whole features.
 
-use super::arguments::{self, Add, Divisor, MaxPool, Pool, PutImages, Shape, Subsample, size};
-use super::gpu::{Gpu, Slot, check};
+use super::arguments::{self, Add, Divisor, MaxPool, Pool, Shape, Subsample, size};
+use super::gpu::{Gpu, check};
 use super::norm::subsampling;
 use crate::engine::cpu::Feature;
 
 /// Threads of a block.
 const THREADS: usize = 256;
-
-/// `[images][height][width][channels]` from the host's memory into a feature with a halo.
-pub fn put_images<G: Gpu>(
-    gpu: &G,
-    pixels: &[f32],
-    feature: Feature,
-    into: &mut G::Numbers,
-) -> Result<(), G::Error> {
-    assert_eq!(pixels.len(), feature.pixels() * feature.channels);
-    check(gpu, "into", into, feature.storage());
-    let arguments = PutImages {
-        pixels: gpu.send(Slot::Pixels, pixels)?,
-        feature: gpu.address(into),
-        shape: Shape::new(feature),
-    };
-    let grid = [feature.storage().div_ceil(THREADS), 1, 1];
-    // SAFETY: lengths were checked.
-    unsafe { gpu.launch(arguments::PUT_IMAGES, grid, &arguments) }
-}
 
 /// Adds the gradient of an option A shortcut.
 pub fn subsample_gradient<G: Gpu>(

@@ -3,13 +3,16 @@
 
 use super::arguments::Divisor;
 use super::check::{Comparison, TOLERANCE, noise, noisy_feature, self_check};
-use super::gpu::Gpu;
+use super::check_images::originals;
+use super::gpu::{Gpu, Slot};
 use super::host::{self, Host};
+use super::images::Images;
 use super::{convolution, norm};
+use crate::data::Loader;
 use crate::engine::cpu::{
     Context, ConvShape, Feature, Instructions, LinearShape, NormShape, SgdStep,
 };
-use crate::manifest::MomentumForm;
+use crate::manifest::{MomentumForm, Normalisation, PaddingValue, Recipe};
 
 /// Runs comparisons on the host and demands that all are within the tolerance.
 fn compare(work: impl FnOnce(&mut Comparison<'_, Host>)) {
@@ -173,6 +176,44 @@ fn passes_and_the_classifier_agree_with_the_cpu() {
 }
 
 #[test]
+fn drawn_images_are_the_loaders_to_the_bit() {
+    // The self-check's own images, in every place of a padding, with paddings wider than the image too.
+    compare(|all| {
+        for padding_value in [PaddingValue::Zero, PaddingValue::Black] {
+            for (size, batch, pad, halo) in [
+                (32, 31, 4, 1),
+                (16, 127, 4, 1),
+                (8, 7, 4, 1),
+                (8, 1, 0, 3),
+                (5, 300, 9, 0),
+                (3, 600, 1, 2),
+            ] {
+                all.drawn(size, batch, padding_value, pad, halo).unwrap();
+            }
+        }
+    });
+    // A loader's mini-batches, more images than a launch takes, and those of an evaluation.
+    compare(|all| {
+        for normalisation in [Normalisation::PerPixelMean, Normalisation::ChannelMeanStd] {
+            let originals = originals(601, 8, normalisation);
+            let on_gpu = Images::new(all.gpu, &originals).unwrap();
+            let recipe = Recipe {
+                batch: 517,
+                image_size: 8,
+                ..Recipe::default()
+            };
+            let mut loader = Loader::drawing(originals.clone(), &recipe, 3, 0).unwrap();
+            for _ in 0..3 {
+                let batch = loader.next().unwrap();
+                all.same(&on_gpu, &batch.drawn.unwrap(), 1).unwrap();
+            }
+            let plain = originals.batch(&[600, 0, 5]);
+            all.same(&on_gpu, &plain.drawn.unwrap(), 1).unwrap();
+        }
+    });
+}
+
+#[test]
 fn updates_of_many_tensors_agree_with_the_cpu() {
     compare(|all| {
         for form in [MomentumForm::Caffe, MomentumForm::Pytorch] {
@@ -212,6 +253,71 @@ fn sums_are_the_same_bits_every_time() {
         gpu.download(&dw).unwrap()
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn noted_launches_are_made_again_with_what_lies_there_then() {
+    if !host::available() {
+        return;
+    }
+    let gpu = Host::default();
+    let shape = conv(2, 6, 5, 8, 16, 3, 1);
+    let feature = shape.output();
+    let of = |seed| gpu.upload(&noisy_feature(shape.input, seed)).unwrap();
+    let write = |numbers: &mut host::Numbers, values: &[f32]| {
+        let (from, to) = (values.as_ptr(), gpu.address(numbers) as *mut f32);
+        // SAFETY: as many floats.
+        unsafe { std::ptr::copy_nonoverlapping(from, to, values.len()) };
+    };
+    let (mut x, other) = (of(1), of(7));
+    let weights = gpu.upload(&noise(shape.weights(), 2)).unwrap();
+    let affine = [3, 4].map(|seed| gpu.upload(&noise(16, seed)).unwrap());
+    let norm = NormShape {
+        feature,
+        group: 0,
+        epsilon: 1e-5,
+    };
+    let lengths = [feature.storage(), feature.storage(), 16, 16];
+    let pass = |x: &host::Numbers, into: &mut [host::Numbers; 4]| {
+        let [y, z, mean, variance] = into;
+        convolution::convolve(&gpu, shape, x, &weights, y).unwrap();
+        let (affine, statistics) = ([&affine[0], &affine[1]], [mean, variance]);
+        let nothing = norm::Shortcut::Nothing;
+        norm::normalise(&gpu, norm, y, affine, nothing, true, z, statistics).unwrap();
+    };
+    let all = |numbers: &[host::Numbers; 4]| {
+        numbers
+            .each_ref()
+            .map(|numbers| gpu.download(numbers).unwrap())
+    };
+    let mut found = lengths.map(host::Numbers::new);
+    // Slots are there after the first: the second is noted.
+    pass(&x, &mut found);
+    assert!(gpu.begin_noting());
+    pass(&x, &mut found);
+    let graph = gpu.end_noting().unwrap().expect("nothing was exchanged");
+    let first = all(&found);
+    let mut expected = lengths.map(host::Numbers::new);
+    pass(&other, &mut expected);
+    write(&mut x, &gpu.download(&other).unwrap());
+    // SAFETY: everything is still there.
+    assert!(unsafe { gpu.launch_graph(&graph) }.unwrap());
+    assert_eq!(all(&found), all(&expected));
+    assert_ne!(all(&found), first);
+    // Other memory in a slot makes the graph's addresses worthless.
+    let larger = conv(2, 6, 5, 64, 128, 3, 1);
+    let [wide, deep] = [larger.input.storage(), larger.weights()].map(|len| vec![0.5; len]);
+    let mut into = host::Numbers::new(larger.output().storage());
+    let (wide, deep) = (gpu.upload(&wide).unwrap(), gpu.upload(&deep).unwrap());
+    convolution::convolve(&gpu, larger, &wide, &deep, &mut into).unwrap();
+    // SAFETY: as above.
+    assert!(!unsafe { gpu.launch_graph(&graph) }.unwrap());
+    // And what is noted across such an exchange is no graph.
+    let gpu = Host::default();
+    assert!(gpu.begin_noting());
+    gpu.scratch(Slot::Packed, 8).unwrap();
+    gpu.scratch(Slot::Packed, 800).unwrap();
+    assert!(gpu.end_noting().unwrap().is_none());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::contents::{Cell, Section};
-use crate::run::{Done, RunView};
+use crate::run::{Done, Provenance, RunView};
 
 /// Facts of one start that are not the machine's or the program's.
 const OF_A_START: [&str; 2] = ["time", "iteration"];
@@ -48,6 +48,9 @@ pub(super) fn section(runs: &[RunView]) -> Result<Option<Section>> {
                 }
             }
         }
+        for value in elsewhere(&run.about.start, &run.about.restarts) {
+            add("gone on with another GPU", value, run);
+        }
         restarts += run.about.restarts.len();
         times.insert(run.about.start.time.clone(), ());
         if let Some(done) = Done::load(&run.folder)? {
@@ -75,6 +78,15 @@ pub(super) fn section(runs: &[RunView]) -> Result<Option<Section>> {
         &["what", "value"],
         rows,
     ))
+}
+
+/// Starts on another GPU than the first: a run goes on from its checkpoint there, but not in the bits of one that was never
+/// stopped.
+fn elsewhere(first: &Provenance, restarts: &[Provenance]) -> Vec<String> {
+    let others = restarts.iter().filter(|start| start.gpu != first.gpu);
+    others
+        .map(|start| format!("{} after {} iterations", start.gpu, start.iteration))
+        .collect()
 }
 
 fn with_runs(values: Vec<(String, Vec<String>)>, all: usize) -> String {
@@ -125,4 +137,24 @@ pub(super) fn commit(runs: &[RunView]) -> Option<String> {
         starts.all(|start| start.commit == *first && !start.dirty)
     });
     (same && !first.is_empty()).then(|| first.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_went_on_with_another_gpu_says_so() {
+        let start = |gpu: &str, iteration| Provenance {
+            gpu: gpu.into(),
+            iteration,
+            ..Provenance::default()
+        };
+        let restarts = [start("A100", 7), start("H200", 900), start("A100", 950)];
+        assert_eq!(
+            elsewhere(&start("A100", 0), &restarts),
+            ["H200 after 900 iterations"]
+        );
+        assert!(elsewhere(&start("", 0), &[start("", 3)]).is_empty());
+    }
 }

@@ -1,24 +1,8 @@
-// Passes over whole features: images in, option A's gradient, sums, max-pooling, mean pooling.
+// Passes over whole features: option A's gradient, sums, max-pooling, mean pooling.
 #pragma once
 #include "common.cuh"
 
 constexpr int PASS_THREADS = 256;
-
-struct PutImages {
-    // [images][height][width][channels]
-    const float *pixels;
-    float *feature;
-    Shape shape;
-};
-
-KERNEL(put_images, PASS_THREADS, PutImages) {
-    const unsigned index = blockIdx.x * PASS_THREADS + threadIdx.x;
-    if (index >= a.shape.storage)
-        return;
-    const Place p = place_of(a.shape, index);
-    const unsigned pixel = (p.image * a.shape.height + p.row) * a.shape.width + p.column;
-    a.feature[index] = p.inside ? a.pixels[pixel * a.shape.channels + p.channel] : 0.0f;
-}
 
 struct Subsample {
     const float *dy;

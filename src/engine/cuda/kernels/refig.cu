@@ -2,5 +2,6 @@
 #include "classifier.cuh"
 #include "convolution.cuh"
 #include "feature.cuh"
+#include "images.cuh"
 #include "norm.cuh"
 #include "update.cuh"

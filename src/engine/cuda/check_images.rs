@@ -1,0 +1,98 @@
+//! Mini-batches drawn on a GPU held against the loader's: they are the same pixels, to the bit.
+
+use std::sync::Arc;
+
+use super::check::{Comparison, Difference};
+use super::classifier::Labels;
+use super::gpu::{Gpu, Slot};
+use super::images::{Images, draw_images};
+use crate::data::{Decision, Drawn, ImageSet, Normaliser, Originals};
+use crate::engine::cpu::{self, Feature};
+use crate::manifest::{Normalisation, PaddingValue};
+use crate::random::{Purpose, Stream};
+
+/// Images of no meaning, and a mean image.
+pub fn originals(count: usize, size: usize, normalisation: Normalisation) -> Arc<Originals> {
+    let mut stream = Stream::new(9, Purpose::Synthetic, 0, 0);
+    let images = ImageSet {
+        size,
+        pixels: (0..count * 3 * size * size)
+            .map(|_| stream.below(256) as u8)
+            .collect(),
+        labels: (0..count).map(|_| stream.below(10) as u8).collect(),
+        digest: String::new(),
+    };
+    let normaliser = Normaliser::fit(&images, normalisation);
+    let originals = Originals::new(Arc::new(images), normaliser);
+    Arc::new(originals.expect("fitted to these images"))
+}
+
+impl<G: Gpu> Comparison<'_, G> {
+    /// Every offset of a padding, mirrored and not, in mini-batches of `batch` images.
+    pub fn drawn(
+        &mut self,
+        size: usize,
+        batch: usize,
+        padding_value: PaddingValue,
+        pad: usize,
+        halo: usize,
+    ) -> Result<(), G::Error> {
+        let originals = originals(7, size, Normalisation::PerPixelMean);
+        let on_gpu = Images::new(self.gpu, &originals)?;
+        let offsets = 0..=2 * pad as u8;
+        let all: Vec<Decision> = offsets
+            .clone()
+            .flat_map(|top| offsets.clone().map(move |left| (top, left)))
+            .flat_map(|(top, left)| [false, true].map(|flip| (top, left, flip)))
+            .enumerate()
+            .map(|(place, (top, left, flip))| Decision {
+                index: (place % 7) as u32,
+                top,
+                left,
+                flip,
+            })
+            .collect();
+        for decisions in all.chunks(batch) {
+            let drawn = Drawn {
+                from: Arc::clone(&originals),
+                pad,
+                padding_value,
+                decisions: decisions.to_vec(),
+            };
+            self.same(&on_gpu, &drawn, halo)?;
+        }
+        Ok(())
+    }
+
+    /// Demands the same bits of one mini-batch, and the same classes.
+    pub fn same(&mut self, on_gpu: &Images<G>, drawn: &Drawn, halo: usize) -> Result<(), G::Error> {
+        let set = drawn.from.images();
+        let feature = Feature {
+            halo,
+            ..Feature::new(drawn.decisions.len(), set.size, set.size, 3)
+        };
+        let mut expected = vec![f32::NAN; feature.storage()];
+        cpu::add_halo(self.ctx, &drawn.pixels(), feature, &mut expected);
+        let mut into = self.gpu.upload(&vec![f32::NAN; feature.storage()])?;
+        let labels: Labels = draw_images(self.gpu, on_gpu, drawn, feature, &mut into)?;
+        let found = self.gpu.download(&into)?;
+        let mut classes = vec![0; labels.images * size_of::<u16>()];
+        self.gpu.receive(Slot::Labels, &mut classes)?;
+        let (classes, _) = classes.as_chunks::<2>();
+        let right = drawn
+            .decisions
+            .iter()
+            .zip(classes)
+            .all(|(decision, class)| {
+                u16::from(set.labels[decision.index as usize]) == u16::from_ne_bytes(*class)
+            });
+        let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        let same = right && bits(&found) == bits(&expected);
+        self.found.push(Difference {
+            what: "images drawn",
+            shape: format!("{feature:?} {:?} {}", drawn.padding_value, drawn.pad),
+            error: if same { 0.0 } else { f64::INFINITY },
+        });
+        Ok(())
+    }
+}

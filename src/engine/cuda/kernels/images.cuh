@@ -1,0 +1,78 @@
+// Mini-batches in: pixels as the host has them, or decisions over a set of images that lies here.
+#pragma once
+#include "common.cuh"
+
+constexpr int IMAGE_THREADS = 256;
+// Images of one launch: their decisions are a kernel's argument, which is copied without waiting.
+constexpr int DRAWN = 256;
+
+struct PutImages {
+    // [images][height][width][channels]
+    const float *pixels;
+    float *feature;
+    Shape shape;
+};
+
+KERNEL(put_images, IMAGE_THREADS, PutImages) {
+    const unsigned index = blockIdx.x * IMAGE_THREADS + threadIdx.x;
+    if (index >= a.shape.storage)
+        return;
+    const Place p = place_of(a.shape, index);
+    const unsigned pixel = (p.image * a.shape.height + p.row) * a.shape.width + p.column;
+    a.feature[index] = p.inside ? a.pixels[pixel * a.shape.channels + p.channel] : 0.0f;
+}
+
+struct DrawnImage {
+    unsigned index;
+    // Where the crop begins in the padded image.
+    unsigned char top, left;
+    unsigned char flip, unused;
+};
+
+struct Drawing {
+    // [images of the set][3][height][width], and a class each
+    const unsigned char *bytes;
+    const unsigned char *classes;
+    // [height][width][3]
+    const float *mean;
+    float *feature;
+    unsigned short *labels;
+    // Of the mini-batch; three channels.
+    Shape shape;
+    float inverse[3];
+    unsigned pad;
+    // What is padded is black before it is normalised; else 0 behind that.
+    unsigned black;
+    // Which images of the mini-batch this launch makes.
+    unsigned first, count;
+    DrawnImage drawn[DRAWN];
+};
+
+// As the CPU's loader does it, to the bit: a subtraction and a multiplication, with the same rounded inverse.
+KERNEL(draw_images, IMAGE_THREADS, Drawing) {
+    const unsigned place = blockIdx.x * IMAGE_THREADS + threadIdx.x;
+    const unsigned floats = a.shape.by_padded_image.divisor * a.shape.channels;
+    if (place < a.count)
+        a.labels[a.first + place] = a.classes[a.drawn[place].index];
+    if (place >= a.count * floats)
+        return;
+    const unsigned index = a.first * floats + place;
+    const Place p = place_of(a.shape, index);
+    float value = 0.0f;
+    if (p.inside) {
+        const DrawnImage &image = a.drawn[p.image - a.first];
+        const unsigned width = a.shape.width, height = a.shape.height;
+        // Rows and columns in front of the image become huge.
+        const unsigned row = p.row + image.top - a.pad;
+        const unsigned column = (image.flip ? width - 1 - p.column : p.column) + image.left - a.pad;
+        const bool there = row < height && column < width;
+        if (there || a.black) {
+            const size_t from = ((size_t(image.index) * 3 + p.channel) * height + row) * width + column;
+            const float byte = there ? float(a.bytes[from]) : 0.0f;
+            // The mean image lies over the original, or over what the network sees.
+            const unsigned pixel = a.black ? p.row * width + p.column : row * width + column;
+            value = (byte - a.mean[pixel * 3 + p.channel]) * a.inverse[p.channel];
+        }
+    }
+    a.feature[index] = value;
+}

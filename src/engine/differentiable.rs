@@ -162,18 +162,46 @@ pub struct BatchStatistics<D: Operators> {
     pub moments: Arc<Moments<Numbers<D>>>,
 }
 
-/// Batch normalisation with the mini-batch's statistics, plus the shortcut, then ReLU if asked for. With `remake`, which
-/// takes a single group and no shortcut, a convolution of the output makes it again for its gradient instead of keeping it.
+/// What comes behind a normalisation.
+pub struct Behind<D: Operators> {
+    pub shortcut: Shortcut<D>,
+    pub relu: bool,
+    /// A convolution of the output makes it again for its gradient, instead of keeping it. Only where statistics are of a
+    /// single group and there is no shortcut; otherwise it is kept.
+    pub remake: bool,
+}
+
+impl<D: Operators> Behind<D> {
+    pub fn nothing() -> Self {
+        Self {
+            shortcut: Shortcut::None,
+            relu: false,
+            remake: false,
+        }
+    }
+
+    pub fn relu() -> Self {
+        Self {
+            relu: true,
+            ..Self::nothing()
+        }
+    }
+}
+
+/// Batch normalisation with the mini-batch's statistics, then what comes behind it.
 pub fn normalisation<D: Operators, T: Tape<f32, D>>(
     session: &Arc<Session<D>>,
     tape: &mut T,
     shape: NormShape,
     x: &Activation<D>,
     [scale, shift]: [&Learnt<D>; 2],
-    shortcut: Shortcut<D>,
-    relu: bool,
-    remake: bool,
+    behind: Behind<D>,
 ) -> Result<(Activation<D>, BatchStatistics<D>), D::Err> {
+    let Behind {
+        shortcut,
+        relu,
+        remake,
+    } = behind;
     let channels = shape.groups() * shape.feature.channels;
     let mut moments = Moments {
         mean: session.device.allocate(channels)?,
@@ -262,8 +290,7 @@ pub fn normalisation_fixed<D: Operators>(
     x: &Activation<D>,
     [scale, shift]: [&Learnt<D>; 2],
     moments: &Moments<Numbers<D>>,
-    shortcut: Shortcut<D>,
-    relu: bool,
+    behind: &Behind<D>,
 ) -> Result<Activation<D>, D::Err> {
     let mut y = session.lend(x.shape)?;
     let affine = Affine {
@@ -276,8 +303,8 @@ pub fn normalisation_fixed<D: Operators>(
         x.values.numbers(),
         affine,
         moments,
-        shortcut.added(),
-        relu,
+        behind.shortcut.added(),
+        behind.relu,
         y.numbers_mut(),
     )?;
     Activation::new(x.shape, y)

@@ -9,7 +9,7 @@ use crate::network::{Convolution, Join, Network, Role, Stem};
 
 use super::cpu::{ConvShape, Feature, NormShape};
 use super::differentiable::{
-    BatchStatistics, Shortcut, classifier, convolution, max_pool, mean_pool, normalisation,
+    BatchStatistics, Behind, Shortcut, classifier, convolution, max_pool, mean_pool, normalisation,
     normalisation_fixed, subsample,
 };
 use super::operators::{Moments, Numbers, Operators};
@@ -203,7 +203,7 @@ impl<D: Operators> Model<D> {
         let remake = T::OWNS_TAPE && self.kept(images.shape) > self.session.keep;
         let y = self.convolve(tape, &self.stem, &images, false)?;
         drop(images);
-        let mut x = self.normalise(tape, &self.stem, y, Shortcut::None, true, normalise, false)?;
+        let mut x = self.normalise(tape, &self.stem, y, Behind::relu(), normalise)?;
         if self.max_pool {
             x = max_pool(&self.session, tape, &x)?;
         }
@@ -242,17 +242,21 @@ impl<D: Operators> Model<D> {
                 && let Joined::Projection(projection) = &block.join
             {
                 let y = self.convolve(tape, projection, &x, true)?;
-                let y =
-                    self.normalise(tape, projection, y, Shortcut::None, false, normalise, false)?;
+                let y = self.normalise(tape, projection, y, Behind::nothing(), normalise)?;
                 shortcut = Shortcut::Identity(y);
             }
-            let added = match index == last {
-                true => std::mem::replace(&mut shortcut, Shortcut::None),
-                false => Shortcut::None,
+            let behind = match index == last {
+                true => Behind {
+                    shortcut: std::mem::replace(&mut shortcut, Shortcut::None),
+                    ..Behind::relu()
+                },
+                // Within a block only the next convolution reads the output.
+                false => Behind {
+                    remake,
+                    ..Behind::relu()
+                },
             };
-            // Within a block only the next convolution reads the output.
-            let remake = remake && index != last;
-            branch = self.normalise(tape, layer, y, added, true, normalise, remake)?;
+            branch = self.normalise(tape, layer, y, behind, normalise)?;
         }
         Ok(branch)
     }
@@ -274,10 +278,8 @@ impl<D: Operators> Model<D> {
         tape: &mut T,
         layer: &Layer,
         x: Activation<D>,
-        shortcut: Shortcut<D>,
-        relu: bool,
+        behind: Behind<D>,
         normalise: &mut Normalise<'_, D>,
-        remake: bool,
     ) -> Result<Activation<D>, D::Err> {
         let shape = NormShape {
             feature: x.shape,
@@ -289,19 +291,17 @@ impl<D: Operators> Model<D> {
         let session = &self.session;
         match normalise {
             Normalise::Batch(gathered) => {
-                let (y, statistics) =
-                    normalisation(session, tape, shape, &x, affine, shortcut, relu, remake)?;
+                let (y, statistics) = normalisation(session, tape, shape, &x, affine, behind)?;
                 gathered.insert(layer.norm, statistics);
                 Ok(y)
             }
             Normalise::Fixed(moments) => {
                 let moments = &moments[layer.norm];
-                normalisation_fixed(session, shape, &x, affine, moments, shortcut, relu)
+                normalisation_fixed(session, shape, &x, affine, moments, &behind)
             }
             Normalise::Shown { by, show } => {
-                let none = Shortcut::None;
-                let before = self.normalise(tape, layer, x.clone(), none, false, by, false)?;
-                let behind = self.normalise(tape, layer, x, shortcut, relu, by, false)?;
+                let before = self.normalise(tape, layer, x.clone(), Behind::nothing(), by)?;
+                let behind = self.normalise(tape, layer, x, behind, by)?;
                 show(layer.norm, &before, &behind)?;
                 Ok(behind)
             }

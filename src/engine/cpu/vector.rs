@@ -143,11 +143,20 @@ pub(super) fn dispatch<K: Kernel>(instructions: Instructions, kernel: &K) {
     }
 }
 
-/// Writes a block out for each value of a constant, of which there are up to two or sixteen, so that arrays indexed by it are registers from the start:
-/// a loop would be unrolled too late for that.
+/// Writes a block out for each value of a constant, of which there are two to sixteen, so that arrays indexed by it are
+/// registers from the start: a loop would be unrolled too late for that.
 macro_rules! unroll {
     (2: $i:ident in 0..$count:expr => $body:block) => {
         unroll!(@each $i, $count, $body, 0 1)
+    };
+    (3: $i:ident in 0..3 => $body:block) => {
+        unroll!(@each $i, 3, $body, 0 1 2)
+    };
+    (4: $i:ident in 0..4 => $body:block) => {
+        unroll!(@each $i, 4, $body, 0 1 2 3)
+    };
+    (9: $i:ident in 0..9 => $body:block) => {
+        unroll!(@each $i, 9, $body, 0 1 2 3 4 5 6 7 8)
     };
     (16: $i:ident in 0..$count:expr => $body:block) => {
         unroll!(@each $i, $count, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)

@@ -85,7 +85,7 @@ impl Kernel for Pack<'_> {
                         }
                     }
                     let mut g = [V::splat(0.0); 9];
-                    unroll!(16: TAP in 0..9 => { g[TAP] = V::load(lanes[TAP].as_ptr()); });
+                    unroll!(9: TAP in 0..9 => { g[TAP] = V::load(lanes[TAP].as_ptr()); });
                     let down = [
                         spread([g[0], g[3], g[6]]),
                         spread([g[1], g[4], g[7]]),
@@ -95,9 +95,9 @@ impl Kernel for Pack<'_> {
                     let to = self
                         .packed
                         .wrapping_add((input * vectors + vector) * V::LANES);
-                    unroll!(16: ROW in 0..4 => {
+                    unroll!(4: ROW in 0..4 => {
                         let across = spread([down[0][ROW], down[1][ROW], down[2][ROW]]);
-                        unroll!(16: COLUMN in 0..4 => {
+                        unroll!(4: COLUMN in 0..4 => {
                             across[COLUMN].store(to.wrapping_add((ROW * 4 + COLUMN) * apart));
                         });
                     });

@@ -132,7 +132,7 @@ pub(super) unsafe fn transform_patch<V: Vector, const T: usize>(
                 patch(four(x.wrapping_add(last_row), column, last_column)),
             ];
             let to = to.wrapping_add(channel / LANE * group(T) + channel % LANE);
-            unroll!(16: PLACE in 0..4 => {
+            unroll!(4: PLACE in 0..4 => {
                 let down = patch([rows[0][PLACE], rows[1][PLACE], rows[2][PLACE], rows[3][PLACE]]);
                 down[0].store(to.wrapping_add(PLACE * T * LANE));
                 down[1].store(to.wrapping_add((4 + PLACE) * T * LANE));

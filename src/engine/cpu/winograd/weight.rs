@@ -204,9 +204,9 @@ impl Pass<'_> {
             }
             let left: [V; 4] = spread_gradient([dy[0][0], dy[1][0]]);
             let right: [V; 4] = spread_gradient([dy[0][1], dy[1][1]]);
-            unroll!(16: ROW in 0..4 => {
+            unroll!(4: ROW in 0..4 => {
                 let across = spread_gradient([left[ROW], right[ROW]]);
-                unroll!(16: COLUMN in 0..4 => {
+                unroll!(4: COLUMN in 0..4 => {
                     across[COLUMN].store(to.wrapping_add((ROW * 4 + COLUMN) * apart));
                 });
             });
@@ -314,7 +314,7 @@ impl Kernel for Gather<'_> {
                         });
                     }
                     let mut rows = [[V::splat(0.0); 3]; 4];
-                    unroll!(16: ROW in 0..4 => {
+                    unroll!(4: ROW in 0..4 => {
                         rows[ROW] = contract([
                             sum[ROW * 4],
                             sum[ROW * 4 + 1],
@@ -322,14 +322,14 @@ impl Kernel for Gather<'_> {
                             sum[ROW * 4 + 3],
                         ]);
                     });
-                    unroll!(16: COLUMN in 0..3 => {
+                    unroll!(3: COLUMN in 0..3 => {
                         let down = contract([
                             rows[0][COLUMN],
                             rows[1][COLUMN],
                             rows[2][COLUMN],
                             rows[3][COLUMN],
                         ]);
-                        unroll!(16: ROW in 0..3 => {
+                        unroll!(3: ROW in 0..3 => {
                             down[ROW].store(lanes[ROW * 3 + COLUMN].as_mut_ptr());
                         });
                     });

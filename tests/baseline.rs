@@ -203,6 +203,10 @@ fn later_runs_are_held_against_the_baseline_of_their_recipe() {
         "second.baseline.toml",
     );
 
+    // Of fewer networks, those alone.
+    let one = [&against[..], &["--networks", "plain-8"]].concat();
+    project.expect("results", &one, Exit::Success, "42.00 (baseline)");
+
     // Three deviations are 3 points.
     for (name, more, exit, says) in [
         ("near", 2.9, Exit::Success, "pass"),

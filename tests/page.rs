@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use refig::manifest::Experiment;
+use refig::manifest::{Bars, Experiment};
 use refig::plan;
 use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
 use refig::report::page::{self, Material, site};
@@ -59,7 +59,12 @@ fn record(results: &Path, experiment: &Experiment) {
 fn report(folder: &Path) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig6.toml");
     let change = "recipe.weight_decay=0.0002".to_owned();
-    let experiment = Experiment::load(&path, "smoke", &[change]).unwrap();
+    let mut experiment = Experiment::load(&path, "smoke", &[change]).unwrap();
+    for entry in &mut experiment.networks {
+        if entry.name == "resnet-20" {
+            entry.label = "ResNet-20 by a long name".into();
+        }
+    }
     let (results, reports) = (folder.join("results"), folder.join("reports"));
     record(&results, &experiment);
     let runs = select(
@@ -78,6 +83,9 @@ fn report(folder: &Path) -> PathBuf {
         results: &page::relative(&into, &results),
     };
     page::write(&verdict, &material, &into).unwrap();
+    let bars = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/context.toml");
+    let bars = Bars::load(&bars).unwrap().unwrap();
+    refig::report::bars::render(&bars, &reports).unwrap();
     site::write(&reports, &[]).unwrap();
     into.join("index.html")
 }
@@ -155,6 +163,13 @@ fn the_page_is_one_file_that_shouts_what_must_not_be_overlooked_and_leads_to_the
     assert_eq!(facts(&differs), facts(&html));
     let index = std::fs::read_to_string(folder.path().join("reports/index.html")).unwrap();
     assert!(index.contains("href=\"fig6/smoke/index.html\"") && index.contains("SYNTHETIC"));
+    // What has no verdict stands there by its title.
+    assert!(
+        index.contains(
+            "<a href=\"context/index.html\">Depth and error: ImageNet and PASCAL VOC</a>"
+        )
+    );
+    assert!(index.contains("values as published, none measured by this program."));
 }
 
 fn chromium() -> Option<String> {
@@ -235,6 +250,10 @@ addEventListener("load", () => {
   panel.dispatchEvent(new PointerEvent("pointermove", { clientX: box.x + box.width / 2, clientY: box.y + box.height / 2 }));
   seen.hover = readout.textContent;
   seen.wide = document.documentElement.scrollWidth > innerWidth;
+  seen.cut = [...document.querySelectorAll(".panel text:not([transform])")]
+    .filter((text) => getComputedStyle(text).display !== "none")
+    .filter((text) => text.getBBox().x + text.getBBox().width > text.closest("svg").viewBox.baseVal.width)
+    .map((text) => text.textContent);
   seen.width = innerWidth;
   seen.ground = getComputedStyle(document.body).backgroundColor;
   seen.text = getComputedStyle(document.querySelector(".panel text")).fill;
@@ -281,6 +300,7 @@ fn in_a_browser_the_switches_work_and_nothing_is_complained_of() {
     ] {
         assert_eq!(light[what], wanted, "{what}: {light:#}");
     }
+    assert_eq!(light["cut"], serde_json::json!([]));
     assert_eq!(light["pressed"], "false");
     assert_eq!(light["tab"], 0);
     assert_eq!(
@@ -325,6 +345,7 @@ fn in_a_browser_the_switches_work_and_nothing_is_complained_of() {
         dom.contains("\"wide\":false") && dom.contains("\"width\":360"),
         "{dom}"
     );
+    assert!(dom.contains("\"cut\":[]"), "{dom}");
     // The index complains of nothing either.
     let (dom, complaints) = browse(&program, &folder.path().join("reports/index.html"), &[]);
     assert_eq!(complaints, Vec::<String>::new());

@@ -67,6 +67,11 @@ fn every_resnet_stands_beside_the_papers_value_and_the_cited_methods() {
         row("| ResNet | 20 "),
         Some("| ResNet | 20 | 269,722 (0.27M) | 8.75 | 61.00 ± 1.00 (3) |")
     );
+    // The mean of five beside the best of them.
+    assert_eq!(
+        row("| ResNet | 110 "),
+        Some("| ResNet | 110 | 1,727,962 (1.7M) | 6.43 (6.61 ± 0.16) | no finished run |")
+    );
     assert!(
         row("| Highway | 19 | 2.3M | 7.54 (7.72 ± 0.16) |").is_some(),
         "{text}"

@@ -44,7 +44,7 @@ pub enum Command {
     /// What `reproduce` would do: every run as done, resumes or new, with time, disk and download. Changes nothing.
     Plan(ReproduceArgs),
     /// Every run in the results folder. Changes nothing.
-    Status,
+    Status(StatusArgs),
     /// The runs as they go, with their latest errors, from their files; on any machine that sees the results folder.
     Watch(WatchArgs),
     /// What differs between two runs: recipe, provenance, numbers. Exit code 0 if recipe and numbers are the same, else 1.
@@ -216,6 +216,13 @@ pub struct ReportArgs {
     pub no_reference: bool,
 }
 
+#[derive(Clone, Copy, Debug, Args)]
+pub struct StatusArgs {
+    /// Go on as `watch` does.
+    #[arg(long)]
+    pub follow: bool,
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct WatchArgs {
     /// Only its runs, and those that wait. Default: every run in the results folder.
@@ -230,8 +237,24 @@ pub struct WatchArgs {
     #[arg(long)]
     pub once: bool,
     /// Seconds between two looks.
-    #[arg(long, default_value_t = 5, value_name = "SECONDS")]
+    #[arg(long, default_value_t = LOOK_EVERY, value_name = "SECONDS")]
     pub interval: u64,
+}
+
+/// Seconds between two looks at the runs.
+const LOOK_EVERY: u64 = 5;
+
+impl Default for WatchArgs {
+    /// Every run, until all are done.
+    fn default() -> Self {
+        Self {
+            experiment: None,
+            profile: None,
+            seeds: None,
+            once: false,
+            interval: LOOK_EVERY,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Args)]

@@ -203,6 +203,16 @@ fn later_runs_are_held_against_the_baseline_of_their_recipe() {
         "second.baseline.toml",
     );
 
+    // Of fewer networks, those alone.
+    let one = [&against[..], &["--networks", "plain-8"]].concat();
+    let output = project.check("results", &one, false);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let held = |network: &str| {
+        let mut rows = text.lines().filter(|row| row.contains("(baseline)"));
+        rows.any(|row| row.starts_with(network))
+    };
+    assert!(held("plain-8") && !held("resnet-8"), "{text}");
+
     // Three deviations are 3 points.
     for (name, more, exit, says) in [
         ("near", 2.9, Exit::Success, "pass"),

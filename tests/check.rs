@@ -517,6 +517,28 @@ fn the_report_opens_with_the_answer_and_holds_what_is_needed_to_check_it() {
 }
 
 #[test]
+fn nothing_in_a_verdict_becomes_markup_or_ends_a_cell() {
+    let mut circumstances = quick(&[0]);
+    circumstances.title = "<b>bold</b> title".into();
+    circumstances.differences = vec!["batch <i>64</i>".into()];
+    let expectation = Expectation {
+        source: "by <script>hand</script> | and \"more\"".into(),
+        ..expect("plain-20", 60.0, 2.0)
+    };
+    let runs = [run("plain-20", 0, 60.0, 50.0)];
+    let verdict = judge(&circumstances, &[expectation], &[], &[], &runs);
+    let page = page::page(&verdict, &Material::default()).expect("a page");
+    let html = page::html(&page, None);
+    for markup in ["<b>bold", "<script>hand", "<i>64"] {
+        assert!(!html.contains(markup), "{markup} in\n{html}");
+    }
+    assert!(html.contains("by &lt;script&gt;hand&lt;/script&gt; | and &quot;more&quot;"));
+    assert!(html.contains("<title>&lt;b&gt;bold&lt;/b&gt; title</title>"));
+    let markdown = page::markdown(&page);
+    assert!(markdown.contains("hand</script> \\| and"), "{markdown}");
+}
+
+#[test]
 fn the_json_has_a_format_the_status_and_the_counts() {
     let verdict = one(&[run("plain-20", 0, 70.0, 50.0)], &[0]);
     let json: serde_json::Value =

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use refig::data::Origin;
 use refig::exit::Exit;
-use refig::manifest::{DataKind, Expectation, Experiment, Metric};
+use refig::manifest::{DataKind, Expectation, Experiment, LayerOrder, Metric};
 use refig::plan;
 use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
 use refig::report::check::{Ending, Yardstick};
+use refig::report::responses::curve;
 use refig::report::selection::origin;
 use refig::report::{
     Status, Wanted, check, further_seeds, left_unused, select, with_further_seeds,
@@ -20,6 +21,11 @@ use refig::weights::Weights;
 fn experiment(profile: &str, overrides: &[String]) -> Experiment {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig6.toml");
     Experiment::load(&path, profile, overrides).unwrap()
+}
+
+fn fig7() -> Experiment {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig7.toml");
+    Experiment::load(&path, "smoke", &[]).unwrap()
 }
 
 /// Records the runs of every network: mini-batch errors of 50 but for the last 20, whose mean is 40.5; test errors of 30
@@ -411,6 +417,27 @@ fn runs_that_lie_there_and_are_not_used_are_named_with_the_reason() {
             .contains("(on CIFAR-10")
     );
 
+    // A run of older arithmetic that was made again.
+    let newest = run::find(folder.path()).unwrap().remove(0);
+    let older = newest.folder.with_file_name("older");
+    std::fs::create_dir(&older).unwrap();
+    for entry in std::fs::read_dir(&newest.folder).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), older.join(entry.file_name())).unwrap();
+    }
+    let about = std::fs::read_to_string(older.join("run.toml")).unwrap();
+    let version = format!("numerics_version = {}", newest.plan().numerics_version);
+    assert!(about.contains(&version), "{about}");
+    let version_before = format!("numerics_version = {}", newest.plan().numerics_version - 1);
+    std::fs::write(
+        older.join("run.toml"),
+        about.replace(&version, &version_before),
+    )
+    .unwrap();
+    let line = unused(&wanted, &experiment).unwrap();
+    assert!(line.contains("(made again by a newer version)"), "{line}");
+    std::fs::remove_dir_all(older).unwrap();
+
     let mut other = experiment.clone();
     for entry in &mut other.networks {
         entry.recipe.weight_decay *= 2.0;
@@ -425,8 +452,7 @@ fn runs_that_lie_there_and_are_not_used_are_named_with_the_reason() {
 #[test]
 fn responses_of_which_nothing_is_claimed_are_whole_once_all_are_measured() {
     let folder = tempfile::tempdir().unwrap();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig7.toml");
-    let mut experiment = Experiment::load(&path, "smoke", &[]).unwrap();
+    let mut experiment = fig7();
     experiment.seeds = vec![1];
     assert!(experiment.claims.is_empty(), "nothing is claimed at smoke");
     record(folder.path(), &experiment, "cifar10", |_| Ending::Finished);
@@ -470,4 +496,31 @@ fn responses_of_which_nothing_is_claimed_are_whole_once_all_are_measured() {
         verdict.headline
     );
     assert_eq!(verdict.exit(), Exit::Success);
+}
+
+#[test]
+fn responses_are_sorted_from_the_largest_down() {
+    let record = ResponseRecord {
+        format: ResponseRecord::FORMAT,
+        run: String::new(),
+        network: "plain-20".into(),
+        seed: 1,
+        data: "cifar10".into(),
+        device: "cpu avx2".into(),
+        images: 64,
+        how: fig7().responses.unwrap(),
+        layer: [1.0, 3.0, 2.0]
+            .map(|deviation| LayerResponse {
+                name: String::new(),
+                deviation,
+                mean: 0.0,
+            })
+            .into(),
+    };
+    let values = |order| -> Vec<(u64, f64)> {
+        let points = curve(&record, order);
+        points.iter().map(|p| (p.iteration, p.error)).collect()
+    };
+    assert_eq!(values(LayerOrder::Original), [(1, 1.0), (2, 3.0), (3, 2.0)]);
+    assert_eq!(values(LayerOrder::Sorted), [(1, 3.0), (2, 2.0), (3, 1.0)]);
 }

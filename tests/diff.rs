@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use refig::record::Recorder;
+use refig::report::difference::Difference;
 use refig::run::disk::Disk;
 use refig::run::{Notes, Outcome, RunDirectory, find};
 
@@ -112,4 +113,15 @@ fn a_run_that_is_not_there_is_refused_with_the_remedy() {
         text.contains("no run \"quick/plain-20-s9-00000000\"") && text.contains("refig status"),
         "{text}"
     );
+}
+
+#[test]
+fn records_that_differ_where_no_number_does_are_a_difference() {
+    let same = Difference {
+        same_records: true,
+        ..Difference::default()
+    };
+    assert!(same.is_none());
+    let records = Difference::default();
+    assert!(!records.is_none());
 }

@@ -10,6 +10,7 @@ use refig::plan::{self, RunPlan};
 use refig::random::{Purpose, Stream};
 use refig::record::{Evaluation, Iteration, Split, Statistics};
 use refig::report::assemble::{DrawnRun, assemble};
+use refig::report::curves::{Point, mean, range};
 use refig::report::figure::{self, End, Figure};
 use refig::report::reference::Reference;
 
@@ -274,4 +275,17 @@ fn a_run_of_resnet_1202_brings_the_third_panel() {
     let svg = kept(&figure, "runs-three");
     assert!(svg.len() < 1_000_000, "{} bytes", svg.len());
     assert!(!svg.contains("Not the paper"));
+}
+
+#[test]
+fn every_seed_is_in_the_mean_and_in_the_range() {
+    let seeds = [1.0, 2.0, 6.0].map(|error| {
+        vec![Point {
+            iteration: 10,
+            error,
+        }]
+    });
+    assert_eq!(mean(&seeds)[0].error, 3.0);
+    let range = range(&seeds)[0];
+    assert_eq!((range.low, range.high), (1.0, 6.0));
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use refig::manifest::Experiment;
+use refig::manifest::{Bars, Experiment};
 use refig::plan;
 use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
 use refig::report::page::{self, Material, site};
@@ -59,7 +59,12 @@ fn record(results: &Path, experiment: &Experiment) {
 fn report(folder: &Path) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig6.toml");
     let change = "recipe.weight_decay=0.0002".to_owned();
-    let experiment = Experiment::load(&path, "smoke", &[change]).unwrap();
+    let mut experiment = Experiment::load(&path, "smoke", &[change]).unwrap();
+    for entry in &mut experiment.networks {
+        if entry.name == "resnet-20" {
+            entry.label = "ResNet-20 by a long name".into();
+        }
+    }
     let (results, reports) = (folder.join("results"), folder.join("reports"));
     record(&results, &experiment);
     let runs = select(
@@ -78,6 +83,9 @@ fn report(folder: &Path) -> PathBuf {
         results: &page::relative(&into, &results),
     };
     page::write(&verdict, &material, &into).unwrap();
+    let bars = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/context.toml");
+    let bars = Bars::load(&bars).unwrap().unwrap();
+    refig::report::bars::render(&bars, &reports).unwrap();
     site::write(&reports, &[]).unwrap();
     into.join("index.html")
 }
@@ -154,7 +162,26 @@ fn the_page_is_one_file_that_shouts_what_must_not_be_overlooked_and_leads_to_the
     let facts = |text: &str| text[..text.find("id=\"provenance\"").unwrap()].to_owned();
     assert_eq!(facts(&differs), facts(&html));
     let index = std::fs::read_to_string(folder.path().join("reports/index.html")).unwrap();
-    assert!(index.contains("href=\"fig6/smoke/index.html\"") && index.contains("SYNTHETIC"));
+    assert!(index.contains("href=\"fig6/smoke/index.html\""));
+    for shout in ["SYNTHETIC", "CHANGED RECIPE"] {
+        let shout = format!("<p class=\"shout\">{shout}</p>");
+        assert!(index.contains(&shout), "lacks {shout}");
+    }
+    assert!(!index.contains("Not made"));
+    let blank = site::Blank {
+        experiment: "fig1".into(),
+        profile: "paper".into(),
+    };
+    let index = site::write(&folder.path().join("reports"), &[blank]).unwrap();
+    let index = std::fs::read_to_string(index).unwrap();
+    assert!(index.contains("<code>cargo run -- reproduce fig1 --profile paper</code>"));
+    // What has no verdict stands there by its title.
+    assert!(
+        index.contains(
+            "<a href=\"context/index.html\">Depth and error: ImageNet and PASCAL VOC</a>"
+        )
+    );
+    assert!(index.contains("values as published, none measured by this program."));
 }
 
 fn chromium() -> Option<String> {
@@ -235,6 +262,10 @@ addEventListener("load", () => {
   panel.dispatchEvent(new PointerEvent("pointermove", { clientX: box.x + box.width / 2, clientY: box.y + box.height / 2 }));
   seen.hover = readout.textContent;
   seen.wide = document.documentElement.scrollWidth > innerWidth;
+  seen.cut = [...document.querySelectorAll(".panel text:not([transform])")]
+    .filter((text) => getComputedStyle(text).display !== "none")
+    .filter((text) => text.getBBox().x + text.getBBox().width > text.closest("svg").viewBox.baseVal.width)
+    .map((text) => text.textContent);
   seen.width = innerWidth;
   seen.ground = getComputedStyle(document.body).backgroundColor;
   seen.text = getComputedStyle(document.querySelector(".panel text")).fill;
@@ -281,6 +312,7 @@ fn in_a_browser_the_switches_work_and_nothing_is_complained_of() {
     ] {
         assert_eq!(light[what], wanted, "{what}: {light:#}");
     }
+    assert_eq!(light["cut"], serde_json::json!([]));
     assert_eq!(light["pressed"], "false");
     assert_eq!(light["tab"], 0);
     assert_eq!(
@@ -325,8 +357,89 @@ fn in_a_browser_the_switches_work_and_nothing_is_complained_of() {
         dom.contains("\"wide\":false") && dom.contains("\"width\":360"),
         "{dom}"
     );
+    assert!(dom.contains("\"cut\":[]"), "{dom}");
     // The index complains of nothing either.
     let (dom, complaints) = browse(&program, &folder.path().join("reports/index.html"), &[]);
     assert_eq!(complaints, Vec::<String>::new());
     assert!(dom.contains("class=\"card\""));
+}
+
+/// `report.md` of the runs below a folder.
+fn markdown(folder: &Path) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig6.toml");
+    let experiment = Experiment::load(&path, "smoke", &["seeds=[1]".to_owned()]).unwrap();
+    let runs = run::find(&folder.join("results")).unwrap();
+    let verdict = refig::report::check(&experiment, &[1, 2], &runs).unwrap();
+    let material = Material {
+        runs: &runs,
+        ..Material::default()
+    };
+    page::markdown(&page::page(&verdict, &material).unwrap())
+}
+
+#[test]
+fn provenance_says_what_the_runs_were_made_of_and_which_commit_makes_them_again() {
+    let folder = tempfile::tempdir().unwrap();
+    report(folder.path());
+    let one = "1".repeat(40);
+    let change = |name: &str, from: &str, to: &str| {
+        for view in run::find(&folder.path().join("results")).unwrap() {
+            let path = view.folder.join("run.toml");
+            let text = std::fs::read_to_string(&path).unwrap();
+            if view.plan().network.name.starts_with(name) {
+                let changed: Vec<&str> = text
+                    .lines()
+                    .map(|line| if line.starts_with(from) { to } else { line })
+                    .collect();
+                std::fs::write(&path, changed.join("\n") + "\n").unwrap();
+            }
+        }
+    };
+    change("", "commit = ", &format!("commit = \"{one}\""));
+    change("", "dirty = ", "dirty = false");
+    let clean = markdown(folder.path());
+    assert!(
+        clean.contains(&format!("\ngit checkout {one}\n")),
+        "{clean}"
+    );
+    for row in [
+        "| data | synthetic |",
+        "| data digest | feed |",
+        "| device | cpu avx2 |",
+        &format!("| commit | {one} |"),
+        "| dirty | no |",
+    ] {
+        assert!(clean.contains(row), "lacks {row}:\n{clean}");
+    }
+    for row in [
+        "rustc", "cpu", "system", "host", "threads", "version", "made",
+    ] {
+        assert!(
+            clean.contains(&format!("\n| {row} | ")),
+            "lacks {row}:\n{clean}"
+        );
+    }
+    // One that differs is named, and then there is no one commit.
+    change("resnet", "dirty = ", "dirty = true");
+    let dirty = markdown(folder.path());
+    assert!(!dirty.contains("git checkout"), "{dirty}");
+    assert!(
+        dirty.contains("| dirty | no (plain-20 seed 1, plain-20 seed 2, plain-56 seed 1, plain-56 seed 2); yes (resnet-20 seed 1, resnet-20 seed 2) |"),
+        "{dirty}"
+    );
+    change("resnet", "dirty = ", "dirty = false");
+    assert!(markdown(folder.path()).contains("git checkout"));
+    // So does a restart by another one.
+    let view = run::find(&folder.path().join("results")).unwrap().remove(0);
+    let path = view.folder.join("run.toml");
+    let mut about = std::fs::read_to_string(&path).unwrap();
+    let start = about[about.find("[start]").unwrap()..].to_owned();
+    about += &start
+        .replace("[start]", "[[restarts]]")
+        .replace("[start.", "[restarts.")
+        .replace(&one, &"2".repeat(40));
+    std::fs::write(&path, about).unwrap();
+    let restarted = markdown(folder.path());
+    assert!(!restarted.contains("git checkout"), "{restarted}");
+    assert!(restarted.contains(", 1 restarts |"), "{restarted}");
 }

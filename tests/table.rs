@@ -5,7 +5,8 @@ use std::path::Path;
 use refig::manifest::{Experiment, Kind};
 use refig::plan;
 use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
-use refig::report::{RenderOptions, render};
+use refig::report::final_errors::{PaperTable, assemble};
+use refig::report::{RenderOptions, check, render};
 use refig::run::{Notes, Outcome, Resume, RunDirectory};
 use refig::weights::Weights;
 
@@ -106,5 +107,21 @@ fn synthetic_runs_are_marked_and_no_runs_are_no_table() {
         std::fs::read_to_string(drawn.svg)
             .unwrap()
             .contains("SYNTHETIC")
+    );
+}
+
+#[test]
+fn the_papers_mean_of_five_stands_beside_the_best_of_them() {
+    let experiment = table6("quick");
+    let file = &experiment.panels[0].values.as_ref().unwrap().file;
+    let papers = [(file.clone(), PaperTable::read(file).unwrap())].into();
+    let verdict = check(&experiment, &[1], &[]).unwrap();
+    let text = assemble(&experiment, &verdict, &papers).markdown();
+    let row = text
+        .lines()
+        .find(|line| line.starts_with("| ResNet | 110 "));
+    assert_eq!(
+        row,
+        Some("| ResNet | 110 | 1,727,962 (1.7M) | 6.43 (6.61 ± 0.16) | no finished run |")
     );
 }

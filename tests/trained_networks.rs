@@ -11,7 +11,7 @@ use refig::orchestrate::{Ended, Options, measure_responses, run_all};
 use refig::plan::{self, RunPlan};
 use refig::random::{Purpose, Stream};
 use refig::record::{Evaluation, Split, Statistics};
-use refig::report::{RenderOptions, Wanted, render};
+use refig::report::{RenderOptions, Wanted, page, render};
 use refig::run::{self, ResponseRecord, RunView};
 use refig::train::{Outcome, Stop};
 use refig::weights::Weights;
@@ -280,7 +280,28 @@ fn responses_are_measured_once_and_drawn_without_weights() {
             .unwrap()
             .contains("standard deviation")
     );
-    let verdict = refig::report::check(&experiment, &[1], std::slice::from_ref(&run)).unwrap();
+    // The page shows the same figure, and the number that is claimed of.
+    let runs = std::slice::from_ref(&run);
+    let verdict = refig::report::check(&experiment, &[1], runs).unwrap();
+    let figure = refig::report::shown(&experiment, runs, &options).unwrap();
+    let material = page::Material {
+        figure: figure.as_ref(),
+        runs,
+        results: "",
+    };
+    let html = page::html(&page::page(&verdict, &material).unwrap(), figure.as_ref());
+    assert!(html.contains(">standard deviation</text>") && html.contains(">layer</text>"));
+    assert!(!html.contains(">error (%)</text>"));
+    assert!(
+        html.contains("\"across\":\"layer\"") && html.contains("\"what\":\"standard deviation\"")
+    );
+    let mean = record
+        .layer
+        .iter()
+        .map(|layer| layer.deviation)
+        .sum::<f64>()
+        / 7.0;
+    assert!(html.contains(&format!("<strong>{mean:.2} (1)</strong>")));
     assert_eq!(verdict.claims[0].comparisons[0].gap, Some(0.0));
 
     // Another way of measuring needs them again.

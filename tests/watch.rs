@@ -139,7 +139,9 @@ fn a_pipe_gets_a_line_when_something_changes_and_an_interrupt_ends_the_watch() {
 fn the_watch_ends_when_everything_is_done() {
     let folder = tempfile::tempdir().unwrap();
     common::train(Disk::default(), folder.path(), false).unwrap();
-    let output = refig(&["watch"], folder.path()).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("finished"));
+    for words in [&["watch"][..], &["status", "--follow"]] {
+        let output = refig(words, folder.path()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("finished"));
+    }
 }

@@ -20,7 +20,7 @@ mod watch;
 
 use anyhow::Result;
 
-use crate::cli::{BenchWhat, Cli, Command, DataAction};
+use crate::cli::{BenchWhat, Cli, Command, DataAction, WatchArgs};
 use crate::exit::Exit;
 use crate::train::Stop;
 
@@ -36,7 +36,8 @@ pub fn run(cli: Cli) -> Result<Exit> {
         Command::List => describe::list(places),
         Command::Describe(args) => describe::describe(args),
         Command::Schema => describe::schema(),
-        Command::Status => status::run(places),
+        Command::Status(args) if args.follow => watch::run(&WatchArgs::default(), places, &stop),
+        Command::Status(_) => status::run(places),
         Command::Watch(args) => watch::run(args, places, &stop),
         Command::Diff(args) => diff::run(args, places),
         Command::Export(args) => export::run(args, places),

@@ -27,7 +27,8 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
     for listed in &wanted {
         if let Some(bars) = Bars::load(&listed.path)? {
             let png = report::bars::render(&bars, &places.reports_dir)?;
-            println!("{}: reference data alone", png.display());
+            let page = png.with_file_name("index.html");
+            println!("{}: reference data alone", page.display());
             written += 1;
             continue;
         }

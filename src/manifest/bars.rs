@@ -15,6 +15,8 @@ pub struct Bars {
     /// `context`: the name on the command line and of the folder of reports.
     pub name: String,
     pub title: String,
+    /// The manifest's file.
+    pub source: PathBuf,
     pub panels: Vec<BarPanel>,
 }
 
@@ -53,6 +55,7 @@ impl Bars {
         Ok(Some(Self {
             name: source.file.name.clone(),
             title: source.file.title.clone(),
+            source: source.path.clone(),
             panels: panels.collect(),
         }))
     }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::figure;
+use super::render::Shown;
+use super::{figure, page};
 use crate::exit::Exit;
 use crate::manifest::Bars;
 use crate::run::disk::Disk;
@@ -136,18 +137,22 @@ pub fn assemble(bars: &Bars) -> Result<BarFigure> {
     Ok(figure)
 }
 
-/// Draws `<reports_dir>/<name>/<name>.svg` and `.png` and gives the path of the latter. The same files give the same bytes.
+/// Draws `<reports_dir>/<name>/<name>.svg` and `.png`, writes the page around it, `index.html` and `report.md`, and gives the
+/// path of the PNG. The same files give the same bytes.
 ///
 /// # Errors
 /// Those of [`assemble`], and [`Exit::Storage`] where the folder cannot be written.
 pub fn render(bars: &Bars, reports_dir: &Path) -> Result<PathBuf> {
-    let svg = figure::bars(&assemble(bars)?)?;
+    let figure = assemble(bars)?;
+    let page = page::published(bars, &figure)?;
+    let svg = figure::bars(&figure)?;
     let folder = reports_dir.join(&bars.name);
     let disk = Disk::default();
     disk.create_dir(&folder)?;
     disk.replace(&folder.join(format!("{}.svg", bars.name)), svg.as_bytes())?;
     let png = folder.join(format!("{}.png", bars.name));
     disk.replace(&png, &figure::png(&svg)?)?;
+    page::save(&page, Some(&Shown::Picture(svg)), &folder)?;
     Ok(png)
 }
 
@@ -184,6 +189,33 @@ mod tests {
         assert_eq!(first.0, std::fs::read(&png).unwrap());
         let text = String::from_utf8(first.1).unwrap();
         assert!(text.contains("3.57") && text.contains("GoogLeNet"));
+    }
+
+    #[test]
+    fn its_page_names_every_value_with_its_source_and_claims_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        render(&shipped(), folder.path()).unwrap();
+        let read =
+            |name: &str| std::fs::read_to_string(folder.path().join("context").join(name)).unwrap();
+        let (html, markdown) = (read("index.html"), read("report.md"));
+        for plot in assemble(&shipped()).unwrap().plots {
+            for bar in plot.bars {
+                let row = markdown.lines().find(|line| {
+                    let cells = [&plot.title, &bar.label, &bar.below, &bar.source];
+                    cells.iter().all(|cell| line.contains(cell.as_str()))
+                });
+                let row = row.unwrap_or_else(|| panic!("no row of {bar:?}"));
+                assert!(row.contains(&bar.text), "{row}");
+                assert_eq!(
+                    row.contains(&format!("**{}**", bar.text)),
+                    bar.paper,
+                    "{row}"
+                );
+            }
+        }
+        assert!(html.contains("data:image/svg+xml,") && html.contains("nothing claimed"));
+        assert!(html.contains("href=\"../index.html\"") && !html.contains("verdict.json"));
+        assert!(markdown.contains("| context.csv | sha256 "), "{markdown}");
     }
 
     #[test]

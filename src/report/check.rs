@@ -468,6 +468,7 @@ fn network_row(network: &str, circumstances: &Circumstances, subjects: &[Subject
         training_error: over(&|s| s.training_error),
         clean_training_error: over(&|s| s.clean_training_error),
         best_test_error: over(&|s| s.best.map(|(_, error)| error)),
+        response: over(&|s| s.response),
     }
 }
 

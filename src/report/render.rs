@@ -117,11 +117,17 @@ pub fn shown(
     if runs.is_empty() {
         return Ok(None);
     }
-    if experiment.kind == Kind::Table {
-        return Ok(Some(Shown::Picture(table(experiment, runs, options)?.svg)));
-    }
-    let (figure, _) = figure_of(experiment, runs, options.reference)?;
-    Ok((!figure.panels.is_empty()).then_some(Shown::Curves(figure)))
+    let figure = match experiment.kind {
+        Kind::Table => {
+            return Ok(Some(Shown::Picture(table(experiment, runs, options)?.svg)));
+        }
+        Kind::Responses => response_figure(experiment, runs, options.reference)?,
+        _ => Some(figure_of(experiment, runs, options.reference)?),
+    };
+    let figure = figure.map(|(figure, _)| figure);
+    Ok(figure
+        .filter(|figure| !figure.panels.is_empty())
+        .map(Shown::Curves))
 }
 
 /// The figure of these runs with what a reader should know of what is missing; with `reference`, over the paper's curves.
@@ -147,6 +153,25 @@ fn layer_responses(
     runs: &[RunView],
     options: &RenderOptions,
 ) -> Result<Drawn> {
+    let Some((figure, warnings)) = response_figure(experiment, runs, options.reference)? else {
+        let (name, profile) = (&experiment.name, &experiment.profile);
+        return Err(Exit::Missing.error(format!(
+            "no run of {name} at profile {profile} was measured; `refig reproduce {name} --profile {profile}` measures finished runs"
+        )));
+    };
+    Ok(Drawn {
+        svg: figure::svg(&figure)?,
+        markdown: None,
+        warnings,
+    })
+}
+
+/// The figure of these runs' layer responses with what a reader should know of what is missing; none where none was measured.
+fn response_figure(
+    experiment: &Experiment,
+    runs: &[RunView],
+    reference: bool,
+) -> Result<Option<(Figure, Vec<String>)>> {
     let how = experiment
         .responses
         .as_ref()
@@ -164,27 +189,21 @@ fn layer_responses(
         measured.push((run, record));
     }
     if measured.iter().all(|(_, record)| record.is_none()) {
-        let (name, profile) = (&experiment.name, &experiment.profile);
-        return Err(Exit::Missing.error(format!(
-            "no run of {name} at profile {profile} was measured; `refig reproduce {name} --profile {profile}` measures finished runs"
-        )));
+        return Ok(None);
     }
     let mut papers = BTreeMap::new();
     for reference in experiment
         .panels
         .iter()
         .filter_map(|panel| panel.values.as_ref())
-        .filter(|_| options.reference)
+        .filter(|_| reference)
     {
         let curves = responses::read_paper(&reference.file)?;
         papers.insert(reference.file.clone(), curves);
     }
-    let (figure, warnings) = responses::assemble(experiment, how, &measured, &papers);
-    Ok(Drawn {
-        svg: figure::svg(&figure)?,
-        markdown: None,
-        warnings,
-    })
+    Ok(Some(responses::assemble(
+        experiment, how, &measured, &papers,
+    )))
 }
 
 fn table(experiment: &Experiment, runs: &[RunView], options: &RenderOptions) -> Result<Drawn> {

@@ -66,6 +66,9 @@ pub struct NetworkRow {
     pub clean_training_error: Option<Measured>,
     /// The lowest along the way. Shown, never judged.
     pub best_test_error: Option<Measured>,
+    /// Mean over the 3x3 layers of their responses' standard deviation, where the figure is of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<Measured>,
 }
 
 /// An expectation and what became of it.

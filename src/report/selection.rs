@@ -179,7 +179,15 @@ pub fn left_unused(
             continue;
         }
         let seeds = wanted.seeds.as_ref();
-        let reason = if !plan.belongs_to(entry) {
+        let newer = selected.iter().any(|run| {
+            let run = run.plan();
+            run.network.name == plan.network.name
+                && run.seed == plan.seed
+                && run.numerics_version > plan.numerics_version
+        });
+        let reason = if newer {
+            "made again by a newer version".into()
+        } else if !plan.belongs_to(entry) {
             "of another recipe".into()
         } else if wanted.origin.is_some_and(|kind| kind != origin(view)) {
             format!("on {}", Group::of(view).text())

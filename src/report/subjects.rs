@@ -46,8 +46,11 @@ pub fn check_against(
         (&experiment.expectations, papers_expectations(experiment))
     };
     let mut circumstances = circumstances(experiment, seeds, runs);
-    circumstances.baseline =
-        baseline.map_or_else(Vec::new, |baseline| baseline.values_for(&subjects));
+    if let Some(baseline) = baseline {
+        let mut values = baseline.values_for(&subjects);
+        values.retain(|value| experiment.network(&value.expectation.network).is_some());
+        circumstances.baseline = values;
+    }
     let claims = &experiment.claims;
     let mut verdict = judge(&circumstances, own, &papers, claims, &subjects);
     let finished: Vec<Rows> = read

@@ -147,6 +147,10 @@ impl Verdict {
         let counts = &self.counts;
         let judged = counts.pass + counts.fail + counts.better + counts.missing;
         let mut text = match self.status {
+            Status::Pass if judged == 1 => format!(
+                "{} reproduced at profile {}: the one judged expectation or claim holds",
+                self.experiment, self.profile
+            ),
             Status::NothingClaimed => format!(
                 "{} at profile {}: nothing is claimed at this profile, and all its runs are there",
                 self.experiment, self.profile

@@ -8,6 +8,10 @@ pub struct Page {
     pub title: String,
     /// The name of the figure's files beside the page, without the ending.
     pub experiment: String,
+    /// The address of the index of all reports.
+    pub home: &'static str,
+    /// Whether a verdict lies beside the page for programs.
+    pub judged: bool,
     pub status: Status,
     /// One sentence: did it reproduce.
     pub headline: String,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::record::Split;
-use crate::report::figure::{Figure, Panel, Series, axes};
+use crate::report::figure::{Figure, Panel, Quantity, Series, axes};
 
 /// What can be switched off beside networks, as `data-kind` says it in the page.
 pub(super) const TEST: &str = "test";
@@ -20,22 +20,46 @@ pub(super) fn kind(series: &Series) -> &'static str {
     }
 }
 
-/// `[{x: [low, high], y: [low, high], curves: [{network, kind, what, points: [[iteration, error], ..]}, ..]}, ..]`, a panel
-/// each. Errors are rounded to a thousandth of a point.
+/// What a point of a figure's curves is of: its place across, its value, the value's unit.
+pub(super) fn words(figure: &Figure) -> (&'static str, &'static str, &'static str) {
+    match figure.quantity {
+        Quantity::Errors => ("iteration", "error", " %"),
+        Quantity::Responses => ("layer", "standard deviation", ""),
+    }
+}
+
+/// What a curve of one kind is of: `test error`.
+pub(super) fn what(figure: &Figure, kind: &str) -> String {
+    let (_, value, _) = words(figure);
+    match figure.quantity {
+        Quantity::Errors => format!("{kind} {value}"),
+        Quantity::Responses => value.into(),
+    }
+}
+
+/// `[{x: [low, high], y: [low, high], across, unit, curves: [{network, kind, what, points: [[iteration, error], ..]}, ..]}, ..]`,
+/// a panel each. Values are rounded to a thousandth.
 pub(super) fn json(figure: &Figure) -> String {
-    let y = axes::errors(figure);
+    let y = axes::vertical(figure);
+    let (across, _, unit) = words(figure);
     let panels: Vec<Value> = figure
         .panels
         .iter()
         .map(|panel| {
-            let x = axes::iterations(panel.first_iteration, figure.iterations);
-            json!({ "x": [x.low, x.high], "y": [y.low, y.high], "curves": curves(panel) })
+            let x = axes::horizontal(figure, panel.first_iteration);
+            json!({
+                "x": [x.low, x.high],
+                "y": [y.low, y.high],
+                "across": across,
+                "unit": unit,
+                "curves": curves(figure, panel),
+            })
         })
         .collect();
     Value::from(panels).to_string()
 }
 
-fn curves(panel: &Panel) -> Vec<Value> {
+fn curves(figure: &Figure, panel: &Panel) -> Vec<Value> {
     let mut curves = Vec::new();
     let mut add = |series: &Series, kind: &str, what: String, points: Vec<(f64, f64)>| {
         let points: Vec<Value> = points
@@ -56,17 +80,18 @@ fn curves(panel: &Panel) -> Vec<Value> {
     };
     for series in &panel.series {
         let kind = kind(series);
-        add(series, kind, format!("{kind} error"), pairs(&series.mean));
+        let own = what(figure, kind);
+        add(series, kind, own.clone(), pairs(&series.mean));
         for (points, _) in &series.others {
             add(
                 series,
                 SINGLE,
-                format!("{kind} error, run outside the mean"),
+                format!("{own}, run outside the mean"),
                 pairs(points),
             );
         }
-        let what = format!("the paper's {kind} error");
-        add(series, PAPER, what, series.reference.clone());
+        let theirs = format!("the paper's {own}");
+        add(series, PAPER, theirs, series.reference.clone());
     }
     curves
 }

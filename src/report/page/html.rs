@@ -19,7 +19,8 @@ pub fn html(page: &Page, figure: Option<&Shown>) -> String {
     let mut body = String::new();
     let _ = writeln!(
         body,
-        "<header>\n<p class=\"way\"><a href=\"../../index.html\">all reports</a></p>\n<h1>{}</h1>\n<p class=\"line\">{}</p>",
+        "<header>\n<p class=\"way\"><a href=\"{}\">all reports</a></p>\n<h1>{}</h1>\n<p class=\"line\">{}</p>",
+        page.home,
         escape(&page.title),
         escape(&page.line)
     );
@@ -106,7 +107,7 @@ fn write_section(body: &mut String, page: &Page, section: &Section, figure: Opti
                 Some(Shown::Picture(svg)) => {
                     let _ = writeln!(
                         body,
-                        "<figure><img class=\"picture\" src=\"data:image/svg+xml,{}\" alt=\"{}\"></figure>",
+                        "<figure class=\"wide\" tabindex=\"0\"><img class=\"picture\" src=\"data:image/svg+xml,{}\" alt=\"{}\"></figure>",
                         percent(svg),
                         escape(&page.title)
                     );
@@ -114,10 +115,17 @@ fn write_section(body: &mut String, page: &Page, section: &Section, figure: Opti
                 None => {}
             }
             let name = escape(&page.experiment);
-            let _ = writeln!(
-                body,
-                "<p class=\"files\">Also as <a href=\"{name}.svg\">SVG</a> and <a href=\"{name}.png\">PNG</a>, in the paper's colours; the verdict as <a href=\"verdict.json\">JSON</a> and <a href=\"report.md\">Markdown</a>.</p>"
-            );
+            let pictures =
+                format!("<a href=\"{name}.svg\">SVG</a> and <a href=\"{name}.png\">PNG</a>");
+            let page_too = "<a href=\"report.md\">Markdown</a>";
+            let files = if page.judged {
+                format!(
+                    "Also as {pictures}, in the paper's colours; the verdict as <a href=\"verdict.json\">JSON</a> and {page_too}."
+                )
+            } else {
+                format!("Also as {pictures}; the page as {page_too}.")
+            };
+            let _ = writeln!(body, "<p class=\"files\">{files}</p>");
         }
         Body::Table(table) => write_table(body, section, table),
         Body::List(items) if items.is_empty() => {}

@@ -54,8 +54,8 @@
     probe.querySelector("circle").setAttribute("cx", x);
     probe.querySelector("circle").setAttribute("cy", y);
     probe.querySelector("path").setAttribute("d", `M${x} ${top + height}V${y}H${left}`);
-    const iteration = Math.round(point[0]).toLocaleString("en");
-    readout.textContent = `${curve.network}, ${curve.what}, iteration ${iteration}: ${point[1].toFixed(2)} %`;
+    const across = Math.round(point[0]).toLocaleString("en");
+    readout.textContent = `${curve.network}, ${curve.what}, ${panel.across} ${across}: ${point[1].toFixed(2)}${panel.unit}`;
   }
 
   function hide(svg) {

@@ -3,17 +3,21 @@
 
 use std::fmt::Write as _;
 
-use super::curves::{BAND, PAPER, SINGLE, TEST, TRAINING, kind};
+use super::curves::{BAND, PAPER, SINGLE, TEST, TRAINING, kind, what, words};
 use super::escape::escape;
 use crate::report::curves::Point;
-use crate::report::figure::{Colour, End, Figure, Panel, Series, axes, labels};
+use crate::report::figure::{Colour, End, Figure, Panel, Quantity, Series, axes, labels};
 
-// In units of the viewBox, which is so narrow that its text is legible on a phone.
+// In units of the viewBox, which is so narrow that its text is legible on a phone. It is wider where labels need it.
 const SIZE: (f64, f64) = (540.0, 400.0);
 const CORNER: (f64, f64) = (56.0, 34.0);
 const PLOT: (f64, f64) = (336.0, 310.0);
 /// Between labels at the ends of curves.
 const LABELS: f64 = 17.0;
+/// From a panel's frame to its labels' text.
+const LEAD: f64 = 27.0;
+/// Width of a letter at most: in the style sheet's size of text, and on a phone, where the error is not shown.
+const LETTER: (f64, f64) = (7.6, 10.0);
 /// Signs along a curve, and colours in the style sheet.
 const SIGNS: usize = 8;
 /// Places along a curve that have the network's sign.
@@ -63,8 +67,12 @@ pub(super) fn figure(figure: &Figure) -> String {
 /// What the kinds of lines mean.
 fn keys(figure: &Figure) -> String {
     let mut keys = Vec::new();
+    let ours = match figure.quantity {
+        Quantity::Errors => "bold lines: test error",
+        Quantity::Responses => "bold lines: this program",
+    };
     for (kind, name) in [
-        (TEST, "bold lines: test error"),
+        (TEST, ours),
         (TRAINING, "dashed lines: training error"),
         (PAPER, "pale lines without signs: the paper's curves"),
         (BAND, "bands: from the lowest to the highest run"),
@@ -132,7 +140,9 @@ fn switches(figure: &Figure, palette: &Palette) -> String {
         (BAND, "bands"),
         (SINGLE, "single runs"),
     ] {
-        if shows(figure, kind) {
+        // The only kind of their own curves is not switched off but network by network.
+        let alone = figure.quantity == Quantity::Responses && kind == TEST;
+        if shows(figure, kind) && !alone {
             let _ = writeln!(
                 text,
                 "<button type=\"button\" aria-pressed=\"true\" data-switch=\"kind\" data-value=\"{kind}\">{name}</button>"
@@ -181,13 +191,14 @@ impl Frame {
 
 fn draw_panel(figure: &Figure, panel: &Panel, number: usize, palette: &Palette) -> String {
     let frame = Frame {
-        x: axes::iterations(panel.first_iteration, figure.iterations),
-        y: axes::errors(figure),
+        x: axes::horizontal(figure, panel.first_iteration),
+        y: axes::vertical(figure),
     };
-    let (title, (width, height)) = (escape(&panel.title), SIZE);
+    let (title, width, height) = (escape(&panel.title), width(figure), SIZE.1);
+    let (across, value, _) = words(figure);
     let names: Vec<&str> = panel.series.iter().map(|s| s.network.as_str()).collect();
     let mut text = format!(
-        "<svg class=\"panel\" viewBox=\"0 0 {width} {height}\" tabindex=\"0\" role=\"img\" aria-label=\"{title}: error in % by iteration of {}. Arrow keys read the curves.\" data-panel=\"{number}\" data-box=\"{} {} {} {}\">\n",
+        "<svg class=\"panel\" viewBox=\"0 0 {width} {height}\" tabindex=\"0\" role=\"img\" aria-label=\"{title}: {value} by {across} of {}. Arrow keys read the curves.\" data-panel=\"{number}\" data-box=\"{} {} {} {}\">\n",
         escape(&listed(&names)),
         CORNER.0,
         CORNER.1,
@@ -233,7 +244,7 @@ fn draw_panel(figure: &Figure, panel: &Panel, number: usize, palette: &Palette) 
             let own = curve(
                 &frame.path(&points),
                 class,
-                &format!("{}, {wanted} error", series.network),
+                &format!("{}, {}", series.network, what(figure, wanted)),
             ) + &signs(&frame, &points, k)
                 + &mark(&frame, &series.mean, series.end);
             group(&mut text, series, wanted, k, &own);
@@ -258,6 +269,15 @@ fn draw_panel(figure: &Figure, panel: &Panel, number: usize, palette: &Palette) 
     }
     text.push_str("<g class=\"probe off\"><path/><circle r=\"5\"/></g>\n</svg>\n");
     text
+}
+
+/// The width of every panel's viewBox: the longest name fits, with an error of five letters.
+fn width(figure: &Figure) -> f64 {
+    let names = figure.panels.iter().flat_map(|panel| &panel.series);
+    let longest = names.map(|series| series.network.chars().count()).max();
+    let letters = longest.unwrap_or(0) as f64;
+    let label = (letters + 6.0) * LETTER.0;
+    (CORNER.0 + PLOT.0 + LEAD + label.max(letters * LETTER.1)).max(SIZE.0)
 }
 
 /// Names, each once.
@@ -436,7 +456,7 @@ fn draw_labels(text: &mut String, panel: &Panel, frame: &Frame, palette: &Palett
             edge + 2.0,
             edge + 12.0,
             sign(k, (edge + 18.0, to)),
-            edge + 27.0,
+            edge + LEAD,
             to + 4.5
         );
     }

@@ -38,6 +38,8 @@ pub fn page(verdict: &Verdict, material: &Material) -> Result<Page> {
     Ok(Page {
         title: verdict.title.clone(),
         experiment: verdict.experiment.clone(),
+        home: "../../index.html",
+        judged: true,
         status: verdict.status,
         headline: verdict.headline.clone(),
         shouts: shouts(verdict),
@@ -172,10 +174,11 @@ fn networks(verdict: &Verdict) -> Option<Section> {
         Some(value) if signed => Cell::text(format!("{value:+.2}")),
         Some(value) => Cell::text(format!("{value:.2}")),
     };
+    let responses = verdict.networks.iter().any(|row| row.response.is_some());
     let rows = verdict.networks.iter().map(|row: &NetworkRow| {
         let paper = papers(&row.network, Metric::TestError);
         let away = row.test_error.as_ref().zip(paper).map(|(m, p)| m.mean - p);
-        vec![
+        let mut cells = vec![
             Cell::text(&row.network),
             Cell::Strong(text_or_dash(row.test_error.as_ref())),
             dash(paper, false),
@@ -190,8 +193,28 @@ fn networks(verdict: &Verdict) -> Option<Section> {
                 _ => "–".into(),
             }),
             Cell::text(format!("{} of {}", row.seeds_finished, row.seeds_asked)),
-        ]
+        ];
+        if responses {
+            cells.insert(1, Cell::Strong(text_or_dash(row.response.as_ref())));
+        }
+        cells
     });
+    let mut columns = vec![
+        "network",
+        "#test, last",
+        "#paper's",
+        "#difference",
+        "#test, best (iteration)",
+        "#training",
+        "#paper's",
+        "#training, clean pass",
+        "#test, moving average",
+        "#test, range",
+        "#seeds finished",
+    ];
+    if responses {
+        columns.insert(1, "#response, mean of layers");
+    }
     Section::table(
         "networks",
         "Every network beside the paper",
@@ -201,32 +224,23 @@ fn networks(verdict: &Verdict) -> Option<Section> {
              judged. Test errors use batch-norm statistics of training images (population); training errors are the mean of \
              the last 20 augmented mini-batches, as in the paper's curves.",
         ],
-        &[
-            "network",
-            "#test, last",
-            "#paper's",
-            "#difference",
-            "#test, best (iteration)",
-            "#training",
-            "#paper's",
-            "#training, clean pass",
-            "#test, moving average",
-            "#test, range",
-            "#seeds finished",
-        ],
+        &columns,
         rows.collect(),
     )
 }
 
-/// The best errors with the iterations that they were seen at, seed by seed.
+/// The best errors with the iterations that they were seen at, seed by seed; once where it was the same.
 fn best(verdict: &Verdict, row: &NetworkRow) -> String {
-    let at: Vec<String> = verdict
+    let mut at: Vec<String> = verdict
         .runs
         .iter()
         .filter(|run| run.network == row.network && run.ending == Ending::Finished)
         .filter_map(|run| run.best_iteration)
         .map(|iteration| iteration.to_string())
         .collect();
+    if at.iter().all(|iteration| *iteration == at[0]) {
+        at.truncate(1);
+    }
     match row.best_test_error.as_ref() {
         Some(best) if !at.is_empty() => format!("{} at {}", best.text(), at.join(", ")),
         best => text_or_dash(best),

@@ -41,6 +41,8 @@ struct Card {
     folder: PathBuf,
     name: String,
     summary: Option<Summary>,
+    /// Title and headline of a page without a verdict.
+    page: Option<(String, String)>,
     picture: Option<String>,
 }
 
@@ -101,6 +103,7 @@ fn cards(reports_dir: &Path) -> Result<Vec<Card>> {
         let name = folder.strip_prefix(reports_dir).unwrap_or(&folder);
         let name = name.display().to_string();
         cards.push(Card {
+            page: said(&folder),
             folder,
             name,
             summary,
@@ -108,6 +111,15 @@ fn cards(reports_dir: &Path) -> Result<Vec<Card>> {
         });
     }
     Ok(cards)
+}
+
+/// Title and headline of a folder's `report.md`.
+fn said(folder: &Path) -> Option<(String, String)> {
+    let text = std::fs::read_to_string(folder.join("report.md")).ok()?;
+    let mut lines = text.lines();
+    let title = lines.next()?.strip_prefix("# ")?;
+    let headline = lines.find_map(|line| line.strip_prefix("**")?.strip_suffix(".**"))?;
+    Some((title.into(), headline.into()))
 }
 
 /// The first PNG of a folder, else its first SVG.
@@ -159,7 +171,9 @@ fn write_card(body: &mut String, reports_dir: &Path, card: &Card) {
     let title = card
         .summary
         .as_ref()
-        .map_or(&card.name, |summary| &summary.title);
+        .map(|summary| &summary.title)
+        .or(card.page.as_ref().map(|(title, _)| title))
+        .unwrap_or(&card.name);
     let _ = writeln!(
         body,
         "<li class=\"card\">\n<h3><a href=\"{target}\">{}</a></h3>",
@@ -189,8 +203,12 @@ fn write_card(body: &mut String, reports_dir: &Path, card: &Card) {
             escape(&card.name)
         );
     }
-    if let Some(summary) = &card.summary {
-        let _ = writeln!(body, "<p class=\"note\">{}.</p>", escape(&summary.headline));
+    let headline = match (&card.summary, &card.page) {
+        (Some(summary), _) => Some(&summary.headline),
+        (None, page) => page.as_ref().map(|(_, headline)| headline),
+    };
+    if let Some(headline) = headline {
+        let _ = writeln!(body, "<p class=\"note\">{}.</p>", escape(headline));
     }
     body.push_str("</li>\n");
 }

@@ -272,6 +272,7 @@ fn experiments_are_listed_and_found() {
             "fig1",
             "fig6",
             "fig7",
+            "resnet1202",
             "shortcuts",
             "table6"
         ]

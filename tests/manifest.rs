@@ -291,7 +291,7 @@ fn experiments_are_listed_and_found() {
         error.to_string().contains("no experiment \"fig9\"")
             && error
                 .to_string()
-                .contains("fig1, fig6, fig7, shortcuts, table6")
+                .contains("fig1, fig6, fig7, resnet1202, shortcuts, table6")
     );
 }
 

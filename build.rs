@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+#[allow(dead_code, reason = "the program uses all of it")]
+#[path = "src/digest.rs"]
+mod digest;
 #[path = "src/run/sources.rs"]
 mod sources;
 

@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod commands;
 pub mod data;
+pub mod digest;
 pub mod engine;
 pub mod exit;
 pub mod manifest;

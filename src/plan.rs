@@ -7,8 +7,8 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
+use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::manifest::{Experiment, NetworkEntry, Recipe};
 use crate::network::Network;
@@ -206,8 +206,7 @@ pub fn runs(
 
 /// sha256 in hex of canonical JSON.
 fn digest(value: &Value) -> String {
-    let bytes = Sha256::digest(sorted(value).to_string().as_bytes());
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256(sorted(value).to_string().as_bytes())
 }
 
 fn sorted(value: &Value) -> Value {

@@ -1,45 +1,18 @@
 //! Small real runs: stopped anywhere and started again, they equal the uninterrupted one in every value but the seconds.
 
+mod common;
+
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use refig::data::{Dataset, ImageSet, Origin};
+use common::images::dataset;
 use refig::engine::Instructions;
 use refig::manifest::{EvaluationRecipe, Recipe, WarmUp};
 use refig::network::{Family, Network, Shortcut};
 use refig::orchestrate::{Ended, Options, RunsObserver, Start, run_all};
 use refig::plan::RunPlan;
-use refig::random::{Purpose, Stream};
 use refig::record::{Evaluation, Iteration};
 use refig::train::{Observer, Outcome, Phase, Signal, Stop};
-
-fn images(count: usize, stream: u64) -> ImageSet {
-    let mut stream = Stream::new(5, Purpose::Synthetic, 0, stream);
-    let labels: Vec<u8> = (0..count).map(|at| (at % 10) as u8).collect();
-    // Each class has its own brightness, under noise.
-    let pixels = labels
-        .iter()
-        .flat_map(|&label| [label; 3 * 8 * 8])
-        .map(|label| 12 * label + stream.below(100) as u8)
-        .collect();
-    ImageSet {
-        size: 8,
-        pixels,
-        labels,
-        digest: "tests".into(),
-    }
-}
-
-fn dataset() -> Dataset {
-    Dataset {
-        origin: Origin::Other,
-        classes: 10,
-        train: Arc::new(images(200, 0)),
-        test: Arc::new(images(50, 1)),
-        source: "a test".into(),
-    }
-}
 
 fn plan(family: Family, seed: u64) -> RunPlan {
     let network = Network::cifar(family, 8, Shortcut::A, 10).unwrap();

@@ -1,15 +1,15 @@
 //! What is made of trained networks: a deeper one by construction, and measurements of their layers' responses.
 
+mod common;
+
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use refig::data::{Dataset, ImageSet, Origin};
+use common::images::dataset;
 use refig::exit::Exit;
 use refig::manifest::{Experiment, ResponseImages, ResponsePooling, ResponseStatistics, Responses};
 use refig::orchestrate::{Ended, Options, measure_responses, run_all};
 use refig::plan::{self, RunPlan};
-use refig::random::{Purpose, Stream};
 use refig::record::{Evaluation, Split, Statistics};
 use refig::report::{RenderOptions, Wanted, page, render};
 use refig::run::{self, ResponseRecord, RunView};
@@ -68,32 +68,6 @@ margin = { tiny = 0 }
 
 [profiles.tiny]
 "#;
-
-fn images(count: usize, stream: u64) -> ImageSet {
-    let mut stream = Stream::new(5, Purpose::Synthetic, 0, stream);
-    let labels: Vec<u8> = (0..count).map(|at| (at % 10) as u8).collect();
-    let pixels = labels
-        .iter()
-        .flat_map(|&label| [label; 3 * 8 * 8])
-        .map(|label| 12 * label + stream.below(100) as u8)
-        .collect();
-    ImageSet {
-        size: 8,
-        pixels,
-        labels,
-        digest: "tests".into(),
-    }
-}
-
-fn dataset() -> Dataset {
-    Dataset {
-        origin: Origin::Other,
-        classes: 10,
-        train: Arc::new(images(200, 0)),
-        test: Arc::new(images(50, 1)),
-        source: "a test".into(),
-    }
-}
 
 struct Place {
     _folder: tempfile::TempDir,

@@ -27,23 +27,26 @@ pub fn decide(
 /// # Panics
 /// If the normaliser is for another size, or an index is not in the set.
 pub fn batch(images: &ImageSet, normaliser: &Normaliser, indices: &[u32]) -> Batch {
-    let decisions: Vec<Decision> = indices
-        .iter()
-        .map(|&index| Decision {
-            index,
-            top: 0,
-            left: 0,
-            flip: false,
-        })
-        .collect();
+    let (plain, decisions) = untouched(indices);
+    let mut batch = Batch::default();
+    apply(images, normaliser, &plain, &decisions, &mut batch);
+    batch
+}
+
+/// The images at `indices` as they are, neither padded nor flipped.
+pub(super) fn untouched(indices: &[u32]) -> (Augmentation, Vec<Decision>) {
+    let decisions = indices.iter().map(|&index| Decision {
+        index,
+        top: 0,
+        left: 0,
+        flip: false,
+    });
     let plain = Augmentation {
         pad: 0,
         flip: false,
         ..Augmentation::default()
     };
-    let mut batch = Batch::default();
-    apply(images, normaliser, &plain, &decisions, &mut batch);
-    batch
+    (plain, decisions.collect())
 }
 
 /// Fills `batch` with the images of `decisions`, keeping its memory.

@@ -9,8 +9,8 @@ use anyhow::Result;
 use md5::{Digest, Md5};
 
 use super::install::storage_error;
-use super::records::hex;
 use super::{Progress, Report};
+use crate::digest::hex;
 use crate::exit::Exit;
 
 /// The official place of CIFAR-10's binary version.

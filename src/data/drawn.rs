@@ -53,19 +53,9 @@ impl Originals {
     /// # Panics
     /// If an index is not in the set.
     pub fn batch(self: &Arc<Self>, indices: &[u32]) -> Batch {
-        let decisions = indices.iter().map(|&index| Decision {
-            index,
-            top: 0,
-            left: 0,
-            flip: false,
-        });
-        let plain = Augmentation {
-            pad: 0,
-            flip: false,
-            ..Augmentation::default()
-        };
+        let (plain, decisions) = augment::untouched(indices);
         let mut batch = Batch::default();
-        self.fill(&plain, &decisions.collect::<Vec<_>>(), &mut batch);
+        self.fill(&plain, &decisions, &mut batch);
         batch
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::records::text_digest;
 use super::{Dataset, ImageSet};
+use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::manifest::{Recipe, TrainingSplit};
 use crate::random::{Purpose, Stream};
@@ -82,7 +82,7 @@ impl ImageSet {
 
 /// The digest of a data set from those of its training and test images.
 pub(super) fn set_digest(train: &str, test: &str) -> String {
-    text_digest(&format!("{train}\n{test}\n"))
+    sha256(format!("{train}\n{test}\n").as_bytes())
 }
 
 impl Dataset {

@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::digest::hex;
+
 use super::{ImageSet, Origin};
 
 /// One record of the binary layout: a label, then three 32x32 planes.
@@ -65,16 +67,6 @@ fn record_digests(records: &[u8]) -> Vec<[u8; 32]> {
     digests
 }
 
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// sha256 (hex) of a text.
-pub(super) fn text_digest(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,7 +116,7 @@ mod tests {
         each.sort();
         assert_eq!(
             into_images(&bytes).digest,
-            hex(&Sha256::digest(each.concat()))
+            crate::digest::sha256(&each.concat())
         );
     }
 }

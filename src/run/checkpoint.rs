@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::about::check_format;
 use super::parts::{Rows, read_parts};
 use super::{CHECKPOINT, FORMAT, PREVIOUS};
+use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::weights::Weights;
 
@@ -86,7 +86,7 @@ pub(super) fn to_bytes(
         tensors: state.tensors.clone(),
         metadata: serde_json::to_string(&header)?,
     };
-    header.sha256 = digest(&file.to_bytes()?);
+    header.sha256 = sha256(&file.to_bytes()?);
     file.metadata = serde_json::to_string(&header)?;
     file.to_bytes()
 }
@@ -154,7 +154,7 @@ fn load(folder: &Path, path: &Path, identity: &str) -> Result<Loaded> {
     };
     let expected = std::mem::take(&mut header.sha256);
     state.metadata = serde_json::to_string(&header)?;
-    if digest(&state.to_bytes()?) != expected {
+    if sha256(&state.to_bytes()?) != expected {
         return Ok(Loaded::Damaged(
             "its sha256 does not fit its content".into(),
         ));
@@ -198,11 +198,4 @@ fn lost(damaged: &[(PathBuf, String)]) -> anyhow::Error {
         "no whole checkpoint is left: {}; bring back a copy or start the run over with --fresh",
         list.join(", ")
     ))
-}
-
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

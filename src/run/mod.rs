@@ -20,6 +20,9 @@ pub mod space;
 mod tree;
 mod view;
 
+// Beside `sources`, which `build.rs` compiles too: there it is the root's.
+use crate::digest;
+
 pub use about::{About, Done, Notes, Outcome};
 pub use checkpoint::Checkpoint;
 pub use directory::{Resume, RunDirectory};

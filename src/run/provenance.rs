@@ -6,10 +6,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::sources;
-use super::tree::{Tree, hex};
+use super::tree::Tree;
+use crate::digest::sha256;
 
 /// The machine and the program, at one start of a run. What cannot be found out is empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ impl Provenance {
             commit: tree.commit,
             patch: tree.patch,
             sources: env!("REFIG_SOURCES").into(),
-            lock: hex(&Sha256::digest(LOCK.as_bytes())),
+            lock: sha256(LOCK.as_bytes()),
             version: env!("CARGO_PKG_VERSION").into(),
             rustc: env!("REFIG_RUSTC").into(),
             features: features(),

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::FORMAT;
 use super::about::check_format;
 use super::disk::Disk;
+use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::manifest::Responses;
 
@@ -49,12 +49,8 @@ impl ResponseRecord {
     /// Only if the settings cannot be JSON, which all can.
     pub fn path(folder: &Path, how: &Responses) -> Result<PathBuf> {
         let text = serde_json::to_string(how).context("the settings as JSON")?;
-        let digest = Sha256::digest(text.as_bytes());
-        let hash: String = digest[..4]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        Ok(folder.join(format!("responses-{hash}.toml")))
+        let digest = sha256(text.as_bytes());
+        Ok(folder.join(format!("responses-{}.toml", &digest[..8])))
     }
 
     /// Reads the record in a run's folder; none if it was not measured in this way.

@@ -7,6 +7,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
+use super::digest::hex;
+
 /// What is compiled, and what decides how.
 pub const PARTS: [&str; 4] = ["src", "build.rs", "Cargo.toml", "Cargo.lock"];
 
@@ -28,8 +30,7 @@ pub fn digest(root: &Path) -> Result<String> {
             digest.update(bytes);
         }
     }
-    let bytes = digest.finalize();
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&digest.finalize()))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 use sha2::{Digest, Sha256};
 
+use crate::digest::hex;
 use crate::exit::Exit;
 
 /// A repository's state. Files under `results/` and `reports/`, which runs make, are left out of everything here.
@@ -113,11 +114,6 @@ fn bytes(folder: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
 
 fn text(folder: &Path, arguments: &[&str]) -> Option<String> {
     bytes(folder, arguments).map(|bytes| String::from_utf8_lossy(&bytes).trim().to_string())
-}
-
-/// sha256 as it is written.
-pub(super) fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

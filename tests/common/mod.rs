@@ -1,6 +1,8 @@
 //! A run without an engine: weights that follow a recurrence and rows that follow from the weights.
 #![allow(dead_code)]
 
+pub mod images;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -38,10 +38,7 @@ pub fn conv_weight_gradient(
     if winograd::serves(shape) {
         return winograd::weight_gradient(ctx, x, dy, dw, shape);
     }
-    let width = match ctx.instructions {
-        Instructions::Avx512 | Instructions::Avx2 => 16,
-        Instructions::Portable => 8,
-    };
+    let width = ctx.instructions.block();
     let (k, cin) = (shape.kernel, input.channels);
     let groups = output
         .images
@@ -132,7 +129,7 @@ struct GroupSums<'a> {
 impl Kernel for GroupSums<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
-        let vectors = if V::MANY_REGISTERS { 1 } else { 2 };
+        let vectors = V::VECTORS;
         let mut lanes = [0.0f32; 16];
         for input in self.some.0..self.some.1 {
             for place in 0..self.taps * vectors {

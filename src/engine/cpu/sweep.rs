@@ -40,14 +40,6 @@ pub(super) struct Sweep {
     pub to_column: usize,
 }
 
-/// Output channels that are in registers together.
-fn block(instructions: Instructions) -> usize {
-    match instructions {
-        Instructions::Avx512 | Instructions::Avx2 => 16,
-        Instructions::Portable => 8,
-    }
-}
-
 /// Weights as they lie in memory, seen from a sweep: what it reads are inputs, what it makes are outputs.
 pub(super) struct Weights<'a> {
     pub values: &'a [f32],
@@ -95,7 +87,7 @@ pub(super) fn run_sweeps(
     accumulate: bool,
 ) {
     output.check("output", to);
-    let width = block(ctx.instructions);
+    let width = ctx.instructions.block();
     let blocks = weights.outputs.div_ceil(width);
     let starts: Vec<usize> = sweeps
         .iter()
@@ -197,11 +189,7 @@ impl Kernel for SweepKernel<'_> {
 impl SweepKernel<'_> {
     #[inline(always)]
     unsafe fn blocks<V: Vector, const STEP: usize>(&self) {
-        let width = if V::MANY_REGISTERS {
-            V::LANES
-        } else {
-            2 * V::LANES
-        };
+        let width = V::BLOCK;
         let depth: usize = self.sweep.runs.iter().map(|run| run.length).sum();
         let mut first = 0;
         while first < self.channels {

@@ -52,6 +52,14 @@ impl Instructions {
         }
     }
 
+    /// Output channels that the convolutions hold in registers together; [`Vector::BLOCK`] in kernels.
+    pub(super) fn block(self) -> usize {
+        match self {
+            Instructions::Avx512 | Instructions::Avx2 => 16,
+            Instructions::Portable => 8,
+        }
+    }
+
     /// The set of that name, in any case; `None` for another word.
     pub fn parse(name: &str) -> Option<Instructions> {
         Instructions::ALL
@@ -74,6 +82,10 @@ pub(super) trait Vector: Copy {
     const LANES: usize;
     /// Whether there are 32 registers, so that 16 accumulators leave room.
     const MANY_REGISTERS: bool;
+    /// Vectors of output channels that the convolutions hold in registers together.
+    const VECTORS: usize = if Self::MANY_REGISTERS { 1 } else { 2 };
+    /// Floats of them.
+    const BLOCK: usize = Self::VECTORS * Self::LANES;
 
     unsafe fn splat(value: f32) -> Self;
     /// One float in all lanes.

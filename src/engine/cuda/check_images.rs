@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::check::{Comparison, Difference};
+use super::check::Comparison;
 use super::classifier::Labels;
+use super::difference::Difference;
 use super::gpu::{Gpu, Slot};
 use super::images::{Images, draw_images};
 use crate::data::{Decision, Drawn, ImageSet, Normaliser, Originals};

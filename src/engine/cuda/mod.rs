@@ -24,6 +24,7 @@ mod check;
 mod check_images;
 mod classifier;
 mod convolution;
+mod difference;
 mod gpu;
 mod graph;
 #[cfg(test)]

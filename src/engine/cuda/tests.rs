@@ -2,8 +2,9 @@
 //! gets. What no host can show (speed, a GPU's memory model, the driver) is not tested here.
 
 use super::arguments::Divisor;
-use super::check::{Comparison, TOLERANCE, noise, noisy_feature, self_check};
+use super::check::{Comparison, TOLERANCE, self_check};
 use super::check_images::originals;
+use super::difference::{noise, noisy_feature};
 use super::gpu::{Gpu, Slot};
 use super::host::{self, Host};
 use super::images::Images;

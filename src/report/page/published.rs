@@ -1,9 +1,9 @@
 //! The page of a figure of published values: nothing is judged in it, for nothing was measured.
 
 use anyhow::Result;
-use sha2::{Digest, Sha256};
 
 use super::contents::{Body, Cell, Page, Section};
+use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::manifest::Bars;
 use crate::report::bars::BarFigure;
@@ -85,14 +85,10 @@ fn provenance(bars: &Bars) -> Result<Option<Section>> {
                 path.display()
             ))
         })?;
-        let digest: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         rows.push(vec![
             Cell::Text(name.into_owned()),
-            Cell::Text(format!("sha256 {digest}")),
+            Cell::Text(format!("sha256 {}", sha256(&bytes))),
         ]);
     }
     rows.push(vec![

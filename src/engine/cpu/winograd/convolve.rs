@@ -7,7 +7,7 @@ use super::super::vector::{Kernel, Vector, dispatch, unroll, will_write};
 use super::tiles::{
     Tile, Tiling, announce_patch, each_line, four, group, transform_patch, with_near,
 };
-use super::{LANE, PLACES, block};
+use super::{LANE, PLACES};
 
 /// Tiles that are in registers together.
 const TILES: usize = 16;
@@ -69,7 +69,7 @@ struct Pack<'a> {
 impl Kernel for Pack<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
-        let vectors = if V::MANY_REGISTERS { 1 } else { 2 };
+        let vectors = V::VECTORS;
         let kernels = self.kernels;
         // SAFETY: `packed` has room for a block, and the channels are among the weights'.
         unsafe {
@@ -163,7 +163,7 @@ fn convolve(
 ) {
     input.check("input", from);
     output.check("output", to);
-    let width = block(ctx.instructions);
+    let width = ctx.instructions.block();
     let floats = PLACES * kernels.inputs * width;
     let blocks = output.channels / width;
     let mut packed = ctx.scratch(blocks * floats);
@@ -228,11 +228,7 @@ impl Kernel for Pass<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
         let inputs = self.input.channels;
-        let width = if V::MANY_REGISTERS {
-            V::LANES
-        } else {
-            2 * V::LANES
-        };
+        let width = V::BLOCK;
         let products = self.near.wrapping_add(inputs / LANE * group(TILES));
         let mut first = self.tiles.0;
         while first < self.tiles.1 {

@@ -11,7 +11,6 @@ mod weight;
 pub(super) use convolve::{forward, input_gradient};
 pub(super) use weight::weight_gradient;
 
-use super::Instructions;
 use super::conv::ConvShape;
 
 /// Products of a tile: the places of a patch of 4x4 inputs.
@@ -26,12 +25,4 @@ pub(super) fn serves(shape: ConvShape) -> bool {
         && shape.stride == 1
         && shape.input.channels.is_multiple_of(LANE)
         && shape.outputs.is_multiple_of(LANE)
-}
-
-/// Output channels that are in registers together.
-fn block(instructions: Instructions) -> usize {
-    match instructions {
-        Instructions::Avx512 | Instructions::Avx2 => 16,
-        Instructions::Portable => 8,
-    }
 }

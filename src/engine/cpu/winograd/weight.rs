@@ -8,7 +8,7 @@ use super::super::conv::ConvShape;
 use super::super::feature::{Feature, Shared};
 use super::super::vector::{Kernel, Vector, dispatch, unroll, will_read};
 use super::tiles::{Tile, Tiling, announce_patch, each_line, group, transform_patch, with_near};
-use super::{LANE, PLACES, block};
+use super::{LANE, PLACES};
 
 /// Groups that the images of a mini-batch are divided into, at most. Fixed, so that sums do not depend on the number of
 /// threads.
@@ -32,7 +32,7 @@ pub(in super::super) fn weight_gradient(
     shape: ConvShape,
 ) {
     let (input, output) = (shape.input, shape.output());
-    let width = block(ctx.instructions);
+    let width = ctx.instructions.block();
     let inputs = input.channels;
     let floats = PLACES * inputs * width;
     let groups = output
@@ -105,11 +105,7 @@ impl Kernel for Pass<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
         let inputs = self.input.channels;
-        let width = if V::MANY_REGISTERS {
-            V::LANES
-        } else {
-            2 * V::LANES
-        };
+        let width = V::BLOCK;
         let gradients = self.near.wrapping_add(inputs / LANE * group(SPAN));
         let blocks = (self.channels.1 - self.channels.0) / width;
         let mut first = self.tiles.0;
@@ -298,7 +294,7 @@ struct Gather<'a> {
 impl Kernel for Gather<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
-        let vectors = if V::MANY_REGISTERS { 1 } else { 2 };
+        let vectors = V::VECTORS;
         let apart = self.inputs * vectors * V::LANES;
         let mut lanes = [[0.0f32; LANE]; 9];
         for input in self.first..self.first + LANE {

@@ -148,22 +148,27 @@ def device_of(name):
 
 
 def set_precision(precision):
-    """Of products of 32-bit floats on a GPU: theirs, or TF32's eleven bits."""
+    """Of products of 32-bit floats on a GPU: theirs, or TF32's eleven bits. For bf16 see `forward`."""
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
-def steps(mode, device, model, optimiser, images, labels):
+def steps(mode, precision, device, model, optimiser, images, labels):
     """A function that takes one step and gives its loss, still on the device; warmed up."""
     if mode == "compile":
         # On a GPU with CUDA graphs inside.
         model = torch.compile(model, mode="reduce-overhead" if device.type == "cuda" else "default")
 
+    def forward():
+        # Weights stay 32-bit floats; the loss is computed in them too.
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+            return model(images)
+
     def eager():
         optimiser.zero_grad(set_to_none=True)
         if mode == "compile" and device.type == "cuda":
             torch.compiler.cudagraph_mark_step_begin()
-        loss = F.cross_entropy(model(images), labels)
+        loss = F.cross_entropy(forward().float(), labels)
         loss.backward()
         optimiser.step()
         return loss.detach()
@@ -182,7 +187,7 @@ def steps(mode, device, model, optimiser, images, labels):
     optimiser.zero_grad(set_to_none=True)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        static = F.cross_entropy(model(images), labels)
+        static = F.cross_entropy(forward().float(), labels)
         static.backward()
         optimiser.step()
 
@@ -204,7 +209,7 @@ def main():
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     arguments.add_argument("--mode", choices=["eager", "graphs", "compile"], default="eager")
-    arguments.add_argument("--precision", choices=["fp32", "tf32"], default="fp32")
+    arguments.add_argument("--precision", choices=["fp32", "tf32", "bf16"], default="fp32")
     arguments.add_argument("--serve", action="store_true")
     arguments = arguments.parse_args()
     if arguments.steps < 1:
@@ -212,7 +217,7 @@ def main():
     device = device_of(arguments.device)
     on_gpu = device.type == "cuda"
     if not on_gpu and (arguments.mode == "graphs" or arguments.precision != "fp32"):
-        sys.exit(f"--mode {arguments.mode} --precision {arguments.precision}: graphs and tf32 are for --device cuda")
+        sys.exit(f"--mode {arguments.mode} --precision {arguments.precision}: graphs, tf32 and bf16 are for --device cuda")
     set_precision(arguments.precision)
     if on_gpu:
         torch.cuda.set_device(device)
@@ -226,7 +231,7 @@ def main():
     images = torch.randn(arguments.batch, 3, size, size).to(device, memory_format=torch.channels_last)
     labels = torch.randint(0, classes, (arguments.batch,)).to(device)
     operations = 2e-9 * multiply_adds(model, images) * arguments.batch
-    step = steps(arguments.mode, device, model, optimiser, images, labels)
+    step = steps(arguments.mode, arguments.precision, device, model, optimiser, images, labels)
     # On the CPU every step by itself, with its loss.
     bunch = BUNCH if on_gpu else 1
 

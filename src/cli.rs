@@ -134,6 +134,21 @@ pub struct ComputeArgs {
     pub instructions: Option<String>,
 }
 
+/// What is computed in, where no recipe says it.
+#[derive(Clone, Debug, Args)]
+pub struct PrecisionArgs {
+    /// fp32, or on a GPU tf32 (factors of eleven bits) or bf16 (factors of eight, activations in 16).
+    #[arg(long, value_enum, default_value_t = PrecisionArg::Fp32)]
+    pub precision: PrecisionArg,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionArg {
+    Fp32,
+    Tf32,
+    Bf16,
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct ReproduceArgs {
     #[command(flatten)]
@@ -354,6 +369,8 @@ pub struct ParityArgs {
     #[arg(long, default_value_t = 1e-4)]
     pub tolerance: f64,
     #[command(flatten)]
+    pub precision: PrecisionArgs,
+    #[command(flatten)]
     pub compute: ComputeArgs,
 }
 
@@ -381,6 +398,8 @@ pub struct BenchStepArgs {
     /// Measure once for every line of the standard input and print a line of JSON each.
     #[arg(long, hide = true)]
     pub serve: bool,
+    #[command(flatten)]
+    pub precision: PrecisionArgs,
     #[command(flatten)]
     pub options: NetworkArgs,
     #[command(flatten)]
@@ -430,6 +449,8 @@ pub struct BenchCompareArgs {
     /// A Python that has PyTorch (benches/requirements.txt).
     #[arg(long, default_value = "python3", value_name = "PATH")]
     pub python: PathBuf,
+    #[command(flatten)]
+    pub precision: PrecisionArgs,
     #[command(flatten)]
     pub options: NetworkArgs,
     #[command(flatten)]

@@ -139,7 +139,7 @@ fn a_comparison_takes_turns_and_gives_every_ratio() {
     );
     // The same device and no TF32 on the other side.
     assert!(
-        asked.contains("--device cpu --serve --mode eager --precision fp32"),
+        asked.contains("--device cpu --serve --precision fp32 --mode eager"),
         "{asked}"
     );
     // A warm-up and three pairs for each network.

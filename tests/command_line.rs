@@ -126,6 +126,35 @@ fn a_device_that_is_not_there_is_refused_by_name() {
 }
 
 #[test]
+fn a_precision_that_the_cpu_has_not_is_refused_before_anything_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("results");
+    let of = |words: &[&str]| {
+        let results = ["--results-dir", results.to_str().unwrap()];
+        let output = refig(&[words, &results].concat());
+        assert_eq!(code(&output), Exit::Device as i32, "{}", stderr(&output));
+        stderr(&output)
+    };
+    for precision in ["tf32", "bf16"] {
+        let set = format!("recipe.precision=\"{precision}\"");
+        let smoke = ["fig6", "--profile", "smoke", "--offline", "--device", "cpu"];
+        let bench = ["--network", "plain-8", "--device", "cpu"];
+        for said in [
+            of(&[&["reproduce"], &smoke[..], &["--set", &set]].concat()),
+            of(&[&["plan"], &smoke[..], &["--set", &set]].concat()),
+            of(&[&["bench", "step"], &bench[..], &["--precision", precision]].concat()),
+        ] {
+            let remedy = format!("precision {precision}: the CPU computes in fp32 alone");
+            assert!(
+                said.contains(&remedy) && said.contains("--device cuda"),
+                "{said}"
+            );
+        }
+    }
+    assert!(!results.exists());
+}
+
+#[test]
 fn doctor_says_what_is_here_and_what_is_missing() {
     let empty = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_refig"))

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # The first minutes on a GPU, in one call: what the machine has, the kernels against the CPU's, recorded training steps, the
-# time of a step (beside PyTorch where a Python with it is named), a short training that is stopped and resumed, and the
-# same without CUDA graphs.
+# time of a step in each precision (beside PyTorch where a Python with it is named), a short training that is stopped and
+# resumed, and the same without CUDA graphs.
 #
 #   tools/gpu-first-run.sh [cuda|cuda:N]
 #
 # Builds with --features cuda; where there is no nvcc, tools/cuda-toolchain.sh lays a toolkit out first. CIFAR10_DIR names
 # real CIFAR-10; without it the training uses the synthetic set. PYTHON names a Python with PyTorch (benches/requirements.txt):
-# eager, as one CUDA graph and compiled, all in fp32 without TF32. Everything that is printed also goes to gpu-first-run.log;
+# eager, as one CUDA graph and compiled, in the same precisions. Everything that is printed also goes to gpu-first-run.log;
 # the exit code is that of the first step that fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -40,16 +40,25 @@ step "build" cargo build --locked --release --features cuda
 step "what is here" refig doctor
 for file in tests/fixtures/*.safetensors; do
     step "parity: $file" refig parity "$file" --device "$device"
+    # What shorter factors cost is shown and not judged; whether the kernels are right, the self-check has said.
+    for precision in tf32 bf16; do
+        step "parity in $precision: $file" refig parity "$file" --device "$device" --precision "$precision" --tolerance inf
+    done
 done
 
 for network in resnet-20 resnet-110; do
     step "a step of $network, batch 128" refig bench step --network "$network" --device "$device" --steps 200
     step "the same kernel by kernel" env REFIG_CUDA_GRAPHS=off \
         "$target/release/refig" bench step --network "$network" --device "$device" --steps 200
+    for precision in tf32 bf16; do
+        step "the same in $precision" refig bench step --network "$network" --device "$device" --steps 200 --precision "$precision"
+    done
 done
 if [ -n "${PYTHON:-}" ]; then
-    step "the same beside PyTorch" refig bench compare --networks resnet-20,resnet-110 --mode eager,graphs,compile \
-        --device "$device" --pairs 10 --steps 100 --python "$PYTHON"
+    for precision in fp32 tf32 bf16; do
+        step "the same beside PyTorch, $precision" refig bench compare --networks resnet-20,resnet-110 \
+            --mode eager,graphs,compile --device "$device" --precision "$precision" --pairs 10 --steps 100 --python "$PYTHON"
+    done
 else
     echo "-- not beside PyTorch: PYTHON names no Python that has it"
 fi

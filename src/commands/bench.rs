@@ -21,7 +21,7 @@ const LOADER_PAIRS: usize = 5;
 /// `refig bench step`.
 pub fn step(args: &BenchStepArgs) -> Result<Exit> {
     let (network, size) = network(&args.network, &args.options)?;
-    let options = compute::options(&args.compute)?;
+    let options = compute::precise_options(&args.compute, &args.precision)?;
     let mut bench = StepBench::new(&network, args.batch, size, &options)?;
     if args.serve {
         for line in std::io::stdin().lock().lines() {
@@ -111,10 +111,11 @@ pub fn compare(args: &BenchCompareArgs, quiet: bool) -> Result<Exit> {
         // A slip in the last name is told before the first is measured.
         network(name, &args.options)?;
     }
-    let options = compute::options(&args.compute)?;
+    let options = compute::precise_options(&args.compute, &args.precision)?;
     let comparison = Comparison {
         networks: args.networks.clone(),
         device: options.device,
+        precision: options.precision,
         modes: args
             .mode
             .iter()

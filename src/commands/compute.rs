@@ -4,9 +4,10 @@ use std::sync::OnceLock;
 
 use anyhow::Result;
 
-use crate::cli::ComputeArgs;
+use crate::cli::{ComputeArgs, PrecisionArg, PrecisionArgs};
 use crate::engine::{self, BUILD_WITH_CUDA, Card, Device, Instructions, Options};
 use crate::exit::Exit;
+use crate::manifest::Precision;
 
 /// The machine's device, threads and best instruction set unless the command line says otherwise.
 pub fn options(args: &ComputeArgs) -> Result<Options> {
@@ -45,6 +46,20 @@ pub fn options(args: &ComputeArgs) -> Result<Options> {
         instructions: Some(instructions.unwrap_or_else(Instructions::detect)),
         ..Options::default()
     })
+}
+
+/// As [`options`], in a precision that the device must know.
+pub fn precise_options(args: &ComputeArgs, precision: &PrecisionArgs) -> Result<Options> {
+    let options = Options {
+        precision: match precision.precision {
+            PrecisionArg::Fp32 => Precision::Fp32,
+            PrecisionArg::Tf32 => Precision::Tf32,
+            PrecisionArg::Bf16 => Precision::Bf16,
+        },
+        ..options(args)?
+    };
+    options.check_precision()?;
+    Ok(options)
 }
 
 /// The device that was named; none for `auto`.

@@ -9,7 +9,7 @@ use crate::measure::parity;
 
 /// `refig parity FILE...`.
 pub fn run(args: &ParityArgs) -> Result<Exit> {
-    let options = compute::options(&args.compute)?;
+    let options = compute::precise_options(&args.compute, &args.precision)?;
     let mut within = true;
     for file in &args.files {
         let report = parity::compare(file, &options)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::check::{draw, verdict};
 use super::selection::{self, Circumstances, Selection};
@@ -77,6 +77,17 @@ fn select(args: &ReproduceArgs, places: &Places) -> Result<(Selection, engine::O
             cifar10: dataset::request(&args.data).is_local(),
         })
     })?;
+    // Before data is fetched for runs that this device refuses.
+    for entry in &selection.only.networks {
+        let precision = entry.recipe.precision;
+        let options = engine::Options {
+            precision,
+            ..compute
+        };
+        options
+            .check_precision()
+            .with_context(|| format!("network {}", entry.name))?;
+    }
     Ok((selection, compute))
 }
 

@@ -10,7 +10,7 @@ use super::cpu::{
 };
 use crate::data::{Drawn, Originals};
 
-use super::operators::{Added, Affine, Averaging, Moments, Numbers, Operators, Passed};
+use super::operators::{Added, Affine, Averaging, Kind, Moments, Numbers, Operators, Passed};
 
 type Floats = Numbers<Cpu>;
 type Done = Result<(), CpuError>;
@@ -207,7 +207,7 @@ unsafe impl Operators for Cpu {
         Ok(())
     }
 
-    fn add(workers: &Context, value: &Floats, sum: &mut Floats) -> Done {
+    fn add(workers: &Context, _: Kind, value: &Floats, sum: &mut Floats) -> Done {
         cpu::add_into(workers, value, sum);
         Ok(())
     }

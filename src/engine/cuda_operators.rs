@@ -8,12 +8,13 @@ use dfdx::prelude::*;
 use super::cpu::{ConvShape, CrossEntropy, Feature, LinearShape, NormShape, SgdStep};
 use super::cuda::{self, Gate, Gpu, MovingAverage, Nvidia, Shortcut, Update};
 use super::operators::{
-    Added, Affine, Averaging, Descent, Moments, Moving, Numbers, Operators, Passed,
+    Added, Affine, Averaging, Descent, Kind, Moments, Moving, Numbers, Operators, Passed,
 };
 use super::storage::Session;
 use super::trainer::Trainer;
 use super::{Differentiable, Hyperparameters};
 use crate::data::{Drawn, Originals};
+use crate::manifest::Precision;
 use crate::network::Network;
 
 type Floats = Numbers<Cuda>;
@@ -53,6 +54,19 @@ unsafe impl Operators for Cuda {
         let mut values = vec![0.0; Storage::<f32>::len(self, storage)];
         storage.device().dtoh_sync_copy_into(storage, &mut values)?;
         Ok(values)
+    }
+
+    fn activation_floats(gpu: &Nvidia, shape: Feature) -> usize {
+        gpu.floats(shape)
+    }
+
+    fn download_activation(
+        &self,
+        gpu: &Nvidia,
+        storage: &Floats,
+        shape: Feature,
+    ) -> std::result::Result<Vec<f32>, CudaError> {
+        Ok(cuda::download_feature(gpu, storage, shape)?)
     }
 
     fn put_images(gpu: &Nvidia, pixels: &[f32], shape: Feature, into: &mut Floats) -> Done {
@@ -195,8 +209,8 @@ unsafe impl Operators for Cuda {
         Ok(cuda::subsample_gradient(gpu, dy, to, dx, from)?)
     }
 
-    fn add(gpu: &Nvidia, value: &Floats, sum: &mut Floats) -> Done {
-        Ok(cuda::add(gpu, value, sum)?)
+    fn add(gpu: &Nvidia, kind: Kind, value: &Floats, sum: &mut Floats) -> Done {
+        Ok(cuda::add(gpu, kind, value, sum)?)
     }
 
     fn max_pool(
@@ -370,33 +384,43 @@ unsafe impl Operators for Cuda {
     }
 }
 
-/// Opens a GPU that the driver shows, loads the kernels and demands that every operator agrees with the CPU's.
-pub fn open(number: usize) -> std::result::Result<(Cuda, Nvidia), String> {
+/// Opens a GPU that the driver shows, loads the kernels and demands that every operator agrees with the CPU's: in 32-bit
+/// floats, and then in the precision that is asked for.
+pub fn open(number: usize, precision: Precision) -> std::result::Result<(Cuda, Nvidia), String> {
     let device = Cuda::try_build(number, 0)
         .map_err(|error| format!("GPU {number} does not open: {error}"))?;
-    let gpu = Nvidia::new(&device).map_err(|error| format!("GPU {number}: {error}"))?;
-    let far = cuda::self_check(&gpu)
-        .map_err(|error| format!("GPU {number}: the self-check's kernels do not run: {error}"))?;
-    match far.first() {
-        None => Ok((device, gpu)),
-        Some(worst) => Err(format!(
-            "GPU {number}: {} of {} is {:.1e} away from the CPU's result and {} more checks fail; nothing is trained on it",
-            worst.what,
-            worst.shape,
-            worst.error,
-            far.len() - 1
-        )),
+    let mut gpu = Nvidia::new(&device).map_err(|error| format!("GPU {number}: {error}"))?;
+    let mut precisions = vec![Precision::Fp32];
+    precisions.extend((precision != Precision::Fp32).then_some(precision));
+    for precision in precisions {
+        gpu.compute_in(precision);
+        let far = cuda::self_check(&gpu).map_err(|error| {
+            format!("GPU {number}: the self-check's kernels do not run: {error}")
+        })?;
+        if let Some(worst) = far.first() {
+            return Err(format!(
+                "GPU {number}: in {}, {} of {} is {:.1e} away from the CPU's result and {} more checks fail; nothing is trained on it",
+                precision.name(),
+                worst.what,
+                worst.shape,
+                worst.error,
+                far.len() - 1
+            ));
+        }
     }
+    Ok((device, gpu))
 }
 
 /// An engine on a GPU; see [`create`](super::create).
 pub fn create(
     number: usize,
+    precision: Precision,
     network: &Network,
     image_size: usize,
     hyper: &Hyperparameters,
 ) -> Result<Box<dyn Differentiable>> {
-    let (device, gpu) = open(number).map_err(|why| crate::exit::Exit::Device.error(why))?;
+    let opened = open(number, precision);
+    let (device, gpu) = opened.map_err(|why| crate::exit::Exit::Device.error(why))?;
     let session: Arc<Session<Cuda>> = Session::new(device, gpu, usize::MAX);
     let trainer = Trainer::new(session, network, image_size, hyper)?;
     Ok(Box::new(trainer))

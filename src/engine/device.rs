@@ -73,6 +73,6 @@ pub fn usable(number: usize) -> Result<Card, String> {
         ));
     };
     #[cfg(feature = "cuda")]
-    super::cuda_operators::open(number)?;
+    super::cuda_operators::open(number, crate::manifest::Precision::Fp32)?;
     Ok(card.clone())
 }

@@ -127,7 +127,7 @@ pub fn subsample<D: Operators, T: Tape<f32, D>>(
     x: &Activation<D>,
     to: Feature,
 ) -> Result<Subsampled<D>, D::Err> {
-    let key = Key::of_activation(&session.device, to)?;
+    let key = Key::of_activation(session, to)?;
     if T::OWNS_TAPE {
         let (session, from, of_x, of_y) = (session.clone(), x.shape, x.key.clone(), key.clone());
         tape.add_backward_op(move |gradients| {
@@ -318,7 +318,7 @@ pub fn max_pool<D: Operators, T: Tape<f32, D>>(
 ) -> Result<Activation<D>, D::Err> {
     let from = x.shape;
     let mut y = session.lend(from.max_pooled())?;
-    let mut places = session.lend(from.max_places())?;
+    let mut places = session.lend_floats(from.max_places())?;
     D::max_pool(
         &session.workers,
         from,
@@ -355,7 +355,7 @@ pub fn mean_pool<D: Operators, T: Tape<f32, D>>(
 ) -> Result<Activation<D>, D::Err> {
     let from = x.shape;
     let to = pooled(from.images, from.channels);
-    let mut y = session.lend(to)?;
+    let mut y = session.lend_floats(to)?;
     D::pool(&session.workers, from, x.values.numbers(), y.numbers_mut())?;
     let y = Activation::new(to, y)?;
     if T::OWNS_TAPE {
@@ -386,7 +386,7 @@ pub fn classifier<D: Operators, T: Tape<f32, D>>(
         outputs: classes,
     };
     let to = pooled(shape.images, classes);
-    let mut y = session.lend(to)?;
+    let mut y = session.lend_floats(to)?;
     D::classify(
         &session.workers,
         shape,
@@ -403,7 +403,7 @@ pub fn classifier<D: Operators, T: Tape<f32, D>>(
             let Some(dy) = of_y.take(gradients, &session)? else {
                 return Ok(());
             };
-            let mut dx = session.lend(x.shape)?;
+            let mut dx = session.lend_floats(x.shape)?;
             let mut dweight = weight.key.take_or_begin(gradients, &session)?.gradient;
             let mut dbias = bias.key.take_or_begin(gradients, &session)?.gradient;
             D::classify_gradient(
@@ -433,7 +433,7 @@ pub fn cross_entropy<D: Operators>(
 ) {
     let (session, logits, labels) = (session.clone(), logits.clone(), labels.clone());
     tape.add_backward_op(move |gradients| {
-        let mut gradient = session.lend(logits.shape)?;
+        let mut gradient = session.lend_floats(logits.shape)?;
         D::cross_entropy_gradient(
             &session.workers,
             logits.values.numbers(),

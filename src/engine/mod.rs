@@ -36,6 +36,7 @@ use anyhow::Result;
 
 use crate::data::Batch;
 use crate::exit::Exit;
+use crate::manifest::Precision;
 use crate::network::Network;
 use crate::weights::Weights;
 
@@ -149,6 +150,8 @@ pub struct Options {
     pub threads: usize,
     /// The CPU's instruction set, by default the fastest that it has. Results depend on it in their last bits.
     pub instructions: Option<Instructions>,
+    /// What it computes in; a device that cannot refuses.
+    pub precision: Precision,
     /// Bytes of activations that a training step on the CPU keeps whatever they are. Of more, it drops the outputs of
     /// normalisations within blocks and makes them again for the backward pass, to the bit.
     pub keep: usize,
@@ -160,6 +163,7 @@ impl Default for Options {
             device: Device::default(),
             threads: 0,
             instructions: None,
+            precision: Precision::Fp32,
             keep: KEEP,
         }
     }
@@ -198,6 +202,20 @@ impl Options {
         }
     }
 
+    /// Whether the device computes in the precision of the options.
+    ///
+    /// # Errors
+    /// [`Exit::Device`] where it does not, with what it does.
+    pub fn check_precision(&self) -> Result<()> {
+        match (self.device, self.precision) {
+            (Device::Cuda(_), _) | (Device::Cpu, Precision::Fp32) => Ok(()),
+            (Device::Cpu, other) => Err(Exit::Device.error(format!(
+                "precision {}: the CPU computes in fp32 alone; choose a GPU (--device cuda) or set precision to \"fp32\"",
+                other.name()
+            ))),
+        }
+    }
+
     /// The threads and instructions themselves, for kernels that are run one by one.
     ///
     /// # Errors
@@ -225,6 +243,7 @@ pub fn create_differentiable(
     hyper: &Hyperparameters,
     options: &Options,
 ) -> Result<Box<dyn Differentiable>> {
+    options.check_precision()?;
     match options.device {
         Device::Cpu => {
             let cpu = dfdx::prelude::Cpu::default();
@@ -233,7 +252,9 @@ pub fn create_differentiable(
             Ok(Box::new(trainer))
         }
         #[cfg(feature = "cuda")]
-        Device::Cuda(number) => cuda_operators::create(number, network, image_size, hyper),
+        Device::Cuda(number) => {
+            cuda_operators::create(number, options.precision, network, image_size, hyper)
+        }
         #[cfg(not(feature = "cuda"))]
         Device::Cuda(_) => Err(Exit::Device.error(format!(
             "this build has no CUDA; one that has: {BUILD_WITH_CUDA}"

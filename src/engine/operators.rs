@@ -11,8 +11,18 @@ use dfdx::prelude::*;
 use super::cpu::{ConvShape, CrossEntropy, Feature, LinearShape, NormShape, SgdStep};
 use crate::data::{Drawn, Originals};
 
-/// A device's storage of 32-bit floats.
+/// A device's storage, counted in 32-bit floats.
 pub type Numbers<D> = <D as Storage<f32>>::Vec;
+
+/// How a device keeps what is gathered in a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A feature behind the images, a convolution, a normalisation or max-pooling, or its gradient: as the device keeps
+    /// activations, which may be in fewer bits.
+    Activation,
+    /// Parameters, statistics, and what comes behind mean pooling: 32-bit floats.
+    Floats,
+}
 
 /// What is added to a normalised activation before its ReLU.
 pub enum Added<'a, D: Operators> {
@@ -108,6 +118,21 @@ pub unsafe trait Operators: Device<f32> {
     fn upload(&self, values: &[f32]) -> Result<Numbers<Self>, Self::Err>;
 
     fn download(&self, storage: &Numbers<Self>) -> Result<Vec<f32>, Self::Err>;
+
+    /// Floats of storage that an activation takes.
+    fn activation_floats(_: &Self::Workers, shape: Feature) -> usize {
+        shape.storage()
+    }
+
+    /// An activation's numbers, halo included.
+    fn download_activation(
+        &self,
+        _: &Self::Workers,
+        storage: &Numbers<Self>,
+        _: Feature,
+    ) -> Result<Vec<f32>, Self::Err> {
+        self.download(storage)
+    }
 
     /// `[images][height][width][channels]` without a halo into a feature.
     fn put_images(
@@ -209,6 +234,7 @@ pub unsafe trait Operators: Device<f32> {
     /// `sum += value`.
     fn add(
         workers: &Self::Workers,
+        kind: Kind,
         value: &Numbers<Self>,
         sum: &mut Numbers<Self>,
     ) -> Result<(), Self::Err>;

@@ -9,14 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dfdx::prelude::*;
 
 use super::cpu::{Feature, NormShape};
-use super::operators::{Added, Affine, Moments, Numbers, Operators};
+use super::operators::{Added, Affine, Kind, Moments, Numbers, Operators};
 
 /// What makes two buffers exchangeable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Lot {
     /// Images of the mini-batch, 0 for what does not depend on it.
     images: usize,
+    /// Floats.
     len: usize,
+    kind: Kind,
 }
 
 type Shelf<D> = BTreeMap<Lot, Vec<Numbers<D>>>;
@@ -42,10 +44,23 @@ impl<D: Operators> Session<D> {
 
     /// Memory for an activation or its gradient. It holds whatever its last user left there.
     pub fn lend(self: &Arc<Self>, shape: Feature) -> Result<Buffer<D>, D::Err> {
-        self.lend_lot(Lot {
+        self.lend_lot(self.lot(shape, Kind::Activation))
+    }
+
+    /// The same for a feature of floats.
+    pub fn lend_floats(self: &Arc<Self>, shape: Feature) -> Result<Buffer<D>, D::Err> {
+        self.lend_lot(self.lot(shape, Kind::Floats))
+    }
+
+    fn lot(&self, shape: Feature, kind: Kind) -> Lot {
+        Lot {
             images: shape.images,
-            len: shape.storage(),
-        })
+            len: match kind {
+                Kind::Activation => D::activation_floats(&self.workers, shape),
+                Kind::Floats => shape.storage(),
+            },
+            kind,
+        }
     }
 
     fn lend_lot(self: &Arc<Self>, lot: Lot) -> Result<Buffer<D>, D::Err> {
@@ -128,13 +143,13 @@ pub struct Gathered<D: Operators> {
 }
 
 impl<D: Operators> Key<D> {
-    pub fn of_activation(device: &D, shape: Feature) -> Result<Self, D::Err> {
-        let (images, len) = (shape.images, shape.storage());
-        Self::new(device, Lot { images, len })
+    pub fn of_activation(session: &Session<D>, shape: Feature) -> Result<Self, D::Err> {
+        Self::new(&session.device, session.lot(shape, Kind::Activation))
     }
 
     pub fn of_parameter(device: &D, len: usize) -> Result<Self, D::Err> {
-        Self::new(device, Lot { images: 0, len })
+        let (images, kind) = (0, Kind::Floats);
+        Self::new(device, Lot { images, len, kind })
     }
 
     fn new(device: &D, lot: Lot) -> Result<Self, D::Err> {
@@ -196,7 +211,8 @@ impl<D: Operators> Key<D> {
         let sum = match self.take(gradients, session)? {
             None => contribution,
             Some(mut sum) => {
-                D::add(&session.workers, contribution.numbers(), sum.numbers_mut())?;
+                let (value, kind) = (contribution.numbers(), self.lot.kind);
+                D::add(&session.workers, kind, value, sum.numbers_mut())?;
                 sum
             }
         };
@@ -281,7 +297,7 @@ impl<D: Operators> Clone for Activation<D> {
 
 impl<D: Operators> Activation<D> {
     pub fn new(shape: Feature, values: Buffer<D>) -> Result<Self, D::Err> {
-        let key = Key::of_activation(&values.session.device, shape)?;
+        let key = Key::new(&values.session.device, values.lot)?;
         Ok(Self {
             shape,
             values: Arc::new(values),

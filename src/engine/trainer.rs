@@ -274,7 +274,8 @@ impl<D: Operators> Trainer<D> {
         let session = self.model.session.clone();
         let sums = |activation: &Activation<D>| {
             let (shape, numbers) = (activation.shape, activation.values.numbers());
-            let data = session.device.download(numbers)?;
+            let (device, workers) = (&session.device, &session.workers);
+            let data = device.download_activation(workers, numbers, shape)?;
             Ok(Sums::of(shape.pixels() as u64, shape.channels, &data))
         };
         let mut show = |norm: usize, before: &Activation<D>, behind: &Activation<D>| {

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
+use super::Recipe;
 use super::resolve::Overrides;
 use super::source::Source;
-use super::{Precision, Recipe};
 use crate::exit::Exit;
 
 /// Training images of CIFAR-10.
@@ -161,14 +161,6 @@ pub(super) fn fault(recipe: &Recipe) -> Option<(&'static str, String)> {
             format!(
                 "evaluation.clean_images = {}; give at most {TRAINING_IMAGES}",
                 e.clean_images
-            ),
-        ),
-        (
-            r.precision != Precision::Fp32,
-            "precision",
-            format!(
-                "precision = {:?}: no device of this version computes in it; use \"fp32\"",
-                r.precision
             ),
         ),
         (

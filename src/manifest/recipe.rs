@@ -192,14 +192,31 @@ pub enum Pooling {
     Total,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What the products of convolutions are made of, and what activations are kept in. Sums, statistics, parameters and the
+/// classifier are 32-bit floats in all of them.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
+    /// 32-bit floats throughout, the paper's (2015, before tensor cores); no TF32 hidden in it.
+    #[default]
     Fp32,
-    /// Reserved for devices with tensor cores.
+    /// Factors rounded to the eleven bits of TF32. GPUs only.
     Tf32,
-    /// Reserved for devices with tensor cores.
+    /// Factors of eight bits, and activations and their gradients kept in 16; master weights of 32. GPUs only.
     Bf16,
+}
+
+impl Precision {
+    /// As in manifests and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::Fp32 => "fp32",
+            Precision::Tf32 => "tf32",
+            Precision::Bf16 => "bf16",
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

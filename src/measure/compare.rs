@@ -16,6 +16,7 @@ use super::median;
 use super::step::StepReport;
 use crate::engine::Device;
 use crate::exit::Exit;
+use crate::manifest::Precision;
 
 /// The other side, carried along: an installed program has no source folder.
 const SCRIPT: &str = include_str!("../../benches/pytorch_step.py");
@@ -49,8 +50,10 @@ impl Mode {
 pub struct Comparison {
     /// As on the command line.
     pub networks: Vec<String>,
-    /// What both sides compute on, in 32-bit floats without TF32.
+    /// What both sides compute on.
     pub device: Device,
+    /// And in; `fp32` without TF32.
+    pub precision: Precision,
     /// PyTorch's ways, each a comparison of its own.
     pub modes: Vec<Mode>,
     pub batch: usize,
@@ -183,6 +186,7 @@ impl Comparison {
             command.arg("--shortcut").arg(option.to_ascii_uppercase());
         }
         command.args(["--device", &self.device.to_string(), "--serve"]);
+        command.args(["--precision", self.precision.name()]);
     }
 
     fn ours(&self, network: &str) -> Result<Contender> {
@@ -199,7 +203,7 @@ impl Comparison {
         let mut command = Command::new(&self.python);
         command.args(["-c", SCRIPT]);
         self.arguments(&mut command, network);
-        command.args(["--mode", mode.name(), "--precision", "fp32"]);
+        command.args(["--mode", mode.name()]);
         Contender::start(&self.python.display().to_string(), command)
     }
 

@@ -231,8 +231,13 @@ impl StepBench {
             device: device_name(self.options.device),
             instructions: match self.options.device {
                 Device::Cpu => self.options.instruction_set()?.name().into(),
-                Device::Cuda(_) if self.engine.repeats() => "fp32, a graph a step".into(),
-                Device::Cuda(_) => "fp32, kernel by kernel".into(),
+                Device::Cuda(_) => {
+                    let how = match self.engine.repeats() {
+                        true => "a graph a step",
+                        false => "kernel by kernel",
+                    };
+                    format!("{}, {how}", self.options.precision.name())
+                }
             },
             median_ms: seconds * 1e3,
             min_ms: times.iter().copied().fold(f64::INFINITY, f64::min) * 1e3,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::data::Batch;
 use crate::engine::{self, Statistics};
-use crate::manifest::Recipe;
+use crate::manifest::{Precision, Recipe};
 use crate::network::{Family, Network};
 use crate::plan::RunPlan;
 use crate::random::{Purpose, Stream};
@@ -19,10 +19,17 @@ const BUDGET: Duration = Duration::from_millis(1500);
 /// Blocks a stage of the network that is timed: deep enough that the stem weighs little.
 const BLOCKS: usize = 2;
 
-/// Seconds for each multiply-add of a forward pass, by image size and batch.
+/// What the speed of a run depends on: image size, batch, precision.
+type Key = (usize, usize, Precision);
+
+/// Seconds for each multiply-add of a forward pass.
 #[derive(Clone, Debug)]
 pub struct Probe {
-    speeds: BTreeMap<(usize, usize), Speed>,
+    speeds: BTreeMap<Key, Speed>,
+}
+
+fn key(recipe: &Recipe) -> Key {
+    (recipe.image_size, recipe.batch, recipe.precision)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -32,30 +39,28 @@ struct Speed {
 }
 
 impl Probe {
-    /// Times a few steps of a small network at each image size and batch of `runs`; about two seconds in all.
+    /// Times a few steps of a small network for each key of `runs`; about two seconds in all.
     ///
     /// # Errors
     /// Those of the engine.
     pub fn measure(runs: &[RunPlan], options: &engine::Options) -> anyhow::Result<Self> {
-        let mut recipes: BTreeMap<(usize, usize), &Recipe> = BTreeMap::new();
+        let mut recipes: BTreeMap<Key, &Recipe> = BTreeMap::new();
         for run in runs {
-            let recipe = &run.recipe;
-            recipes.insert((recipe.image_size, recipe.batch), recipe);
+            recipes.insert(key(&run.recipe), &run.recipe);
         }
         let share = BUDGET / recipes.len().max(1) as u32;
         let mut speeds = BTreeMap::new();
-        for (key, recipe) in recipes {
-            speeds.insert(key, time(recipe, options, share)?);
+        for (of, recipe) in recipes {
+            speeds.insert(of, time(recipe, options, share)?);
         }
         Ok(Self { speeds })
     }
 
     /// Seconds that `run` takes after `done` iterations, with evaluations on `test_images`; loading is not in it, as it is
-    /// done meanwhile. 0 for a run whose image size and batch were not measured.
+    /// done meanwhile. 0 for a run whose key was not measured.
     pub fn seconds(&self, run: &RunPlan, done: u64, test_images: usize) -> f64 {
-        let key = (run.recipe.image_size, run.recipe.batch);
         let left = work(run, done, test_images);
-        self.speeds.get(&key).map_or(0.0, |speed| {
+        self.speeds.get(&key(&run.recipe)).map_or(0.0, |speed| {
             speed.training * left.training + speed.evaluation * left.evaluation
         })
     }
@@ -70,7 +75,10 @@ fn time(recipe: &Recipe, options: &engine::Options, budget: Duration) -> anyhow:
         &network,
         recipe.image_size,
         &hyperparameters(recipe),
-        options,
+        &engine::Options {
+            precision: recipe.precision,
+            ..*options
+        },
     )?;
     engine.restore(&initialise(&network, &recipe.initialisation, 0))?;
     let mut stream = Stream::new(0, Purpose::Synthetic, 0, 0);

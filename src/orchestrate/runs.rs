@@ -11,7 +11,7 @@ use anyhow::Context;
 use crate::data::{self, Batch, Dataset, ImageSet, Loader, Normaliser, Origin, Originals};
 use crate::engine::{self, Device, Hyperparameters, Instructions};
 use crate::exit::Exit;
-use crate::manifest::{Precision, Recipe, TrainingSplit};
+use crate::manifest::{Recipe, TrainingSplit};
 use crate::plan::RunPlan;
 use crate::random::Purpose;
 use crate::run::{self, Notes, Resume, RunDirectory};
@@ -180,6 +180,7 @@ fn engine_options(run: &RunPlan, options: &Options) -> anyhow::Result<engine::Op
         device,
         threads: options.threads,
         instructions,
+        precision: run.recipe.precision,
         ..engine::Options::default()
     })
 }
@@ -193,12 +194,6 @@ fn run_one(
     observer: &mut dyn RunsObserver,
 ) -> anyhow::Result<Ended> {
     let recipe = &run.recipe;
-    if recipe.precision != Precision::Fp32 {
-        return Err(Exit::Device.error(format!(
-            "precision {:?} is not there on the device {}; set recipe.precision = \"fp32\"",
-            recipe.precision, run.device
-        )));
-    }
     let engine_options = engine_options(run, options)?;
     let notes = Notes {
         data: images.origin_name().into(),

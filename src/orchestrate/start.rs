@@ -65,7 +65,10 @@ fn stage_moments(
         &start.network,
         recipe.image_size,
         &hyperparameters(recipe),
-        options,
+        &engine::Options {
+            precision: recipe.precision,
+            ..*options
+        },
     )?;
     engine.restore(weights)?;
     let normaliser = Normaliser::fit(train, recipe.normalisation);

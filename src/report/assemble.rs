@@ -8,7 +8,7 @@ use super::curves::{self, Point};
 use super::figure::{Colour, End, Figure, Limits, Panel, Quantity, Series};
 use super::reference::Reference;
 use crate::data::Origin;
-use crate::manifest::{self, Experiment, Metric, NetworkEntry, Precision};
+use crate::manifest::{self, Experiment, Metric, NetworkEntry};
 use crate::plan::RunPlan;
 use crate::record::{Evaluation, Iteration, Split, Statistics};
 
@@ -195,14 +195,10 @@ pub(super) fn line(experiment: &Experiment, runs: &[DrawnRun]) -> String {
             format!("{device} ({instructions})")
         }
     })));
-    parts.extend(listed(runs.iter().map(|run| {
-        match run.plan.recipe.precision {
-            Precision::Fp32 => "fp32",
-            Precision::Tf32 => "tf32",
-            Precision::Bf16 => "bf16",
-        }
-        .to_owned()
-    })));
+    let precisions = runs
+        .iter()
+        .map(|run| run.plan.recipe.precision.name().to_owned());
+    parts.extend(listed(precisions));
     let seeds: BTreeSet<u64> = runs.iter().map(|run| run.plan.seed).collect();
     let named: Vec<String> = seeds.iter().map(u64::to_string).collect();
     parts.push(match named.len() {

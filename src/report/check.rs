@@ -51,7 +51,7 @@ pub struct Subject {
     pub identity: String,
     /// The commit that made the run, with `-dirty` where the tree was; empty if unknown.
     pub commit: String,
-    /// What it ran on: device, instruction set, threads.
+    /// What it ran on: device, instruction set, precision, processor, GPU.
     pub machine: String,
     /// What the records show that is not the recipe, or how they were measured otherwise, a phrase each. A run with one is
     /// comparable with nothing.

@@ -187,6 +187,7 @@ fn subject(read: &Read, experiment: &Experiment) -> Result<Subject> {
     let machine = [
         plan.device.as_str(),
         plan.instructions.as_str(),
+        plan.recipe.precision.name(),
         start.cpu.as_str(),
         start.gpu.as_str(),
     ];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::check::Comparison;
 use super::classifier::Labels;
 use super::difference::Difference;
+use super::feature::download_feature;
 use super::gpu::{Gpu, Slot};
 use super::images::{Images, draw_images};
 use crate::data::{Decision, Drawn, ImageSet, Normaliser, Originals};
@@ -74,9 +75,10 @@ impl<G: Gpu> Comparison<'_, G> {
         };
         let mut expected = vec![f32::NAN; feature.storage()];
         cpu::add_halo(self.ctx, &drawn.pixels(), feature, &mut expected);
-        let mut into = self.gpu.upload(&vec![f32::NAN; feature.storage()])?;
+        let mut into = self.blank_feature(feature)?;
         let labels: Labels = draw_images(self.gpu, on_gpu, drawn, feature, &mut into)?;
-        let found = self.gpu.download(&into)?;
+        let found = download_feature(self.gpu, &into, feature)?;
+        let expected = self.kept(&expected);
         let mut classes = vec![0; labels.images * size_of::<u16>()];
         self.gpu.receive(Slot::Labels, &mut classes)?;
         let (classes, _) = classes.as_chunks::<2>();
@@ -93,6 +95,7 @@ impl<G: Gpu> Comparison<'_, G> {
             what: "images drawn",
             shape: format!("{feature:?} {:?} {}", drawn.padding_value, drawn.pad),
             error: if same { 0.0 } else { f64::INFINITY },
+            allowed: 0.0,
         });
         Ok(())
     }

@@ -1,14 +1,15 @@
 //! Launches of convolution, forward and backward.
 
 use super::arguments::{
-    self, Divisor, Kernel, Pack, Shape, Sweep, TAPS, WeightGradient, WeightSum, size,
+    self, Divisor, Kernels, Pack, Shape, Sweep, TAPS, WeightGradient, WeightSum, size,
 };
-use super::gpu::{Address, Gpu, Slot, check};
+use super::gpu::{Address, Gpu, Slot, check, check_feature};
 use crate::engine::cpu::{ConvShape, Feature};
+use crate::manifest::Precision;
 
-/// Depth that a block of a sweep holds at a time: what packed weights are padded to.
+/// Depth that a block of a sweep holds at a time, in numbers or in words of tensor cores: what packed weights are padded to.
 const DEPTH: usize = 16;
-/// Depth that a block of a weight gradient makes, and pixels that it holds at a time.
+/// Depth that a block of a weight gradient makes, and pixels, or words of them, that it holds at a time.
 const TILE: usize = 64;
 const STRETCH: usize = 16;
 /// Warps that a weight gradient is cut into, enough for the largest GPU. Fixed, so that sums are the same on all.
@@ -16,26 +17,26 @@ const WARPS: usize = 2048;
 
 /// A sweep's kernel and the tile of a block.
 struct Tile {
-    kernel: Kernel<Sweep>,
+    kernels: &'static Kernels<Sweep>,
     pixels: usize,
     columns: usize,
 }
 
 fn tile(outputs: usize, pixels: usize, quads: bool) -> Tile {
-    let (kernel, tile, columns) = match (outputs, quads) {
-        (..=16, true) => (arguments::SWEEP_256X16, 256, 16),
-        (..=16, false) => (arguments::SWEEP_256X16_ANY, 256, 16),
-        (..=32, true) => (arguments::SWEEP_128X32, 128, 32),
-        (..=32, false) => (arguments::SWEEP_128X32_ANY, 128, 32),
+    let (kernels, tile, columns) = match (outputs, quads) {
+        (..=16, true) => (&arguments::SWEEP_256X16, 256, 16),
+        (..=16, false) => (&arguments::SWEEP_256X16_ANY, 256, 16),
+        (..=32, true) => (&arguments::SWEEP_128X32, 128, 32),
+        (..=32, false) => (&arguments::SWEEP_128X32_ANY, 128, 32),
         // Larger tiles where there are enough of them.
         (128.., true) if pixels * outputs >= 256 * 128 * 128 => {
-            (arguments::SWEEP_128X128, 128, 128)
+            (&arguments::SWEEP_128X128, 128, 128)
         }
-        (_, true) => (arguments::SWEEP_64X64, 64, 64),
-        (_, false) => (arguments::SWEEP_64X64_ANY, 64, 64),
+        (_, true) => (&arguments::SWEEP_64X64, 64, 64),
+        (_, false) => (&arguments::SWEEP_64X64_ANY, 64, 64),
     };
     Tile {
-        kernel,
+        kernels,
         pixels: tile,
         columns,
     }
@@ -80,12 +81,15 @@ fn sweep<G: Gpu>(
     let depth = product.taps.len() * product.inputs;
     let pixels = product.images * product.rows * product.columns;
     let tile = tile(product.outputs, pixels, product.inputs.is_multiple_of(4));
-    let packed_rows = depth.next_multiple_of(DEPTH);
+    let precision = gpu.precision();
     let packed_columns = product.outputs.next_multiple_of(tile.columns);
-    let packed = gpu.scratch(
-        Slot::Packed,
-        packed_rows * packed_columns * size_of::<f32>(),
-    )?;
+    // Rows of the depth, each of all columns; for tensor cores columns, each of all words of the depth.
+    let (lines, step) = match words(precision) {
+        None => (depth.next_multiple_of(DEPTH), packed_columns),
+        Some(each) => (packed_columns, depth.div_ceil(each).next_multiple_of(DEPTH)),
+    };
+    // A word takes as much as a float.
+    let packed = gpu.scratch(Slot::Packed, lines * step * size_of::<f32>())?;
     let mut taps = [0; TAPS];
     let mut offsets = [0; TAPS];
     for (index, &(tap, offset)) in product.taps.iter().enumerate() {
@@ -95,11 +99,11 @@ fn sweep<G: Gpu>(
     let pack = Pack {
         weights,
         packed,
-        rows: size(depth),
-        columns: size(product.outputs),
-        by_packed_columns: Divisor::new(packed_columns),
+        depth: size(depth),
+        outputs: size(product.outputs),
+        by_step: Divisor::new(step),
+        lines: size(lines),
         by_inputs: Divisor::new(product.inputs),
-        packed_rows: size(packed_rows),
         input_step: size(product.input_step),
         output_step: size(product.output_step),
         taps,
@@ -122,13 +126,13 @@ fn sweep<G: Gpu>(
         by_inputs: Divisor::new(product.inputs),
         outputs: size(product.outputs),
         depth: size(depth),
-        packed_columns: size(packed_columns),
+        packed_step: size(step),
         accumulate: product.accumulate.into(),
         write_halo: product.write_halo.into(),
         to_shape: Shape::new(product.to_feature),
         offsets,
     };
-    let blocks = (packed_rows * packed_columns).div_ceil(256);
+    let blocks = (lines * step).div_ceil(256);
     let grid = [
         pixels.div_ceil(tile.pixels),
         packed_columns / tile.columns,
@@ -138,9 +142,18 @@ fn sweep<G: Gpu>(
     // size computed here; taps lie in the weights and reach no further than the halo.
     unsafe {
         if blocks > 0 {
-            gpu.launch(arguments::PACK, [blocks, 1, 1], &pack)?;
+            gpu.launch(arguments::PACK.of(precision), [blocks, 1, 1], &pack)?;
         }
-        gpu.launch(tile.kernel, grid, &sweep)
+        gpu.launch(tile.kernels.of(precision), grid, &sweep)
+    }
+}
+
+/// Numbers in a word of a tensor core; none where floats are multiplied.
+fn words(precision: Precision) -> Option<usize> {
+    match precision {
+        Precision::Fp32 => None,
+        Precision::Tf32 => Some(1),
+        Precision::Bf16 => Some(2),
     }
 }
 
@@ -160,9 +173,9 @@ fn check_shape<G: Gpu>(
         shape.input.halo >= shape.padding(),
         "a halo below the padding, {shape:?}"
     );
-    check(gpu, "x", x, shape.input.storage());
+    check_feature(gpu, "x", x, shape.input);
     check(gpu, "weight", weight, shape.weights());
-    check(gpu, "y", y, shape.output().storage());
+    check_feature(gpu, "y", y, shape.output());
 }
 
 /// Where a pixel's first tap lies in the input, from one output pixel to the next.
@@ -305,22 +318,24 @@ pub fn convolve_weight_gradient<G: Gpu>(
     check_shape(gpu, shape, x, dweight, dy);
     let (input, output, k) = (shape.input, shape.output(), shape.kernel);
     let quads = input.channels.is_multiple_of(4) && shape.outputs.is_multiple_of(4);
-    let (kernel, columns) = match (shape.outputs, quads) {
-        (..=16, true) => (arguments::WEIGHT_GRADIENT_16, 16),
-        (..=16, false) => (arguments::WEIGHT_GRADIENT_16_ANY, 16),
-        (..=32, true) => (arguments::WEIGHT_GRADIENT_32, 32),
-        (..=32, false) => (arguments::WEIGHT_GRADIENT_32_ANY, 32),
-        (_, true) => (arguments::WEIGHT_GRADIENT_64, 64),
-        (_, false) => (arguments::WEIGHT_GRADIENT_64_ANY, 64),
+    let (kernels, columns) = match (shape.outputs, quads) {
+        (..=16, true) => (&arguments::WEIGHT_GRADIENT_16, 16),
+        (..=16, false) => (&arguments::WEIGHT_GRADIENT_16_ANY, 16),
+        (..=32, true) => (&arguments::WEIGHT_GRADIENT_32, 32),
+        (..=32, false) => (&arguments::WEIGHT_GRADIENT_32_ANY, 32),
+        (_, true) => (&arguments::WEIGHT_GRADIENT_64, 64),
+        (_, false) => (&arguments::WEIGHT_GRADIENT_64_ANY, 64),
     };
+    let kernel = kernels.of(gpu.precision());
+    let stretch = STRETCH * words(gpu.precision()).unwrap_or(1);
     let depth = k * k * input.channels;
     let packed_depth = depth.next_multiple_of(TILE);
     let packed_columns = shape.outputs.next_multiple_of(columns);
     let tiles = (packed_depth / TILE) * (packed_columns / columns);
     let pixels = output.pixels();
     let warps = kernel.threads as usize / 32;
-    let wanted = (WARPS / (tiles * warps)).clamp(1, pixels.div_ceil(STRETCH).max(1));
-    let pixels_each = pixels.div_ceil(wanted).next_multiple_of(STRETCH);
+    let wanted = (WARPS / (tiles * warps)).clamp(1, pixels.div_ceil(stretch).max(1));
+    let pixels_each = pixels.div_ceil(wanted).next_multiple_of(stretch);
     let parts = pixels.div_ceil(pixels_each).max(1);
     let partial = parts * packed_depth * packed_columns * size_of::<f32>();
     let partial = gpu.scratch(Slot::Partial, partial)?;

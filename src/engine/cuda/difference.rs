@@ -11,6 +11,15 @@ pub struct Difference {
     pub shape: String,
     /// The largest difference as a share of the largest value; infinite where something is not a number or a halo not zero.
     pub error: f64,
+    /// What the error may be.
+    pub allowed: f64,
+}
+
+impl Difference {
+    /// Whether it is small enough.
+    pub fn passes(&self) -> bool {
+        self.error <= self.allowed
+    }
 }
 
 /// Values in -1..1 that are the same for the same seed.
@@ -37,6 +46,17 @@ pub fn noisy_feature(feature: Feature, seed: u64) -> Vec<f32> {
         }
     }
     data
+}
+
+/// The mean difference as a share of the largest value that is expected.
+pub fn mean_error(found: &[f32], expected: &[f32]) -> f64 {
+    let mut largest = 1e-30f64;
+    let mut sum = 0.0;
+    for (&found, &expected) in found.iter().zip(expected) {
+        largest = largest.max(f64::from(expected.abs()));
+        sum += (f64::from(found) - f64::from(expected)).abs();
+    }
+    sum / found.len().max(1) as f64 / largest
 }
 
 /// The largest difference as a share of the largest value that is expected. Zeros that are expected exactly, as halos are,

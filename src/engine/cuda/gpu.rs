@@ -1,6 +1,8 @@
 //! What kernels are launched on.
 
 use super::arguments::Kernel;
+use crate::engine::cpu::Feature;
+use crate::manifest::Precision;
 
 /// Where something lies in a GPU's memory; what `kernels/` calls a pointer.
 pub type Address = u64;
@@ -34,6 +36,17 @@ pub trait Gpu {
     type Bytes;
     /// Launches that were noted.
     type Graph;
+
+    /// What products are made of, and activations and their gradients kept in; everything else is floats.
+    fn precision(&self) -> Precision;
+
+    /// Floats of memory that a feature takes.
+    fn floats(&self, feature: Feature) -> usize {
+        match self.precision() {
+            Precision::Fp32 | Precision::Tf32 => feature.storage(),
+            Precision::Bf16 => feature.storage().div_ceil(2),
+        }
+    }
 
     /// Where the numbers begin, a multiple of 16.
     fn address(&self, numbers: &Self::Numbers) -> Address;
@@ -86,4 +99,9 @@ pub trait Gpu {
 /// Checks a number of floats, as the CPU's kernels do: a wrong one is a bug of the caller.
 pub fn check<G: Gpu>(gpu: &G, what: &str, numbers: &G::Numbers, len: usize) {
     assert_eq!(gpu.len(numbers), len, "floats of {what}");
+}
+
+/// As [`check`] for a feature.
+pub fn check_feature<G: Gpu>(gpu: &G, what: &str, numbers: &G::Numbers, feature: Feature) {
+    check(gpu, what, numbers, gpu.floats(feature));
 }

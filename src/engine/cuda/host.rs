@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use super::arguments::{Kernel, NAMES};
 use super::gpu::{Address, Gpu, Slot};
 use super::graph::Noted;
+use crate::manifest::Precision;
 
 unsafe extern "C" {
     fn dlopen(file: *const c_char, flags: c_int) -> *mut c_void;
@@ -182,6 +183,7 @@ impl Drop for Numbers {
 /// The host in a GPU's place.
 #[derive(Default)]
 pub struct Host {
+    precision: Precision,
     scratch: RefCell<BTreeMap<Slot, Numbers>>,
     /// Slots whose memory was exchanged for larger ones.
     exchanged: Cell<usize>,
@@ -189,6 +191,13 @@ pub struct Host {
 }
 
 impl Host {
+    pub fn computing_in(precision: Precision) -> Self {
+        Self {
+            precision,
+            ..Self::default()
+        }
+    }
+
     fn slot(&self, slot: Slot, bytes: usize) -> Address {
         let mut scratch = self.scratch.borrow_mut();
         let floats = bytes.div_ceil(size_of::<f32>());
@@ -212,6 +221,10 @@ impl Gpu for Host {
     type Numbers = Numbers;
     type Bytes = Vec<u8>;
     type Graph = (usize, Vec<Noted>);
+
+    fn precision(&self) -> Precision {
+        self.precision
+    }
 
     fn address(&self, numbers: &Numbers) -> Address {
         numbers.address()

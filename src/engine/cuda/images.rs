@@ -2,7 +2,7 @@
 
 use super::arguments::{self, DRAWN, Drawing, DrawnImage, PutImages, Shape, size};
 use super::classifier::Labels;
-use super::gpu::{Gpu, Slot, check};
+use super::gpu::{Gpu, Slot, check_feature};
 use crate::data::{Drawn, Originals};
 use crate::engine::cpu::Feature;
 use crate::manifest::PaddingValue;
@@ -62,7 +62,7 @@ pub fn draw_images<G: Gpu>(
         (shape, feature.channels),
         ((decisions.len(), images.size, images.size), 3)
     );
-    check(gpu, "into", into, feature.storage());
+    check_feature(gpu, "into", into, feature);
     let labels = Labels {
         images: decisions.len(),
     };
@@ -101,7 +101,7 @@ pub fn draw_images<G: Gpu>(
         let floats = decisions.len() * feature.image_storage();
         let grid = [floats.div_ceil(THREADS), 1, 1];
         // SAFETY: lengths and indices were checked; a decision that leads out of its image reads nothing.
-        unsafe { gpu.launch(arguments::DRAW_IMAGES, grid, &arguments)? };
+        unsafe { gpu.launch(arguments::DRAW_IMAGES.of(gpu.precision()), grid, &arguments)? };
     }
     Ok(labels)
 }
@@ -114,7 +114,7 @@ pub fn put_images<G: Gpu>(
     into: &mut G::Numbers,
 ) -> Result<(), G::Error> {
     assert_eq!(pixels.len(), feature.pixels() * feature.channels);
-    check(gpu, "into", into, feature.storage());
+    check_feature(gpu, "into", into, feature);
     let arguments = PutImages {
         pixels: gpu.send(Slot::Pixels, pixels)?,
         feature: gpu.address(into),
@@ -122,5 +122,5 @@ pub fn put_images<G: Gpu>(
     };
     let grid = [feature.storage().div_ceil(THREADS), 1, 1];
     // SAFETY: lengths were checked.
-    unsafe { gpu.launch(arguments::PUT_IMAGES, grid, &arguments) }
+    unsafe { gpu.launch(arguments::PUT_IMAGES.of(gpu.precision()), grid, &arguments) }
 }

@@ -1,6 +1,11 @@
-//! The operators on NVIDIA GPUs, in 32-bit floats: `kernels/` holds few, fused kernels in CUDA C++, which `build.rs` compiles
-//! with nvcc; `images.rs`, `convolution.rs`, `norm.rs`, `passes.rs`, `classifier.rs` and `update.rs` turn shapes into launches;
+//! The operators on NVIDIA GPUs: `kernels/` holds few, fused kernels in CUDA C++, which `build.rs` compiles with nvcc; `images.rs`, `convolution.rs`, `norm.rs`, `passes.rs`, `classifier.rs` and `update.rs` turn shapes into launches;
 //! `arguments.rs` is what both sides agree on. Activations lie as the CPU's do.
+//!
+//! Three precisions. In `fp32` everything is 32-bit floats, multiplied and added one by one. In `tf32` the convolutions' three
+//! products go through tensor cores: factors are rounded to TF32 when they are read, sums are floats. In `bf16` they do too,
+//! and activations and their gradients are kept in 16 bits, half the memory and half the traffic of the passes between the
+//! products; weights, statistics, the classifier and every sum stay floats, and what a pass reads is widened before it
+//! computes. No loss scaling: bf16 has a float's range.
 //!
 //! A launch goes to a [`Gpu`]: a real one (`nvidia.rs`, on dfdx's own device), or in tests the same kernels compiled for the
 //! host (`host.rs`), which is how they are held against the CPU's operators without a GPU (`check.rs`, `tests.rs`).
@@ -21,10 +26,14 @@
 
 mod arguments;
 mod check;
+mod check_convolution;
 mod check_images;
+mod check_norm;
+mod check_passes;
 mod classifier;
 mod convolution;
 mod difference;
+mod feature;
 mod gpu;
 mod graph;
 #[cfg(test)]
@@ -47,6 +56,8 @@ pub use classifier::{
 };
 #[cfg(feature = "cuda")]
 pub use convolution::{convolve, convolve_input_gradient, convolve_weight_gradient};
+#[cfg(feature = "cuda")]
+pub use feature::download_feature;
 #[cfg(feature = "cuda")]
 pub use gpu::Gpu;
 #[cfg(feature = "cuda")]

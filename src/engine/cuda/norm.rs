@@ -1,7 +1,7 @@
 //! Launches of batch normalisation.
 
 use super::arguments::{self, Divisor, Norm, NormApply, NormGradientApply, Shape, size};
-use super::gpu::{Address, Gpu, Slot, check};
+use super::gpu::{Address, Gpu, Slot, check, check_feature};
 use crate::engine::cpu::{Feature, NormShape};
 
 /// Threads of a block, and channels whose sums one makes.
@@ -120,15 +120,15 @@ fn apply<G: Gpu>(
     y: &mut G::Numbers,
 ) -> Result<(), G::Error> {
     let feature = shape.feature;
-    check(gpu, "y", y, feature.storage());
+    check_feature(gpu, "y", y, feature);
     let (add, added, source) = match shortcut {
         Shortcut::Nothing => (0, 0, feature),
         Shortcut::Same(added) => {
-            check(gpu, "shortcut", added, feature.storage());
+            check_feature(gpu, "shortcut", added, feature);
             (1, gpu.address(added), feature)
         }
         Shortcut::Subsampled(added, source) => {
-            check(gpu, "shortcut", added, source.storage());
+            check_feature(gpu, "shortcut", added, source);
             (2, gpu.address(added), source)
         }
     };
@@ -150,8 +150,8 @@ fn apply<G: Gpu>(
     };
     let (grid, fours) = pass(feature);
     let kernel = match fours {
-        true => arguments::NORM_APPLY_4,
-        false => arguments::NORM_APPLY_1,
+        true => arguments::NORM_APPLY_4.of(gpu.precision()),
+        false => arguments::NORM_APPLY_1.of(gpu.precision()),
     };
     // SAFETY: lengths were checked, and the lines are those of this shape's groups.
     unsafe { gpu.launch(kernel, grid, &arguments) }
@@ -170,7 +170,7 @@ pub fn normalise<G: Gpu>(
     [mean, variance]: [&mut G::Numbers; 2],
 ) -> Result<(), G::Error> {
     let channels = shape.feature.channels;
-    check(gpu, "x", x, shape.feature.storage());
+    check_feature(gpu, "x", x, shape.feature);
     check(gpu, "scale", scale, channels);
     check(gpu, "shift", shift, channels);
     check(gpu, "mean", mean, shape.groups() * channels);
@@ -190,7 +190,7 @@ pub fn normalise<G: Gpu>(
     };
     let (norm, grid) = sums(gpu, shape, operands)?;
     // SAFETY: lengths were checked, scratch memory is of the sizes that the kernel counts in.
-    unsafe { gpu.launch(arguments::NORM_STATISTICS, grid, &norm)? };
+    unsafe { gpu.launch(arguments::NORM_STATISTICS.of(gpu.precision()), grid, &norm)? };
     apply(gpu, shape, x, norm.lines, shortcut, relu, y)
 }
 
@@ -207,7 +207,7 @@ pub fn normalise_fixed<G: Gpu>(
 ) -> Result<(), G::Error> {
     let shape = NormShape { group: 0, ..shape };
     let channels = shape.feature.channels;
-    check(gpu, "x", x, shape.feature.storage());
+    check_feature(gpu, "x", x, shape.feature);
     for (what, numbers) in [
         ("scale", scale),
         ("shift", shift),
@@ -251,8 +251,8 @@ pub fn normalise_gradient<G: Gpu>(
 ) -> Result<(), G::Error> {
     let feature = shape.feature;
     let channels = feature.channels;
-    check(gpu, "x", x, feature.storage());
-    check(gpu, "dy", dy, feature.storage());
+    check_feature(gpu, "x", x, feature);
+    check_feature(gpu, "dy", dy, feature);
     for (what, numbers) in [
         ("scale", scale),
         ("shift", shift),
@@ -267,12 +267,12 @@ pub fn normalise_gradient<G: Gpu>(
         Gate::Open => (0, 0),
         Gate::Recomputed => (1, 0),
         Gate::Output(output) => {
-            check(gpu, "output", output, feature.storage());
+            check_feature(gpu, "output", output, feature);
             (2, gpu.address(output))
         }
     };
     if let Some(dx) = &dx {
-        check(gpu, "dx", dx, feature.storage());
+        check_feature(gpu, "dx", dx, feature);
     }
     let apart = dx.is_some();
     let operands = Operands {
@@ -303,13 +303,17 @@ pub fn normalise_gradient<G: Gpu>(
     };
     let (blocks, fours) = pass(feature);
     let kernel = match fours {
-        true => arguments::NORM_GRADIENT_APPLY_4,
-        false => arguments::NORM_GRADIENT_APPLY_1,
+        true => arguments::NORM_GRADIENT_APPLY_4.of(gpu.precision()),
+        false => arguments::NORM_GRADIENT_APPLY_1.of(gpu.precision()),
     };
     // SAFETY: lengths were checked, scratch memory is of the sizes that the kernels count in; where `dx` is `dy`, a thread
     // reads its floats before it writes them.
     unsafe {
-        gpu.launch(arguments::NORM_GRADIENT_SUMS, grid, &norm)?;
+        gpu.launch(
+            arguments::NORM_GRADIENT_SUMS.of(gpu.precision()),
+            grid,
+            &norm,
+        )?;
         gpu.launch(kernel, blocks, &arguments)
     }
 }

@@ -15,6 +15,7 @@ use super::arguments::{Kernel, NAMES};
 use super::gpu::{Address, Gpu, Slot};
 use super::graph::Noted;
 use crate::engine::device::Card;
+use crate::manifest::Precision;
 
 /// Set to `off`, every step is launched kernel by kernel. The results are the same.
 const SWITCH: &str = "REFIG_CUDA_GRAPHS";
@@ -27,10 +28,11 @@ struct Aligned<B: ?Sized>(B);
 static KERNELS: &Aligned<[u8]> =
     &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/kernels.fatbin")));
 
-/// A GPU with its kernels loaded.
+/// A GPU with its kernels loaded. In 32-bit floats unless told otherwise.
 pub struct Nvidia {
     dfdx: Cuda,
     device: Arc<CudaDevice>,
+    precision: Precision,
     functions: BTreeMap<&'static str, sys::CUfunction>,
     scratch: Mutex<BTreeMap<Slot, CudaSlice<u8>>>,
     /// Slots whose memory was exchanged for larger ones.
@@ -137,11 +139,17 @@ impl Nvidia {
         Ok(Self {
             dfdx: dfdx.clone(),
             device,
+            precision: Precision::Fp32,
             functions,
             scratch: Mutex::default(),
             exchanged: AtomicUsize::new(0),
             noted: Mutex::default(),
         })
+    }
+
+    /// From here on in this precision.
+    pub fn compute_in(&mut self, precision: Precision) {
+        self.precision = precision;
     }
 
     fn slot(&self, slot: Slot, bytes: usize) -> Result<Address, DriverError> {
@@ -209,6 +217,10 @@ impl Gpu for Nvidia {
     type Numbers = Floats;
     type Bytes = CudaSlice<u8>;
     type Graph = Graph;
+
+    fn precision(&self) -> Precision {
+        self.precision
+    }
 
     fn address(&self, numbers: &Floats) -> Address {
         *numbers.device_ptr()

@@ -1,9 +1,11 @@
 //! Launches of passes over whole features.
 
 use super::arguments::{self, Add, Divisor, MaxPool, Pool, Shape, Subsample, size};
-use super::gpu::{Gpu, check};
+use super::gpu::{Gpu, check, check_feature};
 use super::norm::subsampling;
 use crate::engine::cpu::Feature;
+use crate::engine::operators::Kind;
+use crate::manifest::Precision;
 
 /// Threads of a block.
 const THREADS: usize = 256;
@@ -16,8 +18,8 @@ pub fn subsample_gradient<G: Gpu>(
     dx: &mut G::Numbers,
     from: Feature,
 ) -> Result<(), G::Error> {
-    check(gpu, "dy", dy, to.storage());
-    check(gpu, "dx", dx, from.storage());
+    check_feature(gpu, "dy", dy, to);
+    check_feature(gpu, "dx", dx, from);
     let arguments = Subsample {
         dy: gpu.address(dy),
         dx: gpu.address(dx),
@@ -28,13 +30,32 @@ pub fn subsample_gradient<G: Gpu>(
     };
     let grid = [(to.pixels() * from.channels).div_ceil(THREADS), 1, 1];
     // SAFETY: lengths were checked; each thread adds to its own place.
-    unsafe { gpu.launch(arguments::SUBSAMPLE_GRADIENT, grid, &arguments) }
+    unsafe {
+        gpu.launch(
+            arguments::SUBSAMPLE_GRADIENT.of(gpu.precision()),
+            grid,
+            &arguments,
+        )
+    }
 }
 
 /// `sum += value`.
-pub fn add<G: Gpu>(gpu: &G, value: &G::Numbers, sum: &mut G::Numbers) -> Result<(), G::Error> {
-    let count = gpu.len(value);
-    check(gpu, "sum", sum, count);
+pub fn add<G: Gpu>(
+    gpu: &G,
+    kind: Kind,
+    value: &G::Numbers,
+    sum: &mut G::Numbers,
+) -> Result<(), G::Error> {
+    let floats = gpu.len(value);
+    check(gpu, "sum", sum, floats);
+    let precision = match kind {
+        Kind::Activation => gpu.precision(),
+        Kind::Floats => Precision::Fp32,
+    };
+    let count = match precision {
+        Precision::Fp32 | Precision::Tf32 => floats,
+        Precision::Bf16 => 2 * floats,
+    };
     let arguments = Add {
         value: gpu.address(value),
         sum: gpu.address(sum),
@@ -42,7 +63,7 @@ pub fn add<G: Gpu>(gpu: &G, value: &G::Numbers, sum: &mut G::Numbers) -> Result<
     };
     let grid = [count.div_ceil(4 * THREADS), 1, 1];
     // SAFETY: lengths were checked.
-    unsafe { gpu.launch(arguments::ADD, grid, &arguments) }
+    unsafe { gpu.launch(arguments::ADD.of(precision), grid, &arguments) }
 }
 
 /// Max-pooling as the CPU's `max_pool_forward`; `places` takes which pixel of each window it was.
@@ -54,8 +75,8 @@ pub fn max_pool<G: Gpu>(
     places: &mut G::Numbers,
 ) -> Result<(), G::Error> {
     let pooled = feature.max_pooled();
-    check(gpu, "x", x, feature.storage());
-    check(gpu, "y", y, pooled.storage());
+    check_feature(gpu, "x", x, feature);
+    check_feature(gpu, "y", y, pooled);
     check(gpu, "places", places, feature.max_places().storage());
     let arguments = MaxPool {
         from: gpu.address(x),
@@ -66,7 +87,7 @@ pub fn max_pool<G: Gpu>(
     };
     let grid = [pooled.storage().div_ceil(THREADS), 1, 1];
     // SAFETY: lengths were checked.
-    unsafe { gpu.launch(arguments::MAX_POOL, grid, &arguments) }
+    unsafe { gpu.launch(arguments::MAX_POOL.of(gpu.precision()), grid, &arguments) }
 }
 
 /// The gradient of [`max_pool`]'s input.
@@ -79,8 +100,8 @@ pub fn max_pool_gradient<G: Gpu>(
 ) -> Result<(), G::Error> {
     let pooled = feature.max_pooled();
     check(gpu, "places", places, feature.max_places().storage());
-    check(gpu, "dy", dy, pooled.storage());
-    check(gpu, "dx", dx, feature.storage());
+    check_feature(gpu, "dy", dy, pooled);
+    check_feature(gpu, "dx", dx, feature);
     let arguments = MaxPool {
         from: gpu.address(dy),
         to: gpu.address(dx),
@@ -90,7 +111,13 @@ pub fn max_pool_gradient<G: Gpu>(
     };
     let grid = [feature.storage().div_ceil(THREADS), 1, 1];
     // SAFETY: lengths were checked.
-    unsafe { gpu.launch(arguments::MAX_POOL_GRADIENT, grid, &arguments) }
+    unsafe {
+        gpu.launch(
+            arguments::MAX_POOL_GRADIENT.of(gpu.precision()),
+            grid,
+            &arguments,
+        )
+    }
 }
 
 fn mean(feature: Feature) -> f32 {
@@ -105,7 +132,7 @@ pub fn pool<G: Gpu>(
     y: &mut G::Numbers,
 ) -> Result<(), G::Error> {
     let means = feature.images * feature.channels;
-    check(gpu, "x", x, feature.storage());
+    check_feature(gpu, "x", x, feature);
     check(gpu, "y", y, means);
     let arguments = Pool {
         from: gpu.address(x),
@@ -114,7 +141,13 @@ pub fn pool<G: Gpu>(
         scale: mean(feature),
     };
     // SAFETY: lengths were checked.
-    unsafe { gpu.launch(arguments::POOL, [means.div_ceil(THREADS), 1, 1], &arguments) }
+    unsafe {
+        gpu.launch(
+            arguments::POOL.of(gpu.precision()),
+            [means.div_ceil(THREADS), 1, 1],
+            &arguments,
+        )
+    }
 }
 
 /// Spreads the gradient of [`pool`] over the pixels.
@@ -125,7 +158,7 @@ pub fn pool_gradient<G: Gpu>(
     dx: &mut G::Numbers,
 ) -> Result<(), G::Error> {
     check(gpu, "dy", dy, feature.images * feature.channels);
-    check(gpu, "dx", dx, feature.storage());
+    check_feature(gpu, "dx", dx, feature);
     let arguments = Pool {
         from: gpu.address(dy),
         to: gpu.address(dx),
@@ -134,5 +167,11 @@ pub fn pool_gradient<G: Gpu>(
     };
     let grid = [feature.storage().div_ceil(THREADS), 1, 1];
     // SAFETY: lengths were checked.
-    unsafe { gpu.launch(arguments::POOL_GRADIENT, grid, &arguments) }
+    unsafe {
+        gpu.launch(
+            arguments::POOL_GRADIENT.of(gpu.precision()),
+            grid,
+            &arguments,
+        )
+    }
 }

@@ -40,6 +40,7 @@ pub(super) fn section(runs: &[RunView]) -> Result<Option<Section>> {
         add("data digest", plan.data_digest.clone(), run);
         let device = format!("{} {}", plan.device, plan.instructions);
         add("device", device.trim().into(), run);
+        add("precision", plan.recipe.precision.name().into(), run);
         add("numerics version", plan.numerics_version.to_string(), run);
         if let Value::Object(fields) = serde_json::to_value(&run.about.start)? {
             for (name, value) in fields {

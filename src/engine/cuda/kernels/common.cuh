@@ -18,7 +18,7 @@ DEVICE unsigned divide(unsigned n, const Divisor &d) { return (__umulhi(n, d.mul
 // A feature: [images][halo + height + halo][halo + width + halo][channels], the halo zeros.
 struct Shape {
     unsigned images, height, width, channels, halo;
-    // Floats in all.
+    // Numbers in all.
     unsigned storage;
     Divisor by_channels, by_padded_width, by_padded_image, by_width, by_image, by_halo;
 };
@@ -43,7 +43,6 @@ struct Place {
     bool inside;
 };
 
-// `unit` floats of neighbouring channels are one index.
 DEVICE Place place_of(const Shape &s, unsigned index) {
     Place p;
     const unsigned padded = divide(index, s.by_channels);
@@ -57,36 +56,6 @@ DEVICE Place place_of(const Shape &s, unsigned index) {
     p.inside = p.row < s.height && p.column < s.width;
     return p;
 }
-
-// Writes this worker's share of the zeros around all images.
-DEVICE void zero_halo(const Shape &s, float *data, unsigned worker, unsigned workers) {
-    if (s.halo == 0)
-        return;
-    const unsigned width = s.by_padded_width.divisor;
-    const unsigned band = s.halo * width;
-    const unsigned side = 2 * s.halo;
-    const unsigned total = s.images * s.by_halo.divisor * s.channels;
-    for (unsigned index = worker; index < total; index += workers) {
-        const unsigned pixel = divide(index, s.by_channels);
-        const unsigned channel = index - pixel * s.channels;
-        const unsigned image = divide(pixel, s.by_halo);
-        const unsigned rest = pixel - image * s.by_halo.divisor;
-        unsigned padded;
-        if (rest < band) {
-            padded = rest;
-        } else if (rest - band < side * s.height) {
-            const unsigned row = (rest - band) / side;
-            const unsigned k = (rest - band) % side;
-            padded = (row + s.halo) * width + (k < s.halo ? k : k + s.width);
-        } else {
-            padded = rest + s.height * s.width;
-        }
-        data[(image * s.by_padded_image.divisor + padded) * s.channels + channel] = 0.0f;
-    }
-}
-
-DEVICE float4 load4(const float *from) { return *reinterpret_cast<const float4 *>(from); }
-DEVICE void store4(float *to, float4 value) { *reinterpret_cast<float4 *>(to) = value; }
 
 // Whether this block is the last of the grid to come here; what the others wrote before is then seen. The counter is zero
 // before the launch and after it.

@@ -2,7 +2,7 @@
 // channel). The matrix of pixels is never made: its rows are read where they lie, at a distance from the pixel that depends
 // on the tap alone, because the halo holds the padding. A stride's input gradient is one product a parity.
 #pragma once
-#include "common.cuh"
+#include "number.cuh"
 
 // Taps of the largest kernel, 7x7.
 constexpr int TAPS = 49;
@@ -10,19 +10,23 @@ constexpr int TAPS = 49;
 constexpr int DEPTH = 16;
 
 struct Sweep {
-    const float *from;
-    // [depth][outputs], padded with zeros to whole tiles of `packed_columns` and of DEPTH rows.
-    const float *packed;
-    float *to;
+    // Activations.
+    const void *from;
+    // [depth][outputs], padded with zeros to whole tiles of `packed_columns` and of DEPTH rows; for tensor cores see
+    // sweep_tensor.cuh.
+    const void *packed;
+    void *to;
     // Pixels written, and how they are counted.
     unsigned pixels;
     Divisor by_plane, by_columns;
-    // Distances in floats.
+    // Distances in numbers.
     unsigned from_start, from_image, from_row, from_column;
     unsigned to_start, to_image, to_row, to_column;
     // Channels read and written, and taps times channels read.
     Divisor by_inputs;
-    unsigned outputs, depth, packed_columns;
+    unsigned outputs, depth;
+    // Numbers from one row of `packed` to the next; for tensor cores words from one column to the next.
+    unsigned packed_step;
     unsigned accumulate, write_halo;
     // Of `to`, for its halo.
     Shape to_shape;
@@ -52,6 +56,8 @@ template <int ROWS, int COLUMNS, int EACH_ROW, int EACH_COLUMN, bool QUADS> DEVI
     __shared__ __align__(16) float left[DEPTH][ROWS + 4];
     __shared__ __align__(16) float right[DEPTH][COLUMNS];
 
+    const float *const source = static_cast<const float *>(a.from);
+    const float *const packed = static_cast<const float *>(a.packed);
     const int thread = threadIdx.x;
     const unsigned first_column = blockIdx.y * COLUMNS;
     // The quad of the depth that this thread reads, and where its pixels lie.
@@ -62,7 +68,7 @@ template <int ROWS, int COLUMNS, int EACH_ROW, int EACH_COLUMN, bool QUADS> DEVI
         unsigned image, row, column;
         origins(a.by_plane, a.by_columns, pixel, image, row, column);
         pixels[i] = pixel < a.pixels
-                        ? a.from + (a.from_start + image * a.from_image + row * a.from_row + column * a.from_column)
+                        ? source + (a.from_start + image * a.from_image + row * a.from_row + column * a.from_column)
                         : nullptr;
     }
 
@@ -96,7 +102,7 @@ template <int ROWS, int COLUMNS, int EACH_ROW, int EACH_COLUMN, bool QUADS> DEVI
             const int index = thread + i * THREADS;
             const int row = index / (COLUMNS / 4), column = index % (COLUMNS / 4) * 4;
             if (index < COLUMNS * DEPTH / 4)
-                next_right[i] = load4(a.packed + (depth + row) * a.packed_columns + first_column + column);
+                next_right[i] = load4(packed + (depth + row) * a.packed_step + first_column + column);
         }
     };
 
@@ -154,7 +160,7 @@ template <int ROWS, int COLUMNS, int EACH_ROW, int EACH_COLUMN, bool QUADS> DEVI
             continue;
         unsigned image, row, column;
         origins(a.by_plane, a.by_columns, pixel, image, row, column);
-        float *to = a.to + (a.to_start + image * a.to_image + row * a.to_row + column * a.to_column);
+        float *to = static_cast<float *>(a.to) + (a.to_start + image * a.to_image + row * a.to_row + column * a.to_column);
 #pragma unroll
         for (int j = 0; j < EACH_COLUMN; j += 4) {
             const unsigned channel = first_column + spread<COLUMNS, EACH_COLUMN>(across, j);
@@ -174,7 +180,7 @@ template <int ROWS, int COLUMNS, int EACH_ROW, int EACH_COLUMN, bool QUADS> DEVI
         }
     }
     if (a.write_halo && blockIdx.y == 0)
-        zero_halo(a.to_shape, a.to, blockIdx.x * THREADS + thread, gridDim.x * THREADS);
+        zero_halo(a.to_shape, static_cast<float *>(a.to), blockIdx.x * THREADS + thread, gridDim.x * THREADS);
 }
 
 KERNEL(sweep_256x16, 128, Sweep) { sweep<256, 16, 8, 4, true>(a); }
@@ -188,35 +194,39 @@ KERNEL(sweep_128x128, 256, Sweep) { sweep<128, 128, 8, 8, true>(a); }
 // Weights [outputs][inputs][kernel][kernel] in the order in which a sweep reads them, padded with zeros.
 struct Pack {
     const float *weights;
-    float *packed;
-    unsigned rows, columns;
-    Divisor by_packed_columns, by_inputs;
-    unsigned packed_rows;
+    void *packed;
+    // Taps times channels read, and channels written.
+    unsigned depth, outputs;
+    // Numbers, or words, from one line to the next, and lines: rows of the depth, or for tensor cores columns.
+    Divisor by_step;
+    unsigned lines;
+    Divisor by_inputs;
     // Distance in the weights from one input channel of the sweep to the next, and from one output channel.
     unsigned input_step, output_step;
     int taps[TAPS];
 };
 
+DEVICE float packed_weight(const Pack &a, unsigned k, unsigned output) {
+    if (k >= a.depth || output >= a.outputs)
+        return 0.0f;
+    const unsigned tap = divide(k, a.by_inputs);
+    const unsigned input = k - tap * a.by_inputs.divisor;
+    return a.weights[input * a.input_step + output * a.output_step + a.taps[tap]];
+}
+
 KERNEL(pack, 256, Pack) {
     const unsigned index = blockIdx.x * 256 + threadIdx.x;
-    const unsigned row = divide(index, a.by_packed_columns);
-    const unsigned column = index - row * a.by_packed_columns.divisor;
-    if (row >= a.packed_rows)
-        return;
-    float value = 0.0f;
-    if (row < a.rows && column < a.columns) {
-        const unsigned tap = divide(row, a.by_inputs);
-        const unsigned input = row - tap * a.by_inputs.divisor;
-        value = a.weights[input * a.input_step + column * a.output_step + a.taps[tap]];
-    }
-    a.packed[index] = value;
+    const unsigned k = divide(index, a.by_step);
+    if (k < a.lines)
+        static_cast<float *>(a.packed)[index] = packed_weight(a, k, index - k * a.by_step.divisor);
 }
 
 // The gradient of the weights: (tap, input channel) times output channel over pixels. Pixels are divided into parts by the
 // shape alone, whose sums are added in their order: the result does not depend on which block is faster.
 struct WeightGradient {
-    const float *x;
-    const float *dy;
+    // Activations and their gradients.
+    const void *x;
+    const void *dy;
     // [parts][packed_depth][packed_columns]
     float *partial;
     unsigned pixels, pixels_each;
@@ -265,7 +275,7 @@ template <int COLUMNS, int EACH_ROW, int EACH_COLUMN, bool QUADS> DEVICE void we
             if (pixel < end) {
                 unsigned image, row, column;
                 origins(a.by_plane, a.by_columns, pixel, image, row, column);
-                const float *x = a.x + (a.x_start + image * a.x_image + row * a.x_row + column * a.x_column);
+                const float *x = static_cast<const float *>(a.x) + (a.x_start + image * a.x_image + row * a.x_row + column * a.x_column);
                 if (QUADS) {
                     if (inside[0])
                         four = load4(x + distance[0]);
@@ -282,7 +292,7 @@ template <int COLUMNS, int EACH_ROW, int EACH_COLUMN, bool QUADS> DEVICE void we
             if (pixel < end) {
                 unsigned image, row, column;
                 origins(a.by_plane, a.by_columns, pixel, image, row, column);
-                const float *dy = a.dy + (a.y_start + image * a.y_image + row * a.y_row + column * a.y_column);
+                const float *dy = static_cast<const float *>(a.dy) + (a.y_start + image * a.y_image + row * a.y_row + column * a.y_column);
                 if (QUADS) {
                     if (channel < a.outputs)
                         four = load4(dy + channel);

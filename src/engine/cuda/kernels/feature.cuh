@@ -1,18 +1,18 @@
 // Passes over whole features: option A's gradient, sums, max-pooling, mean pooling.
 #pragma once
-#include "common.cuh"
+#include "number.cuh"
 
 constexpr int PASS_THREADS = 256;
 
 struct Subsample {
-    const float *dy;
-    float *dx;
+    const void *dy;
+    void *dx;
     Shape to, from;
     unsigned stride;
     Divisor by_from_channels;
 };
 
-KERNEL(subsample_gradient, PASS_THREADS, Subsample) {
+template <typename T> DEVICE void subsample_gradient_of(const Subsample &a) {
     const unsigned index = blockIdx.x * PASS_THREADS + threadIdx.x;
     const unsigned pixel = divide(index, a.by_from_channels);
     const unsigned channel = index - pixel * a.from.channels;
@@ -22,43 +22,48 @@ KERNEL(subsample_gradient, PASS_THREADS, Subsample) {
     const unsigned rest = pixel - image * a.to.by_image.divisor;
     const unsigned row = divide(rest, a.to.by_width);
     const unsigned column = rest - row * a.to.width;
-    a.dx[at(a.from, image, row * a.stride, column * a.stride) + channel] += a.dy[at(a.to, image, row, column) + channel];
+    T *dx = static_cast<T *>(a.dx) + at(a.from, image, row * a.stride, column * a.stride) + channel;
+    const T *dy = static_cast<const T *>(a.dy) + at(a.to, image, row, column) + channel;
+    *dx = narrow<T>(widen(*dx) + widen(*dy));
 }
 
 struct Add {
-    const float *value;
-    float *sum;
+    const void *value;
+    void *sum;
     unsigned count;
 };
 
-KERNEL(add, PASS_THREADS, Add) {
+template <typename T> DEVICE void add_of(const Add &a) {
+    const T *const value_of = static_cast<const T *>(a.value);
+    T *const sum_of = static_cast<T *>(a.sum);
     const unsigned index = (blockIdx.x * PASS_THREADS + threadIdx.x) * 4;
     if (index + 4 <= a.count) {
-        const float4 value = load4(a.value + index), sum = load4(a.sum + index);
-        store4(a.sum + index, make_float4(sum.x + value.x, sum.y + value.y, sum.z + value.z, sum.w + value.w));
+        const float4 value = load4(value_of + index), sum = load4(sum_of + index);
+        store4(sum_of + index, make_float4(sum.x + value.x, sum.y + value.y, sum.z + value.z, sum.w + value.w));
     } else {
         for (unsigned i = index; i < a.count; ++i)
-            a.sum[i] += a.value[i];
+            sum_of[i] = narrow<T>(widen(sum_of[i]) + widen(value_of[i]));
     }
 }
 
 // Windows of 3x3 pixels, two apart, over a padding of one that never counts.
 struct MaxPool {
     // A feature, or the gradient of the pooled one.
-    const float *from;
-    float *to;
+    const void *from;
+    void *to;
     // Which of a window's nine pixels was the largest: the pooled shape without a halo.
     float *places;
     Shape shape, pooled;
 };
 
-KERNEL(max_pool, PASS_THREADS, MaxPool) {
+template <typename T> DEVICE void max_pool_of(const MaxPool &a) {
     const unsigned index = blockIdx.x * PASS_THREADS + threadIdx.x;
     if (index >= a.pooled.storage)
         return;
     const Place p = place_of(a.pooled, index);
+    T *const to = static_cast<T *>(a.to) + index;
     if (!p.inside) {
-        a.to[index] = 0.0f;
+        *to = narrow<T>(0.0f);
         return;
     }
     float largest = 0.0f;
@@ -68,19 +73,19 @@ KERNEL(max_pool, PASS_THREADS, MaxPool) {
         const unsigned row = 2 * p.row + place / 3 - 1, column = 2 * p.column + place % 3 - 1;
         if (row >= a.shape.height || column >= a.shape.width)
             continue;
-        const float x = a.from[at(a.shape, p.image, row, column) + p.channel];
+        const float x = widen(static_cast<const T *>(a.from)[at(a.shape, p.image, row, column) + p.channel]);
         if (taken < 0 || x > largest || x != x) {
             largest = x;
             taken = place;
         }
     }
-    a.to[index] = largest;
+    *to = narrow<T>(largest);
     a.places[((p.image * a.pooled.height + p.row) * a.pooled.width + p.column) * a.pooled.channels + p.channel] =
         float(taken);
 }
 
 // A thread a pixel of the input, which gathers from the windows over it in their order.
-KERNEL(max_pool_gradient, PASS_THREADS, MaxPool) {
+template <typename T> DEVICE void max_pool_gradient_of(const MaxPool &a) {
     const unsigned index = blockIdx.x * PASS_THREADS + threadIdx.x;
     if (index >= a.shape.storage)
         return;
@@ -97,20 +102,20 @@ KERNEL(max_pool_gradient, PASS_THREADS, MaxPool) {
                     continue;
                 const unsigned place = ((p.image * a.pooled.height + y) * a.pooled.width + x) * a.pooled.channels;
                 if (a.places[place + p.channel] == float(3 * down + across))
-                    sum += a.from[at(a.pooled, p.image, y, x) + p.channel];
+                    sum += widen(static_cast<const T *>(a.from)[at(a.pooled, p.image, y, x) + p.channel]);
             }
-    a.to[index] = sum;
+    static_cast<T *>(a.to)[index] = narrow<T>(sum);
 }
 
 struct Pool {
-    // [images][channels] and a feature.
-    const float *from;
-    float *to;
+    // A feature and [images][channels], which are floats; for the gradient the other way round.
+    const void *from;
+    void *to;
     Shape shape;
     float scale;
 };
 
-KERNEL(pool, PASS_THREADS, Pool) {
+template <typename T> DEVICE void pool_of(const Pool &a) {
     const unsigned index = blockIdx.x * PASS_THREADS + threadIdx.x;
     const unsigned image = divide(index, a.shape.by_channels);
     const unsigned channel = index - image * a.shape.channels;
@@ -119,14 +124,26 @@ KERNEL(pool, PASS_THREADS, Pool) {
     float sum = 0.0f;
     for (unsigned row = 0; row < a.shape.height; ++row)
         for (unsigned column = 0; column < a.shape.width; ++column)
-            sum += a.from[at(a.shape, image, row, column) + channel];
-    a.to[index] = sum * a.scale;
+            sum += widen(static_cast<const T *>(a.from)[at(a.shape, image, row, column) + channel]);
+    static_cast<float *>(a.to)[index] = sum * a.scale;
 }
 
-KERNEL(pool_gradient, PASS_THREADS, Pool) {
+template <typename T> DEVICE void pool_gradient_of(const Pool &a) {
     const unsigned index = blockIdx.x * PASS_THREADS + threadIdx.x;
     if (index >= a.shape.storage)
         return;
     const Place p = place_of(a.shape, index);
-    a.to[index] = p.inside ? a.from[p.image * a.shape.channels + p.channel] * a.scale : 0.0f;
+    const float *from = static_cast<const float *>(a.from) + p.image * a.shape.channels + p.channel;
+    static_cast<T *>(a.to)[index] = narrow<T>(p.inside ? *from * a.scale : 0.0f);
 }
+
+#define PASS(name, Arguments)                                                                                          \
+    KERNEL(name, PASS_THREADS, Arguments) { name##_of<float>(a); }                                                     \
+    KERNEL(name##_bf16, PASS_THREADS, Arguments) { name##_of<bf16>(a); }
+
+PASS(subsample_gradient, Subsample)
+PASS(add, Add)
+PASS(max_pool, MaxPool)
+PASS(max_pool_gradient, MaxPool)
+PASS(pool, Pool)
+PASS(pool_gradient, Pool)

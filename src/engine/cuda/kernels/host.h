@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -32,6 +33,29 @@ struct alignas(16) float4 {
     float x, y, z, w;
 };
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+struct alignas(8) float2 {
+    float x, y;
+};
+inline float2 make_float2(float x, float y) { return {x, y}; }
+struct alignas(8) uint2 {
+    unsigned x, y;
+};
+inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
+};
+inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
+
+inline unsigned __float_as_uint(float value) {
+    unsigned bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+inline float __uint_as_float(unsigned bits) {
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
 
 namespace host {
 
@@ -257,6 +281,59 @@ template <typename T> T __shfl_down_sync(unsigned, T value, unsigned distance) {
     const T found = inside ? slots[self + distance] : value;
     __syncwarp();
     return found;
+}
+
+// The roundings and products of tensor.cuh and number.cuh. A sum is added word by word in the order of the depth; a GPU
+// promises no order.
+inline unsigned pack_bf16(float low, float high) {
+    auto half = [](float value) -> unsigned {
+        const unsigned bits = __float_as_uint(value);
+        if (value != value)
+            return 0x7fff;
+        return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    };
+    return half(low) | half(high) << 16;
+}
+inline unsigned round_tf32(float value) {
+    const unsigned bits = __float_as_uint(value);
+    if (value != value)
+        return 0x7fffffff;
+    return (bits + 0x1000) & 0xffffe000u;
+}
+
+template <typename Product>
+void host_multiply_add(float (&sums)[4], const unsigned (&left)[4], const unsigned (&right)[2], Product product) {
+    __shared__ unsigned lefts[host::MOST][4], rights[host::MOST][2];
+    const unsigned self = threadIdx.x, first = self / host::WARP * host::WARP, lane = self % host::WARP;
+    if (blockDim.x % host::WARP != 0)
+        host::fail("a tensor core needs whole warps");
+    for (int i = 0; i < 4; ++i)
+        lefts[self][i] = left[i];
+    for (int i = 0; i < 2; ++i)
+        rights[self][i] = right[i];
+    __syncwarp();
+    for (int i = 0; i < 4; ++i) {
+        const unsigned row = lane / 4 + 8 * (i / 2), column = 2 * (lane % 4) + i % 2;
+        for (unsigned word = 0; word < 8; ++word) {
+            const unsigned a = lefts[first + row % 8 * 4 + word % 4][row / 8 + 2 * (word / 4)];
+            const unsigned b = rights[first + column * 4 + word % 4][word / 4];
+            product(sums[i], a, b);
+        }
+    }
+    __syncwarp();
+}
+inline void multiply_add_tf32(float (&sums)[4], const unsigned (&left)[4], const unsigned (&right)[2]) {
+    host_multiply_add(sums, left, right, [](float &sum, unsigned a, unsigned b) {
+        if (((a | b) & 0x1fff) != 0 && __uint_as_float(a) == __uint_as_float(a) && __uint_as_float(b) == __uint_as_float(b))
+            host::fail("an operand that is not rounded to TF32");
+        sum = std::fma(__uint_as_float(a), __uint_as_float(b), sum);
+    });
+}
+inline void multiply_add_bf16(float (&sums)[4], const unsigned (&left)[4], const unsigned (&right)[2]) {
+    host_multiply_add(sums, left, right, [](float &sum, unsigned a, unsigned b) {
+        sum = std::fma(__uint_as_float(a << 16), __uint_as_float(b << 16), sum);
+        sum = std::fma(__uint_as_float(a & 0xffff0000u), __uint_as_float(b & 0xffff0000u), sum);
+    });
 }
 
 inline unsigned __umulhi(unsigned a, unsigned b) {

@@ -1,6 +1,6 @@
 // Mini-batches in: pixels as the host has them, or decisions over a set of images that lies here.
 #pragma once
-#include "common.cuh"
+#include "number.cuh"
 
 constexpr int IMAGE_THREADS = 256;
 // Images of one launch: their decisions are a kernel's argument, which is copied without waiting.
@@ -9,18 +9,21 @@ constexpr int DRAWN = 256;
 struct PutImages {
     // [images][height][width][channels]
     const float *pixels;
-    float *feature;
+    void *feature;
     Shape shape;
 };
 
-KERNEL(put_images, IMAGE_THREADS, PutImages) {
+template <typename T> DEVICE void put_images_as(const PutImages &a) {
     const unsigned index = blockIdx.x * IMAGE_THREADS + threadIdx.x;
     if (index >= a.shape.storage)
         return;
     const Place p = place_of(a.shape, index);
     const unsigned pixel = (p.image * a.shape.height + p.row) * a.shape.width + p.column;
-    a.feature[index] = p.inside ? a.pixels[pixel * a.shape.channels + p.channel] : 0.0f;
+    static_cast<T *>(a.feature)[index] = narrow<T>(p.inside ? a.pixels[pixel * a.shape.channels + p.channel] : 0.0f);
 }
+
+KERNEL(put_images, IMAGE_THREADS, PutImages) { put_images_as<float>(a); }
+KERNEL(put_images_bf16, IMAGE_THREADS, PutImages) { put_images_as<bf16>(a); }
 
 struct DrawnImage {
     unsigned index;
@@ -35,7 +38,7 @@ struct Drawing {
     const unsigned char *classes;
     // [height][width][3]
     const float *mean;
-    float *feature;
+    void *feature;
     unsigned short *labels;
     // Of the mini-batch; three channels.
     Shape shape;
@@ -49,7 +52,7 @@ struct Drawing {
 };
 
 // As the CPU's loader does it, to the bit: a subtraction and a multiplication, with the same rounded inverse.
-KERNEL(draw_images, IMAGE_THREADS, Drawing) {
+template <typename T> DEVICE void draw_images_as(const Drawing &a) {
     const unsigned place = blockIdx.x * IMAGE_THREADS + threadIdx.x;
     const unsigned floats = a.shape.by_padded_image.divisor * a.shape.channels;
     if (place < a.count)
@@ -74,5 +77,8 @@ KERNEL(draw_images, IMAGE_THREADS, Drawing) {
             value = (byte - a.mean[pixel * 3 + p.channel]) * a.inverse[p.channel];
         }
     }
-    a.feature[index] = value;
+    static_cast<T *>(a.feature)[index] = narrow<T>(value);
 }
+
+KERNEL(draw_images, IMAGE_THREADS, Drawing) { draw_images_as<float>(a); }
+KERNEL(draw_images_bf16, IMAGE_THREADS, Drawing) { draw_images_as<bf16>(a); }

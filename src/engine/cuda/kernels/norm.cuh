@@ -2,7 +2,7 @@
 // whose last block makes of them what the second pass needs, and one that writes. Sums are divided into parts by the shape
 // alone and added in their order.
 #pragma once
-#include "common.cuh"
+#include "number.cuh"
 
 constexpr int NORM_THREADS = 256;
 // Channels of one block's sums.
@@ -26,7 +26,8 @@ DEVICE Line line_of(float mean, float variance, float epsilon, float scale, floa
 }
 
 struct Norm {
-    const float *x;
+    // An activation.
+    const void *x;
     const float *scale;
     const float *shift;
     // [groups][channels]
@@ -45,9 +46,9 @@ struct Norm {
     Divisor by_lanes;
     unsigned rows;
     float epsilon;
-    // Backward.
-    float *dy;
-    const float *output;
+    // Backward: activations.
+    void *dy;
+    const void *output;
     float *dscale;
     float *dshift;
     unsigned gate, apart;
@@ -132,7 +133,8 @@ DEVICE double group_values(const Norm &a, unsigned group) {
 
 // Means, biased variances and lines. Deviations from a value of the channel are summed: squares of x itself would lose a
 // small variance.
-KERNEL(norm_statistics, NORM_THREADS, Norm) {
+template <typename T> DEVICE void statistics(const Norm &a) {
+    const T *const values = static_cast<const T *>(a.x);
     const unsigned row = divide(threadIdx.x, a.by_lanes);
     const unsigned lane = threadIdx.x - row * a.by_lanes.divisor;
     const unsigned channel = blockIdx.y * NORM_CHANNELS + lane;
@@ -140,12 +142,12 @@ KERNEL(norm_statistics, NORM_THREADS, Norm) {
     const unsigned group = blockIdx.z;
     double sum = 0.0, squares = 0.0;
     if (row < a.rows && channel < channels) {
-        const float pivot = a.x[pixel_at(a.shape, group * a.group_pixels) + channel];
+        const float pivot = widen(values[pixel_at(a.shape, group * a.group_pixels) + channel]);
         float short_sum = 0.0f, short_squares = 0.0f;
         each_pixel(
             a, group, row, channel,
             [&](unsigned place) {
-                const float value = a.x[place] - pivot;
+                const float value = widen(values[place]) - pivot;
                 short_sum += value;
                 short_squares = fmaf(value, value, short_squares);
             },
@@ -167,7 +169,7 @@ KERNEL(norm_statistics, NORM_THREADS, Norm) {
             if (threadIdx.x % team != 0 || c >= channels)
                 continue;
             const double count = group_values(a, of);
-            const double pivot = a.x[pixel_at(a.shape, of * a.group_pixels) + c];
+            const double pivot = widen(values[pixel_at(a.shape, of * a.group_pixels) + c]);
             const double spread = (total_squares - total * total / count) / count;
             const float mean = float(pivot + total / count);
             // Rounding may go below zero; a NaN stays one.
@@ -180,6 +182,9 @@ KERNEL(norm_statistics, NORM_THREADS, Norm) {
         }
 }
 
+KERNEL(norm_statistics, NORM_THREADS, Norm) { statistics<float>(a); }
+KERNEL(norm_statistics_bf16, NORM_THREADS, Norm) { statistics<bf16>(a); }
+
 // The lines of given statistics.
 KERNEL(norm_lines, NORM_THREADS, Norm) {
     const unsigned c = blockIdx.x * NORM_THREADS + threadIdx.x;
@@ -191,7 +196,9 @@ KERNEL(norm_lines, NORM_THREADS, Norm) {
 }
 
 // Sums of the gradient that passes and of its product with `x - mean`; with `apart`, `dy` becomes what passes.
-KERNEL(norm_gradient_sums, NORM_THREADS, Norm) {
+template <typename T> DEVICE void gradient_sums(const Norm &a) {
+    const T *const values = static_cast<const T *>(a.x), *const output = static_cast<const T *>(a.output);
+    T *const dy = static_cast<T *>(a.dy);
     const unsigned row = divide(threadIdx.x, a.by_lanes);
     const unsigned lane = threadIdx.x - row * a.by_lanes.divisor;
     const unsigned channel = blockIdx.y * NORM_CHANNELS + lane;
@@ -206,14 +213,14 @@ KERNEL(norm_gradient_sums, NORM_THREADS, Norm) {
         each_pixel(
             a, group, row, channel,
             [&](unsigned place) {
-                const float x = a.x[place];
-                float d = a.dy[place];
+                const float x = widen(values[place]);
+                float d = widen(dy[place]);
                 if (a.gate == GATE_RECOMPUTED)
                     d = fmaf(x, line.factor, line.offset) > 0.0f ? d : 0.0f;
                 else if (a.gate == GATE_OUTPUT)
-                    d = a.output[place] > 0.0f ? d : 0.0f;
+                    d = widen(output[place]) > 0.0f ? d : 0.0f;
                 if (a.apart && a.gate != GATE_OPEN)
-                    a.dy[place] = d;
+                    dy[place] = narrow<T>(d);
                 short_plain += d;
                 short_weighted = fmaf(d, x - mean, short_weighted);
             },
@@ -255,13 +262,17 @@ KERNEL(norm_gradient_sums, NORM_THREADS, Norm) {
     }
 }
 
+KERNEL(norm_gradient_sums, NORM_THREADS, Norm) { gradient_sums<float>(a); }
+KERNEL(norm_gradient_sums_bf16, NORM_THREADS, Norm) { gradient_sums<bf16>(a); }
+
 // What is added before the ReLU.
 constexpr unsigned ADD_NOTHING = 0, ADD_SAME = 1, ADD_SUBSAMPLED = 2;
 
 struct Apply {
-    const float *x;
-    const float *added;
-    float *y;
+    // Activations.
+    const void *x;
+    const void *added;
+    void *y;
     const float *lines;
     Shape shape;
     // Of what is added when it is subsampled: every `stride`-th pixel, zeros in channels that it lacks.
@@ -270,31 +281,27 @@ struct Apply {
     Divisor by_group;
 };
 
-// What a thread of a pass over whole features writes at a time, four floats of one pixel where channels come in fours.
+// What a thread of a pass over whole features writes at a time, four numbers of one pixel where channels come in fours.
 template <int UNIT> struct Unit {
     float value[UNIT];
 };
-template <int UNIT> DEVICE Unit<UNIT> get(const float *from) {
-    Unit<UNIT> unit;
-    if (UNIT == 4) {
+template <int UNIT> struct Access;
+template <> struct Access<1> {
+    template <typename T> static DEVICE Unit<1> get(const T *from) { return {{widen(*from)}}; }
+    template <typename T> static DEVICE void put(T *to, const Unit<1> &unit) { *to = narrow<T>(unit.value[0]); }
+};
+template <> struct Access<4> {
+    template <typename T> static DEVICE Unit<4> get(const T *from) {
         const float4 four = load4(from);
-        unit.value[0] = four.x, unit.value[UNIT - 3] = four.y, unit.value[UNIT - 2] = four.z,
-        unit.value[UNIT - 1] = four.w;
-    } else {
-        unit.value[0] = *from;
+        return {{four.x, four.y, four.z, four.w}};
     }
-    return unit;
-}
-template <> DEVICE Unit<1> get<1>(const float *from) { return {{*from}}; }
-template <int UNIT> DEVICE void put(float *to, const Unit<UNIT> &unit) {
-    for (int i = 0; i < UNIT; ++i)
-        to[i] = unit.value[i];
-}
-template <> DEVICE void put<4>(float *to, const Unit<4> &unit) {
-    store4(to, make_float4(unit.value[0], unit.value[1], unit.value[2], unit.value[3]));
-}
+    template <typename T> static DEVICE void put(T *to, const Unit<4> &unit) {
+        store4(to, make_float4(unit.value[0], unit.value[1], unit.value[2], unit.value[3]));
+    }
+};
 
-template <int UNIT> DEVICE void apply(const Apply &a) {
+template <typename T, int UNIT> DEVICE void apply(const Apply &a) {
+    const T *const more = static_cast<const T *>(a.added);
     const unsigned index = (blockIdx.x * NORM_THREADS + threadIdx.x) * UNIT;
     if (index >= a.shape.storage)
         return;
@@ -302,17 +309,17 @@ template <int UNIT> DEVICE void apply(const Apply &a) {
     Unit<UNIT> result;
     if (p.inside) {
         const float *line = a.lines + divide(p.image, a.by_group) * 4 * a.shape.channels + p.channel;
-        const Unit<UNIT> x = get<UNIT>(a.x + index);
+        const Unit<UNIT> x = Access<UNIT>::get(static_cast<const T *>(a.x) + index);
         Unit<UNIT> added;
         for (int i = 0; i < UNIT; ++i)
             added.value[i] = 0.0f;
         if (a.add == ADD_SAME)
-            added = get<UNIT>(a.added + index);
+            added = Access<UNIT>::get(more + index);
         else if (a.add == ADD_SUBSAMPLED)
             for (int i = 0; i < UNIT; ++i)
                 if (p.channel + i < a.source.channels)
                     added.value[i] =
-                        a.added[at(a.source, p.image, p.row * a.stride, p.column * a.stride) + p.channel + i];
+                        widen(more[at(a.source, p.image, p.row * a.stride, p.column * a.stride) + p.channel + i]);
         for (int i = 0; i < UNIT; ++i) {
             float value = fmaf(x.value[i], line[i], line[a.shape.channels + i]);
             if (a.add != ADD_NOTHING)
@@ -324,18 +331,21 @@ template <int UNIT> DEVICE void apply(const Apply &a) {
         for (int i = 0; i < UNIT; ++i)
             result.value[i] = 0.0f;
     }
-    put<UNIT>(a.y + index, result);
+    Access<UNIT>::put(static_cast<T *>(a.y) + index, result);
 }
 
-KERNEL(norm_apply_4, NORM_THREADS, Apply) { apply<4>(a); }
-KERNEL(norm_apply_1, NORM_THREADS, Apply) { apply<1>(a); }
+KERNEL(norm_apply_4, NORM_THREADS, Apply) { apply<float, 4>(a); }
+KERNEL(norm_apply_4_bf16, NORM_THREADS, Apply) { apply<bf16, 4>(a); }
+KERNEL(norm_apply_1, NORM_THREADS, Apply) { apply<float, 1>(a); }
+KERNEL(norm_apply_1_bf16, NORM_THREADS, Apply) { apply<bf16, 1>(a); }
 
 struct GradientApply {
-    const float *x;
-    const float *dy;
-    const float *output;
+    // Activations.
+    const void *x;
+    const void *dy;
+    const void *output;
     // May be `dy`.
-    float *dx;
+    void *dx;
     const float *lines;
     const float *mean;
     Shape shape;
@@ -343,7 +353,7 @@ struct GradientApply {
     Divisor by_group;
 };
 
-template <int UNIT> DEVICE void gradient_apply(const GradientApply &a) {
+template <typename T, int UNIT> DEVICE void gradient_apply(const GradientApply &a) {
     const unsigned index = (blockIdx.x * NORM_THREADS + threadIdx.x) * UNIT;
     if (index >= a.shape.storage)
         return;
@@ -354,11 +364,11 @@ template <int UNIT> DEVICE void gradient_apply(const GradientApply &a) {
         const unsigned group = divide(p.image, a.by_group);
         const float *line = a.lines + group * 4 * channels + p.channel;
         const float *mean = a.mean + group * channels + p.channel;
-        const Unit<UNIT> x = get<UNIT>(a.x + index);
-        const Unit<UNIT> dy = get<UNIT>(a.dy + index);
+        const Unit<UNIT> x = Access<UNIT>::get(static_cast<const T *>(a.x) + index);
+        const Unit<UNIT> dy = Access<UNIT>::get(static_cast<const T *>(a.dy) + index);
         Unit<UNIT> output = x;
         if (a.gate == GATE_OUTPUT)
-            output = get<UNIT>(a.output + index);
+            output = Access<UNIT>::get(static_cast<const T *>(a.output) + index);
         for (int i = 0; i < UNIT; ++i) {
             float d = dy.value[i];
             if (a.gate == GATE_RECOMPUTED)
@@ -372,8 +382,10 @@ template <int UNIT> DEVICE void gradient_apply(const GradientApply &a) {
         for (int i = 0; i < UNIT; ++i)
             result.value[i] = 0.0f;
     }
-    put<UNIT>(a.dx + index, result);
+    Access<UNIT>::put(static_cast<T *>(a.dx) + index, result);
 }
 
-KERNEL(norm_gradient_apply_4, NORM_THREADS, GradientApply) { gradient_apply<4>(a); }
-KERNEL(norm_gradient_apply_1, NORM_THREADS, GradientApply) { gradient_apply<1>(a); }
+KERNEL(norm_gradient_apply_4, NORM_THREADS, GradientApply) { gradient_apply<float, 4>(a); }
+KERNEL(norm_gradient_apply_4_bf16, NORM_THREADS, GradientApply) { gradient_apply<bf16, 4>(a); }
+KERNEL(norm_gradient_apply_1, NORM_THREADS, GradientApply) { gradient_apply<float, 1>(a); }
+KERNEL(norm_gradient_apply_1_bf16, NORM_THREADS, GradientApply) { gradient_apply<bf16, 1>(a); }

@@ -1,0 +1,64 @@
+//! Features between the host's memory, where they are floats, and the GPU's, where they are as its precision has them.
+
+use super::gpu::{Gpu, check_feature};
+use crate::engine::cpu::Feature;
+use crate::manifest::Precision;
+
+/// The nearest bf16, ties to even, as the kernels round.
+pub fn round_bf16(value: f32) -> u16 {
+    let bits = value.to_bits();
+    match value.is_nan() {
+        true => 0x7fff,
+        false => ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16,
+    }
+}
+
+/// The nearest number of TF32, ties away from zero, as the kernels round.
+pub fn round_tf32(value: f32) -> f32 {
+    match value.is_nan() {
+        true => value,
+        false => f32::from_bits((value.to_bits() + 0x1000) & 0xffff_e000),
+    }
+}
+
+pub fn widen_bf16(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
+
+/// A feature's numbers, halo included, from the GPU. Waits for the work before.
+pub fn download_feature<G: Gpu>(
+    gpu: &G,
+    numbers: &G::Numbers,
+    feature: Feature,
+) -> Result<Vec<f32>, G::Error> {
+    check_feature(gpu, "feature", numbers, feature);
+    let floats = gpu.download(numbers)?;
+    Ok(match gpu.precision() {
+        Precision::Fp32 | Precision::Tf32 => floats,
+        Precision::Bf16 => {
+            let halves = |float: f32| {
+                let bits = float.to_bits();
+                [bits as u16, (bits >> 16) as u16]
+            };
+            let numbers = floats.into_iter().flat_map(halves).map(widen_bf16);
+            numbers.take(feature.storage()).collect()
+        }
+    })
+}
+
+/// Copies a feature's numbers, rounded to what the GPU keeps, with its halo. For checks.
+pub fn upload_feature<G: Gpu>(gpu: &G, values: &[f32]) -> Result<G::Numbers, G::Error> {
+    match gpu.precision() {
+        Precision::Fp32 | Precision::Tf32 => gpu.upload(values),
+        Precision::Bf16 => {
+            let word = |pair: &[f32]| {
+                let [low, high] = [0, 1].map(|at| {
+                    pair.get(at)
+                        .map_or(0, |value| u32::from(round_bf16(*value)))
+                });
+                f32::from_bits(low | high << 16)
+            };
+            gpu.upload(&values.chunks(2).map(word).collect::<Vec<_>>())
+        }
+    }
+}

@@ -56,6 +56,14 @@ unsafe impl Operators for Cuda {
         Ok(values)
     }
 
+    fn download_many(
+        &self,
+        gpu: &Nvidia,
+        many: &[&Floats],
+    ) -> std::result::Result<Vec<Vec<f32>>, CudaError> {
+        Ok(cuda::download_many(gpu, many)?)
+    }
+
     fn activation_floats(gpu: &Nvidia, shape: Feature) -> usize {
         gpu.floats(shape)
     }

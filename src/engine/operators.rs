@@ -119,6 +119,15 @@ pub unsafe trait Operators: Device<f32> {
 
     fn download(&self, storage: &Numbers<Self>) -> Result<Vec<f32>, Self::Err>;
 
+    /// The same of many at once: a device that works beside the processor is waited for once.
+    fn download_many(
+        &self,
+        _: &Self::Workers,
+        many: &[&Numbers<Self>],
+    ) -> Result<Vec<Vec<f32>>, Self::Err> {
+        many.iter().map(|storage| self.download(storage)).collect()
+    }
+
     /// Floats of storage that an activation takes.
     fn activation_floats(_: &Self::Workers, shape: Feature) -> usize {
         shape.storage()

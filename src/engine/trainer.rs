@@ -345,9 +345,16 @@ impl<D: Operators> Engine for Trainer<D> {
             placed,
             &mut Normalise::Batch(&mut statistics),
         )?;
-        for (norm, found) in &statistics {
-            let mean = self.download(&found.moments.mean)?;
-            let variance = self.download(&found.moments.variance)?;
+        let session = &self.model.session;
+        let moments = statistics
+            .values()
+            .flat_map(|found| [&found.moments.mean, &found.moments.variance]);
+        let moments = session
+            .device
+            .download_many(&session.workers, &moments.collect::<Vec<_>>())
+            .map_err(device)?;
+        let (pairs, _) = moments.as_chunks::<2>();
+        for ((norm, found), [mean, variance]) in statistics.iter().zip(pairs) {
             let channels = found.shape.feature.channels;
             let groups = mean.chunks(channels).zip(variance.chunks(channels));
             for (group, (mean, variance)) in groups.enumerate() {

@@ -119,6 +119,7 @@ kernels! {
         CROSS_ENTROPY_GRADIENT: CrossEntropyArguments = "cross_entropy_gradient", 64;
         DESCEND: Descent = "descend", 256;
         AVERAGE: Average = "average", 64;
+        GATHER: Gather = "gather", 256;
     }
 }
 
@@ -205,6 +206,16 @@ impl Shape {
     }
 }
 
+/// Places of pixels: the first one and the distances of neighbours, in numbers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Lattice {
+    pub start: u32,
+    pub image: u32,
+    pub row: u32,
+    pub column: u32,
+}
+
 /// Taps of the largest kernel.
 pub const TAPS: usize = 49;
 
@@ -217,14 +228,8 @@ pub struct Sweep {
     pub pixels: u32,
     pub by_plane: Divisor,
     pub by_columns: Divisor,
-    pub from_start: u32,
-    pub from_image: u32,
-    pub from_row: u32,
-    pub from_column: u32,
-    pub to_start: u32,
-    pub to_image: u32,
-    pub to_row: u32,
-    pub to_column: u32,
+    pub from_at: Lattice,
+    pub to_at: Lattice,
     pub by_inputs: Divisor,
     pub outputs: u32,
     pub depth: u32,
@@ -260,14 +265,8 @@ pub struct WeightGradient {
     pub pixels_each: u32,
     pub by_plane: Divisor,
     pub by_columns: Divisor,
-    pub x_start: u32,
-    pub x_image: u32,
-    pub x_row: u32,
-    pub x_column: u32,
-    pub y_start: u32,
-    pub y_image: u32,
-    pub y_row: u32,
-    pub y_column: u32,
+    pub x_at: Lattice,
+    pub dy_at: Lattice,
     pub by_inputs: Divisor,
     pub outputs: u32,
     pub depth: u32,
@@ -481,4 +480,13 @@ pub struct Average {
     pub groups: [u32; TENSORS],
     pub unbiased: [u32; TENSORS],
     pub momentum: f32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Gather {
+    pub from: [Address; TENSORS],
+    pub to: Address,
+    pub counts: [u32; TENSORS],
+    pub offsets: [u32; TENSORS],
 }

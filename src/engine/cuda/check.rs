@@ -93,8 +93,8 @@ impl<G: Gpu> Comparison<'_, G> {
 
 /// Results within this share of the largest value are right: sums have another order than the CPU's.
 pub const TOLERANCE: f64 = 1e-5;
-/// The same for products of tensor cores, whose sums keep a few bits less than a float's while they are added (Fasi et al.
-/// 2021, section 3). The CPU gets the factors as they are rounded, so this has nothing to do with their own bits.
+/// The same for products of tensor cores, which cut off bits while they add (Fasi, Higham, Mikaitis and Pranesh 2021). The CPU
+/// gets the factors as they are rounded, so this has nothing to do with the factors' own bits.
 pub const TENSOR_TOLERANCE: f64 = 1e-4;
 /// A place of bf16's eight bits, as a share of the value.
 const LAST_PLACE: f64 = 1.0 / 128.0;

@@ -5,7 +5,7 @@ use super::difference::{Difference, noise, noisy_feature};
 use super::feature::upload_feature;
 use super::gpu::Gpu;
 use super::update::{MovingAverage, Update};
-use super::{classifier, images, passes, update};
+use super::{classifier, gather, images, passes, update};
 use crate::engine::cpu::{self, Feature, LinearShape, NormShape, SgdStep};
 use crate::engine::operators::Kind;
 
@@ -209,6 +209,19 @@ impl<G: Gpu> Comparison<'_, G> {
             for found in &many {
                 self.note("moving average", &shape, found, &expected, TOLERANCE)?;
             }
+            // Read together, they are what they are alone.
+            let all: Vec<_> = many.iter().chain([&on_batch]).collect();
+            let together = gather::download_many(gpu, &all)?;
+            let mut same = together.len() == all.len();
+            for (numbers, found) in all.into_iter().zip(&together) {
+                same &= gpu.download(numbers)? == *found;
+            }
+            self.found.push(Difference {
+                what: "many tensors read",
+                shape: format!("{shape:?}"),
+                error: if same { 0.0 } else { f64::INFINITY },
+                allowed: 0.0,
+            });
         }
         Ok(())
     }

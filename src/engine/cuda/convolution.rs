@@ -1,7 +1,7 @@
 //! Launches of convolution, forward and backward.
 
 use super::arguments::{
-    self, Divisor, Kernels, Pack, Shape, Sweep, TAPS, WeightGradient, WeightSum, size,
+    self, Divisor, Kernels, Lattice, Pack, Shape, Sweep, TAPS, WeightGradient, WeightSum, size,
 };
 use super::gpu::{Address, Gpu, Slot, check, check_feature};
 use crate::engine::cpu::{ConvShape, Feature};
@@ -40,15 +40,6 @@ fn tile(outputs: usize, pixels: usize, quads: bool) -> Tile {
         pixels: tile,
         columns,
     }
-}
-
-/// Places of pixels: the first one and the distances of neighbours, in floats.
-#[derive(Clone, Copy)]
-struct Lattice {
-    start: usize,
-    image: usize,
-    row: usize,
-    column: usize,
 }
 
 /// One product: `columns * rows` pixels of each image.
@@ -115,14 +106,8 @@ fn sweep<G: Gpu>(
         pixels: size(pixels),
         by_plane: Divisor::new(product.rows * product.columns),
         by_columns: Divisor::new(product.columns),
-        from_start: size(product.from.start),
-        from_image: size(product.from.image),
-        from_row: size(product.from.row),
-        from_column: size(product.from.column),
-        to_start: size(product.to.start),
-        to_image: size(product.to.image),
-        to_row: size(product.to.row),
-        to_column: size(product.to.column),
+        from_at: product.from,
+        to_at: product.to,
         by_inputs: Divisor::new(product.inputs),
         outputs: size(product.outputs),
         depth: size(depth),
@@ -182,19 +167,19 @@ fn check_shape<G: Gpu>(
 fn windows(shape: ConvShape) -> Lattice {
     let input = shape.input;
     Lattice {
-        start: (input.halo - shape.padding()) * (input.row_storage() + input.channels),
-        image: input.image_storage(),
-        row: shape.stride * input.row_storage(),
-        column: shape.stride * input.channels,
+        start: size((input.halo - shape.padding()) * (input.row_storage() + input.channels)),
+        image: size(input.image_storage()),
+        row: size(shape.stride * input.row_storage()),
+        column: size(shape.stride * input.channels),
     }
 }
 
 fn pixels_of(feature: Feature) -> Lattice {
     Lattice {
-        start: feature.at(0, 0, 0),
-        image: feature.image_storage(),
-        row: feature.row_storage(),
-        column: feature.channels,
+        start: size(feature.at(0, 0, 0)),
+        image: size(feature.image_storage()),
+        row: size(feature.row_storage()),
+        column: size(feature.channels),
     }
 }
 
@@ -281,9 +266,9 @@ pub fn convolve_input_gradient<G: Gpu>(
                 columns: (input.width - px).div_ceil(s),
                 from: pixels_of(output),
                 to: Lattice {
-                    start: to.start + py * to.row + px * to.column,
-                    row: s * to.row,
-                    column: s * to.column,
+                    start: to.start + size(py) * to.row + size(px) * to.column,
+                    row: size(s) * to.row,
+                    column: size(s) * to.column,
                     ..to
                 },
                 taps,
@@ -343,7 +328,6 @@ pub fn convolve_weight_gradient<G: Gpu>(
     for (tap, offset) in offsets.iter_mut().enumerate().take(k * k) {
         *offset = (tap / k * input.row_storage() + tap % k * input.channels) as i32;
     }
-    let (from, to) = (windows(shape), pixels_of(output));
     let gradient = WeightGradient {
         x: gpu.address(x),
         dy: gpu.address(dy),
@@ -352,14 +336,8 @@ pub fn convolve_weight_gradient<G: Gpu>(
         pixels_each: size(pixels_each),
         by_plane: Divisor::new(output.height * output.width),
         by_columns: Divisor::new(output.width),
-        x_start: size(from.start),
-        x_image: size(from.image),
-        x_row: size(from.row),
-        x_column: size(from.column),
-        y_start: size(to.start),
-        y_image: size(to.image),
-        y_row: size(to.row),
-        y_column: size(to.column),
+        x_at: windows(shape),
+        dy_at: pixels_of(output),
         by_inputs: Divisor::new(input.channels),
         outputs: size(shape.outputs),
         depth: size(depth),

@@ -25,6 +25,8 @@ pub enum Slot {
     Sums,
     /// Of the cross-entropy of steps that were not asked for yet.
     Ledger,
+    /// Many tensors on their way out.
+    Gathered,
 }
 
 /// A GPU, or what stands in for one. Work is done in the order of the calls; only `receive` and `download` wait for it.

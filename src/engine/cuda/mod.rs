@@ -1,4 +1,4 @@
-//! The operators on NVIDIA GPUs: `kernels/` holds few, fused kernels in CUDA C++, which `build.rs` compiles with nvcc; `images.rs`, `convolution.rs`, `norm.rs`, `passes.rs`, `classifier.rs` and `update.rs` turn shapes into launches;
+//! The operators on NVIDIA GPUs: `kernels/` holds few, fused kernels in CUDA C++, which `build.rs` compiles with nvcc; `images.rs`, `convolution.rs`, `norm.rs`, `passes.rs`, `classifier.rs`, `update.rs` and `gather.rs` turn shapes into launches;
 //! `arguments.rs` is what both sides agree on. Activations lie as the CPU's do.
 //!
 //! Three precisions. In `fp32` everything is 32-bit floats, multiplied and added one by one. In `tf32` the convolutions' three
@@ -34,6 +34,7 @@ mod classifier;
 mod convolution;
 mod difference;
 mod feature;
+mod gather;
 mod gpu;
 mod graph;
 #[cfg(test)]
@@ -58,6 +59,8 @@ pub use classifier::{
 pub use convolution::{convolve, convolve_input_gradient, convolve_weight_gradient};
 #[cfg(feature = "cuda")]
 pub use feature::download_feature;
+#[cfg(feature = "cuda")]
+pub use gather::download_many;
 #[cfg(feature = "cuda")]
 pub use gpu::Gpu;
 #[cfg(feature = "cuda")]

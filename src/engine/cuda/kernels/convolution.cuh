@@ -9,6 +9,19 @@ constexpr int TAPS = 49;
 // Depth that is held in shared memory at a time.
 constexpr int DEPTH = 16;
 
+// Places of pixels: the first one, and distances between neighbours, in numbers.
+struct Lattice {
+    unsigned start, image, row, column;
+};
+
+DEVICE unsigned place_on(const Lattice &lattice, const Divisor &by_plane, const Divisor &by_columns, unsigned pixel) {
+    const unsigned image = divide(pixel, by_plane);
+    const unsigned rest = pixel - image * by_plane.divisor;
+    const unsigned row = divide(rest, by_columns);
+    return lattice.start + image * lattice.image + row * lattice.row +
+           (rest - row * by_columns.divisor) * lattice.column;
+}
+
 struct Sweep {
     // Activations.
     const void *from;
@@ -19,9 +32,7 @@ struct Sweep {
     // Pixels written, and how they are counted.
     unsigned pixels;
     Divisor by_plane, by_columns;
-    // Distances in numbers.
-    unsigned from_start, from_image, from_row, from_column;
-    unsigned to_start, to_image, to_row, to_column;
+    Lattice from_at, to_at;
     // Channels read and written, and taps times channels read.
     Divisor by_inputs;
     unsigned outputs, depth;
@@ -33,17 +44,29 @@ struct Sweep {
     int offsets[TAPS];
 };
 
-DEVICE void origins(const Divisor &by_plane, const Divisor &by_columns, unsigned pixel, unsigned &image, unsigned &row,
-                    unsigned &column) {
-    image = divide(pixel, by_plane);
-    const unsigned rest = pixel - image * by_plane.divisor;
-    row = divide(rest, by_columns);
-    column = rest - row * by_columns.divisor;
-}
-
 // Row or column of a register in a tile: quads that lie `PITCH` apart, so that neighbours read neighbouring banks.
 template <int TILE, int EACH> DEVICE int spread(int thread, int index) {
     return (index / 4) * (TILE / (EACH / 4)) + thread * 4 + index % 4;
+}
+
+// Where four neighbours in the depth lie from a pixel's first tap, and which of them there are.
+struct Four {
+    int distance[4];
+    bool inside[4];
+};
+
+template <typename Product> DEVICE Four four_of(const Product &a, unsigned k) {
+    Four four;
+    for (int j = 0; j < 4; ++j) {
+        four.inside[j] = k + j < a.depth;
+        const unsigned tap = divide(k + j, a.by_inputs);
+        four.distance[j] = four.inside[j] ? a.offsets[tap] + int(k + j - tap * a.by_inputs.divisor) : 0;
+    }
+    return four;
+}
+
+template <typename T> DEVICE T gathered(const T *pixel, const Four &four, int j) {
+    return pixel != nullptr && four.inside[j] ? pixel[four.distance[j]] : T{};
 }
 
 // A block makes ROWS pixels by COLUMNS channels, a thread EACH_ROW by EACH_COLUMN of them, a multiple of four. With QUADS,
@@ -65,11 +88,7 @@ template <int ROWS, int COLUMNS, int EACH_ROW, int EACH_COLUMN, bool QUADS> DEVI
     const float *pixels[LEFT];
     for (int i = 0; i < LEFT; ++i) {
         const unsigned pixel = blockIdx.x * ROWS + thread / 4 + i * (THREADS / 4);
-        unsigned image, row, column;
-        origins(a.by_plane, a.by_columns, pixel, image, row, column);
-        pixels[i] = pixel < a.pixels
-                        ? source + (a.from_start + image * a.from_image + row * a.from_row + column * a.from_column)
-                        : nullptr;
+        pixels[i] = pixel < a.pixels ? source + place_on(a.from_at, a.by_plane, a.by_columns, pixel) : nullptr;
     }
 
     float4 next_left[LEFT], next_right[RIGHT];
@@ -83,20 +102,10 @@ template <int ROWS, int COLUMNS, int EACH_ROW, int EACH_COLUMN, bool QUADS> DEVI
                 next_left[i] =
                     inside && pixels[i] != nullptr ? load4(pixels[i] + distance) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
         } else {
-            int distance[4];
-            bool inside[4];
-            for (int j = 0; j < 4; ++j) {
-                const unsigned tap = divide(k + j, a.by_inputs);
-                inside[j] = k + j < a.depth;
-                distance[j] = inside[j] ? a.offsets[tap] + int(k + j - tap * a.by_inputs.divisor) : 0;
-            }
-            for (int i = 0; i < LEFT; ++i) {
-                const float *pixel = pixels[i];
-                const bool there = pixel != nullptr;
-                next_left[i] = make_float4(
-                    there && inside[0] ? pixel[distance[0]] : 0.0f, there && inside[1] ? pixel[distance[1]] : 0.0f,
-                    there && inside[2] ? pixel[distance[2]] : 0.0f, there && inside[3] ? pixel[distance[3]] : 0.0f);
-            }
+            const Four taps = four_of(a, k);
+            for (int i = 0; i < LEFT; ++i)
+                next_left[i] = make_float4(gathered(pixels[i], taps, 0), gathered(pixels[i], taps, 1),
+                                           gathered(pixels[i], taps, 2), gathered(pixels[i], taps, 3));
         }
         for (int i = 0; i < RIGHT; ++i) {
             const int index = thread + i * THREADS;
@@ -158,9 +167,7 @@ template <int ROWS, int COLUMNS, int EACH_ROW, int EACH_COLUMN, bool QUADS> DEVI
         const unsigned pixel = blockIdx.x * ROWS + spread<ROWS, EACH_ROW>(down, i);
         if (pixel >= a.pixels)
             continue;
-        unsigned image, row, column;
-        origins(a.by_plane, a.by_columns, pixel, image, row, column);
-        float *to = static_cast<float *>(a.to) + (a.to_start + image * a.to_image + row * a.to_row + column * a.to_column);
+        float *to = static_cast<float *>(a.to) + place_on(a.to_at, a.by_plane, a.by_columns, pixel);
 #pragma unroll
         for (int j = 0; j < EACH_COLUMN; j += 4) {
             const unsigned channel = first_column + spread<COLUMNS, EACH_COLUMN>(across, j);
@@ -231,8 +238,7 @@ struct WeightGradient {
     float *partial;
     unsigned pixels, pixels_each;
     Divisor by_plane, by_columns;
-    unsigned x_start, x_image, x_row, x_column;
-    unsigned y_start, y_image, y_row, y_column;
+    Lattice x_at, dy_at;
     Divisor by_inputs;
     unsigned outputs, depth, packed_depth, packed_columns;
     int offsets[TAPS];
@@ -257,14 +263,7 @@ template <int COLUMNS, int EACH_ROW, int EACH_COLUMN, bool QUADS> DEVICE void we
     const unsigned end = begin + a.pixels_each < a.pixels ? begin + a.pixels_each : a.pixels;
 
     const int left_quad = thread % (TILE / 4), right_quad = thread % (COLUMNS / 4);
-    int distance[4];
-    bool inside[4];
-    for (int j = 0; j < 4; ++j) {
-        const unsigned k = first_row + 4 * left_quad + j;
-        const unsigned tap = divide(k, a.by_inputs);
-        inside[j] = k < a.depth;
-        distance[j] = inside[j] ? a.offsets[tap] + int(k - tap * a.by_inputs.divisor) : 0;
-    }
+    const Four taps = four_of(a, first_row + 4 * left_quad);
     const unsigned channel = first_column + 4 * right_quad;
 
     float4 next_left[LEFT], next_right[RIGHT];
@@ -273,15 +272,13 @@ template <int COLUMNS, int EACH_ROW, int EACH_COLUMN, bool QUADS> DEVICE void we
             const unsigned pixel = from + thread / (TILE / 4) + i * (THREADS / (TILE / 4));
             float4 four = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
             if (pixel < end) {
-                unsigned image, row, column;
-                origins(a.by_plane, a.by_columns, pixel, image, row, column);
-                const float *x = static_cast<const float *>(a.x) + (a.x_start + image * a.x_image + row * a.x_row + column * a.x_column);
+                const float *x = static_cast<const float *>(a.x) + place_on(a.x_at, a.by_plane, a.by_columns, pixel);
                 if (QUADS) {
-                    if (inside[0])
-                        four = load4(x + distance[0]);
+                    if (taps.inside[0])
+                        four = load4(x + taps.distance[0]);
                 } else {
-                    four = make_float4(inside[0] ? x[distance[0]] : 0.0f, inside[1] ? x[distance[1]] : 0.0f,
-                                       inside[2] ? x[distance[2]] : 0.0f, inside[3] ? x[distance[3]] : 0.0f);
+                    four = make_float4(gathered(x, taps, 0), gathered(x, taps, 1), gathered(x, taps, 2),
+                                       gathered(x, taps, 3));
                 }
             }
             next_left[i] = four;
@@ -290,9 +287,7 @@ template <int COLUMNS, int EACH_ROW, int EACH_COLUMN, bool QUADS> DEVICE void we
             const unsigned pixel = from + thread / (COLUMNS / 4) + i * (THREADS / (COLUMNS / 4));
             float4 four = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
             if (pixel < end) {
-                unsigned image, row, column;
-                origins(a.by_plane, a.by_columns, pixel, image, row, column);
-                const float *dy = static_cast<const float *>(a.dy) + (a.y_start + image * a.y_image + row * a.y_row + column * a.y_column);
+                const float *dy = static_cast<const float *>(a.dy) + place_on(a.dy_at, a.by_plane, a.by_columns, pixel);
                 if (QUADS) {
                     if (channel < a.outputs)
                         four = load4(dy + channel);

@@ -47,11 +47,7 @@ DEVICE void sweep_tensor(const Sweep &a) {
     const T *pixels[LEFT];
     for (int i = 0; i < LEFT; ++i) {
         const unsigned pixel = blockIdx.x * ROWS + thread / STAGE_QUADS + i * (THREADS / STAGE_QUADS);
-        unsigned image, row, column;
-        origins(a.by_plane, a.by_columns, pixel, image, row, column);
-        pixels[i] = pixel < a.pixels
-                        ? source + (a.from_start + image * a.from_image + row * a.from_row + column * a.from_column)
-                        : nullptr;
+        pixels[i] = pixel < a.pixels ? source + place_on(a.from_at, a.by_plane, a.by_columns, pixel) : nullptr;
     }
 
     typename Kind::Quad next_left[LEFT];
@@ -65,19 +61,10 @@ DEVICE void sweep_tensor(const Sweep &a) {
             for (int i = 0; i < LEFT; ++i)
                 next_left[i] = inside && pixels[i] != nullptr ? Kind::read(pixels[i] + distance) : Kind::none();
         } else {
-            int distance[4];
-            bool inside[4];
-            for (int j = 0; j < 4; ++j) {
-                inside[j] = k + j < a.depth;
-                const unsigned tap = divide(k + j, a.by_inputs);
-                distance[j] = inside[j] ? a.offsets[tap] + int(k + j - tap * a.by_inputs.divisor) : 0;
-            }
-            for (int i = 0; i < LEFT; ++i) {
-                T four[4];
-                for (int j = 0; j < 4; ++j)
-                    four[j] = pixels[i] != nullptr && inside[j] ? pixels[i][distance[j]] : T{};
-                next_left[i] = Kind::gather(four[0], four[1], four[2], four[3]);
-            }
+            const Four taps = four_of(a, k);
+            for (int i = 0; i < LEFT; ++i)
+                next_left[i] = Kind::gather(gathered(pixels[i], taps, 0), gathered(pixels[i], taps, 1),
+                                            gathered(pixels[i], taps, 2), gathered(pixels[i], taps, 3));
         }
         for (int i = 0; i < RIGHT; ++i) {
             const int index = thread + i * THREADS;
@@ -138,9 +125,7 @@ DEVICE void sweep_tensor(const Sweep &a) {
         const unsigned pixel = blockIdx.x * ROWS + first_down + 8 * i + g;
         if (pixel >= a.pixels)
             continue;
-        unsigned image, row, column;
-        origins(a.by_plane, a.by_columns, pixel, image, row, column);
-        T *to = static_cast<T *>(a.to) + (a.to_start + image * a.to_image + row * a.to_row + column * a.to_column);
+        T *to = static_cast<T *>(a.to) + place_on(a.to_at, a.by_plane, a.by_columns, pixel);
 #pragma unroll
         for (int j = 0; j < TILES_ACROSS; ++j) {
             const unsigned channel = first_column + first_across + 8 * j + 2 * t;
@@ -199,14 +184,7 @@ template <typename Kind, int COLUMNS, int THREADS, bool QUADS> DEVICE void weigh
     const unsigned end = begin + a.pixels_each < a.pixels ? begin + a.pixels_each : a.pixels;
 
     const int left_quad = thread % (TILE / 4), right_quad = thread % (COLUMNS / 4);
-    int distance[4];
-    bool inside[4];
-    for (int j = 0; j < 4; ++j) {
-        const unsigned k = first_row + 4 * left_quad + j;
-        const unsigned tap = divide(k, a.by_inputs);
-        inside[j] = k < a.depth;
-        distance[j] = inside[j] ? a.offsets[tap] + int(k - tap * a.by_inputs.divisor) : 0;
-    }
+    const Four taps = four_of(a, first_row + 4 * left_quad);
     const unsigned channel = first_column + 4 * right_quad;
 
     Quad next_left[LEFT][PIXELS], next_right[RIGHT][PIXELS];
@@ -216,16 +194,13 @@ template <typename Kind, int COLUMNS, int THREADS, bool QUADS> DEVICE void weigh
             const unsigned pixel = from + word * PIXELS + i % PIXELS;
             Quad four = Kind::none();
             if (pixel < end) {
-                unsigned image, row, column;
-                origins(a.by_plane, a.by_columns, pixel, image, row, column);
-                const T *x =
-                    static_cast<const T *>(a.x) + (a.x_start + image * a.x_image + row * a.x_row + column * a.x_column);
+                const T *x = static_cast<const T *>(a.x) + place_on(a.x_at, a.by_plane, a.by_columns, pixel);
                 if (QUADS) {
-                    if (inside[0])
-                        four = Kind::read(x + distance[0]);
+                    if (taps.inside[0])
+                        four = Kind::read(x + taps.distance[0]);
                 } else {
-                    four = Kind::gather(inside[0] ? x[distance[0]] : T{}, inside[1] ? x[distance[1]] : T{},
-                                        inside[2] ? x[distance[2]] : T{}, inside[3] ? x[distance[3]] : T{});
+                    four = Kind::gather(gathered(x, taps, 0), gathered(x, taps, 1), gathered(x, taps, 2),
+                                        gathered(x, taps, 3));
                 }
             }
             next_left[i / PIXELS][i % PIXELS] = four;
@@ -235,10 +210,7 @@ template <typename Kind, int COLUMNS, int THREADS, bool QUADS> DEVICE void weigh
             const unsigned pixel = from + word * PIXELS + i % PIXELS;
             Quad four = Kind::none();
             if (pixel < end) {
-                unsigned image, row, column;
-                origins(a.by_plane, a.by_columns, pixel, image, row, column);
-                const T *dy =
-                    static_cast<const T *>(a.dy) + (a.y_start + image * a.y_image + row * a.y_row + column * a.y_column);
+                const T *dy = static_cast<const T *>(a.dy) + place_on(a.dy_at, a.by_plane, a.by_columns, pixel);
                 if (QUADS) {
                     if (channel < a.outputs)
                         four = Kind::read(dy + channel);

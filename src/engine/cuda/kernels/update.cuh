@@ -1,4 +1,4 @@
-// Updates of many small tensors in one launch: gradient descent, moving averages.
+// Many small tensors in one launch: gradient descent, moving averages, and all of them copied to one place.
 #pragma once
 #include "common.cuh"
 
@@ -60,4 +60,18 @@ KERNEL(average, 64, Average) {
     const float fresh = float(sum / weight);
     float *place = a.running[tensor] + channel;
     *place += a.momentum * (fresh - *place);
+}
+
+struct Gather {
+    const float *from[TENSORS];
+    float *to;
+    unsigned counts[TENSORS];
+    // Where each begins in `to`.
+    unsigned offsets[TENSORS];
+};
+
+KERNEL(gather, 256, Gather) {
+    const unsigned tensor = blockIdx.y, index = blockIdx.x * 256 + threadIdx.x;
+    if (index < a.counts[tensor])
+        a.to[a.offsets[tensor] + index] = a.from[tensor][index];
 }

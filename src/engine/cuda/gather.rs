@@ -1,0 +1,42 @@
+//! Reading many small tensors at once: a copy of each alone would wait for each alone.
+
+use super::arguments::{self, Gather, TENSORS, size};
+use super::gpu::{Gpu, Slot};
+
+/// The numbers of each tensor. Waits for the work before, once.
+pub fn download_many<G: Gpu>(gpu: &G, many: &[&G::Numbers]) -> Result<Vec<Vec<f32>>, G::Error> {
+    let counts: Vec<usize> = many.iter().map(|numbers| gpu.len(numbers)).collect();
+    let all: usize = counts.iter().sum();
+    if all == 0 {
+        return Ok(vec![Vec::new(); many.len()]);
+    }
+    let to = gpu.scratch(Slot::Gathered, all * size_of::<f32>())?;
+    let mut offset = 0;
+    for (many, counts) in many.chunks(TENSORS).zip(counts.chunks(TENSORS)) {
+        let mut arguments = Gather {
+            from: [0; TENSORS],
+            to,
+            counts: [0; TENSORS],
+            offsets: [0; TENSORS],
+        };
+        for (place, (numbers, count)) in many.iter().zip(counts).enumerate() {
+            arguments.from[place] = gpu.address(numbers);
+            arguments.counts[place] = size(*count);
+            arguments.offsets[place] = size(offset);
+            offset += count;
+        }
+        let largest = counts.iter().copied().max().unwrap_or(0).max(1);
+        let threads = arguments::GATHER.threads as usize;
+        let grid = [largest.div_ceil(threads), many.len(), 1];
+        // SAFETY: the slot has the room for all counts; each tensor goes to its own place.
+        unsafe { gpu.launch(arguments::GATHER, grid, &arguments)? };
+    }
+    let mut bytes = vec![0; all * size_of::<f32>()];
+    gpu.receive(Slot::Gathered, &mut bytes)?;
+    let (words, _) = bytes.as_chunks::<4>();
+    let mut floats = words.iter().map(|word| f32::from_ne_bytes(*word));
+    let split = counts
+        .into_iter()
+        .map(|count| floats.by_ref().take(count).collect());
+    Ok(split.collect())
+}

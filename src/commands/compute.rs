@@ -50,14 +50,11 @@ pub fn options(args: &ComputeArgs) -> Result<Options> {
 
 /// As [`options`], in a precision that the device must know.
 pub fn precise_options(args: &ComputeArgs, precision: &PrecisionArgs) -> Result<Options> {
-    let options = Options {
-        precision: match precision.precision {
-            PrecisionArg::Fp32 => Precision::Fp32,
-            PrecisionArg::Tf32 => Precision::Tf32,
-            PrecisionArg::Bf16 => Precision::Bf16,
-        },
-        ..options(args)?
-    };
+    let options = options(args)?.in_precision(match precision.precision {
+        PrecisionArg::Fp32 => Precision::Fp32,
+        PrecisionArg::Tf32 => Precision::Tf32,
+        PrecisionArg::Bf16 => Precision::Bf16,
+    });
     options.check_precision()?;
     Ok(options)
 }

@@ -79,12 +79,8 @@ fn select(args: &ReproduceArgs, places: &Places) -> Result<(Selection, engine::O
     })?;
     // Before data is fetched for runs that this device refuses.
     for entry in &selection.only.networks {
-        let precision = entry.recipe.precision;
-        let options = engine::Options {
-            precision,
-            ..compute
-        };
-        options
+        compute
+            .in_precision(entry.recipe.precision)
             .check_precision()
             .with_context(|| format!("network {}", entry.name))?;
     }

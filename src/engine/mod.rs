@@ -202,6 +202,11 @@ impl Options {
         }
     }
 
+    /// The same in another precision.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
     /// Whether the device computes in the precision of the options.
     ///
     /// # Errors

@@ -75,10 +75,7 @@ fn time(recipe: &Recipe, options: &engine::Options, budget: Duration) -> anyhow:
         &network,
         recipe.image_size,
         &hyperparameters(recipe),
-        &engine::Options {
-            precision: recipe.precision,
-            ..*options
-        },
+        &options.in_precision(recipe.precision),
     )?;
     engine.restore(&initialise(&network, &recipe.initialisation, 0))?;
     let mut stream = Stream::new(0, Purpose::Synthetic, 0, 0);

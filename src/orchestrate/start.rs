@@ -65,10 +65,7 @@ fn stage_moments(
         &start.network,
         recipe.image_size,
         &hyperparameters(recipe),
-        &engine::Options {
-            precision: recipe.precision,
-            ..*options
-        },
+        &options.in_precision(recipe.precision),
     )?;
     engine.restore(weights)?;
     let normaliser = Normaliser::fit(train, recipe.normalisation);

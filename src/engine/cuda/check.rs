@@ -20,6 +20,27 @@ impl<G: Gpu> Comparison<'_, G> {
         shape: &dyn std::fmt::Debug,
         numbers: &G::Numbers,
         expected: &[f32],
+    ) -> Result<(), G::Error> {
+        self.note_within(what, shape, numbers, expected, TOLERANCE)
+    }
+
+    pub(super) fn note_feature(
+        &mut self,
+        what: &'static str,
+        shape: &dyn std::fmt::Debug,
+        numbers: &G::Numbers,
+        feature: Feature,
+        expected: &[f32],
+    ) -> Result<(), G::Error> {
+        self.note_feature_within(what, shape, numbers, feature, expected, TOLERANCE)
+    }
+
+    pub(super) fn note_within(
+        &mut self,
+        what: &'static str,
+        shape: &dyn std::fmt::Debug,
+        numbers: &G::Numbers,
+        expected: &[f32],
         allowed: f64,
     ) -> Result<(), G::Error> {
         let found = self.gpu.download(numbers)?;
@@ -32,9 +53,9 @@ impl<G: Gpu> Comparison<'_, G> {
         Ok(())
     }
 
-    /// As `note` for a feature. Where those are rounded, values between two numbers may go either way: by one of the last
+    /// As `note_within` for a feature. Where those are rounded, values between two numbers may go either way: by one of the last
     /// place at most, and seldom.
-    pub(super) fn note_feature(
+    pub(super) fn note_feature_within(
         &mut self,
         what: &'static str,
         shape: &dyn std::fmt::Debug,

@@ -30,14 +30,14 @@ impl<G: Gpu> Comparison<'_, G> {
         cpu::conv_forward(self.ctx, &x, &w, &mut y, shape);
         let mut on_y = self.blank_feature(output)?;
         convolution::convolve(self.gpu, shape, &on_x, &on_w, &mut on_y)?;
-        self.note_feature("convolution", &shape, &on_y, output, &y, allowed)?;
+        self.note_feature_within("convolution", &shape, &on_y, output, &y, allowed)?;
 
         let mut dw = vec![f32::NAN; shape.weights()];
         cpu::conv_weight_gradient(self.ctx, &x, &dy, &mut dw, shape);
         let mut on_dw = self.blank(shape.weights())?;
         convolution::convolve_weight_gradient(self.gpu, shape, &on_x, &on_dy, &mut on_dw)?;
         let what = "convolution, weight gradient";
-        self.note(what, &shape, &on_dw, &dw, allowed)?;
+        self.note_within(what, &shape, &on_dw, &dw, allowed)?;
 
         if shape.kernel > 3 {
             return Ok(());
@@ -52,7 +52,7 @@ impl<G: Gpu> Comparison<'_, G> {
                 self.gpu, shape, &on_dy, &on_w, &mut on_dx, accumulate,
             )?;
             let what = "convolution, input gradient";
-            self.note_feature(what, &shape, &on_dx, input, &dx, allowed)?;
+            self.note_feature_within(what, &shape, &on_dx, input, &dx, allowed)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Batch normalisation on a GPU held against the CPU's, and option A's gradient, which goes with it.
 
-use super::check::{Comparison, TOLERANCE};
+use super::check::Comparison;
 use super::difference::{noise, noisy_feature};
 use super::feature::upload_feature;
 use super::gpu::Gpu;
@@ -78,15 +78,9 @@ impl<G: Gpu> Comparison<'_, G> {
                 &mut on_y,
                 [&mut on_mean, &mut on_variance],
             )?;
-            self.note_feature("batch norm", &shape, &on_y, feature, &y, TOLERANCE)?;
-            self.note("batch norm, mean", &shape, &on_mean, &mean, TOLERANCE)?;
-            self.note(
-                "batch norm, variance",
-                &shape,
-                &on_variance,
-                &variance,
-                TOLERANCE,
-            )?;
+            self.note_feature("batch norm", &shape, &on_y, feature, &y)?;
+            self.note("batch norm, mean", &shape, &on_mean, &mean)?;
+            self.note("batch norm, variance", &shape, &on_variance, &variance)?;
 
             let mut fixed = vec![f32::NAN; feature.storage()];
             let (of_mean, of_variance) = (&mean[..channels], &variance[..channels]);
@@ -115,7 +109,7 @@ impl<G: Gpu> Comparison<'_, G> {
                 &mut on_fixed,
             )?;
             let what = "batch norm, given statistics";
-            self.note_feature(what, &shape, &on_fixed, feature, &fixed, TOLERANCE)?;
+            self.note_feature(what, &shape, &on_fixed, feature, &fixed)?;
 
             // The same statistics and outputs on both sides, so that the same gates are open.
             let dy = self.kept(&noisy_feature(feature, 10));
@@ -160,25 +154,13 @@ impl<G: Gpu> Comparison<'_, G> {
                     [&mut on_dscale, &mut on_dshift],
                 )?;
                 let what = "batch norm, gradient handed on";
-                self.note_feature(what, &shape, &on_dy, feature, &ours, TOLERANCE)?;
+                self.note_feature(what, &shape, &on_dy, feature, &ours)?;
                 if apart {
                     let what = "batch norm, input gradient";
-                    self.note_feature(what, &shape, &on_dx, feature, &dx, TOLERANCE)?;
+                    self.note_feature(what, &shape, &on_dx, feature, &dx)?;
                 }
-                self.note(
-                    "batch norm, scale gradient",
-                    &shape,
-                    &on_dscale,
-                    &dscale,
-                    TOLERANCE,
-                )?;
-                self.note(
-                    "batch norm, shift gradient",
-                    &shape,
-                    &on_dshift,
-                    &dshift,
-                    TOLERANCE,
-                )?;
+                self.note("batch norm, scale gradient", &shape, &on_dscale, &dscale)?;
+                self.note("batch norm, shift gradient", &shape, &on_dshift, &dshift)?;
             }
             if kind == 2 {
                 let (mut dx, mut on_dx) = (wide.clone(), upload_feature(gpu, &wide)?);
@@ -186,7 +168,7 @@ impl<G: Gpu> Comparison<'_, G> {
                 let on_dy = upload_feature(gpu, &dy)?;
                 passes::subsample_gradient(gpu, &on_dy, feature, &mut on_dx, before)?;
                 let what = "option A, gradient";
-                self.note_feature(what, &shape, &on_dx, before, &dx, TOLERANCE)?;
+                self.note_feature(what, &shape, &on_dx, before, &dx)?;
             }
         }
         Ok(())

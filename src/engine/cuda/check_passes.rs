@@ -18,7 +18,7 @@ impl<G: Gpu> Comparison<'_, G> {
         cpu::add_halo(self.ctx, &pixels, feature, &mut images);
         let mut on_images = self.blank_feature(feature)?;
         images::put_images(gpu, &pixels, feature, &mut on_images)?;
-        self.note_feature("images", &feature, &on_images, feature, &images, TOLERANCE)?;
+        self.note_feature("images", &feature, &on_images, feature, &images)?;
         let images = self.kept(&images);
 
         let value = self.kept(&noise(feature.storage(), 12));
@@ -26,10 +26,10 @@ impl<G: Gpu> Comparison<'_, G> {
         cpu::add_into(self.ctx, &value, &mut sum);
         let on_value = upload_feature(gpu, &value)?;
         passes::add(gpu, Kind::Activation, &on_value, &mut on_sum)?;
-        self.note_feature("sum", &feature, &on_sum, feature, &sum, TOLERANCE)?;
+        self.note_feature("sum", &feature, &on_sum, feature, &sum)?;
         let mut on_sum = gpu.upload(&images)?;
         passes::add(gpu, Kind::Floats, &gpu.upload(&value)?, &mut on_sum)?;
-        self.note("sum of floats", &feature, &on_sum, &sum, TOLERANCE)?;
+        self.note("sum of floats", &feature, &on_sum, &sum)?;
 
         let (pooled, places) = (feature.max_pooled(), feature.max_places());
         let (mut y, mut taken) = (
@@ -39,14 +39,8 @@ impl<G: Gpu> Comparison<'_, G> {
         cpu::max_pool_forward(self.ctx, &images, feature, &mut y, &mut taken);
         let (mut on_y, mut on_taken) = (self.blank_feature(pooled)?, self.blank(places.storage())?);
         passes::max_pool(gpu, feature, &on_images, &mut on_y, &mut on_taken)?;
-        self.note_feature("max-pooling", &feature, &on_y, pooled, &y, TOLERANCE)?;
-        self.note(
-            "max-pooling, places",
-            &feature,
-            &on_taken,
-            &taken,
-            TOLERANCE,
-        )?;
+        self.note_feature("max-pooling", &feature, &on_y, pooled, &y)?;
+        self.note("max-pooling, places", &feature, &on_taken, &taken)?;
         let dy = self.kept(&noisy_feature(pooled, 13));
         let mut dx = vec![f32::NAN; feature.storage()];
         cpu::max_pool_backward(self.ctx, &taken, &dy, feature, &mut dx);
@@ -54,20 +48,20 @@ impl<G: Gpu> Comparison<'_, G> {
         let on_dy = upload_feature(gpu, &dy)?;
         passes::max_pool_gradient(gpu, feature, &on_taken, &on_dy, &mut on_dx)?;
         let what = "max-pooling, gradient";
-        self.note_feature(what, &feature, &on_dx, feature, &dx, TOLERANCE)?;
+        self.note_feature(what, &feature, &on_dx, feature, &dx)?;
 
         let means = feature.images * feature.channels;
         let mut y = vec![f32::NAN; means];
         cpu::mean_pool_forward(self.ctx, &images, feature, &mut y);
         let mut on_y = self.blank(means)?;
         passes::pool(gpu, feature, &on_images, &mut on_y)?;
-        self.note("mean pooling", &feature, &on_y, &y, TOLERANCE)?;
+        self.note("mean pooling", &feature, &on_y, &y)?;
         let dy = noise(means, 14);
         cpu::mean_pool_backward(self.ctx, &dy, feature, &mut dx);
         let mut on_dx = self.blank_feature(feature)?;
         passes::pool_gradient(gpu, feature, &gpu.upload(&dy)?, &mut on_dx)?;
         let what = "mean pooling, gradient";
-        self.note_feature(what, &feature, &on_dx, feature, &dx, TOLERANCE)
+        self.note_feature(what, &feature, &on_dx, feature, &dx)
     }
 
     /// The linear layer, loss and errors.
@@ -85,7 +79,7 @@ impl<G: Gpu> Comparison<'_, G> {
         cpu::linear_forward(self.ctx, &x, &w, &bias, &mut y, shape);
         let mut on_y = self.blank(images * outputs)?;
         classifier::classify(gpu, shape, &on_x, &on_w, &gpu.upload(&bias)?, &mut on_y)?;
-        self.note("classifier", &shape, &on_y, &y, TOLERANCE)?;
+        self.note("classifier", &shape, &on_y, &y)?;
         let (mut dx, mut dw, mut dbias) = (
             vec![f32::NAN; images * inputs],
             vec![f32::NAN; outputs * inputs],
@@ -96,21 +90,9 @@ impl<G: Gpu> Comparison<'_, G> {
         let (mut on_dw, mut on_dbias) = (self.blank(outputs * inputs)?, self.blank(outputs)?);
         let parameters = [&mut on_dw, &mut on_dbias];
         classifier::classify_gradient(gpu, shape, &on_x, &on_w, &on_dy, &mut on_dx, parameters)?;
-        self.note("classifier, input gradient", &shape, &on_dx, &dx, TOLERANCE)?;
-        self.note(
-            "classifier, weight gradient",
-            &shape,
-            &on_dw,
-            &dw,
-            TOLERANCE,
-        )?;
-        self.note(
-            "classifier, bias gradient",
-            &shape,
-            &on_dbias,
-            &dbias,
-            TOLERANCE,
-        )?;
+        self.note("classifier, input gradient", &shape, &on_dx, &dx)?;
+        self.note("classifier, weight gradient", &shape, &on_dw, &dw)?;
+        self.note("classifier, bias gradient", &shape, &on_dbias, &dbias)?;
 
         let labels: Vec<u16> = (0..images)
             .map(|image| (image * 7 % outputs) as u16)
@@ -141,13 +123,7 @@ impl<G: Gpu> Comparison<'_, G> {
         cpu::cross_entropy_gradient(&logits, &labels, outputs, &mut gradient);
         let mut on_gradient = self.blank(images * outputs)?;
         classifier::cross_entropy_gradient(gpu, &on_logits, on_labels, outputs, &mut on_gradient)?;
-        self.note(
-            "cross-entropy, gradient",
-            &shape,
-            &on_gradient,
-            &gradient,
-            TOLERANCE,
-        )
+        self.note("cross-entropy, gradient", &shape, &on_gradient, &gradient)
     }
 
     /// Steps of gradient descent on as many parameters, and moving averages of `shape`.
@@ -182,8 +158,8 @@ impl<G: Gpu> Comparison<'_, G> {
             .collect();
         update::descend(gpu, &mut updates)?;
         for ((_, on_w, _, on_v), (w, v)) in on.iter().zip(&expected) {
-            self.note("gradient descent, weights", &step, on_w, w, TOLERANCE)?;
-            self.note("gradient descent, velocity", &step, on_v, v, TOLERANCE)?;
+            self.note("gradient descent, weights", &step, on_w, w)?;
+            self.note("gradient descent, velocity", &step, on_v, v)?;
         }
 
         let channels = shape.feature.channels;
@@ -207,7 +183,7 @@ impl<G: Gpu> Comparison<'_, G> {
                 .collect();
             update::average(gpu, 0.1, &mut averages)?;
             for found in &many {
-                self.note("moving average", &shape, found, &expected, TOLERANCE)?;
+                self.note("moving average", &shape, found, &expected)?;
             }
             // Read together, they are what they are alone.
             let all: Vec<_> = many.iter().chain([&on_batch]).collect();

@@ -26,7 +26,7 @@ struct Sweep {
     // Activations.
     const void *from;
     // [depth][outputs], padded with zeros to whole tiles of `packed_columns` and of DEPTH rows; for tensor cores see
-    // sweep_tensor.cuh.
+    // convolution_tensor.cuh.
     const void *packed;
     void *to;
     // Pixels written, and how they are counted.

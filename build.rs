@@ -1,18 +1,19 @@
-//! Notes the compiler's version and what is compiled, for the provenance of runs; with the feature `cuda`, compiles the GPU's kernels.
+//! Records the compiler version and a digest of the sources for the provenance of runs. With the feature `cuda`, compiles
+//! the GPU kernels.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-#[allow(dead_code, reason = "the program uses all of it")]
+#[allow(dead_code, reason = "the program uses the rest")]
 #[path = "src/digest.rs"]
 mod digest;
 #[path = "src/run/sources.rs"]
 mod sources;
 
-/// GPUs whose own code is made, by compute capability: A100 (and what runs its code: 8.6, 8.9) and H100/H200.
+/// Compute capabilities with native code: A100, whose code also runs on 8.6 and 8.9, and H100/H200.
 const NATIVE: [&str; 2] = ["80", "90"];
-/// The least capability that a GPU may have: its intermediate code (PTX) serves all newer GPUs, compiled by their driver.
-const LEAST: &str = "80";
+/// The lowest supported compute capability. The drivers of newer GPUs compile its intermediate code (PTX).
+const LOWEST: &str = "80";
 
 fn main() {
     for part in sources::PARTS {
@@ -31,8 +32,8 @@ fn main() {
     }
 }
 
-/// All kernels as one image for the driver, `kernels.fatbin`. Without nvcc it is empty, which is enough to check the sources
-/// (`cargo check --features cuda,dfdx/ci-check`); anything more ends in dfdx's own build script, which needs nvcc too.
+/// Compiles all kernels into one image for the driver, `kernels.fatbin`. Without nvcc the image is empty, which is enough
+/// for `cargo check --features cuda,dfdx/ci-check`; other builds fail in dfdx's build script, which needs nvcc too.
 fn kernels() {
     let folder = Path::new("src/engine/cuda/kernels");
     println!("cargo:rerun-if-changed={}", folder.display());
@@ -42,7 +43,7 @@ fn kernels() {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let image = out.join("kernels.fatbin");
     let Some(nvcc) = nvcc() else {
-        println!("cargo:warning=no nvcc: the kernels are left out, such a build runs on no GPU");
+        println!("cargo:warning=nvcc not found: built without kernels, will not run on a GPU");
         std::fs::write(&image, []).expect("cargo's OUT_DIR is writable");
         return;
     };
@@ -54,7 +55,7 @@ fn kernels() {
         ));
     }
     command.arg(format!(
-        "-gencode=arch=compute_{LEAST},code=compute_{LEAST}"
+        "-gencode=arch=compute_{LOWEST},code=compute_{LOWEST}"
     ));
     command.arg(folder.join("refig.cu")).arg("-o").arg(&image);
     let output = command.output();
@@ -63,17 +64,17 @@ fn kernels() {
         Ok(output) => {
             eprintln!("{}", String::from_utf8_lossy(&output.stdout));
             eprintln!("{}", String::from_utf8_lossy(&output.stderr));
-            eprintln!("{} did not compile {}", nvcc.display(), folder.display());
+            eprintln!("{} failed to compile {}", nvcc.display(), folder.display());
             std::process::exit(1);
         }
         Err(error) => {
-            eprintln!("{} does not start: {error}", nvcc.display());
+            eprintln!("cannot start {}: {error}", nvcc.display());
             std::process::exit(1);
         }
     }
 }
 
-/// `NVCC`, that of `CUDA_ROOT` or `CUDA_PATH`, or the first on the PATH.
+/// `NVCC`, or nvcc in `CUDA_ROOT` or `CUDA_PATH`, or the first on the `PATH`.
 fn nvcc() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("NVCC").filter(|named| !named.is_empty()) {
         return Some(named.into());

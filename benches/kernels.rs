@@ -1,5 +1,5 @@
-//! The CPU's kernels on the shapes of ResNet-20 at batch 128, in floating-point operations or bytes a second. `refig bench
-//! operators` shows the convolutions of any network with the processor's peak beside them.
+//! The CPU kernels on the shapes of ResNet-20 at batch 128, in floating-point operations or bytes per second. `refig bench
+//! operators` compares the convolutions of any network with the processor's peak.
 //! `cargo bench --profile dev --bench kernels`
 
 use std::sync::LazyLock;
@@ -11,7 +11,7 @@ use refig::engine::cpu::*;
 
 const IMAGES: usize = 128;
 
-/// All threads of the machine, its best instruction set.
+/// All threads and the best instruction set of this machine.
 static CONTEXT: LazyLock<Context> =
     LazyLock::new(|| Options::default().context().expect("detected"));
 
@@ -38,7 +38,7 @@ fn convolution([side, inputs, outputs, stride]: [usize; 4]) -> ConvShape {
     }
 }
 
-/// Floating-point operations, a multiply-add counts two.
+/// Floating-point operations; a multiply-add counts as two.
 fn operations(shape: ConvShape) -> ItemsCount {
     ItemsCount::new(2 * shape.output().pixels() * shape.weights())
 }
@@ -82,7 +82,7 @@ fn convolution_weight_gradient(bencher: Bencher<'_, '_>, shape: [usize; 4]) {
         .bench_local(|| conv_weight_gradient(&CONTEXT, &x, &dy, &mut dw, shape));
 }
 
-/// Side and channels of a batch normalisation with ReLU; whether a shortcut is added.
+/// Side and channels of a batch normalisation with ReLU, and whether a shortcut is added.
 const NORMS: [(usize, usize, bool); 4] = [
     (32, 16, false),
     (32, 16, true),
@@ -95,7 +95,7 @@ struct Norm {
     x: Vec<f32>,
     added: Option<Vec<f32>>,
     y: Vec<f32>,
-    /// Scale, shift, mean, variance, and the gradients of the first two.
+    /// Scale, shift, mean, variance, scale gradient, shift gradient.
     channels: [Vec<f32>; 6],
 }
 

@@ -1,4 +1,4 @@
-//! What stands around a training step: augmentation, the loader, evaluation, writing records.
+//! Everything around a training step: augmentation, the loader, evaluation, writing records.
 //! `cargo bench --profile dev --bench pipeline`
 
 use std::sync::{Arc, LazyLock};
@@ -6,12 +6,10 @@ use std::sync::{Arc, LazyLock};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use refig::data::{self, Batch, Dataset, Decision, Loader, Normaliser, SYNTHETIC_SEED};
-use refig::engine::{self, Options, Statistics};
-use refig::manifest::Recipe;
-use refig::network::{Family, Network, Shortcut};
-use refig::orchestrate::hyperparameters;
+use refig::engine::{self, Hyperparameters, Options, Statistics};
+use refig::network::{Family, Network, Shortcut, initialise};
+use refig::recipe::Recipe;
 use refig::record::{Iteration, parquet};
-use refig::train::initialise;
 
 static DATA: LazyLock<Dataset> = LazyLock::new(|| data::synthetic(SYNTHETIC_SEED));
 
@@ -23,7 +21,7 @@ fn normaliser(recipe: &Recipe) -> Normaliser {
     Normaliser::fit(&DATA.train, recipe.normalisation)
 }
 
-/// Crop, flip and normalisation of one mini-batch whose decisions are drawn already.
+/// Crops, flips and normalises one mini-batch; the decisions are drawn beforehand.
 #[divan::bench]
 fn augmentation(bencher: Bencher<'_, '_>) {
     let recipe = Recipe::default();
@@ -45,7 +43,7 @@ fn augmentation(bencher: Bencher<'_, '_>) {
         });
 }
 
-/// Mini-batches of the paper's recipe, order and decisions included, prepared by so many other threads (0: by this one).
+/// Mini-batches of the paper's recipe, including order and decisions, prepared by this many workers (0: by this thread).
 #[divan::bench(args = [0, 1, 2])]
 fn loader(bencher: Bencher<'_, '_>, workers: usize) {
     let recipe = Recipe::default();
@@ -67,7 +65,7 @@ fn evaluation(bencher: Bencher<'_, '_>) {
     let network = Network::cifar(Family::Resnet, 20, Shortcut::A, 10).expect("20 is 6n+2");
     let options = Options::default();
     let mut engine =
-        engine::create(&network, 32, &hyperparameters(&recipe), &options).expect("an engine");
+        engine::create(&network, 32, &Hyperparameters::from(&recipe), &options).expect("an engine");
     let weights = initialise(&network, &recipe.initialisation, 0);
     engine.restore(&weights).expect("its own weights");
     let indices: Vec<u32> = (0..128).collect();
@@ -81,7 +79,7 @@ fn evaluation(bencher: Bencher<'_, '_>) {
         });
 }
 
-/// The rows of a whole run of the paper's recipe, and of one part of it, as Parquet in memory.
+/// The rows of one part, and of a whole run of the paper's recipe, as Parquet in memory.
 #[divan::bench(args = [1_000, 64_000])]
 fn parquet_writing(bencher: Bencher<'_, '_>, rows: u64) {
     let rows: Vec<Iteration> = (1..=rows)

@@ -1,34 +1,34 @@
-//! The exit codes, in their one place, and the error that carries one.
+//! The program's exit codes, and the error that carries one.
 
 use std::fmt;
 
-/// What the program's end means to a shell or to CI.
+/// Exit codes for shells and CI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Everything asked for was done, and what was checked holds.
+    /// The command succeeded, and all checks hold.
     Success = 0,
-    /// The check ran and an expectation or a claim does not hold, or a comparison passed its tolerance.
+    /// A check ran and failed: an expectation or claim does not hold, or a comparison exceeds its tolerance.
     CheckFailed = 1,
-    /// The command line or a manifest is not right; nothing was done.
+    /// The command line or a manifest is invalid; nothing was done.
     Usage = 2,
-    /// Data: not there, damaged, or not to be downloaded.
+    /// Data is missing, damaged, or cannot be downloaded.
     Data = 3,
-    /// Files of runs: locked by another process, damaged, made by a newer version, or no space left.
+    /// Run files are locked by another process, damaged or from a newer version, or the disk is full.
     Storage = 4,
-    /// A check could not be made: results are missing or not comparable. Never a pass.
+    /// A check could not run, because results are missing or not comparable. Never a pass.
     Missing = 5,
-    /// A device or an instruction set that was asked for is not there.
+    /// The requested device or instruction set is not available.
     Device = 6,
-    /// Anything else: a bug or a machine that failed.
+    /// Anything else: a bug or a hardware failure.
     Internal = 70,
-    /// Ctrl-C: state was saved, the same command goes on from there.
+    /// Ctrl-C. The state is saved; the same command resumes.
     Interrupted = 130,
-    /// SIGTERM: state was saved, the same command goes on from there.
+    /// SIGTERM. The state is saved; the same command resumes.
     Terminated = 143,
 }
 
-/// An error whose exit code is known. Wrap it in context as needed: the code is found down the chain.
+/// An error with an exit code. The code survives wrapping in context.
 #[derive(Debug)]
 pub struct Failure {
     pub exit: Exit,
@@ -44,7 +44,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Exit {
-    /// An error that ends the program with this code. The message is a lower-case fragment with the file, the value and the remedy.
+    /// An error that exits with this code. The message is a lower-case fragment with the file, the value and the remedy.
     pub fn error(self, message: impl Into<String>) -> anyhow::Error {
         anyhow::Error::new(Failure {
             exit: self,
@@ -52,7 +52,7 @@ impl Exit {
         })
     }
 
-    /// The code that an error asks for: that of the `Failure` in its chain, else [`Exit::Internal`].
+    /// The exit code of the first [`Failure`] in the error's chain, else [`Exit::Internal`].
     pub fn of(error: &anyhow::Error) -> Exit {
         error
             .chain()

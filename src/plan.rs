@@ -10,8 +10,10 @@ use serde_json::{Map, Value, json};
 
 use crate::digest::sha256;
 use crate::exit::Exit;
-use crate::manifest::{Experiment, NetworkEntry, Recipe};
+use crate::manifest::{Experiment, NetworkEntry};
 use crate::network::Network;
+use crate::processor::Processor;
+use crate::recipe::Recipe;
 
 /// Raised by hand when the engine's arithmetic, the random streams or the order of the images change, so that runs made
 /// before are not taken for the same. Since 2 the convolutions of 3x3 kernels use minimal filtering.
@@ -21,8 +23,10 @@ pub const NUMERICS_VERSION: u32 = 2;
 /// such a version is neither resumed nor taken for today's, but it shows the same experiment.
 pub const SAME_BUT_FOR_ROUNDING: u32 = 1;
 
-/// One network, one recipe, one seed, on given data and a given device.
+/// One network, one recipe, one seed, on given data and a given kind of processor. Its identity follows from the rest: it is
+/// computed, never believed, and a `run.toml` that names another one is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
 pub struct RunPlan {
     pub network: Network,
     pub recipe: Recipe,
@@ -30,18 +34,62 @@ pub struct RunPlan {
     /// The folder, not the identity: two profiles with the same recipe describe the same run.
     pub profile: String,
     pub data_digest: String,
-    /// `cpu`, `cuda`.
-    pub device: String,
-    /// `avx512`, `avx2`, `portable`; empty where the device has one only.
-    pub instructions: String,
+    #[serde(flatten)]
+    pub processor: Processor,
     pub numerics_version: u32,
     /// The identity of the run whose final weights it starts from, if it does (`recipe.init.from`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
-    /// sha256 in hex of what shapes the trajectory.
-    pub identity: String,
-    /// sha256 in hex of how it is measured (`recipe.evaluation`).
-    pub measured: String,
+    identity: String,
+    measured: String,
+}
+
+/// A plan as it stands in a file, before its identity is recomputed.
+#[derive(Deserialize)]
+struct Written {
+    network: Network,
+    recipe: Recipe,
+    seed: u64,
+    profile: String,
+    data_digest: String,
+    #[serde(flatten)]
+    processor: Processor,
+    numerics_version: u32,
+    start: Option<String>,
+    identity: String,
+    measured: String,
+}
+
+impl TryFrom<Written> for RunPlan {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let plan = Self {
+            network: written.network,
+            recipe: written.recipe,
+            seed: written.seed,
+            profile: written.profile,
+            data_digest: written.data_digest,
+            processor: written.processor,
+            numerics_version: written.numerics_version,
+            start: written.start,
+            identity: String::new(),
+            measured: String::new(),
+        }
+        .identified()
+        .map_err(|error| error.to_string())?;
+        for (what, found, computed) in [
+            ("identity", &written.identity, &plan.identity),
+            ("measured", &written.measured, &plan.measured),
+        ] {
+            if found != computed {
+                return Err(format!(
+                    "{what} = \"{found}\" is not that of the run described, {computed}"
+                ));
+            }
+        }
+        Ok(plan)
+    }
 }
 
 impl RunPlan {
@@ -51,10 +99,9 @@ impl RunPlan {
         seed: u64,
         profile: &str,
         data_digest: &str,
-        device: &str,
-        instructions: &str,
+        processor: Processor,
     ) -> Result<Self> {
-        let made_on = (data_digest, device, instructions);
+        let made_on = (data_digest, processor);
         Self::of_version(NUMERICS_VERSION, entry, seed, profile, made_on)
     }
 
@@ -64,29 +111,70 @@ impl RunPlan {
         entry: &NetworkEntry,
         seed: u64,
         profile: &str,
-        made_on: (&str, &str, &str),
+        (data_digest, processor): (&str, Processor),
     ) -> Result<Self> {
-        let (data_digest, device, instructions) = made_on;
-        let mut plan = Self {
+        let start = match &entry.start {
+            None => None,
+            Some(start) => {
+                let made_on = (data_digest, processor);
+                let start = Self::of_version(version, start, seed, profile, made_on)?;
+                Some(start.identity)
+            }
+        };
+        Self {
             network: entry.network.clone(),
             recipe: entry.recipe.clone(),
             seed,
             profile: profile.into(),
             data_digest: data_digest.into(),
-            device: device.into(),
-            instructions: instructions.into(),
+            processor,
             numerics_version: version,
-            start: None,
+            start,
             identity: String::new(),
             measured: String::new(),
-        };
-        if let Some(start) = &entry.start {
-            let start = Self::of_version(version, start, seed, profile, made_on)?;
-            plan.start = Some(start.identity);
         }
-        plan.identity = plan.trajectory()?;
-        plan.measured = digest(&serde_json::to_value(&plan.recipe.evaluation)?);
-        Ok(plan)
+        .identified()
+    }
+
+    /// The same run on another kind of processor.
+    ///
+    /// # Errors
+    /// If a value cannot be JSON, which none is.
+    pub fn on(&self, processor: Processor) -> Result<Self> {
+        Self {
+            processor,
+            ..self.clone()
+        }
+        .identified()
+    }
+
+    /// The same run by another version of the arithmetic.
+    ///
+    /// # Errors
+    /// If a value cannot be JSON, which none is.
+    pub fn by_version(&self, numerics_version: u32) -> Result<Self> {
+        Self {
+            numerics_version,
+            ..self.clone()
+        }
+        .identified()
+    }
+
+    /// With the hashes that follow from the rest.
+    fn identified(mut self) -> Result<Self> {
+        self.identity = self.trajectory()?;
+        self.measured = digest(&serde_json::to_value(&self.recipe.evaluation)?);
+        Ok(self)
+    }
+
+    /// sha256 in hex of what shapes the trajectory.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// sha256 in hex of how it is measured (`recipe.evaluation`).
+    pub fn measured(&self) -> &str {
+        &self.measured
     }
 
     /// `<profile>/<network>-s<seed>-<first 8 of the identity>`, below the folder of results.
@@ -120,14 +208,9 @@ impl RunPlan {
     /// version.
     fn starts_as(&self, entry: &NetworkEntry) -> bool {
         let wanted = entry.start.as_ref().map(|start| {
-            let made_on = (&*self.data_digest, &*self.device, &*self.instructions);
-            Self::of_version(
-                self.numerics_version,
-                start,
-                self.seed,
-                &self.profile,
-                made_on,
-            )
+            let made_on = (&*self.data_digest, self.processor);
+            let version = self.numerics_version;
+            Self::of_version(version, start, self.seed, &self.profile, made_on)
         });
         match wanted {
             None => self.start.is_none(),
@@ -162,8 +245,8 @@ impl RunPlan {
             "network": self.network,
             "seed": self.seed,
             "data": self.data_digest,
-            "device": self.device,
-            "instructions": self.instructions,
+            "device": self.processor.device(),
+            "instructions": self.processor.instructions(),
             "numerics_version": self.numerics_version,
         });
         // A run from scratch has the identity that it had before there was anything else.
@@ -183,8 +266,7 @@ pub fn runs(
     experiment: &Experiment,
     seeds: &[u64],
     data_digest: &str,
-    device: &str,
-    instructions: &str,
+    processor: Processor,
 ) -> Result<Vec<RunPlan>> {
     if seeds.is_empty() {
         return Err(Exit::Usage.error("no seeds; give at least one, for example --seeds 1"));
@@ -194,7 +276,7 @@ pub fn runs(
         for entry in experiment.networks.iter().filter(|entry| !entry.optional) {
             let profile = &experiment.profile;
             for entry in entry.start.as_deref().into_iter().chain([entry]) {
-                let plan = RunPlan::new(entry, seed, profile, data_digest, device, instructions)?;
+                let plan = RunPlan::new(entry, seed, profile, data_digest, processor)?;
                 if !plans.iter().any(|other| other.same_run(&plan)) {
                     plans.push(plan);
                 }

@@ -1,25 +1,25 @@
-//! Random streams keyed by what they are for, so that there is no generator state to save: the same key gives the same
-//! numbers on every machine, whatever was drawn before and on whichever thread.
+//! Random streams keyed by purpose, so that there is no generator state to save. A key gives the same numbers on every
+//! machine and thread, whatever was drawn before.
 
-/// What a stream is drawn for. The numbers are part of every run's identity and never change.
+/// What a stream is used for. The discriminants are part of the key and must never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Purpose {
-    /// Initial weights; `index` is the parameter's place in `Network::parameters()`.
+    /// Initial weights; `index` is the parameter's position in `Network::parameters()`.
     Initialise = 1,
     /// The order of the images in a pass; `epoch` is the pass.
     Shuffle = 2,
     /// Crop offset and flip; `epoch` is the pass, `index` the position in the pass.
     Augment = 3,
-    /// Which training images the population statistics are pooled over.
+    /// The training images over which population statistics are pooled.
     Statistics = 4,
-    /// Which training images the final clean pass looks at.
+    /// The training images of the final clean pass.
     CleanPass = 5,
     /// The synthetic data set; `index` is the image.
     Synthetic = 6,
-    /// Which images are held out by the 45k/5k split.
+    /// The images held out by the 45k/5k split.
     Split = 7,
-    /// Resamples of a report's bootstrap; no run draws from it.
+    /// Bootstrap resamples in reports; not used by runs.
     Bootstrap = 8,
 }
 
@@ -45,12 +45,12 @@ impl Stream {
         mix(self.state)
     }
 
-    /// A number below `bound`, without bias (Lemire 2019).
+    /// A uniform number below `bound`, without bias (Lemire 2019).
     ///
     /// # Panics
     /// If `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        assert!(bound > 0, "a bound of 0 leaves nothing to draw");
+        assert!(bound > 0, "the bound must be above 0");
         let reject = bound.wrapping_neg() % bound;
         loop {
             let wide = u128::from(self.next_u64()) * u128::from(bound);
@@ -60,18 +60,18 @@ impl Stream {
         }
     }
 
-    /// A number in [0, 1) with 53 random bits.
+    /// A uniform number in [0, 1) with 53 random bits.
     pub fn uniform(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
-    /// A standard normal number (Box-Muller, the cosine half).
+    /// A standard normal number (Box-Muller, cosine half only).
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
-    /// A random order of `0..len` (Fisher-Yates).
+    /// A random permutation of `0..len` (Fisher-Yates).
     pub fn permutation(&mut self, len: u32) -> Vec<u32> {
         let mut order: Vec<u32> = (0..len).collect();
         for last in (1..order.len()).rev() {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_names_one_stream() {
+    fn the_key_determines_the_stream() {
         let draw =
             |seed, epoch, index| Stream::new(seed, Purpose::Augment, epoch, index).next_u64();
         assert_eq!(draw(1, 2, 3), draw(1, 2, 3));
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permutation_holds_every_index_once() {
+    fn a_permutation_contains_every_index_once() {
         let mut order = Stream::new(7, Purpose::Shuffle, 0, 0).permutation(1000);
         assert_ne!(order, (0..1000).collect::<Vec<_>>());
         order.sort_unstable();

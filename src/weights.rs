@@ -1,10 +1,10 @@
-//! Named tensors as plain data, and safetensors: checkpoints, exchanged weights, recorded steps.
-//! The only place that knows the format. Metadata is kept under one key of the header, so that a file's bytes do not
-//! depend on the order of a map.
+//! Named tensors, stored as safetensors: checkpoints, exchanged weights and recorded training steps. This is the only
+//! file that knows the format. Metadata is kept under a single header key, so that a file's bytes do not depend on the
+//! order of a map.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -13,10 +13,13 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::exit::Exit;
 
-/// The header's key that holds the metadata of files written here.
+/// Header key of the metadata in files written here.
 const KEY: &str = "refig";
-/// The header's key of recorded training steps.
+/// Header key of the metadata in recorded training steps.
 const RECORDED_KEY: &str = "spec";
+
+/// Bytes of the longest header that the format allows.
+const MOST_HEADER: u64 = 100_000_000;
 
 /// A dense tensor of 32-bit floats in row-major order.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,31 +28,44 @@ pub struct Tensor {
     pub data: Vec<f32>,
 }
 
-/// Tensors by name, with a JSON text that says what they are.
+/// Tensors by name, with metadata that describes them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Weights {
     pub tensors: BTreeMap<String, Tensor>,
-    /// JSON, kept under the header's `refig` key (`spec` is read from recorded steps).
+    /// JSON, stored under the header key `refig`; in recorded steps it is read from `spec`.
     pub metadata: String,
 }
 
 impl Weights {
-    /// Reads a safetensors file of 32-bit floats; 64-bit integers (labels) become floats. The metadata is the header's
-    /// `refig`, else its `spec`, else all of it as a JSON object with sorted keys, else empty.
+    /// Reads a safetensors file of 32-bit floats; 64-bit integers (labels) are converted. The metadata is the header's
+    /// `refig`, else its `spec`, else the whole header metadata as a JSON object with sorted keys, else empty.
     ///
     /// # Errors
-    /// [`Exit::Storage`] if the file cannot be read, is no whole safetensors file, or holds another type of numbers.
+    /// [`Exit::Storage`] if the file cannot be read, is not a complete safetensors file, or has another data type.
     pub fn load(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|error| {
             Exit::Storage.error(format!(
-                "{}: the weights cannot be read: {error}",
+                "{}: cannot read the weights: {error}",
                 path.display()
             ))
         })?;
         Self::from_bytes(&bytes).with_context(|| format!("{}", path.display()))
     }
 
-    /// Writes a safetensors file and waits until it is on the disk. Not atomic: a reader may see half of it.
+    /// The metadata alone, without reading the tensors; none where the file has none or is no safetensors file.
+    pub fn load_metadata(path: &Path) -> Option<String> {
+        let mut file = File::open(path).ok()?;
+        let mut length = [0; 8];
+        file.read_exact(&mut length).ok()?;
+        let mut header = Vec::new();
+        file.take(u64::from_le_bytes(length).min(MOST_HEADER))
+            .read_to_end(&mut header)
+            .ok()?;
+        let header: serde_json::Value = serde_json::from_slice(&header).ok()?;
+        Some(header["__metadata__"][KEY].as_str()?.to_owned())
+    }
+
+    /// Writes a safetensors file and syncs it. Not atomic: a reader may see a partial file.
     ///
     /// # Errors
     /// [`Exit::Storage`] if the file cannot be written.
@@ -62,16 +78,16 @@ impl Weights {
         };
         write().map_err(|error| {
             Exit::Storage.error(format!(
-                "{}: the weights cannot be written: {error}",
+                "{}: cannot write the weights: {error}",
                 path.display()
             ))
         })
     }
 
-    /// The file's bytes: the same for the same tensors and metadata.
+    /// The bytes of the file, which depend only on the tensors and the metadata.
     ///
     /// # Errors
-    /// If a tensor's shape does not fit its data.
+    /// [`Exit::Internal`] if a tensor's shape does not match its data.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let raw: Vec<Vec<u8>> = self
             .tensors
@@ -86,7 +102,7 @@ impl Weights {
                 let view =
                     TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).map_err(|_| {
                         Exit::Internal.error(format!(
-                            "tensor '{name}' has {} values, which its shape {:?} does not hold",
+                            "tensor '{name}' has {} values, which do not match its shape {:?}",
                             tensor.data.len(),
                             tensor.shape
                         ))
@@ -99,14 +115,14 @@ impl Weights {
         safetensors::serialize(views, header).context("safetensors")
     }
 
-    /// What [`Weights::load`] does, from bytes in memory.
+    /// Like [`Weights::load`], from bytes in memory.
     ///
     /// # Errors
     /// [`Exit::Storage`] as for [`Weights::load`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let damaged = |error| {
             Exit::Storage.error(format!(
-                "not a whole safetensors file ({} bytes): {error}; make or fetch it again",
+                "not a complete safetensors file ({} bytes): {error}; create or fetch it again",
                 bytes.len()
             ))
         };
@@ -133,7 +149,7 @@ fn tensor(name: &str, view: &TensorView) -> Result<Tensor> {
         Dtype::I64 => numbers(view.data(), |bytes| i64::from_le_bytes(bytes) as f32),
         other => {
             return Err(Exit::Storage.error(format!(
-                "tensor '{name}' holds {other:?}; F32 and I64 are read: convert the file to F32"
+                "tensor '{name}' has type {other:?}, but only F32 and I64 are supported; convert the file to F32"
             )));
         }
     };
@@ -174,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_gives_back_every_bit_and_the_metadata() {
+    fn files_round_trip_exactly_with_their_metadata() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
         example().save(&path).unwrap();
@@ -192,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_files_give_labels_as_floats_and_their_metadata() {
+    fn integer_labels_and_foreign_metadata_are_read() {
         let labels: Vec<u8> = [3i64, 9].iter().flat_map(|v| v.to_le_bytes()).collect();
         let file = |header: &[(&str, &str)]| {
             let view = TensorView::new(Dtype::I64, vec![2], &labels).unwrap();
@@ -213,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_and_unfit_files_are_refused_with_what_is_wrong() {
+    fn damaged_and_unsupported_files_are_rejected() {
         let bytes = example().to_bytes().unwrap();
         for cut in [0, 7, 30, bytes.len() - 1] {
             let error = Weights::from_bytes(&bytes[..cut]).unwrap_err();

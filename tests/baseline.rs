@@ -5,9 +5,12 @@ use std::process::{Command, Output};
 
 use refig::exit::Exit;
 use refig::manifest::Experiment;
+use refig::origin::Origin;
 use refig::plan;
+use refig::processor::{Instructions, Processor};
+use refig::record::Ending;
 use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
-use refig::run::{Notes, Outcome, Resume, RunDirectory};
+use refig::run::{Notes, Resume, RunDirectory};
 use refig::weights::Weights;
 
 /// A repository with a manifest and a folder of results.
@@ -56,10 +59,17 @@ impl Project {
         let manifest = self.path("experiments/tiny.toml");
         let experiment = Experiment::load(&manifest, "tiny", overrides).unwrap();
         let notes = Notes {
-            data: "synthetic".into(),
+            data: Origin::Synthetic,
             ..Notes::default()
         };
-        for plan in plan::runs(&experiment, seeds, "feed", "cpu", "avx2").unwrap() {
+        for plan in plan::runs(
+            &experiment,
+            seeds,
+            "feed",
+            Processor::Cpu(Instructions::Avx2),
+        )
+        .unwrap()
+        {
             let mut run = RunDirectory::open(&self.path(results), &plan, &notes, false).unwrap();
             assert!(matches!(run.resume().unwrap(), Resume::New));
             let end = plan.recipe.iterations;
@@ -91,7 +101,7 @@ impl Project {
                 top5_error: 10.0,
             })
             .unwrap();
-            run.finish(Outcome::Finished, &Weights::default()).unwrap();
+            run.finish(Ending::Finished, &Weights::default()).unwrap();
         }
     }
 

@@ -1,11 +1,13 @@
 //! What a check says of runs: every status with values worked out by hand, the headline, the exit codes and the files.
 
-use refig::data::Origin;
 use refig::exit::Exit;
-use refig::manifest::{Claim, Comparison, DataKind, Expectation, Metric};
-use refig::report::check::{Circumstances, Ending, Subject, judge};
-use refig::report::page::{self, Material};
-use refig::report::{Status, Verdict};
+use refig::judge::{Circumstances, Status, Subject, Verdict, judge_values};
+use refig::manifest::{Claim, Comparison, Expectation, Metric};
+use refig::origin::DataKind;
+use refig::origin::Origin;
+use refig::publish::page::{self, Material};
+use refig::publish::{junit, table};
+use refig::record::Ending;
 
 fn run(network: &str, seed: u64, test: f64, train: f64) -> Subject {
     Subject {
@@ -83,7 +85,7 @@ fn claim(higher: &str, lower: &str, margin: f64) -> Claim {
 /// The verdict on one expectation of plain-20 at 60 ± 2.
 fn one(subjects: &[Subject], seeds: &[u64]) -> Verdict {
     let expectation = expect("plain-20", 60.0, 2.0);
-    judge(&quick(seeds), &[expectation], &[], &[], subjects)
+    judge_values(&quick(seeds), &[expectation], &[], &[], subjects)
 }
 
 #[test]
@@ -103,7 +105,7 @@ fn an_error_within_the_tolerance_passes_and_the_edges_belong_to_it() {
     // 6.61 + 0.1 is 6.710000000000001 in binary: decimal edges must not fall to that.
     let expectation = expect("plain-20", 6.61, 0.1);
     let at_the_edge = [run("plain-20", 0, 6.71, 1.0)];
-    let verdict = judge(&quick(&[0]), &[expectation], &[], &[], &at_the_edge);
+    let verdict = judge_values(&quick(&[0]), &[expectation], &[], &[], &at_the_edge);
     assert_eq!(verdict.status, Status::Pass);
 }
 
@@ -165,7 +167,7 @@ fn what_has_not_been_run_to_its_end_is_missing_and_never_a_pass() {
         assert_eq!(verdict.exit(), Exit::Missing);
     }
     // Nothing asked for is nothing that holds.
-    let verdict = judge(
+    let verdict = judge_values(
         &quick(&[0]),
         &[],
         &[],
@@ -183,7 +185,7 @@ fn a_diverged_run_and_a_nan_fail_what_names_them_and_nothing_else() {
     let mut nan = diverged.clone();
     nan.ending = Ending::Finished;
     for (broken, reason) in [(diverged, "diverged at iteration 17"), (nan, "NaN")] {
-        let verdict = judge(
+        let verdict = judge_values(
             &quick(&[0]),
             &[expect("plain-20", 60.0, 2.0), expect("plain-56", 80.0, 5.0)],
             &[],
@@ -214,7 +216,7 @@ fn the_papers_values_are_for_its_recipe_on_its_data() {
     let expectation = [expect("plain-20", 9.65, 0.5)];
     let claims = [claim("plain-56", "plain-20", 0.0)];
     let good = [run("plain-20", 0, 9.7, 1.4), run("plain-56", 0, 13.0, 6.0)];
-    let verdict = judge(&paper(&[0]), &[], &expectation, &claims, &good);
+    let verdict = judge_values(&paper(&[0]), &[], &expectation, &claims, &good);
     assert_eq!(verdict.status, Status::Pass);
 
     let overridden = Circumstances {
@@ -232,7 +234,7 @@ fn the_papers_values_are_for_its_recipe_on_its_data() {
         (paper(&[0]), of(Origin::Synthetic), "SYNTHETIC"),
         (paper(&[0]), of(Origin::Other), "other images"),
     ] {
-        let verdict = judge(&circumstances, &[], &expectation, &claims, &subjects);
+        let verdict = judge_values(&circumstances, &[], &expectation, &claims, &subjects);
         for (status, note) in [
             (
                 verdict.expectations[0].status,
@@ -273,7 +275,7 @@ fn a_profiles_own_values_decide_beside_the_papers_and_only_on_their_data() {
         (cifar.clone(), [Pass, NotComparable, NotComparable]),
         (synthetic.clone(), [NotComparable, Pass, NotComparable]),
     ] {
-        let verdict = judge(&quick(&[0]), &own, &papers, &[], &[subject]);
+        let verdict = judge_values(&quick(&[0]), &own, &papers, &[], &[subject]);
         let statuses: Vec<Status> = verdict.expectations.iter().map(|row| row.status).collect();
         assert_eq!(statuses, expected);
         assert_eq!(verdict.exit(), Exit::Success);
@@ -288,7 +290,7 @@ fn a_profiles_own_values_decide_beside_the_papers_and_only_on_their_data() {
         data: DataKind::Any,
         ..expect("plain-20", 45.0, 20.0)
     };
-    let verdict = judge(
+    let verdict = judge_values(
         &quick(&[0, 1]),
         &[any],
         &[],
@@ -302,7 +304,7 @@ fn a_profiles_own_values_decide_beside_the_papers_and_only_on_their_data() {
         overrides: vec!["recipe.batch=32".into()],
         ..quick(&[0])
     };
-    let verdict = judge(
+    let verdict = judge_values(
         &overridden,
         &own[..1],
         &[],
@@ -327,7 +329,7 @@ fn a_claim_is_judged_on_the_mean_with_its_margin_and_shows_each_seed() {
         .collect();
     let judged = |margin| {
         let claims = [claim("plain-56", "plain-20", margin)];
-        judge(&quick(&[0, 1, 2]), &[], &[], &claims, &subjects)
+        judge_values(&quick(&[0, 1, 2]), &[], &[], &claims, &subjects)
     };
     for (margin, status) in [
         (5.0, Status::Pass),
@@ -345,16 +347,12 @@ fn a_claim_is_judged_on_the_mean_with_its_margin_and_shows_each_seed() {
         .map(|g| (g.seed, g.points, g.holds))
         .collect();
     assert_eq!(gaps, [(0, 4.0, false), (1, 5.0, true), (2, 7.5, true)]);
-    assert!(
-        verdict
-            .table()
-            .contains("+4.00 (does not hold), +5.00, +7.50")
-    );
+    assert!(table(&verdict).contains("+4.00 (does not hold), +5.00, +7.50"));
 
     // "plain-20 at most 5.5 points above plain-56" is a margin below 0; here it is 5.5 below.
     for (margin, status) in [(-5.5, Status::Pass), (-5.4, Status::Fail)] {
         let at_most = [claim("plain-20", "plain-56", margin)];
-        let verdict = judge(&quick(&[0, 1, 2]), &[], &[], &at_most, &subjects);
+        let verdict = judge_values(&quick(&[0, 1, 2]), &[], &[], &at_most, &subjects);
         assert_eq!(verdict.claims[0].status, status, "{margin}");
     }
     // 65.1 - 60.1 is 4.999999999999993 in binary.
@@ -363,7 +361,7 @@ fn a_claim_is_judged_on_the_mean_with_its_margin_and_shows_each_seed() {
         run("plain-20", 0, 60.1, 50.0),
     ];
     let claims = [claim("plain-56", "plain-20", 5.0)];
-    let verdict = judge(&quick(&[0]), &[], &[], &claims, &decimal);
+    let verdict = judge_values(&quick(&[0]), &[], &[], &claims, &decimal);
     assert_eq!(verdict.status, Status::Pass);
 }
 
@@ -377,12 +375,12 @@ fn a_claim_holds_where_all_its_comparisons_do() {
     let shallow = run("plain-20", 0, 60.0, 55.0);
     for (train, status) in [(60.0, Status::Pass), (59.0, Status::Fail)] {
         let subjects = [shallow.clone(), run("plain-56", 0, 80.0, train)];
-        let verdict = judge(&quick(&[0]), &[], &[], &[ordering.clone()], &subjects);
+        let verdict = judge_values(&quick(&[0]), &[], &[], &[ordering.clone()], &subjects);
         assert_eq!(verdict.claims[0].status, status);
         assert_eq!(verdict.claims[0].comparisons[0].status, Status::Pass);
         assert_eq!(verdict.claims[0].comparisons[1].status, status);
     }
-    let verdict = judge(&quick(&[0]), &[], &[], &[ordering], &[shallow]);
+    let verdict = judge_values(&quick(&[0]), &[], &[], &[ordering], &[shallow]);
     assert_eq!(verdict.claims[0].status, Status::Missing);
 }
 
@@ -395,7 +393,7 @@ fn each_metric_looks_at_its_own_error() {
     for (metric, gap) in [(Metric::TestError, -5.0), (Metric::TrainingError, 30.0)] {
         let mut ordering = claim("plain-56", "plain-20", 5.0);
         ordering.comparisons[0].metric = metric;
-        let verdict = judge(&quick(&[0]), &[], &[], &[ordering], &subjects);
+        let verdict = judge_values(&quick(&[0]), &[], &[], &[ordering], &subjects);
         assert_eq!(
             verdict.claims[0].comparisons[0].gap,
             Some(gap),
@@ -414,7 +412,7 @@ fn failing_outweighs_missing_outweighs_passing() {
     let subjects = [run("plain-20", 0, 60.0, 50.0)];
     let status = |of: &[&Expectation]| {
         let own: Vec<Expectation> = of.iter().map(|&e| e.clone()).collect();
-        let verdict = judge(&quick(&[0]), &own, &papers, &[], &subjects);
+        let verdict = judge_values(&quick(&[0]), &own, &papers, &[], &subjects);
         (verdict.status, verdict.exit())
     };
     for (of, expected) in [
@@ -436,17 +434,14 @@ fn failing_outweighs_missing_outweighs_passing() {
 
 #[test]
 fn every_output_of_synthetic_runs_says_so_and_no_other_does() {
-    let folder = tempfile::tempdir().expect("a folder");
     let outputs = |verdict: &Verdict| {
-        verdict.write(folder.path(), false).expect("written");
-        page::write(verdict, &Material::default(), folder.path()).expect("written");
-        let read = |name| std::fs::read_to_string(folder.path().join(name)).expect(name);
+        let page = page::page(verdict, &Material::default()).expect("a page");
         [
-            verdict.table(),
-            read("report.md"),
-            read("index.html"),
-            read("verdict.json"),
-            read("junit.xml"),
+            table(verdict),
+            page::markdown(&page),
+            page::html(&page, None),
+            verdict.json().expect("JSON"),
+            junit(verdict, false),
         ]
     };
     let real = run("plain-20", 0, 60.0, 50.0);
@@ -461,16 +456,11 @@ fn every_output_of_synthetic_runs_says_so_and_no_other_does() {
     for text in outputs(&one(&[synthetic], &[0])) {
         assert!(text.contains("SYNTHETIC"), "{text}");
     }
-    let left: Vec<_> = std::fs::read_dir(folder.path())
-        .expect("readable")
-        .map(|entry| entry.expect("an entry").file_name())
-        .collect();
-    assert_eq!(left.len(), 4, "{left:?}");
 }
 
 #[test]
 fn the_report_opens_with_the_answer_and_holds_what_is_needed_to_check_it() {
-    let verdict = judge(
+    let verdict = judge_values(
         &quick(&[0]),
         &[expect("plain-20", 60.0, 2.0)],
         &[expect("plain-20", 9.65, 0.5)],
@@ -526,7 +516,7 @@ fn nothing_in_a_verdict_becomes_markup_or_ends_a_cell() {
         ..expect("plain-20", 60.0, 2.0)
     };
     let runs = [run("plain-20", 0, 60.0, 50.0)];
-    let verdict = judge(&circumstances, &[expectation], &[], &[], &runs);
+    let verdict = judge_values(&circumstances, &[expectation], &[], &[], &runs);
     let page = page::page(&verdict, &Material::default()).expect("a page");
     let html = page::html(&page, None);
     for markup in ["<b>bold", "<script>hand", "<i>64"] {
@@ -555,19 +545,6 @@ fn the_json_has_a_format_the_status_and_the_counts() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_named() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("taken");
-    std::fs::write(&file, "").expect("written");
-    let verdict = one(&[], &[0]);
-    let error = verdict
-        .write(&file, false)
-        .expect_err("a file is no folder");
-    assert_eq!(Exit::of(&error), Exit::Storage);
-    assert!(error.to_string().contains("taken"), "{error}");
-}
-
-#[test]
 fn a_tolerance_that_is_not_given_follows_the_seeds_and_never_passes_its_limit() {
     let free = Expectation {
         tolerance: None,
@@ -588,7 +565,7 @@ fn a_tolerance_that_is_not_given_follows_the_seeds_and_never_passes_its_limit() 
             true => (vec![], vec![free.clone()]),
             false => (vec![free.clone()], vec![]),
         };
-        let verdict = judge(&circumstances, &own, &papers, &[], &spread(by));
+        let verdict = judge_values(&circumstances, &own, &papers, &[], &spread(by));
         let row = &verdict.expectations[0];
         assert!(
             (row.tolerance - tolerance).abs() < 1e-9,
@@ -607,7 +584,7 @@ fn three_runs_are_tested_and_the_tolerance_still_decides() {
         ..expect("plain-20", 6.61, 0.5)
     };
     let ours = [(0, 7.0), (1, 7.01), (2, 7.02)].map(|(seed, e)| run("plain-20", seed, e, 1.0));
-    let verdict = judge(
+    let verdict = judge_values(
         &paper(&[0, 1, 2]),
         &[],
         std::slice::from_ref(&papers),
@@ -619,12 +596,8 @@ fn three_runs_are_tested_and_the_tolerance_still_decides() {
     // A difference of 0.40 with an error of 0.16 / sqrt(5): far outside chance, inside the tolerance.
     assert!(test.p < 0.01 && test.interval.low > 0.0, "{}", test.words);
     assert_eq!(row.status, Status::Pass);
-    assert!(
-        verdict
-            .table()
-            .contains("Welch's test against 6.61 ± 0.16 over 5 runs")
-    );
-    let verdict = judge(&paper(&[0, 1]), &[], &[papers], &[], &ours[..2]);
+    assert!(table(&verdict).contains("Welch's test against 6.61 ± 0.16 over 5 runs"));
+    let verdict = judge_values(&paper(&[0, 1]), &[], &[papers], &[], &ours[..2]);
     assert_eq!(verdict.expectations[0].test, None);
 }
 
@@ -645,7 +618,7 @@ fn a_run_that_is_not_of_its_recipe_is_compared_with_nothing() {
         faults: vec![fault.into()],
         ..run(network, 0, error, 50.0)
     });
-    let verdict = judge(
+    let verdict = judge_values(
         &quick(&[0]),
         &[expect("plain-20", 60.0, 2.0)],
         &[],
@@ -674,7 +647,7 @@ fn a_gap_says_on_what_it_rests() {
         .collect();
     let of = |seeds: &[u64]| {
         let claims = [claim("plain-56", "plain-20", 5.0)];
-        let verdict = judge(&quick(seeds), &[], &[], &claims, &subjects);
+        let verdict = judge_values(&quick(seeds), &[], &[], &claims, &subjects);
         verdict.claims[0].comparisons[0].clone()
     };
     let eight = of(&seeds);
@@ -699,7 +672,7 @@ fn a_figure_that_claims_nothing_is_no_failure_where_all_of_it_is_there() {
         .flat_map(|network| [0, 1].map(|seed| run(network, seed, 60.0, 50.0)))
         .collect();
     let judged = |circumstances: &Circumstances, subjects: &[Subject]| {
-        let verdict = judge(circumstances, &[], &[], &[], subjects);
+        let verdict = judge_values(circumstances, &[], &[], &[], subjects);
         (verdict.status, verdict.exit_when(true), verdict.headline)
     };
     let seeds = quick(&[0, 1]);

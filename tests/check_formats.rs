@@ -1,11 +1,12 @@
 //! What CI reads of a verdict: JUnit's XML and GitHub's annotations.
 
-use refig::data::Origin;
-use refig::manifest::{Claim, Comparison, DataKind, Expectation, Metric};
-use refig::report::Verdict;
-use refig::report::check::{Circumstances, Ending, Subject, judge};
-use refig::report::formats::{annotations, junit, summary};
-use refig::report::page::{self, Material};
+use refig::judge::{Circumstances, Status, Subject, Verdict, judge_values};
+use refig::manifest::{Claim, Comparison, Expectation, Metric};
+use refig::origin::DataKind;
+use refig::origin::Origin;
+use refig::publish::page::{self, Material};
+use refig::publish::{annotations, junit, summary};
+use refig::record::Ending;
 use resvg::usvg::roxmltree::{Document, Node};
 
 fn run(network: &str, test: f64) -> Subject {
@@ -78,7 +79,7 @@ fn verdict() -> Verdict {
         run("plain-44", 50.0),
     ];
     let papers = [expect("plain-20", 9.68, 5)];
-    judge(&circumstances, &own, &papers, &[claim], &subjects)
+    judge_values(&circumstances, &own, &papers, &[claim], &subjects)
 }
 
 fn only<'a>(case: &Node<'a, 'a>) -> Option<Node<'a, 'a>> {
@@ -129,7 +130,7 @@ fn junit_of_nothing_comparable_is_no_pass() {
     let mut verdict = verdict();
     verdict.claims.clear();
     verdict.expectations.drain(..4);
-    verdict.status = refig::report::Status::NotComparable;
+    verdict.status = Status::NotComparable;
     let text = junit(&verdict, false);
     assert!(
         text.contains("errors=\"1\"") && text.contains("skipped=\"0\""),

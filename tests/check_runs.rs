@@ -2,20 +2,16 @@
 
 use std::path::Path;
 
-use refig::data::Origin;
 use refig::exit::Exit;
-use refig::manifest::{DataKind, Expectation, Experiment, LayerOrder, Metric};
-use refig::plan;
-use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
-use refig::report::check::{Ending, Yardstick};
-use refig::report::responses::curve;
-use refig::report::selection::origin;
-use refig::report::{
-    Status, Wanted, check, further_seeds, left_unused, select, with_further_seeds,
-};
-use refig::run::{
-    self, LayerResponse, Notes, Outcome, ResponseRecord, Resume, RunDirectory, RunView,
-};
+use refig::judge::{Evidence, Seeds, Status, Verdict, Wanted, Yardstick, judge, settled_seeds};
+use refig::manifest::{Expectation, Experiment, Metric};
+use refig::origin::DataKind;
+use refig::origin::Origin;
+use refig::plan::{self, RunPlan};
+use refig::processor::{Instructions, Processor};
+use refig::publish::table;
+use refig::record::{Ending, Evaluation, Iteration, Recorder, Split, Statistics};
+use refig::run::{self, LayerResponse, Notes, ResponseRecord, Resume, RunDirectory};
 use refig::weights::Weights;
 
 fn experiment(profile: &str, overrides: &[String]) -> Experiment {
@@ -30,15 +26,23 @@ fn fig7() -> Experiment {
 
 /// Records the runs of every network: mini-batch errors of 50 but for the last 20, whose mean is 40.5; test errors of 30
 /// halfway and 35 at the end, 10 points more with the moving average; a clean pass of 33.
-fn record(results: &Path, experiment: &Experiment, data: &str, ended: impl Fn(&str) -> Ending) {
+fn record(results: &Path, experiment: &Experiment, data: Origin, ended: impl Fn(&str) -> Ending) {
+    let processor = Processor::Cpu(Instructions::Avx2);
+    for plan in plan::runs(experiment, &experiment.seeds, data.key(), processor).unwrap() {
+        let (ending, drops) = (ended(&plan.network.name), plan.recipe.drops.clone());
+        record_run(results, &plan, data, ending, &drops);
+    }
+}
+
+/// Records one run, whose learning rate falls after `drops`.
+fn record_run(results: &Path, plan: &RunPlan, data: Origin, ending: Ending, drops: &[u64]) {
     let notes = Notes {
-        data: data.into(),
+        data,
         ..Notes::default()
     };
-    for plan in plan::runs(experiment, &experiment.seeds, data, "cpu", "avx2").unwrap() {
-        let mut run = RunDirectory::open(results, &plan, &notes, false).unwrap();
+    {
+        let mut run = RunDirectory::open(results, plan, &notes, false).unwrap();
         assert!(matches!(run.resume().unwrap(), Resume::New));
-        let ending = ended(&plan.network.name);
         let all = plan.recipe.iterations;
         let last = if ending == Ending::Finished {
             all
@@ -51,13 +55,7 @@ fn record(results: &Path, experiment: &Experiment, data: &str, ended: impl Fn(&s
                 iteration,
                 epoch: 0.0,
                 learning_rate: plan.recipe.learning_rate
-                    * 0.1f64.powi(
-                        plan.recipe
-                            .drops
-                            .iter()
-                            .filter(|&&drop| drop < iteration)
-                            .count() as i32,
-                    ),
+                    * 0.1f64.powi(drops.iter().filter(|&&drop| drop < iteration).count() as i32),
                 loss: 2.0,
                 // 31 to 50: their mean is 40.5.
                 error: if left < 20 { 31.0 + left as f64 } else { 50.0 },
@@ -85,12 +83,21 @@ fn record(results: &Path, experiment: &Experiment, data: &str, ended: impl Fn(&s
             }
         }
         match ending {
-            Ending::Finished => run.finish(Outcome::Finished, &Weights::default()),
-            Ending::Diverged => run.finish(Outcome::Diverged, &Weights::default()),
+            Ending::Finished | Ending::Diverged => run.finish(ending, &Weights::default()),
             Ending::Partial => run.checkpoint(last, &Weights::default(), ""),
         }
         .unwrap();
     }
+}
+
+/// The verdict on the runs of these seeds in a folder.
+fn judged(results: &Path, experiment: &Experiment, seeds: &[u64]) -> Verdict {
+    let wanted = Wanted {
+        seeds: Seeds::Only(seeds.to_vec()),
+        ..Wanted::default()
+    };
+    let views = run::find(results).unwrap();
+    judge(&Evidence::gather(experiment, &views, &wanted).unwrap()).unwrap()
 }
 
 fn expect(network: &str, metric: Metric, value: f64) -> Expectation {
@@ -116,14 +123,10 @@ fn the_last_iteration_is_judged_with_the_rows_that_the_paper_shows() {
         expect("plain-20", Metric::TestError, 35.0),
         expect("plain-20", Metric::TrainingError, 40.5),
     ];
-    record(folder.path(), &experiment, "cifar10", |_| Ending::Finished);
-    let runs = select(
-        &experiment,
-        &run::find(folder.path()).unwrap(),
-        &Wanted::default(),
-    )
-    .runs;
-    let verdict = check(&experiment, &experiment.seeds, &runs).unwrap();
+    record(folder.path(), &experiment, Origin::Cifar10, |_| {
+        Ending::Finished
+    });
+    let verdict = judged(folder.path(), &experiment, &experiment.seeds);
 
     let own: Vec<Status> = verdict
         .expectations
@@ -179,21 +182,15 @@ fn runs_that_are_partial_diverged_or_not_there_are_told_apart() {
     record(
         folder.path(),
         &experiment,
-        "cifar10",
+        Origin::Cifar10,
         |network| match network {
             "plain-20" => Ending::Partial,
             "plain-56" => Ending::Diverged,
             _ => Ending::Finished,
         },
     );
-    let runs = select(
-        &experiment,
-        &run::find(folder.path()).unwrap(),
-        &Wanted::default(),
-    )
-    .runs;
     let statuses = |seeds: &[u64]| -> Vec<Status> {
-        let verdict = check(&experiment, seeds, &runs).unwrap();
+        let verdict = judged(folder.path(), &experiment, seeds);
         verdict.expectations[..3].iter().map(|r| r.status).collect()
     };
     use Status::{Fail, Missing, Pass};
@@ -206,31 +203,21 @@ fn runs_that_are_partial_diverged_or_not_there_are_told_apart() {
 #[test]
 fn synthetic_runs_and_changed_recipes_are_never_held_against_recorded_errors() {
     let folder = tempfile::tempdir().unwrap();
-    for (data, overrides, shape) in [
-        ("synthetic", vec![], Origin::Synthetic),
-        ("other", vec![], Origin::Other),
-        (
-            "cifar10",
-            vec!["recipe.batch=32".to_string()],
-            Origin::Cifar10,
-        ),
+    for (data, overrides) in [
+        (Origin::Synthetic, vec![]),
+        (Origin::Other, vec![]),
+        (Origin::Cifar10, vec!["recipe.batch=32".to_string()]),
     ] {
-        let results = folder.path().join(data);
+        let results = folder.path().join(data.key());
         let mut experiment = experiment("smoke", &overrides);
         experiment.claims.clear();
         experiment.expectations = vec![expect("plain-20", Metric::TestError, 35.0)];
         record(&results, &experiment, data, |_| Ending::Finished);
-        let runs = select(
-            &experiment,
-            &run::find(&results).unwrap(),
-            &Wanted::default(),
-        )
-        .runs;
-        assert!(runs.iter().all(|run| origin(run) == shape));
-        let verdict = check(&experiment, &experiment.seeds, &runs).unwrap();
-        assert_eq!(verdict.status, Status::NotComparable, "{data}");
+        let verdict = judged(&results, &experiment, &experiment.seeds);
+        assert_eq!(verdict.status, Status::NotComparable, "{data:?}");
         assert_eq!(verdict.exit(), Exit::Missing);
-        assert_eq!(verdict.table().contains("SYNTHETIC"), data == "synthetic");
+        let synthetic = data == Origin::Synthetic;
+        assert_eq!(table(&verdict).contains("SYNTHETIC"), synthetic);
         for change in &overrides {
             assert!(verdict.command.contains(change), "{}", verdict.command);
         }
@@ -243,23 +230,17 @@ fn the_recipe_is_checked_in_the_records_before_the_number() {
     let mut experiment = experiment("smoke", &[]);
     experiment.claims.clear();
     experiment.expectations = vec![expect("plain-20", Metric::TestError, 35.0)];
-    record(folder.path(), &experiment, "cifar10", |_| Ending::Finished);
-    // The run that the records are of has drops elsewhere than its rows.
-    for view in run::find(folder.path()).unwrap() {
-        let path = view.folder.join("run.toml");
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(
-            text.contains("drops = [72, 108]") || text.contains("72,"),
-            "{text}"
-        );
-        std::fs::write(&path, text.replace("72", "60")).unwrap();
-    }
+    // The runs drop earlier than their rows.
     for entry in &mut experiment.networks {
+        assert_eq!(entry.recipe.drops, [72, 108]);
         entry.recipe.drops[0] = 60;
     }
-    let wanted = Wanted::default();
-    let runs = select(&experiment, &run::find(folder.path()).unwrap(), &wanted).runs;
-    let verdict = check(&experiment, &experiment.seeds, &runs).unwrap();
+    let processor = Processor::Cpu(Instructions::Avx2);
+    for plan in plan::runs(&experiment, &experiment.seeds, "cifar10", processor).unwrap() {
+        let (data, ending) = (Origin::Cifar10, Ending::Finished);
+        record_run(folder.path(), &plan, data, ending, &[72, 108]);
+    }
+    let verdict = judged(folder.path(), &experiment, &experiment.seeds);
     assert_eq!(verdict.status, Status::NotComparable);
     let note = &verdict.expectations[0].note;
     assert!(
@@ -273,14 +254,8 @@ fn curves_are_measured_against_the_papers_and_called_comparable_only_at_its_scal
     let folder = tempfile::tempdir().unwrap();
     let mut paper = experiment("paper", &[]);
     paper.networks.retain(|entry| entry.name == "resnet-20");
-    record(folder.path(), &paper, "cifar10", |_| Ending::Finished);
-    let runs = select(
-        &paper,
-        &run::find(folder.path()).unwrap(),
-        &Wanted::default(),
-    )
-    .runs;
-    let verdict = check(&paper, &paper.seeds, &runs).unwrap();
+    record(folder.path(), &paper, Origin::Cifar10, |_| Ending::Finished);
+    let verdict = judged(folder.path(), &paper, &paper.seeds);
     let curve = |metric| {
         let found = verdict.curves.iter().find(|row| row.metric == metric);
         found.expect("a row").clone()
@@ -307,14 +282,8 @@ fn curves_are_measured_against_the_papers_and_called_comparable_only_at_its_scal
 
     let folder = tempfile::tempdir().unwrap();
     let quick = experiment("quick", &["seeds=[1]".into()]);
-    record(folder.path(), &quick, "cifar10", |_| Ending::Finished);
-    let runs = select(
-        &quick,
-        &run::find(folder.path()).unwrap(),
-        &Wanted::default(),
-    )
-    .runs;
-    let verdict = check(&quick, &quick.seeds, &runs).unwrap();
+    record(folder.path(), &quick, Origin::Cifar10, |_| Ending::Finished);
+    let verdict = judged(folder.path(), &quick, &quick.seeds);
     assert_eq!(verdict.curves.len(), 18);
     assert!(
         verdict
@@ -323,11 +292,7 @@ fn curves_are_measured_against_the_papers_and_called_comparable_only_at_its_scal
             .all(|row| !row.comparable && row.phases.is_empty())
     );
     assert!(verdict.curves[0].note.contains("no points correspond"));
-    assert!(
-        verdict
-            .table()
-            .contains("curves not comparable with the paper's")
-    );
+    assert!(table(&verdict).contains("curves not comparable with the paper's"));
 }
 
 #[test]
@@ -335,38 +300,34 @@ fn seeds_beyond_those_asked_for_count_where_every_network_is_finished() {
     let folder = tempfile::tempdir().unwrap();
     let mut experiment = experiment("smoke", &[]);
     experiment.seeds = vec![1, 2];
-    record(folder.path(), &experiment, "cifar10", |_| Ending::Finished);
+    record(folder.path(), &experiment, Origin::Cifar10, |_| {
+        Ending::Finished
+    });
     experiment.seeds = vec![3];
     record(
         folder.path(),
         &experiment,
-        "cifar10",
+        Origin::Cifar10,
         |network| match network {
             "plain-56" => Ending::Partial,
             _ => Ending::Finished,
         },
     );
-    let wanted = Wanted {
-        seeds: Some(vec![1]),
-        ..Wanted::default()
-    };
     let views = run::find(folder.path()).unwrap();
-    assert_eq!(further_seeds(&experiment, &views, &wanted), [2]);
-    // Also where the runs are known by their identities.
-    let mut every = experiment.clone();
-    every.seeds = vec![1, 2, 3];
-    let known = plan::runs(&every, &every.seeds, "cifar10", "cpu", "avx2").unwrap();
-    let known = Wanted {
-        runs: Some(known),
-        ..Wanted::default()
-    };
-    for wanted in [Wanted::default(), known] {
-        let seeds = |asked: &[u64], named| {
-            with_further_seeds(&experiment, &views, wanted.clone(), asked, named).seeds
+    // Also where it is known what they must have been made on.
+    let made_on = ("cifar10".to_owned(), Processor::Cpu(Instructions::Avx2));
+    for made_on in [None, Some(made_on)] {
+        let seeds = |seeds: Seeds| {
+            let wanted = Wanted {
+                seeds,
+                made_on: made_on.clone(),
+                ..Wanted::default()
+            };
+            settled_seeds(&experiment, &views, &wanted)
         };
-        assert_eq!(seeds(&[1], false), Some(vec![1, 2]));
-        assert_eq!(seeds(&[4, 1], false), Some(vec![1, 2, 4]), "in order");
-        assert_eq!(seeds(&[4, 1], true), Some(vec![4, 1]), "as named");
+        assert_eq!(seeds(Seeds::AtLeast(vec![1])), [1, 2]);
+        assert_eq!(seeds(Seeds::AtLeast(vec![4, 1])), [1, 2, 4], "in order");
+        assert_eq!(seeds(Seeds::Only(vec![4, 1])), [4, 1], "as named");
     }
 }
 
@@ -375,19 +336,20 @@ fn runs_that_lie_there_and_are_not_used_are_named_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let mut experiment = experiment("smoke", &[]);
     experiment.seeds = vec![1, 2];
-    record(folder.path(), &experiment, "cifar10", |_| Ending::Finished);
+    record(folder.path(), &experiment, Origin::Cifar10, |_| {
+        Ending::Finished
+    });
     let wanted = Wanted {
-        seeds: Some(vec![1, 2]),
+        seeds: Seeds::Only(vec![1, 2]),
         ..Wanted::default()
     };
     let unused = |wanted: &Wanted, of: &Experiment| {
         let views = run::find(folder.path()).unwrap();
-        let found = select(of, &views, wanted).runs;
-        left_unused(of, &views, wanted, &found)
+        Evidence::gather(of, &views, wanted).unwrap().unused
     };
     assert_eq!(unused(&wanted, &experiment), None);
     let one = Wanted {
-        seeds: Some(vec![1]),
+        seeds: Seeds::Only(vec![1]),
         ..Wanted::default()
     };
     let line = unused(&one, &experiment).unwrap();
@@ -401,14 +363,14 @@ fn runs_that_lie_there_and_are_not_used_are_named_with_the_reason() {
     );
 
     experiment.seeds = vec![1];
-    record(folder.path(), &experiment, "synthetic", |_| {
+    record(folder.path(), &experiment, Origin::Synthetic, |_| {
         Ending::Finished
     });
     let line = unused(&wanted, &experiment).unwrap();
-    assert!(line.contains("(on synthetic images"), "{line}");
+    assert!(line.contains("(on SYNTHETIC images"), "{line}");
     assert!(line.contains("one data set and one device"), "{line}");
     let asked = Wanted {
-        origin: Some(Origin::Synthetic),
+        data: DataKind::Synthetic,
         ..wanted.clone()
     };
     assert!(
@@ -419,24 +381,13 @@ fn runs_that_lie_there_and_are_not_used_are_named_with_the_reason() {
 
     // A run of older arithmetic that was made again.
     let newest = run::find(folder.path()).unwrap().remove(0);
-    let older = newest.folder.with_file_name("older");
-    std::fs::create_dir(&older).unwrap();
-    for entry in std::fs::read_dir(&newest.folder).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), older.join(entry.file_name())).unwrap();
-    }
-    let about = std::fs::read_to_string(older.join("run.toml")).unwrap();
-    let version = format!("numerics_version = {}", newest.plan().numerics_version);
-    assert!(about.contains(&version), "{about}");
-    let version_before = format!("numerics_version = {}", newest.plan().numerics_version - 1);
-    std::fs::write(
-        older.join("run.toml"),
-        about.replace(&version, &version_before),
-    )
-    .unwrap();
+    let version = newest.plan().numerics_version - 1;
+    let older = newest.plan().by_version(version).unwrap();
+    let (data, drops) = (newest.file.notes.data, &older.recipe.drops);
+    record_run(folder.path(), &older, data, Ending::Finished, drops);
     let line = unused(&wanted, &experiment).unwrap();
     assert!(line.contains("(made again by a newer version)"), "{line}");
-    std::fs::remove_dir_all(older).unwrap();
+    std::fs::remove_dir_all(folder.path().join(older.folder())).unwrap();
 
     let mut other = experiment.clone();
     for entry in &mut other.networks {
@@ -455,16 +406,13 @@ fn responses_of_which_nothing_is_claimed_are_whole_once_all_are_measured() {
     let mut experiment = fig7();
     experiment.seeds = vec![1];
     assert!(experiment.claims.is_empty(), "nothing is claimed at smoke");
-    record(folder.path(), &experiment, "cifar10", |_| Ending::Finished);
-    let runs: Vec<RunView> = select(
-        &experiment,
-        &run::find(folder.path()).unwrap(),
-        &Wanted::default(),
-    )
-    .runs;
+    record(folder.path(), &experiment, Origin::Cifar10, |_| {
+        Ending::Finished
+    });
+    let runs = run::find(folder.path()).unwrap();
     let how = experiment.responses.clone().unwrap();
     for (measured, view) in runs.iter().enumerate() {
-        let verdict = check(&experiment, &[1], &runs).unwrap();
+        let verdict = judged(folder.path(), &experiment, &[1]);
         assert_eq!(verdict.exit(), Exit::Missing, "{measured} measured");
         assert!(
             verdict.headline.contains("recorded no"),
@@ -473,10 +421,10 @@ fn responses_of_which_nothing_is_claimed_are_whole_once_all_are_measured() {
         );
         let record = ResponseRecord {
             format: ResponseRecord::FORMAT,
-            run: view.plan().identity.clone(),
+            run: view.plan().identity().to_owned(),
             network: view.plan().network.name.clone(),
             seed: 1,
-            data: "cifar10".into(),
+            data: Origin::Cifar10,
             device: "cpu avx2".into(),
             images: 64,
             how: how.clone(),
@@ -488,7 +436,7 @@ fn responses_of_which_nothing_is_claimed_are_whole_once_all_are_measured() {
         };
         record.save(&view.folder).unwrap();
     }
-    let verdict = check(&experiment, &[1], &runs).unwrap();
+    let verdict = judged(folder.path(), &experiment, &[1]);
     assert_eq!(
         verdict.status,
         Status::NothingClaimed,
@@ -496,31 +444,4 @@ fn responses_of_which_nothing_is_claimed_are_whole_once_all_are_measured() {
         verdict.headline
     );
     assert_eq!(verdict.exit(), Exit::Success);
-}
-
-#[test]
-fn responses_are_sorted_from_the_largest_down() {
-    let record = ResponseRecord {
-        format: ResponseRecord::FORMAT,
-        run: String::new(),
-        network: "plain-20".into(),
-        seed: 1,
-        data: "cifar10".into(),
-        device: "cpu avx2".into(),
-        images: 64,
-        how: fig7().responses.unwrap(),
-        layer: [1.0, 3.0, 2.0]
-            .map(|deviation| LayerResponse {
-                name: String::new(),
-                deviation,
-                mean: 0.0,
-            })
-            .into(),
-    };
-    let values = |order| -> Vec<(u64, f64)> {
-        let points = curve(&record, order);
-        points.iter().map(|p| (p.iteration, p.error)).collect()
-    };
-    assert_eq!(values(LayerOrder::Original), [(1, 1.0), (2, 3.0), (3, 2.0)]);
-    assert_eq!(values(LayerOrder::Sorted), [(1, 3.0), (2, 2.0), (3, 1.0)]);
 }

@@ -144,7 +144,7 @@ fn a_precision_that_the_cpu_has_not_is_refused_before_anything_is_done() {
             of(&[&["plan"], &smoke[..], &["--set", &set]].concat()),
             of(&[&["bench", "step"], &bench[..], &["--precision", precision]].concat()),
         ] {
-            let remedy = format!("precision {precision}: the CPU computes in fp32 alone");
+            let remedy = format!("precision {precision}: the CPU computes in fp32 only");
             assert!(
                 said.contains(&remedy) && said.contains("--device cuda"),
                 "{said}"

@@ -7,21 +7,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::{LAST, plan, rows_of, same_but_seconds, train};
+use refig::record::Ending;
 use refig::run::disk::Disk;
 use refig::run::fault::{Fault, Stop};
-use refig::run::{Outcome, State, find};
+use refig::run::find;
 
 /// Final records and weights of the run in `results`.
 fn result_of(results: &Path) -> (refig::run::Rows, Vec<u8>) {
     let runs = find(results).unwrap();
     assert_eq!(runs.len(), 1);
-    assert_eq!(
-        runs[0].state,
-        State::Done {
-            outcome: Outcome::Finished,
-            iteration: LAST
-        }
-    );
+    let ended = (runs[0].ending, runs[0].iteration);
+    assert_eq!(ended, (Ending::Finished, LAST));
     let weights = std::fs::read(runs[0].weights().unwrap()).unwrap();
     let left: Vec<_> = std::fs::read_dir(&runs[0].folder)
         .unwrap()

@@ -1,8 +1,8 @@
 //! Crops and mirror images: what is drawn, and what becomes of the pixels.
 
 use refig::data::{Batch, Decision, ImageSet, Normaliser, apply, batch, decide};
-use refig::manifest::{Augmentation, Normalisation, PaddingValue};
 use refig::random::{Purpose, Stream};
+use refig::recipe::{Augmentation, Normalisation, PaddingValue};
 
 const SIZE: usize = 8;
 

@@ -373,7 +373,7 @@ fn without_a_download_the_synthetic_set_stands_in_only_where_allowed() {
         Ok(())
     })
     .unwrap();
-    assert_eq!(data.origin.name(), "SYNTHETIC");
+    assert_eq!(data.origin.name(), "SYNTHETIC images");
     assert!(
         notes.contains("SYNTHETIC") && notes.contains("downloading is turned off"),
         "{notes}"

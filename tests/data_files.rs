@@ -4,10 +4,10 @@ use std::fs::File;
 use std::path::Path;
 
 use refig::data::{
-    BATCH_BYTES, Origin, RECORD_BYTES, RECORDS_PER_BATCH, TEST_FILE, TRAINING_FILES, fetch, load,
-    synthetic,
+    BATCH_BYTES, RECORD_BYTES, RECORDS_PER_BATCH, TEST_FILE, TRAINING_FILES, fetch, load, synthetic,
 };
 use refig::exit::Exit;
+use refig::origin::Origin;
 use refig::random::{Purpose, Stream};
 
 /// Six batches of black images of class 0. They take no room on most file systems.
@@ -166,7 +166,7 @@ fn an_archive_is_read_whole_or_refused() {
         "{cut}"
     );
     std::fs::write(&path, b"no archive").unwrap();
-    assert!(error(&path).contains("no readable .tar.gz"));
+    assert!(error(&path).contains("not a readable .tar.gz"));
 
     entries[3].1 -= RECORD_BYTES;
     archive(&path, &entries);

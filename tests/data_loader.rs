@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use refig::data::{Batch, Decision, ImageSet, Loader, Normaliser, Order, Originals, batch};
-use refig::manifest::{Augmentation, Normalisation, PaddingValue, PartialBatch, Recipe};
+use refig::recipe::{Augmentation, Normalisation, PaddingValue, PartialBatch, Recipe};
 
 fn images(count: usize) -> Arc<ImageSet> {
     Arc::new(ImageSet {

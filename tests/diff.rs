@@ -5,10 +5,12 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use refig::inspect::difference::Difference;
+use refig::processor::{Instructions, Processor};
+use refig::record::Ending;
 use refig::record::Recorder;
-use refig::report::difference::Difference;
 use refig::run::disk::Disk;
-use refig::run::{Notes, Outcome, RunDirectory, find};
+use refig::run::{Notes, RunDirectory, find};
 
 /// The folder of the usual run below `results`.
 fn usual(results: &Path) -> PathBuf {
@@ -20,7 +22,14 @@ fn usual(results: &Path) -> PathBuf {
 fn other(results: &Path, from: u64, learning_rate: f64) -> PathBuf {
     let mut entry = common::entry();
     entry.recipe.learning_rate = learning_rate;
-    let plan = refig::plan::RunPlan::new(&entry, 3, "quick", "feed", "cpu", "avx2").unwrap();
+    let plan = refig::plan::RunPlan::new(
+        &entry,
+        3,
+        "quick",
+        "feed",
+        Processor::Cpu(Instructions::Avx2),
+    )
+    .unwrap();
     let mut run = RunDirectory::open(results, &plan, &Notes::default(), false).unwrap();
     run.resume().unwrap();
     let mut state = common::weights(1.0);
@@ -32,7 +41,7 @@ fn other(results: &Path, from: u64, learning_rate: f64) -> PathBuf {
         }
         run.iteration(row).unwrap();
     }
-    run.finish(Outcome::Finished, &state).unwrap();
+    run.finish(Ending::Finished, &state).unwrap();
     results.join(plan.folder())
 }
 

@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use refig::report::export::{Kind, write};
+use refig::inspect::export::{Kind, write};
 use refig::run::disk::Disk;
 use refig::run::{self, RunView};
 
@@ -27,7 +27,7 @@ fn csv_holds_every_row_and_a_table_of_the_runs() {
     let folder = tempfile::tempdir().unwrap();
     let runs = runs(folder.path());
     let out = folder.path().join("out");
-    let files = write(Kind::Csv, &runs, &out).unwrap();
+    let files = write(Kind::Csv, runs.clone(), &out).unwrap();
     let below = out.join(runs[0].plan().folder());
     assert_eq!(
         files,
@@ -69,7 +69,7 @@ fn csv_holds_every_row_and_a_table_of_the_runs() {
         "{row}"
     );
     let before = bytes(&files);
-    write(Kind::Csv, &runs, &out).unwrap();
+    write(Kind::Csv, runs.clone(), &out).unwrap();
     assert_eq!(bytes(&files), before);
 }
 
@@ -88,11 +88,11 @@ fn tensorboard_reads_the_scalars_that_were_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let runs = runs(folder.path());
     let out = folder.path().join("out");
-    let files = write(Kind::Tensorboard, &runs, &out).unwrap();
+    let files = write(Kind::Tensorboard, runs.clone(), &out).unwrap();
     assert_eq!(files.len(), 1);
     assert!(files[0].starts_with(out.join(runs[0].plan().folder())));
     let before = bytes(&files);
-    write(Kind::Tensorboard, &runs, &out).unwrap();
+    write(Kind::Tensorboard, runs.clone(), &out).unwrap();
     assert_eq!(bytes(&files), before);
 
     let named = std::env::var("PYTHON").ok();

@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use refig::figure::{self, Colour, Figure, Limits, Panel, Quantity, Series};
+use refig::judge::PaperCurves;
 use refig::random::{Purpose, Stream};
-use refig::record::Split;
-use refig::report::curves::{self, Point};
-use refig::report::figure::{self, Colour, End, Figure, Limits, Panel, Quantity, Series};
-use refig::report::reference::Reference;
+use refig::record::curve::{self, Point};
+use refig::record::{Ending, Split};
 
 const PLAIN: [(&str, Colour); 4] = [
     ("plain-20", (128, 128, 0)),
@@ -23,14 +23,14 @@ const RESNET: [(&str, Colour); 5] = [
     ("ResNet-110", (20, 20, 20)),
 ];
 
-fn paper() -> Reference {
+fn paper() -> PaperCurves {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/reference/fig6.csv");
-    Reference::read(&path).unwrap()
+    PaperCurves::read(&path).unwrap()
 }
 
 /// Fakes of both splits of a network, `seeds` of them, after the paper's curve.
 fn faked(
-    reference: &Reference,
+    reference: &PaperCurves,
     network: (&str, Colour),
     seeds: u64,
     iterations: u64,
@@ -88,10 +88,10 @@ fn faked(
             network: network.0.to_owned(),
             colour: network.1,
             split,
-            mean: curves::mean(&runs),
-            range: curves::range(&runs),
+            mean: curve::mean(&runs),
+            range: curve::range(&runs),
             others: Vec::new(),
-            end: End::Finished,
+            ending: Some(Ending::Finished),
             reference: points,
         });
     }
@@ -115,6 +115,7 @@ fn figure_of(seeds: u64, iterations: u64) -> Figure {
         watermark: None,
         dashed_training: true,
         quantity: Quantity::Errors,
+        chance: Some(90.0),
         iterations,
         limits: (iterations == 64_000).then_some(Limits {
             low: 0.0,
@@ -152,10 +153,10 @@ fn the_paper_profile() {
 fn a_short_profile_with_three_seeds_on_synthetic_data() {
     let mut figure = figure_of(3, 600);
     figure.watermark = Some("SYNTHETIC".into());
-    figure.panels[0].series[7].end = End::Partial;
+    figure.panels[0].series[7].ending = Some(Ending::Partial);
     figure.panels[0].series[7].mean.truncate(4);
     let gone = figure.panels[1].series[9].mean[..3].to_vec();
-    figure.panels[1].series[9].others = vec![(gone, End::Diverged)];
+    figure.panels[1].series[9].others = vec![(gone, Ending::Diverged)];
     figure.notes.push("Not the paper's recipe: iterations 600 (64000), batch 64 (128), learning_rate 0.01 (0.1), drops [360, 540] ([32000, 48000]), image_size 16 (32), evaluation.statistics_images 2000 (50000); the paper's curves are drawn at the same fraction of the schedule.".into());
     let svg = drawn(&figure, "quick");
     assert!(svg.contains("iter. (1e2)"));

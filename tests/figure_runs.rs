@@ -1,36 +1,22 @@
 //! The figure of an experiment, from manifest and rows to what is drawn and said. The runs are made up, their errors
 //! after what this program reaches at the `quick` profile. PNGs stay in cargo's folder for test files, for a look.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use refig::data::Origin;
+use refig::figure::{self, Drawing, Figure};
+use refig::judge::{Evidence, PaperCurves, RunEvidence, judge};
 use refig::manifest::Experiment;
+use refig::origin::Origin;
 use refig::plan::{self, RunPlan};
+use refig::processor::{Instructions, Processor};
 use refig::random::{Purpose, Stream};
-use refig::record::{Evaluation, Iteration, Split, Statistics};
-use refig::report::assemble::{DrawnRun, assemble};
-use refig::report::curves::{Point, mean, range};
-use refig::report::figure::{self, End, Figure};
-use refig::report::reference::Reference;
+use refig::record::curve::{Point, mean, range};
+use refig::record::{Ending, Evaluation, Iteration, Split, Statistics};
+use refig::run::{FORMAT, Notes, Provenance, Rows, RunFile, RunView};
 
 fn experiment(name: &str, profile: &str) -> Experiment {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("experiments/{name}.toml"));
     Experiment::load(&path, profile, &[]).unwrap()
-}
-
-fn references(experiment: &Experiment) -> BTreeMap<PathBuf, Reference> {
-    experiment
-        .panels
-        .iter()
-        .filter_map(|panel| panel.reference.as_ref())
-        .map(|reference| {
-            (
-                reference.file.clone(),
-                Reference::read(&reference.file).unwrap(),
-            )
-        })
-        .collect()
 }
 
 /// Where a network ends at `quick`, %.
@@ -44,7 +30,7 @@ fn end_of(network: &str) -> f64 {
     }
 }
 
-fn drawn(plan: &RunPlan) -> DrawnRun {
+fn drawn(plan: &RunPlan) -> RunEvidence {
     let last = plan.recipe.iterations;
     let end = end_of(&plan.network.name);
     let mut noise = Stream::new(
@@ -83,18 +69,67 @@ fn drawn(plan: &RunPlan) -> DrawnRun {
             });
         }
     }
-    DrawnRun {
+    let file = RunFile {
+        format: FORMAT,
+        notes: Notes {
+            data: Origin::Cifar10,
+            ..Notes::default()
+        },
         plan: plan.clone(),
-        origin: Origin::Cifar10,
-        end: End::Finished,
-        iterations,
-        evaluations,
+        start: Provenance::default(),
+        restarts: Vec::new(),
+    };
+    RunEvidence {
+        view: RunView::new(plan.folder().into(), file, Ending::Finished, last),
+        rows: Rows {
+            iterations,
+            evaluations,
+        },
+        responses: None,
     }
 }
 
-fn runs(experiment: &Experiment, seeds: &[u64]) -> Vec<DrawnRun> {
-    let plans = plan::runs(experiment, seeds, "0123abcd", "cpu", "avx512").unwrap();
+fn runs(experiment: &Experiment, seeds: &[u64]) -> Vec<RunEvidence> {
+    let plans = plan::runs(
+        experiment,
+        seeds,
+        "0123abcd",
+        Processor::Cpu(Instructions::Avx512),
+    )
+    .unwrap();
     plans.iter().map(drawn).collect()
+}
+
+/// The figure of these runs over the paper's curves, with what is said of them.
+fn assemble(
+    experiment: &Experiment,
+    runs: &[RunEvidence],
+    reference: bool,
+) -> (Figure, Vec<String>) {
+    let files = experiment
+        .panels
+        .iter()
+        .filter_map(|panel| panel.reference.as_ref());
+    let evidence = Evidence {
+        experiment: experiment.clone(),
+        seeds: experiment.seeds.clone(),
+        runs: runs.to_vec(),
+        paper: files
+            .map(|reference| {
+                let curves = PaperCurves::read(&reference.file).unwrap();
+                (reference.file.clone(), curves)
+            })
+            .collect(),
+        papers_errors: Vec::new(),
+        baselines: Vec::new(),
+        left_out: Vec::new(),
+        unused: None,
+    };
+    let verdict = judge(&evidence).unwrap();
+    match Drawing::of(&evidence, &verdict, reference).unwrap() {
+        Some((Drawing::Curves(figure), warnings)) => (figure, warnings),
+        other => panic!("no curves: {other:?}"),
+    }
 }
 
 /// Draws, keeps the files for a look, and gives the SVG's text.
@@ -113,11 +148,7 @@ fn kept(figure: &Figure, name: &str) -> String {
 #[test]
 fn three_seeds_at_quick_are_a_mean_that_says_so_and_says_what_is_not_the_papers() {
     let experiment = experiment("fig6", "quick");
-    let (figure, warnings) = assemble(
-        &experiment,
-        &runs(&experiment, &[1, 2, 3]),
-        &references(&experiment),
-    );
+    let (figure, warnings) = assemble(&experiment, &runs(&experiment, &[1, 2, 3]), true);
     assert_eq!(warnings, Vec::<String>::new());
     assert_eq!(
         figure.panels.len(),
@@ -175,9 +206,9 @@ fn synthetic_images_are_written_across_the_plots_and_into_the_title_line() {
     let experiment = experiment("fig6", "smoke");
     let mut runs = runs(&experiment, &[1]);
     for run in &mut runs {
-        run.origin = Origin::Synthetic;
+        run.view.file.notes.data = Origin::Synthetic;
     }
-    let (figure, _) = assemble(&experiment, &runs, &references(&experiment));
+    let (figure, _) = assemble(&experiment, &runs, true);
     assert_eq!(figure.watermark.as_deref(), Some("SYNTHETIC"));
     assert!(figure.line.contains("SYNTHETIC"), "{}", figure.line);
     let svg = kept(&figure, "runs-smoke");
@@ -188,23 +219,25 @@ fn synthetic_images_are_written_across_the_plots_and_into_the_title_line() {
 fn what_is_missing_unfinished_or_diverged_is_drawn_as_far_as_it_goes_and_named() {
     let experiment = experiment("fig6", "quick");
     let mut runs = runs(&experiment, &[1, 2]);
-    runs.retain(|run| run.plan.network.name != "plain-32");
+    runs.retain(|run| run.plan().network.name != "plain-32");
     for run in &mut runs {
-        let (name, seed) = (run.plan.network.name.clone(), run.plan.seed);
+        let (name, seed) = (run.plan().network.name.clone(), run.plan().seed);
         let (end, last) = match (name.as_str(), seed) {
-            ("plain-56", 2) => (End::Diverged, 420),
-            ("plain-44", _) => (End::Partial, 300),
-            ("resnet-110", 1) => (End::Partial, 100),
+            ("plain-56", 2) => (Ending::Diverged, 420),
+            ("plain-44", _) => (Ending::Partial, 300),
+            ("resnet-110", 1) => (Ending::Partial, 100),
             _ => continue,
         };
-        run.end = end;
-        run.iterations.truncate(last);
-        run.evaluations.retain(|row| row.iteration <= last as u64);
-        if end == End::Diverged {
-            run.iterations[last - 1].loss = f64::NAN;
+        run.view.ending = end;
+        run.rows.iterations.truncate(last);
+        run.rows
+            .evaluations
+            .retain(|row| row.iteration <= last as u64);
+        if end == Ending::Diverged {
+            run.rows.iterations[last - 1].loss = f64::NAN;
         }
     }
-    let (figure, warnings) = assemble(&experiment, &runs, &references(&experiment));
+    let (figure, warnings) = assemble(&experiment, &runs, true);
     let text = warnings.join("\n");
     assert!(text.contains("no run of plain-32"), "{text}");
     assert!(
@@ -220,15 +253,15 @@ fn what_is_missing_unfinished_or_diverged_is_drawn_as_far_as_it_goes_and_named()
             .clone()
     };
     let diverged = training("plain-56");
-    assert_eq!(diverged.end, End::Finished);
+    assert_eq!(diverged.ending, Some(Ending::Finished));
     assert_eq!(diverged.mean.last().unwrap().iteration, 600);
     let (points, end) = &diverged.others[0];
     assert_eq!(
         (points.last().unwrap().iteration, *end),
-        (419, End::Diverged)
+        (419, Ending::Diverged)
     );
     assert_eq!(training("plain-44").others.len(), 2);
-    assert_eq!(training("plain-32").end, End::Missing);
+    assert_eq!(training("plain-32").ending, None);
     let svg = kept(&figure, "runs-odd");
     assert!(svg.contains("diverged") && svg.contains("plain-32 (no run)"));
 }
@@ -236,7 +269,7 @@ fn what_is_missing_unfinished_or_diverged_is_drawn_as_far_as_it_goes_and_named()
 #[test]
 fn figure_1_has_a_panel_for_each_split_and_no_dashes() {
     let experiment = experiment("fig1", "quick");
-    let (figure, _) = assemble(&experiment, &runs(&experiment, &[1]), &BTreeMap::new());
+    let (figure, _) = assemble(&experiment, &runs(&experiment, &[1]), false);
     let splits: Vec<Split> = figure
         .panels
         .iter()
@@ -262,14 +295,14 @@ fn a_run_of_resnet_1202_brings_the_third_panel() {
     }
     let mut runs = runs(&experiment, &[1]);
     for run in &mut runs {
-        for row in &mut run.evaluations {
+        for row in &mut run.rows.evaluations {
             row.error /= 8.0;
         }
-        for row in &mut run.iterations {
+        for row in &mut run.rows.iterations {
             row.error /= 8.0;
         }
     }
-    let (figure, _) = assemble(&experiment, &runs, &references(&experiment));
+    let (figure, _) = assemble(&experiment, &runs, true);
     assert_eq!(figure.panels.len(), 3);
     assert_eq!(figure.limits.map(|limits| limits.high), Some(20.0));
     let svg = kept(&figure, "runs-three");

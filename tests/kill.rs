@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use refig::random::{Purpose, Stream};
 use refig::record::parquet::{read_evaluations, read_iterations};
-use refig::run::{self, State};
+use refig::run;
 use refig::weights::Weights;
 
 /// Kills that have to hit a run before its end.
@@ -44,11 +44,7 @@ fn folders(folder: &Path) -> Vec<PathBuf> {
         .unwrap()
         .into_iter()
         .map(|view| {
-            assert!(
-                matches!(view.state, State::Done { .. }),
-                "{:?} is not done",
-                view.folder
-            );
+            assert!(view.ending.is_final(), "{:?} is not done", view.folder);
             view.folder
         })
         .collect();

@@ -1,10 +1,11 @@
-//! The shipped experiments resolve as their files say, and overrides are laid over them.
+//! The shipped experiments resolve as their files say, with overrides applied last.
 
 use std::path::Path;
 
 use refig::exit::Exit;
-use refig::manifest::{self, DataKind, Experiment, Metric, MomentumForm, WarmUp};
-use refig::network::Shortcut;
+use refig::manifest::{self, Experiment, Metric};
+use refig::origin::DataKind;
+use refig::recipe::{MomentumForm, Shortcut, WarmUp};
 
 fn load(name: &str, profile: &str, set: &[&str]) -> anyhow::Result<Experiment> {
     let set: Vec<String> = set.iter().map(|s| s.to_string()).collect();
@@ -33,7 +34,7 @@ const NINE: [&str; 9] = [
 ];
 
 #[test]
-fn fig6_at_the_papers_scale_is_the_papers_recipe() {
+fn fig6_at_paper_scale_uses_the_papers_recipe() {
     let fig6 = load("fig6", "paper", &[]).unwrap();
     assert_eq!(names(&fig6), NINE);
     assert_eq!(fig6.departures(), Vec::<String>::new());
@@ -71,7 +72,7 @@ fn fig6_at_the_papers_scale_is_the_papers_recipe() {
 }
 
 #[test]
-fn expectations_of_the_paper_are_those_of_its_table() {
+fn expectations_at_paper_scale_match_table_6() {
     let fig6 = load("fig6", "paper", &[]).unwrap();
     let text = std::fs::read_to_string("experiments/reference/table6.toml").unwrap();
     let table: toml::Table = toml::from_str(&text).unwrap();
@@ -104,7 +105,7 @@ fn expectations_of_the_paper_are_those_of_its_table() {
 }
 
 #[test]
-fn quick_and_smoke_are_small_and_may_be_synthetic() {
+fn quick_and_smoke_are_small_and_allow_synthetic_data() {
     let quick = load("fig6", "quick", &[]).unwrap();
     assert_eq!(names(&quick), NINE);
     assert!(quick.synthetic);
@@ -129,7 +130,7 @@ fn quick_and_smoke_are_small_and_may_be_synthetic() {
         "{:?}",
         quick.departures()
     );
-    // Not the paper's values.
+    // Recorded values, not the paper's.
     assert!(
         quick
             .expectations
@@ -166,7 +167,7 @@ fn quick_and_smoke_are_small_and_may_be_synthetic() {
 }
 
 #[test]
-fn an_exception_of_a_profile_is_for_its_network_alone() {
+fn exceptions_of_a_profile_apply_only_to_their_network() {
     let quick = load("fig6", "quick", &[]).unwrap();
     for entry in quick.networks.iter().filter(|entry| !entry.optional) {
         let scale = (entry.name == "resnet-110").then_some(0.2);
@@ -239,7 +240,7 @@ fn overrides_reach_every_network_and_are_recorded() {
             .departures()
             .contains(&"batch 64 (paper: 128)".to_string())
     );
-    // How often it is measured is not the recipe.
+    // The evaluation schedule does not count as recipe.
     assert!(
         load("fig6", "paper", &["recipe.evaluation.interval=500"])
             .unwrap()
@@ -248,7 +249,7 @@ fn overrides_reach_every_network_and_are_recorded() {
 }
 
 #[test]
-fn only_keeps_the_networks_that_are_named() {
+fn only_keeps_the_named_networks() {
     let mut fig6 = load("fig6", "quick", &[]).unwrap();
     fig6.only(&["ResNet-1202".into(), "plain-20".into()])
         .unwrap();
@@ -296,16 +297,16 @@ fn experiments_are_listed_and_found() {
 }
 
 #[test]
-fn the_committed_schema_is_current() {
+fn the_committed_schema_is_up_to_date() {
     let committed = std::fs::read_to_string("experiments/manifest.schema.json").unwrap_or_default();
     assert!(
         committed == manifest::schema(),
-        "experiments/manifest.schema.json is not what the manifest's types say; write it anew with `refig schema`"
+        "experiments/manifest.schema.json is out of date; run `refig schema > experiments/manifest.schema.json`"
     );
 }
 
 #[test]
-fn variants_have_the_recipe_of_their_network_and_what_they_change() {
+fn variants_change_the_recipe_of_their_base_network() {
     let shortcuts = load("shortcuts", "paper", &[]).unwrap();
     let fig6 = load("fig6", "paper", &[]).unwrap();
     let base = fig6.network("resnet-56").unwrap();
@@ -319,9 +320,9 @@ fn variants_have_the_recipe_of_their_network_and_what_they_change() {
     let mut recipe = b.recipe.clone();
     recipe.shortcut = Shortcut::A;
     assert_eq!(recipe, base.recipe);
-    // What a variant is about is no departure from the paper's recipe.
+    // The point of a variant does not count as a departure.
     assert!(shortcuts.is_papers_recipe(), "{:?}", shortcuts.departures());
-    // Trained where the network is that it is of.
+    // Trained only at profiles that train the base network.
     let smoke = load("shortcuts", "smoke", &[]).unwrap();
     assert_eq!(
         names(&smoke),
@@ -352,7 +353,7 @@ fn variants_have_the_recipe_of_their_network_and_what_they_change() {
 }
 
 #[test]
-fn kinds_and_variants_are_refused_with_the_line_and_the_remedy() {
+fn wrong_kinds_and_variants_are_rejected_with_line_and_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("odd.toml");
     let base = "name = \"odd\"\ntitle = \"t\"\nnetworks = [\"plain-8\", \"plain-20\", \"resnet-20\"]\nseeds = [1]\n";
@@ -360,11 +361,11 @@ fn kinds_and_variants_are_refused_with_the_line_and_the_remedy() {
     for (lines, says) in [
         (
             "[variants.plain-32]\nof = \"plain-8\"",
-            "odd.toml:9: a variant called",
+            "odd.toml:9: invalid variant name \"plain-32\"",
         ),
         (
             "[variants.x]\nof = \"plain-14\"",
-            "odd.toml:10: a variant of \"plain-14\"",
+            "odd.toml:10: variant of \"plain-14\"",
         ),
         (
             "[variants.x]\nof = \"plain-20\"\nrecipe = { init = { from = \"plain-14\" } }",
@@ -372,11 +373,11 @@ fn kinds_and_variants_are_refused_with_the_line_and_the_remedy() {
         ),
         (
             "[variants.x]\nof = \"plain-8\"\nrecipe = { init = { from = \"plain-20\" } }",
-            "for a deeper plain network",
+            "init.from = \"plain-20\" cannot be extended to plain-8",
         ),
         (
             "[variants.x]\nof = \"resnet-20\"\nrecipe = { init = { from = \"plain-8\" } }",
-            "for a deeper plain network",
+            "init.from = \"plain-8\" cannot be extended to resnet-20",
         ),
         (
             "[variants.x]\nof = \"plain-8\"\nrecipe = { batch = 0 }",
@@ -388,7 +389,7 @@ fn kinds_and_variants_are_refused_with_the_line_and_the_remedy() {
         ),
         (
             "[[claims]]\nsays = \"s\"\nfalls = [[\"plain-8\", \"plain-20\"]]\nmetrics = [\"response\"]\nmargin = { p = 0 }",
-            "a claim about responses",
+            "\"response\" needs kind = \"responses\"",
         ),
     ] {
         std::fs::write(&path, format!("{base}[profiles.p]\n{panel}{lines}\n")).unwrap();

@@ -3,12 +3,15 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use refig::manifest::{EvaluationRecipe, Recipe};
+use refig::manifest::NetworkEntry;
 use refig::network::{Family, Network, Shortcut};
-use refig::orchestrate::{Ended, Progress, RunsObserver, Start, Style, work};
+use refig::orchestrate::{Progress, RunsObserver, Start, Style, work};
 use refig::plan::RunPlan;
+use refig::processor::Processor;
+use refig::recipe::{EvaluationRecipe, Recipe};
+use refig::record::Ending;
 use refig::record::{Evaluation, Iteration, Split, Statistics};
-use refig::train::{Observer, Outcome};
+use refig::train::Observer;
 
 #[derive(Clone, Default)]
 struct Page(Arc<Mutex<Vec<u8>>>);
@@ -30,8 +33,11 @@ impl Page {
 }
 
 fn plan(iterations: u64, interval: u64) -> RunPlan {
-    RunPlan {
-        network: Network::cifar(Family::Resnet, 20, Shortcut::A, 10).unwrap(),
+    let network = Network::cifar(Family::Resnet, 20, Shortcut::A, 10).unwrap();
+    let entry = NetworkEntry {
+        name: network.name.clone(),
+        label: "ResNet-20".into(),
+        network,
         recipe: Recipe {
             batch: 100,
             iterations,
@@ -44,16 +50,12 @@ fn plan(iterations: u64, interval: u64) -> RunPlan {
             },
             ..Recipe::default()
         },
-        seed: 1,
-        profile: "quick".into(),
-        data_digest: String::new(),
-        device: "cpu".into(),
-        instructions: "portable".into(),
-        numerics_version: 1,
+        colour: "#000000".into(),
+        optional: false,
+        variant_of: None,
         start: None,
-        identity: "0123456789abcdef".into(),
-        measured: String::new(),
-    }
+    };
+    RunPlan::new(&entry, 1, "quick", "", Processor::Cuda).unwrap()
 }
 
 fn row(iteration: u64) -> Iteration {
@@ -90,8 +92,8 @@ fn a_pipe_gets_a_line_each_tenth_and_each_evaluation() {
             }
         }
     }
-    progress.end(&plan, 0, Ended::Trained(Outcome::Finished));
-    progress.end(&plan, 1, Ended::Skipped);
+    progress.end(&plan, 0, Ending::Finished);
+    progress.skip(&plan, 1);
     let lines = page.lines();
     assert_eq!(lines.len(), 10 + 3 + 1, "{lines:#?}");
     assert!(
@@ -121,7 +123,7 @@ fn a_resumed_run_says_so_and_quiet_says_nothing() {
         progress.planned(&[1.0]);
         progress.begin(&plan, 0, Start::At(50));
         progress.iteration(&row(51));
-        progress.end(&plan, 0, Ended::Trained(Outcome::Interrupted));
+        progress.end(&plan, 0, Ending::Partial);
     }
     let lines = page.lines();
     assert_eq!(

@@ -4,19 +4,31 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use refig::exit::Exit;
+use refig::judge::{Evidence, Seeds, Wanted, judge};
 use refig::manifest::{Bars, Experiment};
+use refig::origin::Origin;
 use refig::plan;
+use refig::processor::{Instructions, Processor};
+use refig::publish::page::{self, Material, site};
+use refig::publish::{Report, publish_bars};
+use refig::record::Ending;
 use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
-use refig::report::page::{self, Material, site};
-use refig::report::{RenderOptions, Wanted, select, shown};
-use refig::run::{self, Notes, Outcome, Resume, RunDirectory};
+use refig::run::{self, Notes, Resume, RunDirectory};
 use refig::weights::Weights;
 
 /// Two seeds of the smoke profile with made-up errors, one of them not finished, on synthetic images.
 fn record(results: &Path, experiment: &Experiment) {
-    for plan in plan::runs(experiment, &[1, 2], "feed", "cpu", "avx2").unwrap() {
+    for plan in plan::runs(
+        experiment,
+        &[1, 2],
+        "feed",
+        Processor::Cpu(Instructions::Avx2),
+    )
+    .unwrap()
+    {
         let notes = Notes {
-            data: "synthetic".into(),
+            data: Origin::Synthetic,
             ..Notes::default()
         };
         let mut run = RunDirectory::open(results, &plan, &notes, false).unwrap();
@@ -50,7 +62,7 @@ fn record(results: &Path, experiment: &Experiment) {
         if partial {
             run.checkpoint(last, &Weights::default(), "").unwrap();
         } else {
-            run.finish(Outcome::Finished, &Weights::default()).unwrap();
+            run.finish(Ending::Finished, &Weights::default()).unwrap();
         }
     }
 }
@@ -67,27 +79,24 @@ fn report(folder: &Path) -> PathBuf {
     }
     let (results, reports) = (folder.join("results"), folder.join("reports"));
     record(&results, &experiment);
-    let runs = select(
-        &experiment,
-        &run::find(&results).unwrap(),
-        &Wanted::default(),
-    )
-    .runs;
-    let figure = shown(&experiment, &runs, &RenderOptions::default()).unwrap();
-    let verdict = refig::report::check(&experiment, &[1, 2], &runs).unwrap();
-    let into = reports.join("fig6/smoke");
-    verdict.write(&into, false).unwrap();
-    let material = Material {
-        figure: figure.as_ref(),
-        runs: &runs,
-        results: &page::relative(&into, &results),
-    };
-    page::write(&verdict, &material, &into).unwrap();
+    let evidence = evidence(&experiment, &results);
+    let verdict = judge(&evidence).unwrap();
+    let report = Report::new(&evidence, &verdict, &reports, true).unwrap();
+    report.write_verdict(&results, false).unwrap();
     let bars = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/context.toml");
     let bars = Bars::load(&bars).unwrap().unwrap();
-    refig::report::bars::render(&bars, &reports).unwrap();
+    publish_bars(&bars, &reports).unwrap();
     site::write(&reports, &[]).unwrap();
-    into.join("index.html")
+    report.folder().join("index.html")
+}
+
+/// Seeds 1 and 2 of the experiment.
+fn evidence(experiment: &Experiment, results: &Path) -> Evidence {
+    let wanted = Wanted {
+        seeds: Seeds::Only(vec![1, 2]),
+        ..Wanted::default()
+    };
+    Evidence::gather(experiment, &run::find(results).unwrap(), &wanted).unwrap()
 }
 
 #[test]
@@ -364,14 +373,55 @@ fn in_a_browser_the_switches_work_and_nothing_is_complained_of() {
     assert!(dom.contains("class=\"card\""));
 }
 
+#[test]
+fn a_report_is_six_files_and_a_folder_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig6.toml");
+    let experiment = Experiment::load(&path, "smoke", &[]).unwrap();
+    let (results, reports) = (folder.path().join("results"), folder.path().join("reports"));
+    record(&results, &experiment);
+    let evidence = evidence(&experiment, &results);
+    let verdict = judge(&evidence).unwrap();
+    let report = Report::new(&evidence, &verdict, &reports, true).unwrap();
+    report.write_figure().unwrap();
+    report.write_verdict(&results, false).unwrap();
+    let mut files: Vec<_> = std::fs::read_dir(report.folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    assert_eq!(
+        files,
+        [
+            "fig6.png",
+            "fig6.svg",
+            "index.html",
+            "junit.xml",
+            "report.md",
+            "verdict.json"
+        ]
+    );
+    let taken = folder.path().join("taken");
+    std::fs::write(&taken, "").unwrap();
+    let report = Report::new(&evidence, &verdict, &taken, true).unwrap();
+    for error in [
+        report.write_figure().unwrap_err(),
+        report.write_verdict(&results, false).unwrap_err(),
+    ] {
+        assert_eq!(Exit::of(&error), Exit::Storage);
+        assert!(error.to_string().contains("taken"), "{error}");
+    }
+}
+
 /// `report.md` of the runs below a folder.
 fn markdown(folder: &Path) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig6.toml");
-    let experiment = Experiment::load(&path, "smoke", &["seeds=[1]".to_owned()]).unwrap();
-    let runs = run::find(&folder.join("results")).unwrap();
-    let verdict = refig::report::check(&experiment, &[1, 2], &runs).unwrap();
+    let set = ["seeds=[1]", "recipe.weight_decay=0.0002"].map(String::from);
+    let experiment = Experiment::load(&path, "smoke", &set).unwrap();
+    let evidence = evidence(&experiment, &folder.join("results"));
+    let verdict = judge(&evidence).unwrap();
     let material = Material {
-        runs: &runs,
+        runs: &evidence.runs,
         ..Material::default()
     };
     page::markdown(&page::page(&verdict, &material).unwrap())

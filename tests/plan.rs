@@ -5,6 +5,8 @@ use std::path::Path;
 use refig::manifest::*;
 use refig::network::Shortcut;
 use refig::plan::{self, NUMERICS_VERSION, RunPlan, SAME_BUT_FOR_ROUNDING};
+use refig::processor::{Instructions, Processor};
+use refig::recipe::*;
 
 fn experiment(set: &[&str]) -> Experiment {
     let set: Vec<String> = set.iter().map(|s| s.to_string()).collect();
@@ -15,25 +17,28 @@ fn experiment(set: &[&str]) -> Experiment {
 fn changed(change: impl FnOnce(&mut NetworkEntry)) -> RunPlan {
     let mut entry = experiment(&[]).network("resnet-20").unwrap().clone();
     change(&mut entry);
-    RunPlan::new(&entry, 1, "quick", "d1", "cpu", "avx2").unwrap()
+    RunPlan::new(&entry, 1, "quick", "d1", Processor::Cpu(Instructions::Avx2)).unwrap()
 }
 
 #[test]
 fn an_identity_does_not_change_between_versions_of_the_program() {
     // Reckoned outside of this program from the canonical JSON of the paper's recipe. A field that is renamed or added
     // shows here: every run made before would get another identity.
-    let run = changed(|entry| entry.recipe = Recipe::default());
+    let run = changed(|entry| {
+        entry.recipe = Recipe::default();
+        entry.recipe.batch_norm.group = 0;
+    });
     assert_eq!(
-        run.identity,
+        run.identity(),
         "b5270e041b408dffd6fa1533f6f2ea0d55753e260172cfc8c4ddaf2f6594a13f"
     );
     assert_eq!(
-        run.measured,
+        run.measured(),
         "92ade3a045330e7c67e7a0144cd2f9122f40aa8969c367213b86662f57bc9c75"
     );
     assert_eq!(
         run.folder(),
-        format!("quick/resnet-20-s1-{}", &run.identity[..8])
+        format!("quick/resnet-20-s1-{}", &run.identity()[..8])
     );
 }
 
@@ -68,29 +73,35 @@ fn every_choice_that_shapes_the_trajectory_is_in_the_identity() {
         |r| r.init.from = Some("other".into()),
     ];
     let base = changed(|_| {});
-    let mut seen = vec![base.identity.clone()];
+    let mut seen = vec![base.identity().to_owned()];
     for (index, change) in changes.iter().enumerate() {
         let run = changed(|entry| change(&mut entry.recipe));
         assert!(
-            !seen.contains(&run.identity),
+            !seen.iter().any(|seen| seen == run.identity()),
             "change {index} leaves the identity as it was"
         );
-        assert_eq!(run.measured, base.measured, "change {index}");
-        seen.push(run.identity);
+        assert_eq!(run.measured(), base.measured(), "change {index}");
+        seen.push(run.identity().to_owned());
     }
     let entry = experiment(&[]).network("resnet-20").unwrap().clone();
     let plain = experiment(&[]).network("plain-20").unwrap().clone();
     let others = [
-        RunPlan::new(&entry, 2, "quick", "d1", "cpu", "avx2"),
-        RunPlan::new(&entry, 1, "quick", "d2", "cpu", "avx2"),
-        RunPlan::new(&entry, 1, "quick", "d1", "cuda", "avx2"),
-        RunPlan::new(&entry, 1, "quick", "d1", "cpu", "avx512"),
-        RunPlan::new(&plain, 1, "quick", "d1", "cpu", "avx2"),
+        RunPlan::new(&entry, 2, "quick", "d1", Processor::Cpu(Instructions::Avx2)),
+        RunPlan::new(&entry, 1, "quick", "d2", Processor::Cpu(Instructions::Avx2)),
+        RunPlan::new(&entry, 1, "quick", "d1", Processor::Cuda),
+        RunPlan::new(
+            &entry,
+            1,
+            "quick",
+            "d1",
+            Processor::Cpu(Instructions::Avx512),
+        ),
+        RunPlan::new(&plain, 1, "quick", "d1", Processor::Cpu(Instructions::Avx2)),
     ];
     for run in others {
         let run = run.unwrap();
-        assert!(!seen.contains(&run.identity), "{run:?}");
-        seen.push(run.identity);
+        assert!(!seen.iter().any(|seen| seen == run.identity()), "{run:?}");
+        seen.push(run.identity().to_owned());
     }
 }
 
@@ -107,15 +118,17 @@ fn how_a_run_is_measured_is_not_its_identity() {
     for (index, change) in changes.iter().enumerate() {
         let run = changed(|entry| change(&mut entry.recipe.evaluation));
         assert!(run.same_run(&base), "change {index}");
-        assert_ne!(run.measured, base.measured, "change {index}");
+        assert_ne!(run.measured(), base.measured(), "change {index}");
     }
 }
 
 #[test]
 fn a_profiles_name_is_the_folder_and_not_the_identity() {
     let entry = experiment(&[]).network("resnet-20").unwrap().clone();
-    let run = |profile| RunPlan::new(&entry, 7, profile, "d1", "cpu", "avx2").unwrap();
-    assert_eq!(run("quick").identity, run("other").identity);
+    let run = |profile| {
+        RunPlan::new(&entry, 7, profile, "d1", Processor::Cpu(Instructions::Avx2)).unwrap()
+    };
+    assert_eq!(run("quick").identity(), run("other").identity());
     assert_eq!(run("quick").name(), run("other").name());
     assert!(run("other").folder().starts_with("other/resnet-20-s7-"));
 }
@@ -123,7 +136,7 @@ fn a_profiles_name_is_the_folder_and_not_the_identity() {
 #[test]
 fn an_experiment_trains_its_networks_for_every_seed() {
     let fig6 = experiment(&[]);
-    let runs = plan::runs(&fig6, &fig6.seeds, "d1", "cpu", "avx2").unwrap();
+    let runs = plan::runs(&fig6, &fig6.seeds, "d1", Processor::Cpu(Instructions::Avx2)).unwrap();
     assert_eq!(runs.len(), 9 * fig6.seeds.len());
     assert!(runs.iter().all(|run| run.network.name != "resnet-1202"));
     assert_eq!(
@@ -133,10 +146,10 @@ fn an_experiment_trains_its_networks_for_every_seed() {
             .count(),
         9
     );
-    assert!(plan::runs(&fig6, &[], "d1", "cpu", "avx2").is_err());
+    assert!(plan::runs(&fig6, &[], "d1", Processor::Cpu(Instructions::Avx2)).is_err());
     // Fig. 1's runs are among them.
     let fig1 = Experiment::load(Path::new("experiments/fig1.toml"), "quick", &[]).unwrap();
-    for run in plan::runs(&fig1, &fig1.seeds, "d1", "cpu", "avx2").unwrap() {
+    for run in plan::runs(&fig1, &fig1.seeds, "d1", Processor::Cpu(Instructions::Avx2)).unwrap() {
         assert!(runs.contains(&run));
     }
 }
@@ -145,7 +158,7 @@ fn an_experiment_trains_its_networks_for_every_seed() {
 fn a_run_belongs_to_the_curve_with_its_recipe() {
     let fig6 = experiment(&[]);
     let entry = fig6.network("resnet-20").unwrap();
-    let run = RunPlan::new(entry, 9, "quick", "elsewhere", "cuda", "").unwrap();
+    let run = RunPlan::new(entry, 9, "quick", "elsewhere", Processor::Cuda).unwrap();
     assert!(run.belongs_to(entry));
     assert!(!run.belongs_to(fig6.network("resnet-32").unwrap()));
     let measured = experiment(&["recipe.evaluation.interval=50"]);
@@ -153,10 +166,7 @@ fn a_run_belongs_to_the_curve_with_its_recipe() {
     let other = experiment(&["recipe.weight_decay=0"]);
     assert!(!run.belongs_to(other.network("resnet-20").unwrap()));
     // What differs in rounding alone shows the same experiment, what was made by other arithmetic does not.
-    let version = |version: u32| RunPlan {
-        numerics_version: version,
-        ..run.clone()
-    };
+    let version = |version: u32| run.by_version(version).unwrap();
     assert!(version(SAME_BUT_FOR_ROUNDING).belongs_to(entry));
     assert!(!version(SAME_BUT_FOR_ROUNDING - 1).belongs_to(entry));
     assert!(!version(NUMERICS_VERSION + 1).belongs_to(entry));
@@ -173,4 +183,22 @@ fn a_plan_survives_being_written() {
     let json: RunPlan =
         serde_json::from_str(&serde_json::to_string(&changed(|_| {})).unwrap()).unwrap();
     assert_eq!(json, changed(|_| {}));
+}
+
+#[test]
+fn a_plan_that_lies_about_its_identity_is_refused_by_name() {
+    let text = toml::to_string(&changed(|_| {})).unwrap();
+    let refused = |text: &str| {
+        let error = toml::from_str::<RunPlan>(text).unwrap_err();
+        error.to_string()
+    };
+    // The recipe was changed behind the identity's back, or the identity itself.
+    let other = refused(&text.replace("momentum = 0.9", "momentum = 0.8"));
+    assert!(other.contains("identity = "), "{other}");
+    let made_up = refused(&text.replace(changed(|_| {}).identity(), ""));
+    assert!(made_up.contains("identity = \"\""), "{made_up}");
+    let measured = refused(&text.replace("statistics_images = 2000", "statistics_images = 50"));
+    assert!(measured.contains("measured = "), "{measured}");
+    let device = refused(&text.replace("device = \"cpu\"", "device = \"abacus\""));
+    assert!(device.contains("no device \"abacus\""), "{device}");
 }

@@ -6,49 +6,56 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::images::dataset;
-use refig::engine::Instructions;
-use refig::manifest::{EvaluationRecipe, Recipe, WarmUp};
+use refig::manifest::NetworkEntry;
 use refig::network::{Family, Network, Shortcut};
-use refig::orchestrate::{Ended, Options, RunsObserver, Start, run_all};
+use refig::orchestrate::{Options, RunsObserver, Start, run_all};
 use refig::plan::RunPlan;
+use refig::processor::{Instructions, Processor};
+use refig::recipe::{EvaluationRecipe, Recipe, WarmUp};
+use refig::record::Ending;
 use refig::record::{Evaluation, Iteration};
-use refig::train::{Observer, Outcome, Phase, Signal, Stop};
+use refig::train::{Observer, Phase, Signal, Stop};
 
 fn plan(family: Family, seed: u64) -> RunPlan {
+    plan_of(family, seed, |_| {})
+}
+
+/// The usual run with its recipe changed.
+fn plan_of(family: Family, seed: u64, change: impl FnOnce(&mut Recipe)) -> RunPlan {
     let network = Network::cifar(family, 8, Shortcut::A, 10).unwrap();
-    let name = network.name.clone();
-    RunPlan {
-        network,
-        recipe: Recipe {
-            batch: 16,
-            iterations: 13,
-            learning_rate: 0.05,
-            drops: vec![8, 11],
-            image_size: 8,
-            warm_up: Some(WarmUp {
-                learning_rate: 0.01,
-                until_error_below: 95.0,
-                window: 4,
-            }),
-            evaluation: EvaluationRecipe {
-                interval: 4,
-                statistics_images: 100,
-                statistics_batch: 32,
-                clean_images: 60,
-                ..EvaluationRecipe::default()
-            },
-            ..Recipe::default()
+    let mut recipe = Recipe {
+        batch: 16,
+        iterations: 13,
+        learning_rate: 0.05,
+        drops: vec![8, 11],
+        image_size: 8,
+        warm_up: Some(WarmUp {
+            learning_rate: 0.01,
+            until_error_below: 95.0,
+            window: 4,
+        }),
+        evaluation: EvaluationRecipe {
+            interval: 4,
+            statistics_images: 100,
+            statistics_batch: 32,
+            clean_images: 60,
+            ..EvaluationRecipe::default()
         },
-        seed,
-        profile: "tiny".into(),
-        data_digest: dataset().digest(),
-        device: "cpu".into(),
-        instructions: Instructions::detect().name().into(),
-        numerics_version: refig::plan::NUMERICS_VERSION,
+        ..Recipe::default()
+    };
+    change(&mut recipe);
+    let entry = NetworkEntry {
+        name: network.name.clone(),
+        label: network.name.clone(),
+        network,
+        recipe,
+        colour: "#000000".into(),
+        optional: false,
+        variant_of: None,
         start: None,
-        identity: format!("{name}-{seed}-0123456789abcdef"),
-        measured: "fedcba9876543210".into(),
-    }
+    };
+    let processor = Processor::Cpu(Instructions::detect());
+    RunPlan::new(&entry, seed, "tiny", &dataset().digest(), processor).unwrap()
 }
 
 /// Counts what it sees and asks for a stop at one moment.
@@ -84,7 +91,8 @@ impl RunsObserver for Watch {
     }
 }
 
-fn go(folder: &Path, plans: &[RunPlan], threads: usize, watch: &mut Watch) -> Vec<Ended> {
+/// Whether each run was trained, and how it ended.
+fn go(folder: &Path, plans: &[RunPlan], threads: usize, watch: &mut Watch) -> Vec<(bool, Ending)> {
     let options = Options {
         results_dir: folder.to_owned(),
         fresh: false,
@@ -96,7 +104,10 @@ fn go(folder: &Path, plans: &[RunPlan], threads: usize, watch: &mut Watch) -> Ve
     };
     let stop = watch.stop.clone();
     let results = run_all(plans, dataset(), &options, &stop, watch).unwrap();
-    results.iter().map(|result| result.ended).collect()
+    results
+        .iter()
+        .map(|result| (result.trained, result.ending))
+        .collect()
 }
 
 /// Every recorded value but the seconds, floats as bits, and the bytes of the final weights.
@@ -136,7 +147,7 @@ fn check(family: Family, every: usize) {
     let folder = tempfile::tempdir().unwrap();
     let mut watch = Watch::default();
     let ended = go(folder.path(), std::slice::from_ref(&plan), 2, &mut watch);
-    assert_eq!(ended, [Ended::Trained(Outcome::Finished)]);
+    assert_eq!(ended, [(true, Ending::Finished)]);
     let whole = recorded(folder.path(), &plan);
     // 13 mini-batches; 4 evaluations of two kinds of statistics, and the clean pass.
     assert_eq!(whole.0.len(), 13 + 4 * 2 + 2);
@@ -150,15 +161,11 @@ fn check(family: Family, every: usize) {
         };
         let plans = std::slice::from_ref(&plan);
         let first = go(folder.path(), plans, 1, &mut watch);
-        if first == [Ended::Trained(Outcome::Interrupted)] {
+        if first == [(true, Ending::Partial)] {
             let mut watch = Watch::default();
             // With another number of threads, which must change nothing either.
             let second = go(folder.path(), plans, 2, &mut watch);
-            assert_eq!(
-                second,
-                [Ended::Trained(Outcome::Finished)],
-                "stopped at {stop_at}"
-            );
+            assert_eq!(second, [(true, Ending::Finished)], "stopped at {stop_at}");
             assert!(
                 matches!(watch.started[..], [Start::At(_)]),
                 "stopped at {stop_at}"
@@ -203,16 +210,22 @@ fn runs_go_in_order_finished_ones_are_skipped_and_fresh_starts_over() {
     };
     let first = go(folder.path(), &plans, 2, &mut watch);
     assert!(first.len() < 3, "the runs after the stop are not begun");
-    assert_eq!(first.last(), Some(&Ended::Trained(Outcome::Interrupted)));
+    assert_eq!(first.last(), Some(&(true, Ending::Partial)));
     let finished = first.len() - 1;
     let second = go(folder.path(), &plans, 2, &mut Watch::default());
-    assert_eq!(second[..finished], vec![Ended::Skipped; finished]);
+    assert_eq!(
+        second[..finished],
+        vec![(false, Ending::Finished); finished]
+    );
     assert_eq!(
         second[finished..],
-        vec![Ended::Trained(Outcome::Finished); 3 - finished]
+        vec![(true, Ending::Finished); 3 - finished]
     );
     let mut idle = Watch::default();
-    assert_eq!(go(folder.path(), &plans, 2, &mut idle), [Ended::Skipped; 3]);
+    assert_eq!(
+        go(folder.path(), &plans, 2, &mut idle),
+        [(false, Ending::Finished); 3]
+    );
     assert_eq!(idle.seen, 0);
     let (a, b) = (
         recorded(folder.path(), &plans[1]),
@@ -241,13 +254,13 @@ fn runs_go_in_order_finished_ones_are_skipped_and_fresh_starts_over() {
 
 #[test]
 fn a_loss_that_is_not_finite_is_a_finished_result() {
-    let mut plan = plan(Family::Plain, 1);
-    plan.recipe.learning_rate = 1e30;
-    plan.recipe.warm_up = None;
-    let plans = [plan];
+    let plans = [plan_of(Family::Plain, 1, |recipe| {
+        recipe.learning_rate = 1e30;
+        recipe.warm_up = None;
+    })];
     let folder = tempfile::tempdir().unwrap();
     let ended = go(folder.path(), &plans, 2, &mut Watch::default());
-    assert_eq!(ended, [Ended::Trained(Outcome::Diverged)]);
+    assert_eq!(ended, [(true, Ending::Diverged)]);
     let run = folder.path().join(plans[0].folder());
     let rows = refig::record::parquet::read_iterations(&run.join("iterations.parquet")).unwrap();
     assert!(!rows.last().unwrap().loss.is_finite());
@@ -259,7 +272,7 @@ fn a_loss_that_is_not_finite_is_a_finished_result() {
     );
     assert_eq!(
         go(folder.path(), &plans, 2, &mut Watch::default()),
-        [Ended::Skipped]
+        [(false, Ending::Diverged)]
     );
 }
 

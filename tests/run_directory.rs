@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use common::{LAST, evaluation, iteration, notes, plan, plan_on, rows_of, train, weights};
 use refig::exit::Exit;
 use refig::plan::RunPlan;
-use refig::record::{Recorder, Statistics};
+use refig::processor::{Instructions, Processor};
+use refig::record::{Ending, Recorder, Statistics};
 use refig::run::disk::Disk;
-use refig::run::{Outcome, Resume, RunDirectory, State, find, space, unnamed};
+use refig::run::{Resume, RunDirectory, find, space};
 use refig::weights::Weights;
 
 fn open(results: &Path, plan: &RunPlan) -> anyhow::Result<RunDirectory> {
@@ -103,11 +104,9 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before_and_two_are_an_error() {
     run.checkpoint(2, &weights(2.0), "").unwrap();
     drop(run);
     flip_a_bit(&folder.join("checkpoint.safetensors"));
-    assert_eq!(
-        find(results.path()).unwrap()[0].state,
-        State::Partial { iteration: 1 }
-    );
     flip_a_bit(&folder.join("checkpoint.previous.safetensors"));
+    // A look asks the progress file alone.
+    assert_eq!(find(results.path()).unwrap()[0].iteration, 2);
     let (exit, message) = failure(open(results.path(), &plan()).unwrap().resume());
     assert_eq!(exit, Exit::Storage);
     for word in [
@@ -167,7 +166,7 @@ fn newer_formats_are_refused_by_name() {
 fn another_instruction_set_is_refused_by_name_until_a_fresh_start() {
     let results = tempfile::tempdir().unwrap();
     partial(results.path(), &plan());
-    let other = plan_on("cpu", "avx512");
+    let other = plan_on(Processor::Cpu(Instructions::Avx512));
     let (exit, message) = failure(open(results.path(), &other));
     assert_eq!(exit, Exit::Storage);
     for word in [
@@ -193,14 +192,21 @@ fn a_run_measured_otherwise_is_not_mixed_with_the_first() {
     partial(results.path(), &plan());
     let mut entry = common::entry();
     entry.recipe.evaluation.interval = 1;
-    let otherwise = RunPlan::new(&entry, 3, "quick", "feed", "cpu", "avx2").unwrap();
+    let otherwise = RunPlan::new(
+        &entry,
+        3,
+        "quick",
+        "feed",
+        Processor::Cpu(Instructions::Avx2),
+    )
+    .unwrap();
     assert_eq!(otherwise.folder(), plan().folder());
     let (_, message) = failure(open(results.path(), &otherwise));
     assert!(message.contains("recipe.evaluation"), "{message}");
     let results = tempfile::tempdir().unwrap();
     train(Disk::default(), results.path(), false).unwrap();
     let mut run = open(results.path(), &otherwise).unwrap();
-    assert_eq!(run.resume().unwrap(), Resume::Done);
+    assert_eq!(run.resume().unwrap(), Resume::Done(Ending::Finished));
     assert!(run.warnings()[0].contains("measured otherwise"));
 }
 
@@ -210,24 +216,24 @@ fn a_finished_run_says_all_about_itself_and_needs_no_weights() {
     train(Disk::default(), results.path(), false).unwrap();
     let run = find(results.path()).unwrap().remove(0);
     assert_eq!(run.plan(), &plan());
-    assert_eq!(run.about.notes, notes());
-    assert!(run.about.start.rustc.starts_with("rustc"));
-    assert!(!run.about.start.cpu.is_empty() && !run.about.start.time.is_empty());
+    assert_eq!(run.file.notes, notes());
+    assert!(run.file.start.rustc.starts_with("rustc"));
+    assert!(!run.file.start.cpu.is_empty() && !run.file.start.time.is_empty());
     assert_eq!(rows_of(&run).iterations.len() as u64, LAST);
     assert_eq!(rows_of(&run).evaluations.len(), 4);
     let weights = Weights::load(&run.weights().unwrap()).unwrap();
     let metadata: serde_json::Value = serde_json::from_str(&weights.metadata).unwrap();
     assert_eq!(metadata["network"]["name"], "plain-20");
-    assert_eq!(metadata["identity"], plan().identity.as_str());
+    assert_eq!(metadata["identity"], plan().identity());
     let records = run.folder.join("iterations.parquet");
     let inside = refig::record::parquet::read_provenance(&records).unwrap();
-    assert_eq!(inside["identity"], plan().identity);
+    assert_eq!(inside["identity"], plan().identity());
     assert_eq!(inside["overrides"], "recipe.iterations=8");
 
     std::fs::remove_file(run.weights().unwrap()).unwrap();
     let mut again = open(results.path(), &plan()).unwrap();
-    assert_eq!(again.resume().unwrap(), Resume::Done);
-    assert!(find(results.path()).unwrap()[0].is_done());
+    assert_eq!(again.resume().unwrap(), Resume::Done(Ending::Finished));
+    assert!(find(results.path()).unwrap()[0].ending.is_final());
 }
 
 #[test]
@@ -236,7 +242,7 @@ fn a_partial_run_shows_the_rows_that_will_stay() {
     partial(results.path(), &plan());
     let before = files(results.path());
     let run = find(results.path()).unwrap().remove(0);
-    assert_eq!(run.state, State::Partial { iteration: 2 });
+    assert_eq!((run.ending, run.iteration), (Ending::Partial, 2));
     assert_eq!(rows_of(&run).iterations.len(), 2);
     assert_eq!(rows_of(&run).evaluations.len(), 2);
     assert_eq!(run.weights(), None);
@@ -261,28 +267,27 @@ fn a_diverged_run_is_done() {
     let mut row = iteration(1, &weights(1.0));
     row.loss = f64::NAN;
     run.iteration(row).unwrap();
-    run.finish(Outcome::Diverged, &weights(f32::NAN)).unwrap();
+    run.finish(Ending::Diverged, &weights(f32::NAN)).unwrap();
     drop(run);
     let run = find(results.path()).unwrap().remove(0);
-    let outcome = Outcome::Diverged;
-    assert_eq!(
-        run.state,
-        State::Done {
-            outcome,
-            iteration: 1
-        }
-    );
-    assert!(run.iterations().unwrap()[0].loss.is_nan());
+    assert_eq!((run.ending, run.iteration), (Ending::Diverged, 1));
+    assert!(rows_of(&run).iterations[0].loss.is_nan());
 }
 
 #[test]
-fn clean_sees_the_runs_that_no_experiment_names() {
+fn a_run_is_removed_alone() {
     let results = tempfile::tempdir().unwrap();
     train(Disk::default(), results.path(), false).unwrap();
-    drop(open(results.path(), &plan_on("cpu", "portable")).unwrap());
-    let gone = unnamed(results.path(), &[plan().identity]).unwrap();
+    drop(
+        open(
+            results.path(),
+            &plan_on(Processor::Cpu(Instructions::Portable)),
+        )
+        .unwrap(),
+    );
+    let mut gone = find(results.path()).unwrap();
+    gone.retain(|run| !run.plan().same_run(&plan()));
     assert_eq!(gone.len(), 1);
-    assert_eq!(gone[0].plan().instructions, "portable");
     gone[0].remove(results.path()).unwrap();
     assert!(!gone[0].folder.exists());
     assert_eq!(find(results.path()).unwrap().len(), 1);
@@ -298,7 +303,7 @@ fn a_run_without_room_is_refused_before_it_begins() {
     assert!(space::available(folder).unwrap() > 0);
     let (exit, message) = failure(space::check(folder, needed, Some(needed - 1)));
     assert_eq!(exit, Exit::Storage);
-    assert!(message.contains("MB are needed") && message.contains("--results-dir"));
+    assert!(message.contains("MB needed") && message.contains("--results-dir"));
     space::check(folder, needed, Some(needed)).unwrap();
 }
 

@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
+use refig::judge::{Evidence, Seeds, Wanted, judge};
 use refig::manifest::{Experiment, Kind};
+use refig::origin::Origin;
 use refig::plan;
+use refig::processor::{Instructions, Processor};
+use refig::publish::Report;
+use refig::record::Ending;
 use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
-use refig::report::final_errors::{PaperTable, assemble};
-use refig::report::{RenderOptions, check, render};
-use refig::run::{Notes, Outcome, Resume, RunDirectory};
+use refig::run::{self, Notes, Resume, RunDirectory};
 use refig::weights::Weights;
 
 fn table6(profile: &str) -> Experiment {
@@ -16,12 +19,19 @@ fn table6(profile: &str) -> Experiment {
 }
 
 /// A finished run of the experiment's network that ends at `error`.
-fn record(results: &Path, network: &str, seed: u64, data: &str, error: f64) {
-    let mut experiment = table6("smoke");
+fn record(results: &Path, experiment: &Experiment, run: (&str, u64), data: Origin, error: f64) {
+    let (network, seed) = run;
+    let mut experiment = experiment.clone();
     experiment.only(&[network.into()]).unwrap();
-    let plan = plan::runs(&experiment, &[seed], "feed", "cpu", "avx2").unwrap();
+    let plan = plan::runs(
+        &experiment,
+        &[seed],
+        "feed",
+        Processor::Cpu(Instructions::Avx2),
+    )
+    .unwrap();
     let notes = Notes {
-        data: data.into(),
+        data,
         ..Notes::default()
     };
     let mut run = RunDirectory::open(results, &plan[0], &notes, false).unwrap();
@@ -48,7 +58,25 @@ fn record(results: &Path, network: &str, seed: u64, data: &str, error: f64) {
         top5_error: 10.0,
     })
     .unwrap();
-    run.finish(Outcome::Finished, &Weights::default()).unwrap();
+    run.finish(Ending::Finished, &Weights::default()).unwrap();
+}
+
+/// Draws the table of these seeds, and gives the text of its SVG.
+fn render(
+    experiment: &Experiment,
+    results: &Path,
+    reports: &Path,
+    seeds: &[u64],
+) -> anyhow::Result<String> {
+    let wanted = Wanted {
+        seeds: Seeds::Only(seeds.to_vec()),
+        ..Wanted::default()
+    };
+    let evidence = Evidence::gather(experiment, &run::find(results)?, &wanted)?;
+    let verdict = judge(&evidence)?;
+    let png = Report::new(&evidence, &verdict, reports, true)?.write_figure()?;
+    assert!(png.is_file());
+    Ok(std::fs::read_to_string(png.with_extension("svg"))?)
 }
 
 #[test]
@@ -57,11 +85,16 @@ fn every_resnet_stands_beside_the_papers_value_and_the_cited_methods() {
     let folder = tempfile::tempdir().unwrap();
     let (results, reports) = (folder.path().join("results"), folder.path().join("reports"));
     for (seed, error) in [(1, 60.0), (2, 61.0), (3, 62.0)] {
-        record(&results, "resnet-20", seed, "cifar10", error);
+        record(
+            &results,
+            &table6("smoke"),
+            ("resnet-20", seed),
+            Origin::Cifar10,
+            error,
+        );
     }
-    let mut options = RenderOptions::default();
-    options.wanted.seeds = Some(vec![1, 2, 3]);
-    let drawn = render(&table6("smoke"), &results, &reports, &options).unwrap();
+    let seeds = [1, 2, 3];
+    let svg = render(&table6("smoke"), &results, &reports, &seeds).unwrap();
     let text = std::fs::read_to_string(reports.join("table6/smoke/table6.md")).unwrap();
     let row = |begin: &str| text.lines().find(|line| line.starts_with(begin));
     assert_eq!(
@@ -78,13 +111,17 @@ fn every_resnet_stands_beside_the_papers_value_and_the_cited_methods() {
         "{text}"
     );
     assert!(text.contains("cannot be compared"), "{text}");
-    let svg = std::fs::read_to_string(drawn.svg).unwrap();
     assert!(svg.contains("61.00 ± 1.00 (3)") && !svg.contains("SYNTHETIC"));
-    assert!(drawn.png.is_file());
 
     // Once it is trained it has its number.
-    record(&results, "resnet-1202", 1, "cifar10", 70.5);
-    render(&table6("smoke"), &results, &reports, &options).unwrap();
+    record(
+        &results,
+        &table6("smoke"),
+        ("resnet-1202", 1),
+        Origin::Cifar10,
+        70.5,
+    );
+    render(&table6("smoke"), &results, &reports, &seeds).unwrap();
     let text = std::fs::read_to_string(reports.join("table6/smoke/table6.md")).unwrap();
     assert!(text.contains("| 7.93 | 70.50 (1) |"), "{text}");
 }
@@ -93,30 +130,38 @@ fn every_resnet_stands_beside_the_papers_value_and_the_cited_methods() {
 fn synthetic_runs_are_marked_and_no_runs_are_no_table() {
     let folder = tempfile::tempdir().unwrap();
     let (results, reports) = (folder.path().join("results"), folder.path().join("reports"));
-    let options = RenderOptions::default();
-    let error = render(&table6("smoke"), &results, &reports, &options).unwrap_err();
+    let error = render(&table6("smoke"), &results, &reports, &[1]).unwrap_err();
     assert!(
         error.to_string().contains("refig reproduce table6"),
         "{error}"
     );
-    record(&results, "resnet-20", 1, "synthetic", 60.0);
-    let drawn = render(&table6("smoke"), &results, &reports, &options).unwrap();
+    record(
+        &results,
+        &table6("smoke"),
+        ("resnet-20", 1),
+        Origin::Synthetic,
+        60.0,
+    );
+    let svg = render(&table6("smoke"), &results, &reports, &[1]).unwrap();
     let text = std::fs::read_to_string(reports.join("table6/smoke/table6.md")).unwrap();
     assert!(text.contains("SYNTHETIC"), "{text}");
-    assert!(
-        std::fs::read_to_string(drawn.svg)
-            .unwrap()
-            .contains("SYNTHETIC")
-    );
+    assert!(svg.contains("SYNTHETIC"));
 }
 
 #[test]
 fn the_papers_mean_of_five_stands_beside_the_best_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (results, reports) = (folder.path().join("results"), folder.path().join("reports"));
     let experiment = table6("quick");
-    let file = &experiment.panels[0].values.as_ref().unwrap().file;
-    let papers = [(file.clone(), PaperTable::read(file).unwrap())].into();
-    let verdict = check(&experiment, &[1], &[]).unwrap();
-    let text = assemble(&experiment, &verdict, &papers).markdown();
+    record(
+        &results,
+        &experiment,
+        ("resnet-20", 1),
+        Origin::Cifar10,
+        60.0,
+    );
+    render(&experiment, &results, &reports, &[1]).unwrap();
+    let text = std::fs::read_to_string(reports.join("table6/quick/table6.md")).unwrap();
     let row = text
         .lines()
         .find(|line| line.starts_with("| ResNet | 110 "));

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use refig::data::{Batch, ImageSet};
 use refig::engine::{self, Engine, Step, Tally};
-use refig::manifest::{EvaluationRecipe, Pooling, Recipe, WarmUp};
+use refig::recipe::{EvaluationRecipe, Pooling, Recipe, WarmUp};
+use refig::record::Ending;
 use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
 use refig::train::{
-    Keeper, LoopState, MiniBatches, Observer, Outcome, Phase, Signal, Stop, Training, TrainingData,
+    Keeper, LoopState, MiniBatches, Observer, Phase, Signal, Stop, Training, TrainingData,
 };
 use refig::weights::{Tensor, Weights};
 
@@ -82,7 +83,7 @@ impl Engine for Fake {
         Ok(std::mem::take(&mut self.begun))
     }
 
-    fn bunch(&self) -> usize {
+    fn steps_in_flight(&self) -> usize {
         self.bunch
     }
 
@@ -258,7 +259,7 @@ impl Scene {
         memory: &mut Memory,
         from: LoopState,
         observer: &mut dyn Observer,
-    ) -> anyhow::Result<Outcome> {
+    ) -> anyhow::Result<Ending> {
         let (train, test) = (images(TRAIN), images(TEST));
         let mut batches = Walk {
             train: &train,
@@ -327,7 +328,7 @@ fn losses_that_are_read_together_change_nothing() {
             let run = scene.run(&mut engine, &mut memory, LoopState::default(), &mut ());
             let mut outcome = run.unwrap();
             if let Some((weights, state)) = memory.forget()
-                && outcome == Outcome::Interrupted
+                && outcome == Ending::Partial
             {
                 let mut engine = Fake::new();
                 engine.bunch = bunch;
@@ -353,7 +354,7 @@ fn an_evaluation_comes_every_interval_before_the_drop_and_at_the_end() {
     let scene = Scene::new(recipe(13, 4));
     let (mut engine, mut memory) = (Fake::new(), Memory::default());
     let outcome = scene.run(&mut engine, &mut memory, LoopState::default(), &mut ());
-    assert_eq!(outcome.unwrap(), Outcome::Finished);
+    assert_eq!(outcome.unwrap(), Ending::Finished);
     let iterations: Vec<u64> = memory.iterations.iter().map(|row| row.iteration).collect();
     assert_eq!(iterations, (1..=13).collect::<Vec<_>>());
     let evaluated: Vec<_> = memory
@@ -445,7 +446,7 @@ fn a_loss_that_is_not_finite_is_the_last_row() {
     let outcome = Scene::new(recipe(13, 4))
         .run(&mut engine, &mut memory, LoopState::default(), &mut ())
         .unwrap();
-    assert_eq!(outcome, Outcome::Diverged);
+    assert_eq!(outcome, Ending::Diverged);
     assert_eq!(memory.iterations.len(), 7);
     assert!(memory.iterations[6].loss.is_nan());
     assert!(memory.iterations[5].loss.is_finite());
@@ -494,11 +495,7 @@ fn a_stop_at_any_moment_is_heeded_within_two_batches_and_the_resume_changes_noth
         let mut engine = Fake::new();
         engine.stop_at = Some((at, scene.stop.clone()));
         let outcome = scene.run(&mut engine, &mut memory, LoopState::default(), &mut ());
-        assert_eq!(
-            outcome.unwrap(),
-            Outcome::Interrupted,
-            "stopped at call {at}"
-        );
+        assert_eq!(outcome.unwrap(), Ending::Partial, "stopped at call {at}");
         let more = engine.calls.lock().unwrap().len() - at;
         assert!(more <= 1, "{more} batches after the stop at call {at}");
 
@@ -512,7 +509,7 @@ fn a_stop_at_any_moment_is_heeded_within_two_batches_and_the_resume_changes_noth
         let mut engine = Fake::new();
         engine.restore(&weights).unwrap();
         let outcome = Scene::new(recipe.clone()).run(&mut engine, &mut memory, state, &mut ());
-        assert_eq!(outcome.unwrap(), Outcome::Finished);
+        assert_eq!(outcome.unwrap(), Ending::Finished);
         assert_eq!(rows(&memory), rows(&whole), "stopped at call {at}");
         assert_eq!(
             engine.weight.to_bits(),

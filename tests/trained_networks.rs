@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use common::images::dataset;
 use refig::exit::Exit;
+use refig::judge::{Evidence, Seeds, Verdict, Wanted, judge};
 use refig::manifest::{Experiment, ResponseImages, ResponsePooling, ResponseStatistics, Responses};
-use refig::orchestrate::{Ended, Options, measure_responses, run_all};
+use refig::orchestrate::{Options, measure_responses, run_all};
 use refig::plan::{self, RunPlan};
+use refig::processor::{Instructions, Processor};
+use refig::publish::Report;
+use refig::record::Ending;
 use refig::record::{Evaluation, Split, Statistics};
-use refig::report::{RenderOptions, Wanted, page, render};
 use refig::run::{self, ResponseRecord, RunView};
-use refig::train::{Outcome, Stop};
+use refig::train::Stop;
 use refig::weights::Weights;
 
 const MANIFEST: &str = r#"
@@ -94,10 +97,16 @@ fn load(place: &Place, name: &str, set: &[&str]) -> Experiment {
 }
 
 fn plans(experiment: &Experiment) -> Vec<RunPlan> {
-    plan::runs(experiment, &[1], &dataset().digest(), "cpu", "portable").unwrap()
+    plan::runs(
+        experiment,
+        &[1],
+        &dataset().digest(),
+        Processor::Cpu(Instructions::Portable),
+    )
+    .unwrap()
 }
 
-fn train(results: &Path, plans: &[RunPlan], fresh: bool) -> anyhow::Result<Vec<Ended>> {
+fn train(results: &Path, plans: &[RunPlan], fresh: bool) -> anyhow::Result<Vec<(bool, Ending)>> {
     let options = Options {
         gpu: 0,
         results_dir: results.to_owned(),
@@ -108,7 +117,10 @@ fn train(results: &Path, plans: &[RunPlan], fresh: bool) -> anyhow::Result<Vec<E
         keep_every: Duration::from_secs(3600),
     };
     let results = run_all(plans, dataset(), &options, &Stop::new(), &mut ())?;
-    Ok(results.iter().map(|result| result.ended).collect())
+    Ok(results
+        .iter()
+        .map(|result| (result.trained, result.ending))
+        .collect())
 }
 
 fn view(results: &Path, network: &str) -> RunView {
@@ -118,7 +130,7 @@ fn view(results: &Path, network: &str) -> RunView {
 }
 
 fn clean(view: &RunView, iteration: u64, statistics: Statistics) -> Evaluation {
-    let rows = view.evaluations().unwrap();
+    let rows = view.clone().read().unwrap().1.evaluations;
     let mut rows = rows.into_iter().filter(|row| {
         row.iteration == iteration && row.split == Split::Train && row.statistics == statistics
     });
@@ -135,10 +147,10 @@ fn a_network_made_of_a_shallower_one_begins_where_that_one_ended() {
         .map(|plan| plan.network.name.as_str())
         .collect();
     assert_eq!(names, ["plain-8", "plain-14", "grown"]);
-    assert_eq!(plans[2].start.as_ref(), Some(&plans[0].identity));
+    assert_eq!(plans[2].start.as_deref(), Some(plans[0].identity()));
     assert!(plans[0].start.is_none() && plans[1].start.is_none());
     let ended = train(&place.results, &plans, false).unwrap();
-    assert_eq!(ended, [Ended::Trained(Outcome::Finished); 3]);
+    assert_eq!(ended, [(true, Ending::Finished); 3]);
 
     let (shallow, grown) = (
         view(&place.results, "plain-8"),
@@ -153,19 +165,11 @@ fn a_network_made_of_a_shallower_one_begins_where_that_one_ended() {
         "{before:?} {after:?}"
     );
     // It was trained on.
-    assert_eq!(grown.iterations().unwrap().len(), 12);
+    assert_eq!(grown.clone().read().unwrap().1.iterations.len(), 12);
     assert_ne!(clean(&grown, 12, Statistics::Moving).loss, after.loss);
 
     // The figure says with which error it began.
-    let reports = place.root.join("reports");
-    let drawn = render(
-        &experiment,
-        &place.results,
-        &reports,
-        &RenderOptions::default(),
-    )
-    .unwrap();
-    let svg = std::fs::read_to_string(drawn.svg).unwrap();
+    let svg = svg(&place, &experiment).unwrap();
     let both = format!("{0:.2} % and {0:.2} %", before.error);
     let texts = svg.split('<').filter_map(|part| part.split_once('>'));
     let words: Vec<&str> = texts
@@ -174,7 +178,7 @@ fn a_network_made_of_a_shallower_one_begins_where_that_one_ended() {
     assert!(words.join(" ").contains(&both), "no {both} in the figure");
     assert_eq!(
         train(&place.results, &plans, false).unwrap(),
-        [Ended::Skipped; 3]
+        [(false, Ending::Finished); 3]
     );
 }
 
@@ -206,6 +210,26 @@ fn what_it_starts_from_is_part_of_its_identity_and_must_be_there() {
     );
 }
 
+/// The experiment's runs of seed 1, judged.
+fn judged(place: &Place, experiment: &Experiment) -> (Evidence, Verdict) {
+    let wanted = Wanted {
+        seeds: Seeds::Only(vec![1]),
+        ..Wanted::default()
+    };
+    let views = run::find(&place.results).unwrap();
+    let evidence = Evidence::gather(experiment, &views, &wanted).unwrap();
+    let verdict = judge(&evidence).unwrap();
+    (evidence, verdict)
+}
+
+/// The figure without the paper's curves.
+fn svg(place: &Place, experiment: &Experiment) -> anyhow::Result<String> {
+    let (evidence, verdict) = judged(place, experiment);
+    let report = Report::new(&evidence, &verdict, &place.root.join("reports"), false)?;
+    let png = report.write_figure()?;
+    Ok(std::fs::read_to_string(png.with_extension("svg"))?)
+}
+
 fn measure(place: &Place, plans: &[RunPlan], how: &Responses) -> anyhow::Result<usize> {
     let mut told = 0;
     measure_responses(
@@ -230,17 +254,12 @@ fn responses_are_measured_once_and_drawn_without_weights() {
     // Nothing is measured of what is not finished.
     assert_eq!(measure(&place, &plans, &how).unwrap(), 0);
     train(&place.results, &plans, false).unwrap();
-    let reports = place.root.join("reports");
-    let options = RenderOptions {
-        reference: false,
-        wanted: Wanted::default(),
-    };
-    let error = render(&experiment, &place.results, &reports, &options).unwrap_err();
+    let error = svg(&place, &experiment).unwrap_err();
     assert_eq!(Exit::of(&error), Exit::Missing, "{error:#}");
     assert_eq!(measure(&place, &plans, &how).unwrap(), 1);
     assert_eq!(measure(&place, &plans, &how).unwrap(), 0);
     let run = view(&place.results, "plain-8");
-    let record = ResponseRecord::load(&run.folder, &how, &plans[0].identity)
+    let record = ResponseRecord::load(&run.folder, &how, plans[0].identity())
         .unwrap()
         .unwrap();
     assert_eq!((record.layer.len(), record.images), (7, 64));
@@ -248,22 +267,14 @@ fn responses_are_measured_once_and_drawn_without_weights() {
     let weights = run.weights().unwrap();
     let kept = Weights::load(&weights).unwrap();
     std::fs::remove_file(&weights).unwrap();
-    let drawn = render(&experiment, &place.results, &reports, &options).unwrap();
-    assert!(
-        std::fs::read_to_string(drawn.svg)
-            .unwrap()
-            .contains("standard deviation")
-    );
+    let drawn = svg(&place, &experiment).unwrap();
+    assert!(drawn.contains("standard deviation"));
     // The page shows the same figure, and the number that is claimed of.
-    let runs = std::slice::from_ref(&run);
-    let verdict = refig::report::check(&experiment, &[1], runs).unwrap();
-    let figure = refig::report::shown(&experiment, runs, &options).unwrap();
-    let material = page::Material {
-        figure: figure.as_ref(),
-        runs,
-        results: "",
-    };
-    let html = page::html(&page::page(&verdict, &material).unwrap(), figure.as_ref());
+    let (evidence, verdict) = judged(&place, &experiment);
+    let reports = place.root.join("reports");
+    let report = Report::new(&evidence, &verdict, &reports, false).unwrap();
+    report.write_verdict(&place.results, false).unwrap();
+    let html = std::fs::read_to_string(report.folder().join("index.html")).unwrap();
     assert!(html.contains(">standard deviation</text>") && html.contains(">layer</text>"));
     assert!(!html.contains(">error (%)</text>"));
     assert!(
@@ -290,7 +301,7 @@ fn responses_are_measured_once_and_drawn_without_weights() {
     kept.save(&weights).unwrap();
     assert_eq!(measure(&place, &plans, &batch).unwrap(), 1);
     // With the mini-batch's own statistics a channel's deviation is its scale, but for epsilon and batches of 32.
-    let record = ResponseRecord::load(&run.folder, &batch, &plans[0].identity)
+    let record = ResponseRecord::load(&run.folder, &batch, plans[0].identity())
         .unwrap()
         .unwrap();
     for (layer, convolution) in record.layer.iter().zip(plans[0].network.convolutions()) {

@@ -6,16 +6,23 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use refig::inspect::watch::{Activity, look};
+use refig::processor::{Instructions, Processor};
 use refig::record::{Evaluation, Recorder, Split, Statistics};
-use refig::report::watch::{Activity, look};
 use refig::run::disk::Disk;
 use refig::run::{Notes, RunDirectory};
 
 /// A run of another seed with four iterations and an evaluation, still held by whoever called.
 fn begin(results: &Path) -> RunDirectory {
     let mut plan = common::plan();
-    plan = refig::plan::RunPlan::new(&common::entry(), 7, &plan.profile, "feed", "cpu", "avx2")
-        .unwrap();
+    plan = refig::plan::RunPlan::new(
+        &common::entry(),
+        7,
+        &plan.profile,
+        "feed",
+        Processor::Cpu(Instructions::Avx2),
+    )
+    .unwrap();
     let mut run = RunDirectory::open(results, &plan, &Notes::default(), false).unwrap();
     run.resume().unwrap();
     let state = common::weights(1.0);

@@ -28,8 +28,8 @@ const WORSE: [Worse; 4] = [
     Worse {
         name: "identity-shortcut-removed",
         file: "src/engine/model.rs",
-        place: "Joined::Identity => Shortcut::Identity(x.clone()),",
-        instead: "Joined::Identity => Shortcut::None,",
+        place: "ShortcutPath::Identity => Shortcut::Identity(x.clone()),",
+        instead: "ShortcutPath::Identity => Shortcut::None,",
         seeds: "1..3",
         exit: Exit::CheckFailed,
         says: &["resnet-20", "test error", "(baseline)", "fail"],
@@ -52,13 +52,13 @@ const WORSE: [Worse; 4] = [
         file: "src/data/cifar.rs",
         place: "let train_images = records::into_images(&train);",
         instead: "let mut train = train;
-    for record in train.chunks_exact_mut(RECORD_BYTES).step_by(10) {
+    for record in train.chunks_exact_mut(records::RECORD_BYTES).step_by(10) {
         record[0] = (record[0] + 1) % CLASSES;
     }
     let train_images = records::into_images(&train);",
         seeds: "1",
         exit: Exit::Missing,
-        says: &["not-comparable", "other images than CIFAR-10"],
+        says: &["not-comparable", "images other than CIFAR-10"],
     },
     // After the digest was taken only the numbers can tell.
     Worse {

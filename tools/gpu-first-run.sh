@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
-# The first minutes on a GPU, in one call: what the machine has, the kernels against the CPU's, recorded training steps, the
-# time of a step in each precision (beside PyTorch where a Python with it is named), a short training that is stopped and
-# resumed, and the same without CUDA graphs.
+# Checks a GPU from scratch: lists the hardware, compares the kernels with the CPU's, replays recorded training steps, times
+# a step in each precision, and trains briefly: with a stop and a resume, without a stop, and without CUDA graphs.
 #
 #   tools/gpu-first-run.sh [cuda|cuda:N]
 #
-# Builds with --features cuda; where there is no nvcc, tools/cuda-toolchain.sh lays a toolkit out first. CIFAR10_DIR names
-# real CIFAR-10; without it the training uses the synthetic set. PYTHON names a Python with PyTorch (benches/requirements.txt):
-# eager, as one CUDA graph and compiled, in the same precisions. Everything that is printed also goes to gpu-first-run.log;
-# the exit code is that of the first step that fails.
+# Builds with --features cuda; without nvcc, tools/cuda-toolchain.sh installs a toolkit first. CIFAR10_DIR names real
+# CIFAR-10; without it the training uses the synthetic set. If PYTHON names a Python with PyTorch (benches/requirements.txt),
+# steps are also compared with PyTorch's: eager, as one CUDA graph and compiled, in the same precisions. All output is also
+# written to gpu-first-run.log. Exits with the code of the first step that fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 device=${1:-cuda}
@@ -19,12 +18,12 @@ step() {
     echo
     echo "== $1"
     shift
-    local begun=$SECONDS
+    local start=$SECONDS
     "$@"
-    echo "-- $((SECONDS - begun)) s"
+    echo "-- $((SECONDS - start)) s"
 }
 
-# The empty word keeps this script's own arguments from it.
+# The empty argument keeps this script's arguments from being passed on.
 # shellcheck disable=SC1091
 source tools/cuda-toolchain.sh ""
 if [ -n "${CUDA_ROOT:-}" ] && [ -d "$CUDA_ROOT/lib" ]; then
@@ -36,11 +35,11 @@ trap 'rm -rf "$out"' EXIT
 refig() { "$target/release/refig" "$@"; }
 
 step "build" cargo build --locked --release --features cuda
-# Every command on the GPU begins with the self-check: it refuses with exit code 6 where a kernel is wrong.
-step "what is here" refig doctor
+# Every command on the GPU starts with a self-check, which exits with code 6 if a kernel is wrong.
+step "hardware" refig doctor
 for file in tests/fixtures/*.safetensors; do
     step "parity: $file" refig parity "$file" --device "$device"
-    # What shorter factors cost is shown and not judged; whether the kernels are right, the self-check has said.
+    # Reduced precision is reported without a tolerance; the self-check has verified the kernels.
     for precision in tf32 bf16; do
         step "parity in $precision: $file" refig parity "$file" --device "$device" --precision "$precision" --tolerance inf
     done
@@ -48,7 +47,7 @@ done
 
 for network in resnet-20 resnet-110; do
     step "a step of $network, batch 128" refig bench step --network "$network" --device "$device" --steps 200
-    step "the same kernel by kernel" env REFIG_CUDA_GRAPHS=off \
+    step "the same without CUDA graphs" env REFIG_CUDA_GRAPHS=off \
         "$target/release/refig" bench step --network "$network" --device "$device" --steps 200
     for precision in tf32 bf16; do
         step "the same in $precision" refig bench step --network "$network" --device "$device" --steps 200 --precision "$precision"
@@ -56,14 +55,14 @@ for network in resnet-20 resnet-110; do
 done
 if [ -n "${PYTHON:-}" ]; then
     for precision in fp32 tf32 bf16; do
-        step "the same beside PyTorch, $precision" refig bench compare --networks resnet-20,resnet-110 \
+        step "the same next to PyTorch, $precision" refig bench compare --networks resnet-20,resnet-110 \
             --mode eager,graphs,compile --device "$device" --precision "$precision" --pairs 10 --steps 100 --python "$PYTHON"
     done
 else
-    echo "-- not beside PyTorch: PYTHON names no Python that has it"
+    echo "-- no comparison with PyTorch: PYTHON is not set"
 fi
 
-# Three times the same run: stopped half way and resumed, without a stop, and without CUDA graphs. The weights must be the same.
+# The same run three times: stopped and resumed, without a stop, and without CUDA graphs. The weights must be identical.
 short=(reproduce fig6 --profile smoke --device "$device" --reports-dir "$out/reports")
 [ -n "${CIFAR10_DIR:-}" ] || short+=(--offline)
 interrupted() {
@@ -72,7 +71,7 @@ interrupted() {
 }
 step "a short training, stopped once and resumed" interrupted
 step "the same without a stop" refig "${short[@]}" --results-dir "$out/results"
-step "the same kernel by kernel" env REFIG_CUDA_GRAPHS=off "$target/release/refig" "${short[@]}" --results-dir "$out/kernels"
+step "the same without CUDA graphs" env REFIG_CUDA_GRAPHS=off "$target/release/refig" "${short[@]}" --results-dir "$out/kernels"
 same() {
     local count=0 run other
     for run in "$out"/results/smoke/*/; do
@@ -82,8 +81,8 @@ same() {
         done
         count=$((count + 1))
     done
-    [ "$count" -gt 0 ] && echo "$count runs: the same weights to the bit"
+    [ "$count" -gt 0 ] && echo "$count runs: identical weights"
 }
-step "the same weights all three times" same
+step "identical weights in all three" same
 echo
-echo "all passed; see $log"
+echo "all steps passed, log in $log"

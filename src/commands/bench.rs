@@ -136,7 +136,7 @@ pub fn compare(args: &BenchCompareArgs, quiet: bool) -> Result<Exit> {
         python: args.python.clone(),
     };
     let machine = match options.device {
-        Device::Cpu => run::processor(),
+        Device::Cpu => run::cpu(),
         gpu @ Device::Cuda(_) => device_name(gpu),
     };
     let report = comparison.measure(&machine, &mut |network, pair, ratio| {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::cli::{ComputeArgs, PrecisionArg, PrecisionArgs};
 use crate::engine::{self, BUILD_WITH_CUDA, Card, Device, Instructions, Options};
 use crate::exit::Exit;
-use crate::manifest::Precision;
+use crate::recipe::Precision;
 
 /// The machine's device, threads and best instruction set unless the command line says otherwise.
 pub fn options(args: &ComputeArgs) -> Result<Options> {

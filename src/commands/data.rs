@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::data::{self, Dataset, Origin, Progress, Request};
+use crate::data::{self, Dataset, Progress, Request};
 use crate::exit::Exit;
+use crate::origin::Origin;
 use crate::train::{Signal, Stop};
 
 /// What to do with the data.

@@ -4,9 +4,9 @@ use anyhow::Result;
 
 use crate::cli::{DescribeArgs, Format, NetworkArgs, Places};
 use crate::exit::Exit;
+use crate::figure;
 use crate::manifest;
 use crate::network::{Network, Shortcut};
-use crate::report::figure;
 use crate::run::disk::Disk;
 
 /// The network that a command line names, and the side of its images.

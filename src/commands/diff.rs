@@ -6,8 +6,7 @@ use anyhow::Result;
 
 use crate::cli::{DiffArgs, Places};
 use crate::exit::Exit;
-use crate::report::curves::TRAINING_WINDOW;
-use crate::report::difference;
+use crate::inspect::difference;
 use crate::run::{self, RunView};
 
 /// `refig diff RUN RUN`. Provenance is shown and does not count.
@@ -15,7 +14,7 @@ pub fn run(args: &DiffArgs, places: &Places) -> Result<Exit> {
     let one = find(&args.one, places)?;
     let other = find(&args.other, places)?;
     println!("{}\n{}\n", one.folder.display(), other.folder.display());
-    let difference = difference::difference(&one, &other, TRAINING_WINDOW)?;
+    let difference = difference::difference(one, other)?;
     print!("{}", difference.text());
     Ok(if difference.is_none() {
         Exit::Success
@@ -39,7 +38,7 @@ fn find(name: &str, places: &Places) -> Result<RunView> {
         let plan = run.plan();
         plan.folder() == wanted
             || plan.name() == wanted
-            || (wanted.len() >= 4 && plan.identity.starts_with(wanted))
+            || (wanted.len() >= 4 && plan.identity().starts_with(wanted))
     });
     match matching.len() {
         1 => Ok(matching.remove(0)),

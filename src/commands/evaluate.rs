@@ -7,11 +7,10 @@ use super::describe::network;
 use super::{compute, dataset};
 use crate::cli::{EvaluateArgs, Format, StatisticsArg};
 use crate::data::{self, ImageSet, Normaliser};
-use crate::engine::{self, Engine, Statistics, Tally};
+use crate::engine::{self, Engine, Hyperparameters, Statistics, Tally};
 use crate::exit::Exit;
-use crate::manifest::{Normalisation, Pooling, Recipe};
-use crate::orchestrate::hyperparameters;
 use crate::random::Purpose;
+use crate::recipe::{Normalisation, Pooling, Recipe};
 use crate::train::Stop;
 use crate::weights::Weights;
 
@@ -51,7 +50,7 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
     let mut engine = engine::create(
         &network,
         recipe.image_size,
-        &hyperparameters(&recipe),
+        &Hyperparameters::from(&recipe),
         &options,
     )?;
     engine.restore(&weights)?;

@@ -2,23 +2,27 @@
 
 use anyhow::Result;
 
-use super::selection;
+use super::target;
 use crate::cli::{ExportArgs, ExportKind, Places};
 use crate::exit::Exit;
-use crate::report::export::{self, Kind};
-use crate::report::{Wanted, select};
+use crate::inspect::export::{self, Kind};
+use crate::judge::{Seeds, Wanted, select, settled_seeds};
 use crate::run;
 
 /// `refig export csv|tensorboard [EXPERIMENT] --out DIR`.
 pub fn run(args: &ExportArgs, places: &Places) -> Result<Exit> {
     let mut runs = run::find(&places.results_dir)?;
     if let Some(name) = &args.experiment {
-        let selection = selection::named(name, &args.profile, &args.seeds, places)?;
+        let target = target::named(name, &args.profile, &args.seeds, places)?;
         let wanted = Wanted {
-            seeds: args.seeds.is_some().then_some(selection.seeds),
+            seeds: match args.seeds {
+                Some(_) => Seeds::Only(target.seeds),
+                None => Seeds::All,
+            },
             ..Wanted::default()
         };
-        runs = select(&selection.experiment, &runs, &wanted).runs;
+        let seeds = settled_seeds(&target.experiment, &runs, &wanted);
+        runs = select(&target.experiment, &runs, &wanted, &seeds).runs;
     }
     if runs.is_empty() {
         return Err(Exit::Missing.error(format!(
@@ -26,14 +30,14 @@ pub fn run(args: &ExportArgs, places: &Places) -> Result<Exit> {
             places.results_dir.display()
         )));
     }
+    let count = runs.len();
     let kind = match args.format {
         ExportKind::Csv => Kind::Csv,
         ExportKind::Tensorboard => Kind::Tensorboard,
     };
-    let files = export::write(kind, &runs, &args.out)?;
+    let files = export::write(kind, runs, &args.out)?;
     println!(
-        "{} runs, {} files in {}",
-        runs.len(),
+        "{count} runs, {} files in {}",
         files.len(),
         args.out.display()
     );

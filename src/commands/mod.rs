@@ -14,14 +14,16 @@ mod parity;
 mod report;
 mod reproduce;
 mod seeds;
-mod selection;
 mod status;
+mod target;
 mod watch;
 
 use anyhow::Result;
 
 use crate::cli::{BenchWhat, Cli, Command, DataAction, WatchArgs};
 use crate::exit::Exit;
+use crate::orchestrate;
+use crate::publish::Report;
 use crate::train::Stop;
 
 /// Does what the command line asks for.
@@ -30,7 +32,7 @@ use crate::train::Stop;
 /// With the exit code in the error's chain, see [`Exit::of`].
 pub fn run(cli: Cli) -> Result<Exit> {
     let stop = Stop::new();
-    reproduce::listen(&stop)?;
+    orchestrate::listen(&stop)?;
     let places = &cli.places;
     match &cli.command {
         Command::List => describe::list(places),
@@ -66,4 +68,16 @@ pub fn run(cli: Cli) -> Result<Exit> {
         }
         Command::Evaluate(args) => evaluate::run(args, places.quiet, &stop),
     }
+}
+
+/// Writes a report's figure, telling what is missing in it and where it lies.
+fn draw(report: &Report, quiet: bool) -> Result<()> {
+    let png = report.write_figure()?;
+    for warning in &report.warnings {
+        eprintln!("note: {warning}");
+    }
+    if !quiet {
+        eprintln!("drew {}", png.display());
+    }
+    Ok(())
 }

@@ -2,13 +2,15 @@
 
 use anyhow::Result;
 
-use super::{check, seeds};
+use super::seeds::parse as parse_seeds;
+use super::target;
 use crate::cli::{Places, ReportArgs};
 use crate::exit::Exit;
+use crate::judge::{Evidence, Wanted, judge};
 use crate::manifest::{self, Bars, Experiment};
-use crate::report::page::site::{self, Blank};
-use crate::report::{self, RenderOptions, Wanted, select, with_further_seeds};
-use crate::run;
+use crate::publish::page::site::{self, Blank};
+use crate::publish::{self, Report, publish_bars};
+use crate::run::{self, RunView};
 
 /// `refig report [EXPERIMENT]`. The statuses are shown; the exit code of a judgement is `check`'s.
 pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
@@ -22,11 +24,12 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
             wanted.retain(|listed| listed.path == path);
         }
     }
+    let views = run::find(&places.results_dir)?;
     let mut blanks = Vec::new();
     let mut written = 0;
     for listed in &wanted {
         if let Some(bars) = Bars::load(&listed.path)? {
-            let png = report::bars::render(&bars, &places.reports_dir)?;
+            let png = publish_bars(&bars, &places.reports_dir)?;
             let page = png.with_file_name("index.html");
             println!("{}: reference data alone", page.display());
             written += 1;
@@ -36,7 +39,7 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
             if args.profile.as_ref().is_some_and(|only| only != profile) {
                 continue;
             }
-            if one(listed, profile, args, places)? {
+            if one(listed, profile, args, places, &views)? {
                 written += 1;
             } else {
                 blanks.push(Blank {
@@ -68,50 +71,40 @@ fn one(
     profile: &str,
     args: &ReportArgs,
     places: &Places,
+    views: &[RunView],
 ) -> Result<bool> {
     let mut experiment = Experiment::load(&listed.path, profile, &[])?;
-    let folder = check::folder(&experiment, places);
     // A report is made again of what it was made of.
-    let before = site::summary(&folder)?;
+    let before = site::summary(&publish::folder(&experiment, &places.reports_dir))?;
     if let Some(before) = &before
         && !before.overrides.is_empty()
     {
         experiment = Experiment::load(&listed.path, profile, &before.overrides)?;
     }
-    let views = run::find(&places.results_dir)?;
     let asked = match (&args.seeds, before) {
-        (Some(text), _) => seeds::parse(text)?,
+        (Some(text), _) => parse_seeds(text)?,
         (None, Some(before)) => before.seeds,
         (None, None) => experiment.seeds.clone(),
     };
-    let named = args.seeds.is_some();
-    let wanted = with_further_seeds(&experiment, &views, Wanted::default(), &asked, named);
-    let seeds = wanted.seeds.clone().unwrap_or(asked);
-    let found = select(&experiment, &views, &wanted).runs;
-    if found.is_empty() {
+    let wanted = Wanted {
+        seeds: target::seeds(&asked, args.seeds.is_some()),
+        ..Wanted::default()
+    };
+    let evidence = Evidence::gather(&experiment, views, &wanted)?;
+    if evidence.runs.is_empty() {
         return Ok(false);
     }
-    let options = RenderOptions {
-        reference: !args.no_reference,
-        wanted,
-    };
-    match check::draw(&experiment, places, &options) {
+    let verdict = judge(&evidence)?;
+    let report = Report::new(&evidence, &verdict, &places.reports_dir, !args.no_reference)?;
+    match super::draw(&report, places.quiet) {
         // Runs are there, but not what is drawn of them: layer responses that nobody has measured.
         Err(error) if Exit::of(&error) == Exit::Missing => return Ok(false),
         drawn => drawn?,
     }
-    let verdict = report::check(&experiment, &seeds, &found)?;
-    check::write(
-        &experiment,
-        &verdict,
-        &found,
-        places,
-        false,
-        options.reference,
-    )?;
+    report.write_verdict(&places.results_dir, false)?;
     println!(
         "{}: {}",
-        folder.join("index.html").display(),
+        report.folder().join("index.html").display(),
         verdict.headline
     );
     Ok(true)

@@ -4,7 +4,8 @@ use anyhow::Result;
 
 use crate::cli::Places;
 use crate::exit::Exit;
-use crate::run::{self, State};
+use crate::record::Ending;
+use crate::run;
 
 /// `refig status`.
 pub fn run(places: &Places) -> Result<Exit> {
@@ -14,11 +15,9 @@ pub fn run(places: &Places) -> Result<Exit> {
     }
     for view in runs {
         let plan = view.plan();
-        let state = match view.state {
-            State::Done { outcome, iteration } => {
-                format!("done ({outcome:?}) after {iteration}").to_lowercase()
-            }
-            State::Partial { iteration } => format!("resumes after {iteration}"),
+        let state = match view.ending {
+            Ending::Partial => format!("resumes after {}", view.iteration),
+            ending => format!("done ({ending:?}) after {}", view.iteration).to_lowercase(),
         };
         println!(
             "{:<44} {state} of {} iterations",

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::selection;
+use super::target;
 use crate::cli::{Places, WatchArgs};
 use crate::exit::Exit;
-use crate::report::watch::{Line, look};
+use crate::inspect::watch::{Line, look};
 use crate::train::Stop;
 
 /// How soon a signal is heeded.
@@ -18,13 +18,13 @@ const PATIENCE: usize = 5;
 
 /// `refig watch [EXPERIMENT]`.
 pub fn run(args: &WatchArgs, places: &Places, stop: &Stop) -> Result<Exit> {
-    let selection = match &args.experiment {
-        Some(name) => Some(selection::named(name, &args.profile, &args.seeds, places)?),
+    let target = match &args.experiment {
+        Some(name) => Some(target::named(name, &args.profile, &args.seeds, places)?),
         None => None,
     };
-    let wanted = selection
+    let wanted = target
         .as_ref()
-        .map(|selection| (&selection.experiment, selection.seeds.as_slice()));
+        .map(|target| (&target.experiment, target.seeds.as_slice()));
     let terminal = std::io::stdout().is_terminal() && !args.once;
     let mut before: Vec<Line> = Vec::new();
     let mut failures = 0;

@@ -1,10 +1,13 @@
-//! Augmentation in two steps: decisions drawn from a random stream, and their application to pixels.
+//! Augmentation in two steps: draw decisions from a random stream, then apply them to pixels.
 
-use super::{Batch, Decision, ImageSet, Normaliser};
-use crate::manifest::{Augmentation, PaddingValue};
+use super::images::ImageSet;
+use super::minibatch::{Batch, Decision};
+use super::normalise::Normaliser;
 use crate::random::{Purpose, Stream};
+use crate::recipe::{Augmentation, PaddingValue};
 
-/// Draws crop and flip of image `index` at `position` of pass `pass` (section 4.2). Nothing else is needed to draw it again.
+/// Draws the crop and flip of image `index` at `position` of pass `pass` (section 4.2). The result depends only on the
+/// arguments.
 pub fn decide(
     augmentation: &Augmentation,
     seed: u64,
@@ -22,19 +25,19 @@ pub fn decide(
     }
 }
 
-/// The images at `indices`, normalised and otherwise as they are.
+/// The images at `indices`, normalised but not augmented.
 ///
 /// # Panics
-/// If the normaliser is for another size, or an index is not in the set.
+/// If the normaliser is for another image size, or an index is out of range.
 pub fn batch(images: &ImageSet, normaliser: &Normaliser, indices: &[u32]) -> Batch {
-    let (plain, decisions) = untouched(indices);
+    let (plain, decisions) = unaugmented(indices);
     let mut batch = Batch::default();
     apply(images, normaliser, &plain, &decisions, &mut batch);
     batch
 }
 
-/// The images at `indices` as they are, neither padded nor flipped.
-pub(super) fn untouched(indices: &[u32]) -> (Augmentation, Vec<Decision>) {
+/// Decisions that leave the images at `indices` neither padded nor flipped.
+pub(super) fn unaugmented(indices: &[u32]) -> (Augmentation, Vec<Decision>) {
     let decisions = indices.iter().map(|&index| Decision {
         index,
         top: 0,
@@ -49,14 +52,14 @@ pub(super) fn untouched(indices: &[u32]) -> (Augmentation, Vec<Decision>) {
     (plain, decisions.collect())
 }
 
-/// Fills `batch` with the images of `decisions`, keeping its memory.
+/// Fills `batch` with the augmented images, reusing its memory.
 ///
 /// With [`PaddingValue::Zero`] an image is normalised, padded with zeros, cropped and flipped; with
-/// [`PaddingValue::Black`] it is padded with black, cropped, flipped and then normalised, so that the mean image lies
-/// over what the network sees.
+/// [`PaddingValue::Black`] it is padded with black, cropped, flipped and then normalised, so that the mean image aligns
+/// with the crop.
 ///
 /// # Panics
-/// If the normaliser is for another size, or an index is not in the set.
+/// If the normaliser is for another image size, or an index is out of range.
 pub fn apply(
     images: &ImageSet,
     normaliser: &Normaliser,
@@ -68,7 +71,7 @@ pub fn apply(
     assert_eq!(
         size,
         normaliser.size(),
-        "the normaliser is for images of another size"
+        "normaliser and images differ in size"
     );
     batch.size = size;
     batch.drawn = None;
@@ -80,7 +83,7 @@ pub fn apply(
     for (output, decision) in pixels.chunks_exact_mut(size * size).zip(decisions) {
         let image = images.image(decision.index as usize);
         for (y, row) in output.chunks_exact_mut(size).enumerate() {
-            // The row of the image, when the crop's row is not padding.
+            // The image's row, or `None` if this row of the crop is padding.
             let source = (y + usize::from(decision.top))
                 .checked_sub(augmentation.pad)
                 .filter(|&row| row < size);
@@ -106,7 +109,7 @@ pub fn apply(
     }
 }
 
-/// The classes of the images of `decisions`.
+/// Fills `labels` with the labels of the images in `decisions`.
 pub(super) fn labels(images: &ImageSet, decisions: &[Decision], labels: &mut Vec<u16>) {
     labels.clear();
     labels.extend(
@@ -116,7 +119,7 @@ pub(super) fn labels(images: &ImageSet, decisions: &[Decision], labels: &mut Vec
     );
 }
 
-/// Where one crop lies, in columns.
+/// The columns of a crop.
 struct Crop {
     size: usize,
     pad: usize,
@@ -125,20 +128,20 @@ struct Crop {
 }
 
 impl Crop {
-    /// The columns `from..to` of the crop that are not padding, and the image's column at `from`.
+    /// The columns `from..to` of the crop that are not padding, and the image column at `from`.
     fn inside(&self) -> (usize, usize, usize) {
         let from = self.pad.saturating_sub(self.left).min(self.size);
         let to = (self.size + self.pad)
             .saturating_sub(self.left)
             .min(self.size)
             .max(from);
-        // A crop that misses the image has no column of it.
+        // A crop may lie entirely in the padding.
         let start = (from + self.left).saturating_sub(self.pad).min(self.size);
         (from, to, start)
     }
 }
 
-/// One row, normalised where the image has a pixel, 0 elsewhere. `mean` is the row of the image's own pixels.
+/// Writes one row: normalised pixels, and zeros in the padding. `mean` is the mean image's row at the image row.
 fn zero_padded(
     row: &mut [[f32; 3]],
     planes: Option<[&[u8]; 3]>,
@@ -154,7 +157,7 @@ fn zero_padded(
     let count = to - from;
     let planes = planes.map(|plane| &plane[start..][..count]);
     let mean = &mean[start..][..count];
-    // Where the columns land once the crop is mirrored.
+    // The first column after flipping.
     let from = if crop.flip { crop.size - to } else { from };
     row[..from].fill([0.0; 3]);
     row[from + count..].fill([0.0; 3]);
@@ -166,7 +169,7 @@ fn zero_padded(
     }
 }
 
-/// One row, black where the image has no pixel, all of it normalised. `mean` is the row of the crop's own pixels.
+/// Writes one row with black padding, all of it normalised. `mean` is the mean image's row at the crop row.
 fn black_padded(
     row: &mut [[f32; 3]],
     planes: Option<[&[u8]; 3]>,
@@ -190,7 +193,7 @@ fn black_padded(
     }
 }
 
-/// Interleaves three planes into pixels while normalising.
+/// Interleaves three planes into normalised pixels.
 #[inline(always)]
 fn write<'a>(
     pixels: impl Iterator<Item = &'a mut [f32; 3]>,

@@ -1,4 +1,4 @@
-//! The download of the official archive: resumed where it stopped, checked by size and md5, renamed when whole.
+//! Downloads the official archive: resumable, verified by size and md5, renamed into place once complete.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -8,19 +8,19 @@ use std::time::Duration;
 use anyhow::Result;
 use md5::{Digest, Md5};
 
-use super::install::storage_error;
-use super::{Progress, Report};
+use super::error::storage_error;
+use super::progress::{Progress, Report};
 use crate::digest::hex;
 use crate::exit::Exit;
 
-/// The official place of CIFAR-10's binary version.
+/// Official address of CIFAR-10's binary version.
 pub const OFFICIAL_URL: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
 
-/// What the file at every source has to be.
+/// Size and digest that a download must have.
 #[derive(Clone, Copy, Debug)]
 pub struct Archive<'a> {
     pub bytes: u64,
-    /// Lower-case hexadecimal digits.
+    /// Lower-case hex.
     pub md5: &'a str,
 }
 
@@ -30,20 +30,20 @@ pub const OFFICIAL_ARCHIVE: Archive<'static> = Archive {
     md5: "c32a1d4ab5d03f1284b67883e8d87530",
 };
 
-/// Finding the host and connecting may take 10 s together: no network is told within that.
+/// Together with [`CONNECT_TIMEOUT`] it bounds the time to notice a missing network to 10 s.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(4);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(6);
-/// Silence of a server that is connected.
+/// How long a connected server may stay silent.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
-/// Attempts at one source, each of which has to bring the file forward.
+/// Attempts per source. An attempt that gains no bytes is the last.
 const ATTEMPTS: usize = 5;
 
-/// Why there is no archive.
+/// Why a download failed.
 #[derive(Debug)]
 pub enum DownloadError {
-    /// No source could be reached or none delivered all of it. What came stays in the `.part` file for the next time.
+    /// No source delivered the whole file. The bytes received so far stay in the `.part` file.
     Unreachable(anyhow::Error),
-    /// A source delivered something else, the disk is full, or the caller stopped it.
+    /// A source delivered another file, a write failed, or the caller cancelled.
     Refused(anyhow::Error),
 }
 
@@ -55,8 +55,8 @@ impl From<DownloadError> for anyhow::Error {
     }
 }
 
-/// Downloads the `expected` file to `target` from the first of `sources` that has it. The bytes gather in
-/// `target.part`, which a later call goes on with; `target` appears whole and checked or not at all.
+/// Downloads the `expected` file to `target` from the first of `sources` that has it. Bytes go to `target.part`, from
+/// which a later call resumes; `target` appears complete and verified, or not at all.
 pub fn download(
     sources: &[String],
     expected: &Archive,
@@ -77,14 +77,14 @@ pub fn download(
             Err(Fault::End(error)) => return Err(DownloadError::Refused(error)),
         }
     }
-    let told: Vec<String> = wrong.iter().chain(&unreachable).cloned().collect();
-    let told = if told.is_empty() {
-        "no source is named".to_owned()
+    let reasons: Vec<String> = wrong.iter().chain(&unreachable).cloned().collect();
+    let reasons = if reasons.is_empty() {
+        "no sources".to_owned()
     } else {
-        told.join("; ")
+        reasons.join("; ")
     };
     let error = Exit::Data.error(format!(
-        "cannot download CIFAR-10: {told}. Get cifar-10-binary.tar.gz elsewhere and name it with --data-dir FILE or `refig data fetch cifar10 --from FILE|URL`"
+        "cannot download CIFAR-10: {reasons}. Get cifar-10-binary.tar.gz elsewhere and name it with --data-dir FILE or `refig data fetch cifar10 --from FILE|URL`"
     ));
     Err(if wrong.is_empty() {
         DownloadError::Unreachable(error)
@@ -93,23 +93,23 @@ pub fn download(
     })
 }
 
-/// Where the bytes gather.
-pub(super) fn part_path(target: &Path) -> PathBuf {
+/// The file that an incomplete download is written to.
+fn part_path(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
     name.push(".part");
     PathBuf::from(name)
 }
 
-/// What went wrong at one source.
+/// Why one source failed.
 enum Fault {
     Unreachable(String),
     /// It delivers another file.
     Wrong(String),
-    /// Not the source's fault: another one would not help.
+    /// Not the source's fault, so no other source is tried.
     End(anyhow::Error),
 }
 
-/// Fills `part` from one source and checks it.
+/// Fills `part` from one source and verifies it.
 fn from_source(
     source: &str,
     expected: &Archive,
@@ -148,7 +148,7 @@ fn from_source(
                     }
                     return Err(Fault::Unreachable(last));
                 }
-                // The part is of no use to this server: from the start.
+                // The server rejected the range: start over.
                 Transfer::Again => continue,
             }
         } else {
@@ -165,7 +165,7 @@ fn from_source(
                 expected.md5
             )));
         }
-        // The damage may lie in what an earlier attempt or another source had left.
+        // The part left by an earlier attempt or another source may have been damaged: try once from scratch.
         resumed = false;
     }
     Err(Fault::Unreachable(last))
@@ -177,7 +177,7 @@ enum Transfer {
     Again,
 }
 
-/// One request from byte `have` on.
+/// Sends one request, from byte `have` on, and appends the response to `part`.
 fn transfer(
     agent: &ureq::Agent,
     source: &str,
@@ -188,7 +188,7 @@ fn transfer(
 ) -> std::result::Result<Transfer, Fault> {
     let unreachable =
         |error: ureq::Error| Fault::Unreachable(format!("{source} cannot be reached ({error})"));
-    // Not compressed on the way: offsets and sizes are those of the file.
+    // No transfer compression: offsets and sizes are those of the file.
     let mut request = agent.get(source).header("accept-encoding", "identity");
     if have > 0 {
         request = request.header("range", format!("bytes={have}-"));
@@ -211,7 +211,7 @@ fn transfer(
         }
         status => {
             return Err(Fault::Unreachable(format!(
-                "{source} answers with status {status}"
+                "{source} returned status {status}"
             )));
         }
     };
@@ -226,7 +226,7 @@ fn transfer(
     }
     let storage = |error: std::io::Error| {
         let failure = storage_error(part, &error);
-        // A full disk is not left full.
+        // Free the space on a full disk.
         std::fs::remove_file(part).ok();
         Fault::End(failure)
     };
@@ -277,7 +277,7 @@ fn transfer(
     })
 }
 
-/// Some file systems cannot sync; the digest is checked from the file in any case.
+/// Some file systems cannot sync. The digest is verified from the file anyway.
 fn ignore_unsyncable(error: std::io::Error) -> std::io::Result<()> {
     match error.kind() {
         std::io::ErrorKind::InvalidInput | std::io::ErrorKind::Unsupported => Ok(()),
@@ -294,7 +294,7 @@ fn remove(part: &Path) -> std::result::Result<(), Fault> {
     }
 }
 
-/// md5 (hex) of a file.
+/// md5 of a file, in hex.
 fn file_md5(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
     let mut digest = Md5::new();
@@ -313,17 +313,21 @@ pub(super) fn is_archive(path: &Path, expected: &Archive) -> bool {
         && file_md5(path).is_ok_and(|md5| md5 == expected.md5)
 }
 
-/// The sources in the order of trial: the user's mirrors, then the official place. The word `official` among the
-/// mirrors puts the official place there instead.
+pub(super) fn is_address(source: &str) -> bool {
+    source.starts_with("http://") || source.starts_with("https://")
+}
+
+/// The sources in the order they are tried: the user's mirrors, then the official one, unless the mirrors place it
+/// with the word `official`.
 ///
 /// # Errors
-/// When a mirror is not an http or https address.
+/// [`Exit::Usage`] if a mirror is not an http or https address.
 pub(super) fn sources(mirrors: &[String]) -> Result<Vec<String>> {
     let mut sources = Vec::new();
     for mirror in mirrors {
         if mirror == "official" {
             sources.push(OFFICIAL_URL.to_owned());
-        } else if mirror.starts_with("http://") || mirror.starts_with("https://") {
+        } else if is_address(mirror) {
             sources.push(mirror.clone());
         } else {
             return Err(Exit::Usage.error(format!(

@@ -1,25 +1,48 @@
-//! Parts of a set, sets averaged down, and which images of it are looked at.
+//! Image sets and data sets: splits, downscaling and random samples.
 
 use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::{Dataset, ImageSet};
 use crate::digest::sha256;
 use crate::exit::Exit;
-use crate::manifest::{Recipe, TrainingSplit};
+use crate::origin::Origin;
 use crate::random::{Purpose, Stream};
+use crate::recipe::{Recipe, TrainingSplit};
 
-/// The held-out images are the same in every run, so that runs of different seeds are measured alike.
+/// Fixed, so that every run holds out the same images whatever its seed.
 const SPLIT_SEED: u64 = 0;
 
+/// Images and their classes, sorted by the sha256 of their records.
+#[derive(Clone, Debug)]
+pub struct ImageSet {
+    /// Side in pixels. Images are square with three channels.
+    pub size: usize,
+    /// `[images][3][size][size]`, as in the files (red, green, blue planes).
+    pub pixels: Vec<u8>,
+    pub labels: Vec<u8>,
+    /// sha256 (hex) over the sorted digests of the records, so independent of the order of the files.
+    /// Subsets and downscaled sets keep the digest of the records they were made from.
+    pub digest: String,
+}
+
+/// A training set and a test set.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    pub origin: Origin,
+    pub classes: usize,
+    pub train: Arc<ImageSet>,
+    pub test: Arc<ImageSet>,
+    /// Where the images were found, in words; for the synthetic set, why it is used.
+    pub source: String,
+}
+
 impl ImageSet {
-    /// How many images.
+    /// The number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -30,15 +53,15 @@ impl ImageSet {
         &self.pixels[index * values..][..values]
     }
 
-    /// Images of `size` pixels a side, each the rounded mean of the square that it covers.
+    /// Downscales to `size` x `size` pixels. Each pixel is the rounded mean of the square it covers.
     ///
     /// # Errors
-    /// When `size` is 0 or does not divide the present side.
+    /// [`Exit::Usage`] if `size` is 0 or does not divide the current size.
     pub fn resized(&self, size: usize) -> Result<Self> {
         if size == 0 || !self.size.is_multiple_of(size) {
             return Err(Exit::Usage.error(format!(
-                "images of {} pixels cannot be averaged to {size}: image_size has to divide {}",
-                self.size, self.size
+                "cannot downscale images of {0}x{0} to {size}x{size}: image_size must divide {0}",
+                self.size
             )));
         }
         let factor = self.size / size;
@@ -80,22 +103,22 @@ impl ImageSet {
     }
 }
 
-/// The digest of a data set from those of its training and test images.
+/// The digest of a data set, from the digests of its training and test images.
 pub(super) fn set_digest(train: &str, test: &str) -> String {
     sha256(format!("{train}\n{test}\n").as_bytes())
 }
 
 impl Dataset {
-    /// What identifies the data of a run: sha256 (hex) over the digests of both sets.
+    /// Identifies a run's data: sha256 (hex) over the digests of both sets.
     pub fn digest(&self) -> String {
         set_digest(&self.train.digest, &self.test.digest)
     }
 
-    /// The training and the test images that `recipe` asks for: its split (with `45k/5k` a tenth of the training images
-    /// takes the place of the test set), averaged to its image size. Nothing is copied that stays as it is.
+    /// The training and test images that `recipe` asks for: split (with `45k/5k`, a tenth of the training images replaces
+    /// the test set) and downscaled to its image size. Unmodified sets are shared, not copied.
     ///
     /// # Errors
-    /// When the recipe's image size does not divide that of the data.
+    /// [`Exit::Usage`] if the recipe's image size does not divide that of the data.
     pub fn for_recipe(&self, recipe: &Recipe) -> Result<(Arc<ImageSet>, Arc<ImageSet>)> {
         let (train, test) = match recipe.split {
             TrainingSplit::All => (self.train.clone(), self.test.clone()),
@@ -104,7 +127,7 @@ impl Dataset {
                 let mut order =
                     Stream::new(SPLIT_SEED, Purpose::Split, 0, 0).permutation(images as u32);
                 let (held_out, kept) = order.split_at_mut(images / 10);
-                // In the order of the set again, as the whole set would be.
+                // Restore the order of the full set.
                 held_out.sort_unstable();
                 kept.sort_unstable();
                 (
@@ -123,8 +146,8 @@ impl Dataset {
     }
 }
 
-/// `count` of `images` images without repetition, in a drawn order; all of them when `count` is not below `images`.
-/// A smaller count is the beginning of a larger one.
+/// Samples `count` of `images` indices without replacement, in random order; all of them if `count >= images`.
+/// A smaller sample is a prefix of a larger one.
 pub fn sample(images: usize, count: usize, seed: u64, purpose: Purpose) -> Vec<u32> {
     let mut order = Stream::new(seed, purpose, 0, 0).permutation(images as u32);
     order.truncate(count);
@@ -134,7 +157,6 @@ pub fn sample(images: usize, count: usize, seed: u64, purpose: Purpose) -> Vec<u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Origin;
 
     fn set(images: usize, size: usize) -> ImageSet {
         let mut stream = Stream::new(1, Purpose::Synthetic, 0, 0);
@@ -149,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn averaging_is_the_rounded_mean_of_each_square() {
+    fn downscaling_takes_the_rounded_mean_of_each_square() {
         let large = set(3, 8);
         let small = large.resized(4).unwrap();
         for image in 0..3 {
@@ -178,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_split_holds_out_a_tenth_and_loses_nothing() {
+    fn a_split_holds_out_a_tenth_and_loses_no_image() {
         let mut train = set(200, 2);
         for image in 0..200 {
             train.pixels[image * 12] = image as u8;
@@ -214,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_has_no_image_twice_and_grows_from_its_beginning() {
+    fn a_sample_repeats_no_image_and_is_a_prefix_of_larger_ones() {
         let few = sample(100, 30, 4, Purpose::Statistics);
         assert_eq!(few[..], sample(100, 60, 4, Purpose::Statistics)[..30]);
         let mut all = sample(100, 1000, 4, Purpose::Statistics);

@@ -1,4 +1,4 @@
-//! CIFAR-10 into a folder: downloaded or copied, checked, and there whole or not at all.
+//! Installs CIFAR-10 into a folder: downloaded or copied, verified, and complete or not there at all.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -7,19 +7,21 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::cifar::{self, ARCHIVE_NAME, Place};
+use super::archive;
+use super::cifar::{self, Place};
 use super::download::{self, DownloadError, OFFICIAL_ARCHIVE};
-use super::{Dataset, Origin, Progress, Report, archive};
+use super::error::storage_error;
+use super::images::Dataset;
+use super::layout::{self, ARCHIVE_NAME, FOLDER};
+use super::progress::{Progress, Report};
 use crate::exit::Exit;
+use crate::origin::Origin;
 
-/// The folder that the official archive unpacks to, and so the one in the cache.
-pub const FOLDER: &str = "cifar-10-batches-bin";
-
-/// Puts CIFAR-10 into `destination/cifar-10-batches-bin`, unless it is there already, and reads it.
-/// `from` is a file or a folder of any name, or an address; without it the `mirrors` and the official place are tried.
+/// Installs CIFAR-10 into `destination/cifar-10-batches-bin`, unless it is there already, and loads it.
+/// `from` is a file, a folder or an address; without it, the `mirrors` and the official address are tried.
 ///
 /// # Errors
-/// [`DownloadError::Unreachable`] when nothing can be downloaded, [`DownloadError::Refused`] for everything else.
+/// [`DownloadError::Unreachable`] if no source can be downloaded from, [`DownloadError::Refused`] for anything else.
 pub fn fetch(
     from: Option<&str>,
     destination: &Path,
@@ -33,14 +35,14 @@ pub fn fetch(
         match load_cifar10(&installed) {
             Ok(dataset) => return Ok(dataset),
             Err(error) => progress(Progress::Note(format!(
-                "{} is not whole and is fetched again ({error:#})",
+                "{} is incomplete or damaged, fetching it again ({error:#})",
                 installed.display()
             )))
             .map_err(refused)?,
         }
     }
     match from {
-        Some(from) if !is_address(from) => {
+        Some(from) if !download::is_address(from) => {
             copy(Path::new(from), &installed, progress).map_err(refused)
         }
         _ => {
@@ -53,38 +55,34 @@ pub fn fetch(
                 download::download(&sources, &OFFICIAL_ARCHIVE, &target, progress)?;
             }
             let dataset = copy(&target, &installed, progress).map_err(refused)?;
-            // Only what is unpacked is read from now on.
+            // From now on only the unpacked files are read.
             std::fs::remove_file(&target).ok();
             Ok(dataset)
         }
     }
 }
 
-fn is_address(from: &str) -> bool {
-    from.starts_with("http://") || from.starts_with("https://")
-}
-
-/// Reads a folder or an archive that has to be CIFAR-10.
+/// Loads a folder or an archive that must be CIFAR-10.
 pub(super) fn load_cifar10(path: &Path) -> Result<Dataset> {
     let dataset = cifar::load(path)?;
     if dataset.origin == Origin::Cifar10 {
         return Ok(dataset);
     }
     Err(Exit::Data.error(format!(
-        "{} has the wrong digest: its training records have {}, its test records {}, which is not CIFAR-10; run `refig data fetch cifar10`, or, if other images are meant, name them with --data-dir",
+        "{} has the wrong digest: {} (training) and {} (test) are not CIFAR-10's; run `refig data fetch cifar10`, or name other images with --data-dir",
         path.display(),
         dataset.train.digest,
         dataset.test.digest
     )))
 }
 
-/// Copies the batches at `from` into a staging folder beside `installed`, checks them and renames the folder.
+/// Copies the batches at `from` into a staging folder next to `installed`, verifies them and renames the folder.
 fn copy(from: &Path, installed: &Path, progress: &mut Report) -> Result<Dataset> {
     let staging = Staging::create(installed.with_extension("part"))?;
     match cifar::locate(from)? {
         Place::Archive(file) => archive::unpack(&file, &staging.folder, progress)?,
         Place::Folder(folder) => {
-            for (done, name) in cifar::files().enumerate() {
+            for (done, name) in layout::files().enumerate() {
                 copy_file(&folder.join(name), &staging.folder.join(name))?;
                 let (done, total) = (done as u64 + 1, 6);
                 progress(Progress::Unpack { done, total })?;
@@ -93,7 +91,7 @@ fn copy(from: &Path, installed: &Path, progress: &mut Report) -> Result<Dataset>
     }
     let mut dataset = load_cifar10(&staging.folder).with_context(|| {
         format!(
-            "{} was not taken into {}",
+            "{} was not copied to {}",
             from.display(),
             installed.display()
         )
@@ -120,14 +118,14 @@ fn copy_file(from: &Path, to: &Path) -> Result<()> {
         .map_err(|error| storage_error(to, &error))
 }
 
-/// A folder that is removed again unless it was renamed.
+/// A folder that is removed on drop unless it was renamed.
 struct Staging {
     folder: PathBuf,
 }
 
 impl Staging {
     fn create(folder: PathBuf) -> Result<Self> {
-        // What a killed process left; the lock says that nobody is at it.
+        // Left by a killed process: we hold the lock.
         if folder.exists() {
             std::fs::remove_dir_all(&folder).map_err(|error| storage_error(&folder, &error))?;
         }
@@ -142,12 +140,12 @@ impl Drop for Staging {
     }
 }
 
-/// One process at a time fills a folder; the others wait and find it filled.
+/// Locks `destination` for one process. Others wait, then find the data installed.
 fn lock(destination: &Path, progress: &mut Report) -> std::result::Result<File, DownloadError> {
     let fault = |path: &Path, error: std::io::Error| {
         let failure = storage_error(path, &error);
         match error.kind() {
-            // A cache that cannot be written at all is like no network: nothing can be downloaded into it.
+            // A read-only cache is treated like a missing network, so the synthetic set may still stand in.
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
                 DownloadError::Unreachable(failure)
             }
@@ -169,7 +167,7 @@ fn lock(destination: &Path, progress: &mut Report) -> std::result::Result<File, 
             Err(TryLockError::WouldBlock) => {
                 if !std::mem::replace(&mut waiting, true) {
                     progress(Progress::Note(format!(
-                        "another process is fetching CIFAR-10 into {}: waiting for it",
+                        "waiting for another process that is fetching CIFAR-10 into {}",
                         destination.display()
                     )))
                     .map_err(DownloadError::Refused)?;
@@ -178,39 +176,8 @@ fn lock(destination: &Path, progress: &mut Report) -> std::result::Result<File, 
                 }
                 std::thread::sleep(Duration::from_millis(200));
             }
-            // A file system without locks: two downloads at once are unlikely, and the digest is checked.
+            // The file system has no locks. Concurrent downloads are unlikely, and the digest is verified.
             Err(TryLockError::Error(_)) => return Ok(file),
         }
-    }
-}
-
-/// A file could not be written: the disk is full, or something else is in the way.
-pub(super) fn storage_error(path: &Path, error: &std::io::Error) -> anyhow::Error {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Exit::Storage.error(format!(
-            "the disk is full at {}: {error}; CIFAR-10 needs 360 MB while it is unpacked and 185 MB after: make room, or put the cache elsewhere with REFIG_CACHE",
-            path.display()
-        )),
-        _ => Exit::Storage.error(format!(
-            "cannot write {}: {error}; check its permissions, or put the cache elsewhere with REFIG_CACHE",
-            path.display()
-        )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_disk_has_its_own_error() {
-        let full = storage_error(Path::new("x.part"), &ErrorKind::StorageFull.into());
-        assert!(
-            full.to_string().contains("disk is full at x.part"),
-            "{full}"
-        );
-        assert_eq!(Exit::of(&full), Exit::Storage);
-        let other = storage_error(Path::new("x.part"), &ErrorKind::PermissionDenied.into());
-        assert!(other.to_string().contains("cannot write x.part"), "{other}");
     }
 }

@@ -1,4 +1,4 @@
-//! Mini-batches prepared ahead on other threads, in an order that depends on the seed alone.
+//! Prepares mini-batches ahead on worker threads, in an order that depends only on the seed.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -7,22 +7,26 @@ use std::thread::JoinHandle;
 
 use anyhow::Result;
 
-use super::{Batch, Decision, ImageSet, Normaliser, Order, Originals, augment};
+use super::augment;
+use super::images::ImageSet;
+use super::minibatch::{Batch, Decision, Originals};
+use super::normalise::Normaliser;
+use super::order::Order;
 use crate::exit::Exit;
-use crate::manifest::{Augmentation, Recipe};
+use crate::recipe::{Augmentation, Recipe};
 
-/// Mini-batches that wait ready, for each worker.
+/// Finished mini-batches that each worker may queue.
 const AHEAD: usize = 2;
 
-/// An endless run of augmented mini-batches. Worker `w` of `n` prepares the mini-batches `w, w + n, w + 2n, ...`, and
-/// they are taken from the workers in turn: which thread is faster changes nothing. Dropping it ends the workers.
+/// An endless sequence of augmented mini-batches. Worker `w` of `n` prepares mini-batches `w, w + n, w + 2n, ...`, and
+/// the loader takes from the workers in turn, so thread timing does not affect the order. Dropping it stops the workers.
 pub struct Loader {
     preparer: Preparer,
     workers: Vec<Worker>,
     iteration: u64,
-    /// Which worker has the next one.
+    /// The worker that has the next mini-batch.
     turn: usize,
-    /// The worker that the last mini-batch came from, to whom its memory goes back.
+    /// The worker that made the last one and gets its memory back.
     last: usize,
 }
 
@@ -33,14 +37,14 @@ struct Worker {
     thread: Option<JoinHandle<()>>,
 }
 
-/// All that it takes to make a mini-batch.
+/// Everything needed to make a mini-batch.
 #[derive(Clone)]
 struct Preparer {
     originals: Arc<Originals>,
     augmentation: Augmentation,
     order: Order,
     decisions: Vec<Decision>,
-    /// Pixels are made here; else decisions are handed on to a device that makes them.
+    /// Whether to make pixels; otherwise a batch holds decisions only.
     applies: bool,
 }
 
@@ -58,11 +62,11 @@ impl Preparer {
 }
 
 impl Loader {
-    /// The mini-batches of `recipe` and `seed` from the one after `first_iteration` updates on (0 for a new run).
-    /// Without `workers` each is prepared when it is asked for.
+    /// The mini-batches of `recipe` and `seed`, starting after `first_iteration` updates (0 for a new run). With 0
+    /// `workers`, each is prepared by the caller's thread.
     ///
     /// # Errors
-    /// When the recipe's mini-batches cannot be formed from these images, or a thread cannot be started.
+    /// Those of [`Order::new`], if the normaliser is for another image size, or if a thread cannot be started.
     pub fn new(
         images: Arc<ImageSet>,
         normaliser: Normaliser,
@@ -87,11 +91,11 @@ impl Loader {
         Ok(loader)
     }
 
-    /// The same mini-batches as decisions alone, for a device that holds `originals`. Drawing them takes microseconds and no
-    /// other thread.
+    /// The same mini-batches as decisions only, for a device that holds `originals`. They take microseconds and need no
+    /// worker.
     ///
     /// # Errors
-    /// When the recipe's mini-batches cannot be formed from these images.
+    /// Those of [`Order::new`].
     pub fn drawing(
         originals: Arc<Originals>,
         recipe: &Recipe,
@@ -117,8 +121,8 @@ impl Loader {
     /// The next mini-batch.
     ///
     /// # Errors
-    /// When the thread that prepares it has failed, with what it said.
-    #[allow(clippy::should_implement_trait)] // endless and fallible: `for` over it would hide both
+    /// [`Exit::Internal`] if the worker has panicked, with its message.
+    #[allow(clippy::should_implement_trait)] // endless and fallible: a `for` loop would hide both
     pub fn next(&mut self) -> Result<Batch> {
         let iteration = self.iteration;
         self.iteration += 1;
@@ -130,8 +134,8 @@ impl Loader {
         let received = worker.ready.as_ref().and_then(|ready| ready.recv().ok());
         let Some(batch) = received else {
             return Err(Exit::Internal.error(format!(
-                "the thread that prepares mini-batch {iteration} failed: {}",
-                worker.join().unwrap_or_else(|| "it has ended".into())
+                "the worker preparing mini-batch {iteration} failed: {}",
+                worker.join().unwrap_or_else(|| "it has exited".into())
             )));
         };
         self.last = self.turn;
@@ -139,16 +143,16 @@ impl Loader {
         Ok(batch)
     }
 
-    /// Gives the memory of a mini-batch that is no longer needed back to be filled again.
+    /// Returns a used mini-batch so that its memory can be reused.
     pub fn recycle(&mut self, batch: Batch) {
         if let Some(worker) = self.workers.get(self.last) {
-            // A worker that is gone needs no memory.
+            // Fails only if the worker has exited.
             worker.used.send(batch).ok();
         }
     }
 }
 
-/// A worker's loop: until the loader is dropped.
+/// A worker's loop. Returns when the loader is dropped.
 fn prepare(
     mut preparer: Preparer,
     first: u64,
@@ -179,7 +183,7 @@ impl Worker {
             .spawn(move || work(ready_sender, used_receiver))
             .map_err(|error| {
                 Exit::Internal.error(format!(
-                    "cannot start a thread for the loader: {error}; free some processes"
+                    "cannot start a loader thread: {error}; stop other processes"
                 ))
             })?;
         Ok(Self {
@@ -189,7 +193,7 @@ impl Worker {
         })
     }
 
-    /// Waits for the thread's end; what it panicked with, if it did.
+    /// Joins the thread and returns its panic message, if it panicked.
     fn join(&mut self) -> Option<String> {
         self.ready = None;
         let payload = self.thread.take()?.join().err()?;
@@ -199,7 +203,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Without its receiver a worker that waits to send wakes and returns.
+        // Closes the receiver, which unblocks a worker that is sending.
         self.join();
     }
 }
@@ -217,10 +221,10 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Normalisation;
+    use crate::recipe::Normalisation;
 
     #[test]
-    fn a_failing_thread_is_told_with_its_words() {
+    fn a_panicking_worker_is_reported_with_its_message() {
         let images = Arc::new(ImageSet {
             size: 2,
             pixels: vec![0; 120],
@@ -243,6 +247,6 @@ mod tests {
         assert!(loader.next().is_ok());
         let error = loader.next().unwrap_err().to_string();
         assert!(error.contains("pixel 7 is missing"), "{error}");
-        assert!(loader.next().is_err(), "and stays so");
+        assert!(loader.next().is_err(), "the error persists");
     }
 }

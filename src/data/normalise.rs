@@ -1,28 +1,28 @@
-//! Pixels to network inputs: a mean is subtracted, and the scale is set.
+//! Turns pixels into network inputs: subtracts a mean and sets the scale.
 
 use anyhow::Result;
 
-use super::ImageSet;
+use super::images::ImageSet;
 use crate::exit::Exit;
-use crate::manifest::Normalisation;
+use crate::recipe::Normalisation;
 
-/// What pixels less their mean are divided by with [`Normalisation::PerPixelMean`]. The deviation of CIFAR-10's pixels
-/// from the mean image is 63.5 (61.3 averaged to 16x16), so that inputs have about unit variance, which He
-/// initialisation assumes. The paper names no scale.
+/// The divisor of mean-subtracted pixels with [`Normalisation::PerPixelMean`]. The standard deviation of CIFAR-10's
+/// pixels around the mean image is 63.5 (61.3 at 16x16), so inputs have about unit variance, as He initialisation
+/// assumes. The paper does not give a scale.
 pub const PIXEL_SCALE: f32 = 64.0;
 
-/// `(pixel - mean) / deviation`, with a mean for each pixel and a deviation for each channel.
+/// `(pixel - mean) / deviation`, with a mean per pixel and channel and a deviation per channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normaliser {
     size: usize,
     /// `[size][size][3]`, on the scale 0..255.
     mean: Vec<f32>,
-    /// What each channel is divided by, on the scale 0..255.
+    /// The divisor of each channel, on the scale 0..255.
     deviation: [f32; 3],
 }
 
 impl Normaliser {
-    /// Fitted to (training) images. Sums are exact, so that the result does not depend on their order.
+    /// Fits to (training) images. Sums are exact, so the result does not depend on the order of the images.
     pub fn fit(images: &ImageSet, normalisation: Normalisation) -> Self {
         let plane = images.size * images.size;
         let count = images.len().max(1) as f64;
@@ -30,7 +30,7 @@ impl Normaliser {
             Normalisation::PerPixelMean => {
                 let mut sums = vec![0u32; 3 * plane];
                 let mut totals = vec![0u64; 3 * plane];
-                // 32-bit sums are twice as fast and cannot overflow within 16 million images.
+                // 32-bit sums are twice as fast and do not overflow below 16 million images.
                 for group in images.pixels.chunks(3 * plane * (1 << 16)) {
                     sums.fill(0);
                     for image in group.chunks_exact(3 * plane) {
@@ -64,7 +64,7 @@ impl Normaliser {
                 let mean = sums.map(|sum| sum as f64 / count);
                 let deviation = std::array::from_fn(|channel| {
                     let variance = squares[channel] as f64 / count - mean[channel] * mean[channel];
-                    // A channel without any spread is only shifted.
+                    // A constant channel is only shifted.
                     if variance > 0.0 {
                         variance.sqrt() as f32
                     } else {
@@ -80,14 +80,14 @@ impl Normaliser {
         }
     }
 
-    /// From known values on the scale 0..255: `mean` is `[size][size][3]`.
+    /// From known values on the scale 0..255; `mean` is `[size][size][3]`.
     ///
     /// # Errors
-    /// When there is another number of means, or a deviation is not above 0.
+    /// [`Exit::Data`] if the number of means is wrong, or a deviation is not above 0.
     pub fn new(size: usize, mean: Vec<f32>, deviation: [f32; 3]) -> Result<Self> {
         if mean.len() != size * size * 3 {
             return Err(Exit::Data.error(format!(
-                "a normalisation has {} means, images of {size} pixels need {}",
+                "a normalisation has {} means, but images of {size}x{size} need {}",
                 mean.len(),
                 size * size * 3
             )));
@@ -97,7 +97,7 @@ impl Normaliser {
             .all(|value| value.is_finite() && *value > 0.0)
         {
             return Err(Exit::Data.error(format!(
-                "a normalisation divides by {deviation:?}: each has to be above 0"
+                "a normalisation divides by {deviation:?}: each must be above 0"
             )));
         }
         Ok(Self {
@@ -107,10 +107,10 @@ impl Normaliser {
         })
     }
 
-    /// From a mean and a deviation of each channel on the scale 0..255.
+    /// From a mean and a deviation per channel, on the scale 0..255.
     ///
     /// # Errors
-    /// When a deviation is not above 0.
+    /// [`Exit::Data`] if a deviation is not above 0.
     pub fn from_channels(size: usize, mean: [f32; 3], deviation: [f32; 3]) -> Result<Self> {
         Self::new(size, mean.repeat(size * size), deviation)
     }
@@ -125,12 +125,12 @@ impl Normaliser {
         &self.mean
     }
 
-    /// What each channel is multiplied by: the rounded inverse of its deviation. Every device multiplies by this one.
+    /// The multiplier of each channel: the rounded inverse of its deviation, the same on every device.
     pub fn inverse(&self) -> [f32; 3] {
         self.deviation.map(|deviation| 1.0 / deviation)
     }
 
-    /// What each channel is divided by, on the scale 0..255.
+    /// The divisor of each channel, on the scale 0..255.
     pub fn deviation(&self) -> [f32; 3] {
         self.deviation
     }
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     fn set() -> ImageSet {
-        // Two images of 2x2; the value tells image, channel and pixel.
+        // Two 2x2 images; each value identifies image, channel and pixel.
         let pixels = (0..24).map(|at| (at * 7 % 50) as u8).collect();
         ImageSet {
             size: 2,
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_image_is_that_of_each_pixel_and_channel() {
+    fn the_mean_image_is_per_pixel_and_channel() {
         let images = set();
         let fitted = Normaliser::fit(&images, Normalisation::PerPixelMean);
         for pixel in 0..4 {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_have_their_mean_and_deviation() {
+    fn channel_means_and_deviations_are_those_of_the_images() {
         let images = set();
         let fitted = Normaliser::fit(&images, Normalisation::ChannelMeanStd);
         for channel in 0..3 {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_do_not_fit_are_refused() {
+    fn invalid_values_are_rejected() {
         assert!(Normaliser::new(4, vec![0.0; 5], [1.0; 3]).is_err());
         assert!(Normaliser::from_channels(4, [0.0; 3], [1.0, 0.0, 1.0]).is_err());
         assert!(Normaliser::from_channels(4, [0.0; 3], [1.0, f32::NAN, 1.0]).is_err());

@@ -1,13 +1,14 @@
-//! Which images form which mini-batch: a function of seed and iteration, so that there is nothing to save.
+//! Chooses the images of each mini-batch as a function of seed and iteration, so there is no state to save.
 
 use anyhow::Result;
 
-use super::{Decision, augment};
+use super::augment;
+use super::minibatch::Decision;
 use crate::exit::Exit;
-use crate::manifest::{Augmentation, PartialBatch, Recipe};
 use crate::random::{Purpose, Stream};
+use crate::recipe::{Augmentation, PartialBatch, Recipe};
 
-/// The mini-batches of a run. Every pass over the images is shuffled anew.
+/// The mini-batches of a run. Every pass over the images is reshuffled.
 #[derive(Clone, Debug)]
 pub struct Order {
     images: usize,
@@ -15,30 +16,30 @@ pub struct Order {
     partial: PartialBatch,
     augmentation: Augmentation,
     seed: u64,
-    /// The pass last looked at and its order.
+    /// The last pass used and its order.
     shuffled: Option<(u64, Vec<u32>)>,
 }
 
 impl Order {
     /// # Errors
-    /// When there are no images, the batch is 0, no whole mini-batch fits into a pass that drops partial ones, or the
-    /// padding is above 127 pixels.
+    /// [`Exit::Usage`] if there are no images, the batch size is 0, a pass that drops partial mini-batches holds no whole
+    /// one, or the padding is above 127 pixels.
     pub fn new(images: usize, recipe: &Recipe, seed: u64) -> Result<Self> {
         if images == 0 || recipe.batch == 0 {
             return Err(Exit::Usage.error(format!(
-                "mini-batches of {} from {images} images: both have to be above 0",
+                "mini-batches of {} from {images} images: both must be above 0",
                 recipe.batch
             )));
         }
         if recipe.partial_batch == PartialBatch::Drop && recipe.batch > images {
             return Err(Exit::Usage.error(format!(
-                "partial_batch = \"drop\" leaves nothing of {images} images in mini-batches of {}: choose a smaller batch or \"wrap\"",
+                "partial_batch = \"drop\" leaves no mini-batch of {} from {images} images: choose a smaller batch or \"wrap\"",
                 recipe.batch
             )));
         }
         if recipe.augmentation.pad > 127 {
             return Err(Exit::Usage.error(format!(
-                "augmentation.pad = {} is above 127 pixels",
+                "augmentation.pad = {} is above the maximum of 127",
                 recipe.augmentation.pad
             )));
         }
@@ -52,7 +53,7 @@ impl Order {
         })
     }
 
-    /// Fills `decisions` with the mini-batch after `iteration` updates (0 for the first one).
+    /// Fills `decisions` with the mini-batch that follows `iteration` updates (0 for the first one).
     pub fn decisions(&mut self, iteration: u64, decisions: &mut Vec<Decision>) {
         decisions.clear();
         let (images, batch) = (self.images as u64, self.batch as u64);

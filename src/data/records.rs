@@ -1,24 +1,24 @@
-//! Records in the order of their own digest, and the digest of a whole set whatever its order.
+//! Sorts records by digest, and digests a whole set independently of its order.
 
 use sha2::{Digest, Sha256};
 
+use super::images::ImageSet;
 use crate::digest::hex;
-
-use super::{ImageSet, Origin};
+use crate::origin::Origin;
 
 /// One record of the binary layout: a label, then three 32x32 planes.
 pub const RECORD_BYTES: usize = 1 + 3 * 32 * 32;
-/// Digest of CIFAR-10's 50,000 training records in any order.
+/// Digest of CIFAR-10's 50,000 training records, in any order.
 pub const CIFAR10_TRAIN_DIGEST: &str =
     "55a61f79a40ece2ceda9fb5f9f7078f6ea2fc4952489cef56682bcf92cfcc260";
-/// Digest of CIFAR-10's 10,000 test records in any order.
+/// Digest of CIFAR-10's 10,000 test records, in any order.
 pub const CIFAR10_TEST_DIGEST: &str =
     "325704b01eb92e1e2a6215ae6a916bb7db7de054af0c496be1c7be2e0fcfbf5f";
 
-/// Hashing is the most of loading; more threads would wait for memory.
+/// Hashing dominates loading. With more threads it would be bound by memory.
 const HASH_THREADS: usize = 2;
 
-/// Orders `records` (whole records of [`RECORD_BYTES`]) by their sha256 and takes them apart into pixels and labels.
+/// Sorts `records` (whole records of [`RECORD_BYTES`]) by sha256 and splits them into pixels and labels.
 pub(super) fn into_images(records: &[u8]) -> ImageSet {
     let digests = record_digests(records);
     let mut order: Vec<u32> = (0..digests.len() as u32).collect();
@@ -40,7 +40,7 @@ pub(super) fn into_images(records: &[u8]) -> ImageSet {
     }
 }
 
-/// CIFAR-10 only when both sets are.
+/// CIFAR-10 only if both sets are.
 pub(super) fn origin(train: &ImageSet, test: &ImageSet) -> Origin {
     if train.digest == CIFAR10_TRAIN_DIGEST && test.digest == CIFAR10_TEST_DIGEST {
         Origin::Cifar10
@@ -71,7 +71,7 @@ fn record_digests(records: &[u8]) -> Vec<[u8; 32]> {
 mod tests {
     use super::*;
 
-    /// `count` records that differ from one another.
+    /// `count` distinct records.
     fn records(count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count * RECORD_BYTES];
         for (index, record) in bytes.chunks_exact_mut(RECORD_BYTES).enumerate() {
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_the_records_changes_nothing() {
+    fn the_order_of_the_records_does_not_matter() {
         let straight = records(101);
         let backwards: Vec<u8> = straight
             .chunks_exact(RECORD_BYTES)
@@ -94,11 +94,11 @@ mod tests {
         assert_eq!(a.digest, b.digest);
         assert_eq!(a.pixels, b.pixels);
         assert_eq!(a.labels, b.labels);
-        assert_ne!(a.pixels[..2], [0, 0], "the records are reordered at all");
+        assert_ne!(a.pixels[..2], [0, 0], "the records are reordered");
     }
 
     #[test]
-    fn every_bit_counts_in_the_digest() {
+    fn the_digest_covers_every_bit() {
         let mut changed = records(50);
         let before = into_images(&changed).digest;
         changed[20 * RECORD_BYTES + 3000] ^= 1;
@@ -106,8 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_is_the_one_described() {
-        // Recomputed step by step: sha256 of every record, sorted, concatenated, hashed again.
+    fn the_digest_is_that_of_the_sorted_digests() {
         let bytes = records(7);
         let mut each: Vec<_> = bytes
             .chunks_exact(RECORD_BYTES)

@@ -1,36 +1,38 @@
-//! Which data a command gets: what was named, else the cache, else the network, else the synthetic set.
+//! Opens the data for a command: a named place, else the cache, else a download, else the synthetic set.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::cifar;
 use super::download::{DownloadError, OFFICIAL_ARCHIVE};
-use super::images::set_digest;
-use super::install::{self, FOLDER};
-use super::{
-    CIFAR10_TEST_DIGEST, CIFAR10_TRAIN_DIGEST, Dataset, Progress, RECORDS_PER_BATCH, Report,
-    SYNTHETIC_SEED, cifar, synthetic,
-};
+use super::images::{Dataset, set_digest};
+use super::install;
+use super::layout::{FOLDER, RECORDS_PER_BATCH};
+use super::progress::{Progress, Report};
+use super::records::{CIFAR10_TEST_DIGEST, CIFAR10_TRAIN_DIGEST};
+use super::synthetic::{SYNTHETIC_SEED, synthetic};
 use crate::exit::Exit;
 
-/// What is asked of [`open`].
+/// The data that [`open`] is asked for.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// A named place (`--data-dir`, `CIFAR10_DIR`): a folder with the batches or the `.tar.gz`. What is wrong with it
-    /// is always an error.
+    /// A named place (`--data-dir`, `CIFAR10_DIR`): a folder with the batches, or the `.tar.gz`. If it cannot be loaded,
+    /// nothing else is tried.
     pub dir: Option<PathBuf>,
-    /// Where downloaded data lies.
+    /// Where downloads are kept.
     pub cache: PathBuf,
-    /// Addresses of the archive that are tried before the official place, or around the word `official`.
+    /// Addresses of the archive, tried before the official one, or around it if they include the word `official`.
     pub mirrors: Vec<String>,
     pub allow_download: bool,
-    /// Whether the synthetic set may stand in where no data was named and nothing can be downloaded.
+    /// Whether the synthetic set may stand in if no data is named and nothing can be downloaded.
     pub allow_synthetic: bool,
     pub synthetic_seed: u64,
 }
 
 impl Request {
-    /// The place named by `dir`, else by `CIFAR10_DIR`, with the cache of [`cache_folder`]; downloads, no stand-in.
+    /// The place named by `dir`, else by `CIFAR10_DIR`, and the cache of [`cache_folder`], with downloads but no
+    /// synthetic stand-in.
     pub fn from_environment(dir: Option<PathBuf>) -> Self {
         Self {
             dir: dir.or_else(|| variable("CIFAR10_DIR")),
@@ -42,33 +44,33 @@ impl Request {
         }
     }
 
-    /// Whether CIFAR-10 or a named place is there without a download. Nothing is read.
+    /// Whether no download is needed, because a place is named or the cache is filled. Reads nothing.
     pub fn is_local(&self) -> bool {
         self.dir.is_some() || self.cache.join(FOLDER).exists()
     }
 }
 
-/// The cache: `REFIG_CACHE`, else `refig` in `XDG_CACHE_HOME`, in `~/.cache`, or in the system's temporary folder.
+/// The cache folder: `REFIG_CACHE`, else `refig` in `XDG_CACHE_HOME`, `~/.cache` or the temporary folder.
 pub fn cache_folder() -> PathBuf {
     if let Some(cache) = variable("REFIG_CACHE") {
         return cache;
     }
     variable("XDG_CACHE_HOME")
-        // The specification has relative paths ignored.
+        // The XDG specification says to ignore relative paths.
         .filter(|path| path.is_absolute())
         .or_else(|| variable("HOME").map(|home| home.join(".cache")))
         .unwrap_or_else(std::env::temp_dir)
         .join("refig")
 }
 
-/// An environment variable that is set and not empty.
+/// An environment variable, if set and not empty.
 fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
 }
 
-/// What is known of the data that a command would use, before anything is fetched.
+/// The data that a command would use, as far as known before a download.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prospect {
     /// As [`Dataset::digest`].
@@ -91,11 +93,11 @@ impl From<&Dataset> for Prospect {
     }
 }
 
-/// What [`open`] would give, without the network and without a change to any file. Data that is there is read; what a
-/// download would bring is known by its digests.
+/// What [`open`] would return, without network access or changes to files. Local data is read; for a download the
+/// digests are known.
 ///
 /// # Errors
-/// Those of [`open`] for data that is there or must not be fetched.
+/// Those of [`open`], if the data is local or downloading is not allowed.
 pub fn foresee(request: &Request) -> Result<Prospect> {
     if request.is_local() || !request.allow_download {
         return Ok(Prospect::from(&open(request, &mut |_| Ok(()))?));
@@ -103,17 +105,17 @@ pub fn foresee(request: &Request) -> Result<Prospect> {
     Ok(Prospect {
         digest: set_digest(CIFAR10_TRAIN_DIGEST, CIFAR10_TEST_DIGEST),
         test_images: RECORDS_PER_BATCH,
-        source: "CIFAR-10, still to be downloaded".into(),
+        source: "CIFAR-10, not downloaded yet".into(),
         download: OFFICIAL_ARCHIVE.bytes,
     })
 }
 
-/// Opens the data that `request` names, or finds it. The synthetic set comes with a [`Progress::Note`] and a
-/// [`Dataset::source`] that say why.
+/// Opens the data that `request` asks for. If the synthetic set stands in, a [`Progress::Note`] and
+/// [`Dataset::source`] say why.
 ///
 /// # Errors
-/// With [`Exit::Data`] when a named place or the cache is not as it should be, or when there is no data and no stand-in
-/// is allowed; with [`Exit::Storage`] when a download cannot be written.
+/// [`Exit::Data`] if a named place or the cache is damaged, or if there is no data and no stand-in is allowed;
+/// [`Exit::Storage`] if a download cannot be written.
 pub fn open(request: &Request, progress: &mut Report) -> Result<Dataset> {
     if let Some(dir) = &request.dir {
         return cifar::load(dir);
@@ -124,7 +126,7 @@ pub fn open(request: &Request, progress: &mut Report) -> Result<Dataset> {
     }
     let why = if request.allow_download {
         progress(Progress::Note(format!(
-            "no CIFAR-10 named and none in {}: downloading it (170 MB)",
+            "no data named and no CIFAR-10 in {}: downloading it (170 MB)",
             request.cache.display()
         )))?;
         match install::fetch(None, &request.cache, &request.mirrors, progress) {
@@ -134,7 +136,7 @@ pub fn open(request: &Request, progress: &mut Report) -> Result<Dataset> {
         }
     } else {
         Exit::Data.error(format!(
-            "no CIFAR-10 in {} and downloading is turned off; name its folder or its .tar.gz with --data-dir or CIFAR10_DIR",
+            "no CIFAR-10 in {}, and downloading is turned off; name its folder or its .tar.gz with --data-dir or CIFAR10_DIR",
             request.cache.display()
         ))
     };
@@ -146,6 +148,6 @@ pub fn open(request: &Request, progress: &mut Report) -> Result<Dataset> {
         "SYNTHETIC images from seed {}, because {why:#}",
         request.synthetic_seed
     );
-    progress(Progress::Note(format!("going on with {}", dataset.source)))?;
+    progress(Progress::Note(format!("using {}", dataset.source)))?;
     Ok(dataset)
 }

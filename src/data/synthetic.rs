@@ -1,17 +1,18 @@
-//! The built-in synthetic set: ten classes of textured shapes at 32x32, drawn from a seed.
+//! The built-in synthetic set: ten classes of textured shapes at 32x32, generated from a seed.
 //!
-//! A class is one of five shapes with one of two textures, and its colours lean towards a tint. Place, size, turn,
-//! colours, texture period, background, distractors and noise are drawn for each image, and some images bear another
-//! class's label. Only additions, multiplications, divisions and square roots are used,
-//! which are exact to the bit everywhere, so that the digest of the set is the same on every machine.
+//! A class is one of five shapes with one of two textures, in colours biased towards a tint. Position, size, rotation,
+//! colours, texture period, background, distractors and noise vary per image, and some images carry a wrong label.
+//! Only addition, multiplication, division and square roots are used. IEEE 754 defines their results exactly, so the
+//! digest of the set is the same on every machine.
 
 use std::sync::Arc;
 
+use super::images::{Dataset, ImageSet};
 use super::records::{self, RECORD_BYTES};
-use super::{Dataset, ImageSet, Origin};
+use crate::origin::Origin;
 use crate::random::{Purpose, Stream};
 
-/// The seed of the set that commands use.
+/// The seed that commands use.
 pub const SYNTHETIC_SEED: u64 = 0;
 /// Training images.
 pub const SYNTHETIC_TRAIN: usize = 10_000;
@@ -21,15 +22,15 @@ pub const SYNTHETIC_TEST: usize = 2_000;
 const SIDE: usize = 32;
 const CLASSES: usize = 10;
 const SHAPES: usize = 5;
-/// Deviation of the noise of each pixel and channel, on the scale 0..255.
+/// Standard deviation of the noise per pixel and channel, on the scale 0..255.
 const NOISE: f64 = 12.0;
-/// Small discs of other colours, of which the class says nothing.
+/// Small discs in random colours, unrelated to the class.
 const DISTRACTORS: usize = 2;
-/// How far a shape's colours are drawn towards its class's tint. As with photographs, colour tells a little and early,
-/// shape and texture the rest; without it the deepest networks do not get going within a short schedule.
+/// How strongly a shape's colours are biased towards its class's tint. As in photographs, colour is a weak cue that is
+/// learnt early. Without it the deepest networks do not start to learn within a short schedule.
 const LEAN: f64 = 0.62;
-/// Share of the images that show a class drawn anew instead of the labelled one: a floor of the error that no network
-/// passes, as sets of photographs have one.
+/// Share of the images that show a random class instead of the labelled one. As in real data, this puts a floor under
+/// the error.
 const MISLABELLED: f64 = 0.15;
 /// The tint of each class.
 const TINTS: [Colour; CLASSES] = [
@@ -45,7 +46,7 @@ const TINTS: [Colour; CLASSES] = [
     [200.0, 200.0, 200.0],
 ];
 
-/// Draws the whole set. Classes are balanced; the order is that of the records' digests, as for any other data.
+/// Generates the whole set. Classes are balanced; records are sorted by digest, as in any data set.
 pub fn synthetic(seed: u64) -> Dataset {
     Dataset {
         origin: Origin::Synthetic,
@@ -165,7 +166,7 @@ impl Background {
     }
 }
 
-/// Two colours that are far enough apart for a texture to be seen.
+/// Two colours far enough apart for a texture to be visible.
 fn contrasting(stream: &mut Stream) -> (Colour, Colour) {
     loop {
         let (one, two) = (colour(stream), colour(stream));
@@ -190,7 +191,7 @@ fn between(stream: &mut Stream, low: f64, high: f64) -> f64 {
     low + (high - low) * stream.uniform()
 }
 
-/// A unit vector of any direction, without sines: a point of the disc, moved to its rim.
+/// A random unit vector, without sines: a point in the unit disc, scaled to its rim.
 fn direction(stream: &mut Stream) -> [f64; 2] {
     loop {
         let (x, y) = (between(stream, -1.0, 1.0), between(stream, -1.0, 1.0));
@@ -202,15 +203,15 @@ fn direction(stream: &mut Stream) -> [f64; 2] {
     }
 }
 
-/// A triangle wave of period 1 between -1 and 1.
+/// A triangle wave with period 1, between -1 and 1.
 fn wave(at: f64) -> f64 {
     4.0 * (at - (at + 0.5).floor()).abs() - 1.0
 }
 
-/// Nearly normal with variance 1: the sum of four uniform numbers of 16 bits.
+/// Approximately standard normal: the scaled sum of four uniform 16-bit numbers.
 fn bell(stream: &mut Stream) -> f64 {
     let bits = stream.next_u64();
     let sum: u64 = (0..4).map(|part| (bits >> (16 * part)) & 0xffff).sum();
-    // Four uniform numbers have a variance of 4/12 and a mean of 2.
+    // The sum of four uniform numbers has mean 2 and variance 4/12.
     (sum as f64 / 65_536.0 - 2.0) * 1.732_050_807_568_877_2
 }

@@ -1,19 +1,23 @@
-//! The differentiable operators, recorded on the tape of the unmodified dfdx: convolution, batch normalisation with the
-//! addition of a shortcut and ReLU fused in, option A's shortcut, max-pooling, global mean pooling, the classifier, cross-entropy.
+//! The differentiable operators, recorded on the tape of unmodified dfdx: convolution, batch normalisation fused with the
+//! addition of a shortcut and ReLU, option A's shortcut, max-pooling, global average pooling, the classifier,
+//! cross-entropy.
 //!
-//! Each computes its output and leaves on the tape what its gradient takes. A backward operation takes the gradient of its
-//! output out of dfdx's `Gradients` and so frees its memory, or hands it on as the gradient of an input.
+//! Each computes its output and leaves on the tape what its gradient needs. A backward operation takes its output's
+//! gradient out of dfdx's `Gradients`, which frees the memory or passes it on as the gradient of an input.
 
 use std::sync::Arc;
 
 use dfdx::prelude::*;
 
+use super::activation::{Activation, Recomputation, Source, Variable};
+use super::arithmetic::{Addend, Affine, Arithmetic, Moments, ReluMask};
 use super::cpu::{ConvShape, Feature, LinearShape, NormShape};
-use super::operators::{Added, Affine, Moments, Numbers, Operators, Passed};
-use super::storage::{Activation, Key, Learnt, Remade, Session, Source};
+use super::gradient::Key;
+use super::residency::{Numbers, Residency};
+use super::session::Session;
 
-/// A feature of one number a channel: `[images][channels]`.
-fn pooled(images: usize, channels: usize) -> Feature {
+/// A feature without spatial extent: `[images][channels]`.
+fn flat(images: usize, channels: usize) -> Feature {
     Feature {
         images,
         height: 1,
@@ -23,14 +27,14 @@ fn pooled(images: usize, channels: usize) -> Feature {
     }
 }
 
-/// A convolution without bias. The gradient of `x` is left out where nobody asks for it: the images in front of the first
-/// layer.
-pub fn convolution<D: Operators, T: Tape<f32, D>>(
+/// A convolution without bias. Without `input_gradient`, the gradient of `x` is skipped: the first layer's images need
+/// none.
+pub fn convolution<D: Arithmetic, T: Tape<f32, D>>(
     session: &Arc<Session<D>>,
     tape: &mut T,
     shape: ConvShape,
     x: &Activation<D>,
-    weight: &Learnt<D>,
+    weight: &Variable<D>,
     input_gradient: bool,
 ) -> Result<Activation<D>, D::Err> {
     let mut y = session.lend(shape.output())?;
@@ -56,7 +60,7 @@ pub fn convolution<D: Operators, T: Tape<f32, D>>(
             };
             let x = x.values(&session)?;
             let workers = &session.workers;
-            let mut dweight = weight.key.take_or_begin(gradients, &session)?.gradient;
+            let mut dweight = weight.key.take_or_lend(gradients, &session)?.gradient;
             D::convolve_weight_gradient(
                 workers,
                 shape,
@@ -64,18 +68,18 @@ pub fn convolution<D: Operators, T: Tape<f32, D>>(
                 dy.numbers(),
                 dweight.numbers_mut(),
             )?;
-            // Before the gradient needs memory of the same shape.
+            // Frees memory of the shape that the gradient needs next.
             drop(x);
             weight.key.put(gradients, dweight)?;
             if input_gradient {
-                let mut dx = of_x.take_or_begin(gradients, &session)?;
+                let mut dx = of_x.take_or_lend(gradients, &session)?;
                 D::convolve_input_gradient(
                     workers,
                     shape,
                     dy.numbers(),
                     &weight.values,
                     dx.gradient.numbers_mut(),
-                    dx.begun,
+                    dx.accumulate,
                 )?;
                 of_x.put(gradients, dx.gradient)?;
             }
@@ -86,19 +90,19 @@ pub fn convolution<D: Operators, T: Tape<f32, D>>(
 }
 
 /// What is added to a normalised activation.
-pub enum Shortcut<D: Operators> {
+pub enum Shortcut<D: Residency> {
     None,
     Identity(Activation<D>),
-    Subsampled(Subsampled<D>),
+    Subsampled(Subsampling<D>),
 }
 
-impl<D: Operators> Shortcut<D> {
-    fn added(&self) -> Added<'_, D> {
+impl<D: Residency> Shortcut<D> {
+    fn addend(&self) -> Addend<'_, D> {
         match self {
-            Shortcut::None => Added::Nothing,
-            Shortcut::Identity(x) => Added::Identity(x.values.numbers()),
+            Shortcut::None => Addend::None,
+            Shortcut::Identity(x) => Addend::Identity(x.values.numbers()),
             Shortcut::Subsampled(view) => {
-                Added::Subsampled(view.from.values.numbers(), view.from.shape)
+                Addend::Subsampled(view.from.values.numbers(), view.from.shape)
             }
         }
     }
@@ -112,21 +116,22 @@ impl<D: Operators> Shortcut<D> {
     }
 }
 
-/// Every second pixel of an activation with zero channels appended (option A): never in memory, but with a gradient.
-pub struct Subsampled<D: Operators> {
+/// Option A's view of an activation: every second pixel, zero channels appended. It is never materialised but has a
+/// gradient.
+pub struct Subsampling<D: Residency> {
     from: Activation<D>,
-    /// Of the gradient in the shape after subsampling.
+    /// The key of the gradient, in the shape after subsampling.
     key: Key<D>,
 }
 
-/// Option A's shortcut from `x` to the shape `to`. To be recorded before what else uses `x`: its gradient is then added to
-/// theirs, which has been written by then.
-pub fn subsample<D: Operators, T: Tape<f32, D>>(
+/// Option A's shortcut from `x` to the shape `to`. Call it before any other operator that reads `x`: its gradient is then
+/// the last and is added to theirs.
+pub fn subsample<D: Arithmetic, T: Tape<f32, D>>(
     session: &Arc<Session<D>>,
     tape: &mut T,
     x: &Activation<D>,
     to: Feature,
-) -> Result<Subsampled<D>, D::Err> {
+) -> Result<Subsampling<D>, D::Err> {
     let key = Key::of_activation(session, to)?;
     if T::OWNS_TAPE {
         let (session, from, of_x, of_y) = (session.clone(), x.shape, x.key.clone(), key.clone());
@@ -134,8 +139,8 @@ pub fn subsample<D: Operators, T: Tape<f32, D>>(
             let Some(dy) = of_y.take(gradients, &session)? else {
                 return Ok(());
             };
-            let mut dx = of_x.take_or_begin(gradients, &session)?;
-            if !dx.begun {
+            let mut dx = of_x.take_or_lend(gradients, &session)?;
+            if !dx.accumulate {
                 session
                     .device
                     .try_fill_with_zeros(dx.gradient.numbers_mut())?;
@@ -150,58 +155,58 @@ pub fn subsample<D: Operators, T: Tape<f32, D>>(
             of_x.put(gradients, dx.gradient)
         });
     }
-    Ok(Subsampled {
+    Ok(Subsampling {
         from: x.clone(),
         key,
     })
 }
 
-/// The statistics of one normalisation over one mini-batch.
-pub struct BatchStatistics<D: Operators> {
+/// One normalisation's statistics of one mini-batch.
+pub struct BatchStatistics<D: Residency> {
     pub shape: NormShape,
     pub moments: Arc<Moments<Numbers<D>>>,
 }
 
-/// What comes behind a normalisation.
-pub struct Behind<D: Operators> {
+/// What is fused into a normalisation, after it.
+pub struct Epilogue<D: Residency> {
     pub shortcut: Shortcut<D>,
     pub relu: bool,
-    /// A convolution of the output makes it again for its gradient, instead of keeping it. Only where statistics are of a
-    /// single group and there is no shortcut; otherwise it is kept.
-    pub remake: bool,
+    /// Whether a convolution of the output recomputes it for the backward pass instead of keeping it. Has no effect with
+    /// several groups of statistics or with a shortcut.
+    pub recompute: bool,
 }
 
-impl<D: Operators> Behind<D> {
-    pub fn nothing() -> Self {
+impl<D: Residency> Epilogue<D> {
+    pub fn none() -> Self {
         Self {
             shortcut: Shortcut::None,
             relu: false,
-            remake: false,
+            recompute: false,
         }
     }
 
     pub fn relu() -> Self {
         Self {
             relu: true,
-            ..Self::nothing()
+            ..Self::none()
         }
     }
 }
 
-/// Batch normalisation with the mini-batch's statistics, then what comes behind it.
-pub fn normalisation<D: Operators, T: Tape<f32, D>>(
+/// Batch normalisation with the mini-batch's statistics, then the epilogue.
+pub fn normalisation<D: Arithmetic, T: Tape<f32, D>>(
     session: &Arc<Session<D>>,
     tape: &mut T,
     shape: NormShape,
     x: &Activation<D>,
-    [scale, shift]: [&Learnt<D>; 2],
-    behind: Behind<D>,
+    [scale, shift]: [&Variable<D>; 2],
+    epilogue: Epilogue<D>,
 ) -> Result<(Activation<D>, BatchStatistics<D>), D::Err> {
-    let Behind {
+    let Epilogue {
         shortcut,
         relu,
-        remake,
-    } = behind;
+        recompute,
+    } = epilogue;
     let channels = shape.groups() * shape.feature.channels;
     let mut moments = Moments {
         mean: session.device.allocate(channels)?,
@@ -217,15 +222,15 @@ pub fn normalisation<D: Operators, T: Tape<f32, D>>(
         shape,
         x.values.numbers(),
         affine,
-        shortcut.added(),
+        shortcut.addend(),
         relu,
         y.numbers_mut(),
         &mut moments,
     )?;
     let moments = Arc::new(moments);
     let mut y = Activation::new(x.shape, y)?;
-    if remake && shape.groups() == 1 && shortcut.key().is_none() {
-        y.remade = Some(Arc::new(Remade {
+    if recompute && shape.groups() == 1 && shortcut.key().is_none() {
+        y.recomputation = Some(Arc::new(Recomputation {
             shape,
             x: x.values.clone(),
             scale: scale.values.clone(),
@@ -237,23 +242,23 @@ pub fn normalisation<D: Operators, T: Tape<f32, D>>(
     if T::OWNS_TAPE {
         let (session, x, of_y) = (session.clone(), x.clone(), y.key.clone());
         let (scale, shift, moments) = (scale.clone(), shift.clone(), moments.clone());
-        // Where something was added the ReLU is known from the output alone.
+        // With a shortcut added, only the output shows where the ReLU let values pass.
         let output = (relu && shortcut.key().is_some()).then(|| y.values.clone());
         let of_shortcut = shortcut.key().cloned();
         tape.add_backward_op(move |gradients| {
             let Some(mut dy) = of_y.take(gradients, &session)? else {
                 return Ok(());
             };
-            let mut dscale = scale.key.take_or_begin(gradients, &session)?.gradient;
-            let mut dshift = shift.key.take_or_begin(gradients, &session)?.gradient;
+            let mut dscale = scale.key.take_or_lend(gradients, &session)?.gradient;
+            let mut dshift = shift.key.take_or_lend(gradients, &session)?.gradient;
             let mut dx = match of_shortcut {
                 Some(_) => Some(session.lend(x.shape)?),
                 None => None,
             };
-            let passed = match &output {
-                Some(y) => Passed::Positive(y.numbers()),
-                None if relu => Passed::Recomputed,
-                None => Passed::Everything,
+            let mask = match &output {
+                Some(y) => ReluMask::Output(y.numbers()),
+                None if relu => ReluMask::Recomputed,
+                None => ReluMask::None,
             };
             D::normalise_gradient(
                 &session.workers,
@@ -264,7 +269,7 @@ pub fn normalisation<D: Operators, T: Tape<f32, D>>(
                     shift: &*shift.values,
                 },
                 &moments,
-                passed,
+                mask,
                 dy.numbers_mut(),
                 dx.as_mut().map(|dx| dx.numbers_mut()),
                 (dscale.numbers_mut(), dshift.numbers_mut()),
@@ -283,14 +288,14 @@ pub fn normalisation<D: Operators, T: Tape<f32, D>>(
     Ok((y, BatchStatistics { shape, moments }))
 }
 
-/// As [`normalisation`] with given statistics; nothing is recorded: evaluation takes no gradients.
-pub fn normalisation_fixed<D: Operators>(
+/// As [`normalisation`], with given statistics. Records nothing, since evaluation takes no gradients.
+pub fn normalisation_fixed<D: Arithmetic>(
     session: &Arc<Session<D>>,
     shape: NormShape,
     x: &Activation<D>,
-    [scale, shift]: [&Learnt<D>; 2],
+    [scale, shift]: [&Variable<D>; 2],
     moments: &Moments<Numbers<D>>,
-    behind: &Behind<D>,
+    epilogue: &Epilogue<D>,
 ) -> Result<Activation<D>, D::Err> {
     let mut y = session.lend(x.shape)?;
     let affine = Affine {
@@ -303,15 +308,16 @@ pub fn normalisation_fixed<D: Operators>(
         x.values.numbers(),
         affine,
         moments,
-        behind.shortcut.added(),
-        behind.relu,
+        epilogue.shortcut.addend(),
+        epilogue.relu,
         y.numbers_mut(),
     )?;
     Activation::new(x.shape, y)
 }
 
-/// Max-pooling of the ImageNet stem. What it remembers for its gradient is a quarter of its input, which need not be kept.
-pub fn max_pool<D: Operators, T: Tape<f32, D>>(
+/// Max-pooling of the ImageNet stem. It keeps the places of the maxima, a quarter of its input's size, instead of the
+/// input.
+pub fn max_pool<D: Arithmetic, T: Tape<f32, D>>(
     session: &Arc<Session<D>>,
     tape: &mut T,
     x: &Activation<D>,
@@ -347,14 +353,14 @@ pub fn max_pool<D: Operators, T: Tape<f32, D>>(
     Ok(y)
 }
 
-/// The mean over each image's pixels.
-pub fn mean_pool<D: Operators, T: Tape<f32, D>>(
+/// Global average pooling: the mean over each image's pixels.
+pub fn mean_pool<D: Arithmetic, T: Tape<f32, D>>(
     session: &Arc<Session<D>>,
     tape: &mut T,
     x: &Activation<D>,
 ) -> Result<Activation<D>, D::Err> {
     let from = x.shape;
-    let to = pooled(from.images, from.channels);
+    let to = flat(from.images, from.channels);
     let mut y = session.lend_floats(to)?;
     D::pool(&session.workers, from, x.values.numbers(), y.numbers_mut())?;
     let y = Activation::new(to, y)?;
@@ -372,12 +378,12 @@ pub fn mean_pool<D: Operators, T: Tape<f32, D>>(
     Ok(y)
 }
 
-/// The fully connected layer with bias.
-pub fn classifier<D: Operators, T: Tape<f32, D>>(
+/// The fully connected layer, with bias.
+pub fn classifier<D: Arithmetic, T: Tape<f32, D>>(
     session: &Arc<Session<D>>,
     tape: &mut T,
     x: &Activation<D>,
-    [weight, bias]: [&Learnt<D>; 2],
+    [weight, bias]: [&Variable<D>; 2],
     classes: usize,
 ) -> Result<Activation<D>, D::Err> {
     let shape = LinearShape {
@@ -385,7 +391,7 @@ pub fn classifier<D: Operators, T: Tape<f32, D>>(
         inputs: x.shape.channels,
         outputs: classes,
     };
-    let to = pooled(shape.images, classes);
+    let to = flat(shape.images, classes);
     let mut y = session.lend_floats(to)?;
     D::classify(
         &session.workers,
@@ -404,8 +410,8 @@ pub fn classifier<D: Operators, T: Tape<f32, D>>(
                 return Ok(());
             };
             let mut dx = session.lend_floats(x.shape)?;
-            let mut dweight = weight.key.take_or_begin(gradients, &session)?.gradient;
-            let mut dbias = bias.key.take_or_begin(gradients, &session)?.gradient;
+            let mut dweight = weight.key.take_or_lend(gradients, &session)?.gradient;
+            let mut dbias = bias.key.take_or_lend(gradients, &session)?.gradient;
             D::classify_gradient(
                 &session.workers,
                 shape,
@@ -423,9 +429,9 @@ pub fn classifier<D: Operators, T: Tape<f32, D>>(
     Ok(y)
 }
 
-/// Records the gradient of the mean cross-entropy of `logits`, from which dfdx's `backward` starts: its own gradient is 1.
-/// The loss itself is asked for when the step has been made, so that nothing in it waits for a number.
-pub fn cross_entropy<D: Operators>(
+/// Records the gradient of the mean cross-entropy of `logits`, where the backward pass starts. The loss itself is not
+/// computed here but read after the step, so that the step does not wait for it.
+pub fn cross_entropy<D: Arithmetic>(
     session: &Arc<Session<D>>,
     tape: &mut OwnedTape<f32, D>,
     logits: &Activation<D>,

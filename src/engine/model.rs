@@ -1,4 +1,4 @@
-//! One network on any dfdx device: its named tensors and its forward pass, written once.
+//! One network on any dfdx device: its named tensors and its forward pass.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,42 +7,47 @@ use dfdx::prelude::*;
 
 use crate::network::{Convolution, Join, Network, Role, Stem};
 
+use super::activation::{Activation, Variable};
+use super::arithmetic::{Arithmetic, Moments};
 use super::cpu::{ConvShape, Feature, NormShape};
 use super::differentiable::{
-    BatchStatistics, Behind, Shortcut, classifier, convolution, max_pool, mean_pool, normalisation,
-    normalisation_fixed, subsample,
+    BatchStatistics, Epilogue, Shortcut, classifier, convolution, max_pool, mean_pool,
+    normalisation, normalisation_fixed, subsample,
 };
-use super::operators::{Moments, Numbers, Operators};
-use super::storage::{Activation, Key, Learnt, Session};
+use super::gradient::Key;
+use super::residency::{Numbers, Residency};
+use super::session::Session;
 
 /// A parameter or running statistic.
-pub struct Named<D: Operators> {
+pub struct NamedTensor<D: Residency> {
     pub name: String,
     pub shape: Vec<usize>,
     pub role: Role,
-    pub tensor: Learnt<D>,
-    /// Of the momentum; running statistics have none.
+    pub variable: Variable<D>,
+    /// The momentum's; running statistics have none.
     pub velocity: Option<Numbers<D>>,
 }
 
-/// Places in the list of named tensors.
+/// A normalisation's tensors, as indices into `Model::tensors`.
 #[derive(Clone, Copy, Debug)]
-struct NormPlaces {
+struct NormTensors {
     scale: usize,
     shift: usize,
     mean: usize,
     variance: usize,
 }
 
-/// A convolution and the batch normalisation behind it.
+/// A convolution and the batch normalisation after it.
 struct Layer {
     convolution: Convolution,
+    /// Index into `Model::tensors`.
     weight: usize,
-    /// Which of the network's normalisations it is, in the order of `Network::convolutions`.
+    /// Index of the normalisation, in the order of `Network::convolutions`.
     norm: usize,
 }
 
-enum Joined {
+/// How a block's input reaches its output past the layers.
+enum ShortcutPath {
     None,
     Identity,
     Subsample,
@@ -51,43 +56,47 @@ enum Joined {
 
 struct Block {
     layers: Vec<Layer>,
-    join: Joined,
+    shortcut: ShortcutPath,
 }
 
 /// A network's tensors on a device and the order in which they are used.
-pub struct Model<D: Operators> {
+pub struct Model<D: Residency> {
     pub session: Arc<Session<D>>,
-    pub tensors: Vec<Named<D>>,
+    pub tensors: Vec<NamedTensor<D>>,
     stem: Layer,
     /// Whether the stem ends in max-pooling.
     max_pool: bool,
     blocks: Vec<Block>,
-    norms: Vec<NormPlaces>,
+    norms: Vec<NormTensors>,
+    /// Weight and bias, as indices into `tensors`.
     classifier: [usize; 2],
     classes: usize,
     epsilon: f32,
     group: usize,
 }
 
+/// The statistics of every normalisation of one mini-batch, by its index in the order of `Model::running`.
+pub type NormStatistics<D> = BTreeMap<usize, BatchStatistics<D>>;
+
 /// Which statistics a forward pass normalises with.
-pub enum Normalise<'a, D: Operators> {
-    /// The mini-batch's own, which are handed out in the order of `Model::running`.
-    Batch(&'a mut BTreeMap<usize, BatchStatistics<D>>),
-    /// Given ones, in the same order.
+pub enum NormMode<'a, D: Residency> {
+    /// The mini-batch's own, which are collected here.
+    Batch(&'a mut NormStatistics<D>),
+    /// Given ones, in the order of `Model::running`.
     Fixed(&'a [Moments<Numbers<D>>]),
-    /// As `by` does; what comes out of each normalisation is shown. Not for gradients.
-    Shown {
-        by: Box<Normalise<'a, D>>,
-        show: &'a mut Show<'a, D>,
+    /// As `mode`, calling `observer` after each normalisation. Not for gradients.
+    Observed {
+        mode: Box<NormMode<'a, D>>,
+        observer: &'a mut NormObserver<'a, D>,
     },
 }
 
-/// Is shown a normalisation's place, its output before addition and ReLU, and the output behind them.
-pub type Show<'a, D> =
+/// Called with a normalisation's index, its output before addition and ReLU, and the output after both.
+pub type NormObserver<'a, D> =
     dyn FnMut(usize, &Activation<D>, &Activation<D>) -> Result<(), <D as HasErr>::Err> + 'a;
 
-impl<D: Operators> Model<D> {
-    /// Every tensor zero. Normalisation in groups of `group` images, 0 for all.
+impl<D: Arithmetic> Model<D> {
+    /// Creates a model with every tensor zero. It normalises in groups of `group` images, 0 for all.
     pub fn new(
         session: Arc<Session<D>>,
         network: &Network,
@@ -96,15 +105,15 @@ impl<D: Operators> Model<D> {
     ) -> Result<Self, D::Err> {
         let device = &session.device;
         let mut tensors = Vec::new();
-        let mut places = BTreeMap::new();
+        let mut indices = BTreeMap::new();
         for parameter in network.parameters() {
             let len = parameter.shape.iter().product();
-            places.insert(parameter.name.clone(), tensors.len());
-            tensors.push(Named {
+            indices.insert(parameter.name.clone(), tensors.len());
+            tensors.push(NamedTensor {
                 name: parameter.name,
                 shape: parameter.shape,
                 role: parameter.role,
-                tensor: Learnt {
+                variable: Variable {
                     values: Arc::new(device.allocate(len)?),
                     key: Key::of_parameter(device, len)?,
                 },
@@ -114,32 +123,32 @@ impl<D: Operators> Model<D> {
                 },
             });
         }
-        let place = |name: String| places[&name];
+        let index = |name: String| indices[&name];
         let convolutions = network.convolutions();
-        let norms = convolutions.iter().map(|conv| NormPlaces {
-            scale: place(format!("{}.weight", conv.norm)),
-            shift: place(format!("{}.bias", conv.norm)),
-            mean: place(format!("{}.running_mean", conv.norm)),
-            variance: place(format!("{}.running_var", conv.norm)),
+        let norms = convolutions.iter().map(|conv| NormTensors {
+            scale: index(format!("{}.weight", conv.norm)),
+            shift: index(format!("{}.bias", conv.norm)),
+            mean: index(format!("{}.running_mean", conv.norm)),
+            variance: index(format!("{}.running_var", conv.norm)),
         });
         let norms = norms.collect();
         let order: BTreeMap<&str, usize> = convolutions
             .iter()
             .enumerate()
-            .map(|(index, conv)| (conv.name.as_str(), index))
+            .map(|(place, conv)| (conv.name.as_str(), place))
             .collect();
         let layer = |conv: Convolution| Layer {
-            weight: place(format!("{}.weight", conv.name)),
+            weight: index(format!("{}.weight", conv.name)),
             norm: order[conv.name.as_str()],
             convolution: conv,
         };
         let blocks = network.blocks().into_iter().map(|block| Block {
             layers: block.convolutions.into_iter().map(layer).collect(),
-            join: match block.join {
-                Join::None => Joined::None,
-                Join::Identity => Joined::Identity,
-                Join::Subsample { .. } => Joined::Subsample,
-                Join::Projection(conv) => Joined::Projection(layer(conv)),
+            shortcut: match block.join {
+                Join::None => ShortcutPath::None,
+                Join::Identity => ShortcutPath::Identity,
+                Join::Subsample { .. } => ShortcutPath::Subsample,
+                Join::Projection(conv) => ShortcutPath::Projection(layer(conv)),
             },
         });
         let blocks = blocks.collect();
@@ -148,7 +157,7 @@ impl<D: Operators> Model<D> {
             max_pool: network.stem == Stem::Imagenet,
             blocks,
             norms,
-            classifier: [place("fc.weight".into()), place("fc.bias".into())],
+            classifier: [index("fc.weight".into()), index("fc.bias".into())],
             classes: network.classes,
             epsilon,
             group,
@@ -157,14 +166,14 @@ impl<D: Operators> Model<D> {
         })
     }
 
-    /// Places of running mean and variance of every normalisation.
+    /// The running mean and variance of every normalisation, as indices into `tensors`.
     pub fn running(&self) -> impl Iterator<Item = [usize; 2]> + '_ {
         self.norms.iter().map(|norm| [norm.mean, norm.variance])
     }
 
-    /// Bytes of what a training step keeps of images of a shape: of each layer, what its convolution and its normalisation
-    /// put out.
-    fn kept(&self, images: Feature) -> usize {
+    /// Bytes that a training step keeps if it recomputes nothing: the outputs of each layer's convolution and
+    /// normalisation.
+    fn kept_bytes(&self, images: Feature) -> usize {
         let after = |layer: &Layer, from: Feature| layer.convolution_shape(from).output();
         let both = |shape: Feature| 2 * shape.storage() * size_of::<f32>();
         let mut shape = after(&self.stem, images);
@@ -173,7 +182,7 @@ impl<D: Operators> Model<D> {
             shape = shape.max_pooled();
         }
         for block in &self.blocks {
-            if let Joined::Projection(projection) = &block.join {
+            if let ShortcutPath::Projection(projection) = &block.shortcut {
                 bytes += both(after(projection, shape));
             }
             for layer in &block.layers {
@@ -184,34 +193,34 @@ impl<D: Operators> Model<D> {
         bytes
     }
 
-    fn learnt(&self, place: usize) -> &Learnt<D> {
-        &self.tensors[place].tensor
+    fn variable(&self, index: usize) -> &Variable<D> {
+        &self.tensors[index].variable
     }
 
-    /// Zeros that the first convolution reads around each image.
+    /// The padding of the first convolution.
     pub fn image_halo(&self) -> usize {
         self.stem.convolution.kernel / 2
     }
 
-    /// Logits, `[images][classes]`, of normalised images in a feature with a halo.
+    /// Logits, `[images][classes]`, of normalised images in a feature with a halo of `image_halo`.
     pub fn forward<T: Tape<f32, D>>(
         &self,
         tape: &mut T,
         images: Activation<D>,
-        normalise: &mut Normalise<'_, D>,
+        mode: &mut NormMode<'_, D>,
     ) -> Result<Activation<D>, D::Err> {
-        let remake = T::OWNS_TAPE && self.kept(images.shape) > self.session.keep;
+        let recompute = T::OWNS_TAPE && self.kept_bytes(images.shape) > self.session.keep;
         let y = self.convolve(tape, &self.stem, &images, false)?;
         drop(images);
-        let mut x = self.normalise(tape, &self.stem, y, Behind::relu(), normalise)?;
+        let mut x = self.normalise(tape, &self.stem, y, Epilogue::relu(), mode)?;
         if self.max_pool {
             x = max_pool(&self.session, tape, &x)?;
         }
         for block in &self.blocks {
-            x = self.block(tape, block, x, normalise, remake)?;
+            x = self.block(tape, block, x, mode, recompute)?;
         }
         let pooled = mean_pool(&self.session, tape, &x)?;
-        let parameters = self.classifier.map(|place| self.learnt(place));
+        let parameters = self.classifier.map(|index| self.variable(index));
         classifier(&self.session, tape, &pooled, parameters, self.classes)
     }
 
@@ -220,14 +229,14 @@ impl<D: Operators> Model<D> {
         tape: &mut T,
         block: &Block,
         x: Activation<D>,
-        normalise: &mut Normalise<'_, D>,
-        remake: bool,
+        mode: &mut NormMode<'_, D>,
+        recompute: bool,
     ) -> Result<Activation<D>, D::Err> {
-        // Recorded first, so that its gradient comes last: added to the first convolution's.
-        let mut shortcut = match &block.join {
-            Joined::None | Joined::Projection(_) => Shortcut::None,
-            Joined::Identity => Shortcut::Identity(x.clone()),
-            Joined::Subsample => {
+        // Recorded first, so that its gradient comes last and is added to the first convolution's.
+        let mut shortcut = match &block.shortcut {
+            ShortcutPath::None | ShortcutPath::Projection(_) => Shortcut::None,
+            ShortcutPath::Identity => Shortcut::Identity(x.clone()),
+            ShortcutPath::Subsample => {
                 let to = block.layers.iter().fold(x.shape, |shape, layer| {
                     layer.convolution_shape(shape).output()
                 });
@@ -239,24 +248,24 @@ impl<D: Operators> Model<D> {
         for (index, layer) in block.layers.iter().enumerate() {
             let y = self.convolve(tape, layer, &branch, true)?;
             if index == last
-                && let Joined::Projection(projection) = &block.join
+                && let ShortcutPath::Projection(projection) = &block.shortcut
             {
                 let y = self.convolve(tape, projection, &x, true)?;
-                let y = self.normalise(tape, projection, y, Behind::nothing(), normalise)?;
+                let y = self.normalise(tape, projection, y, Epilogue::none(), mode)?;
                 shortcut = Shortcut::Identity(y);
             }
-            let behind = match index == last {
-                true => Behind {
+            let epilogue = match index == last {
+                true => Epilogue {
                     shortcut: std::mem::replace(&mut shortcut, Shortcut::None),
-                    ..Behind::relu()
+                    ..Epilogue::relu()
                 },
                 // Within a block only the next convolution reads the output.
-                false => Behind {
-                    remake,
-                    ..Behind::relu()
+                false => Epilogue {
+                    recompute,
+                    ..Epilogue::relu()
                 },
             };
-            branch = self.normalise(tape, layer, y, behind, normalise)?;
+            branch = self.normalise(tape, layer, y, epilogue, mode)?;
         }
         Ok(branch)
     }
@@ -269,7 +278,7 @@ impl<D: Operators> Model<D> {
         input_gradient: bool,
     ) -> Result<Activation<D>, D::Err> {
         let shape = layer.convolution_shape(x.shape);
-        let weight = self.learnt(layer.weight);
+        let weight = self.variable(layer.weight);
         convolution(&self.session, tape, shape, x, weight, input_gradient)
     }
 
@@ -278,8 +287,8 @@ impl<D: Operators> Model<D> {
         tape: &mut T,
         layer: &Layer,
         x: Activation<D>,
-        behind: Behind<D>,
-        normalise: &mut Normalise<'_, D>,
+        epilogue: Epilogue<D>,
+        mode: &mut NormMode<'_, D>,
     ) -> Result<Activation<D>, D::Err> {
         let shape = NormShape {
             feature: x.shape,
@@ -287,23 +296,23 @@ impl<D: Operators> Model<D> {
             epsilon: self.epsilon,
         };
         let norm = self.norms[layer.norm];
-        let affine = [self.learnt(norm.scale), self.learnt(norm.shift)];
+        let affine = [self.variable(norm.scale), self.variable(norm.shift)];
         let session = &self.session;
-        match normalise {
-            Normalise::Batch(gathered) => {
-                let (y, statistics) = normalisation(session, tape, shape, &x, affine, behind)?;
-                gathered.insert(layer.norm, statistics);
+        match mode {
+            NormMode::Batch(collected) => {
+                let (y, statistics) = normalisation(session, tape, shape, &x, affine, epilogue)?;
+                collected.insert(layer.norm, statistics);
                 Ok(y)
             }
-            Normalise::Fixed(moments) => {
+            NormMode::Fixed(moments) => {
                 let moments = &moments[layer.norm];
-                normalisation_fixed(session, shape, &x, affine, moments, &behind)
+                normalisation_fixed(session, shape, &x, affine, moments, &epilogue)
             }
-            Normalise::Shown { by, show } => {
-                let before = self.normalise(tape, layer, x.clone(), Behind::nothing(), by)?;
-                let behind = self.normalise(tape, layer, x, behind, by)?;
-                show(layer.norm, &before, &behind)?;
-                Ok(behind)
+            NormMode::Observed { mode, observer } => {
+                let before = self.normalise(tape, layer, x.clone(), Epilogue::none(), mode)?;
+                let after = self.normalise(tape, layer, x, epilogue, mode)?;
+                observer(layer.norm, &before, &after)?;
+                Ok(after)
             }
         }
     }

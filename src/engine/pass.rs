@@ -1,108 +1,71 @@
-//! What a forward and a backward pass found, and a pass that the device makes again by itself.
-//!
-//! A step on a GPU is hundreds of short launches, and making them costs the host as long as doing them costs the GPU. Where
-//! the device can, the launches of one pass are therefore noted, and for each further mini-batch of the same size the images
-//! are exchanged and the launches made again, on the same storage. The update is not among them: its learning rate changes.
+//! A forward and a backward pass over one mini-batch, and their results.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use anyhow::{Context as _, Result};
+use dfdx::prelude::*;
 
-use crate::data::Batch;
+use super::activation::Activation;
+use super::arithmetic::Arithmetic;
+use super::differentiable::cross_entropy;
+use super::error::device_error;
+use super::mini_batch::MiniBatch;
+use super::model::{Model, NormMode, NormStatistics};
+use super::residency::Residency;
+use super::session::Buffer;
 
-use super::differentiable::BatchStatistics;
-use super::operators::{Numbers, Operators};
-use super::placed::Kept;
-use super::storage::{Activation, Buffer, Session};
-
-/// Statistics of every normalisation of one mini-batch, by its place.
-pub type Gathered<D> = BTreeMap<usize, BatchStatistics<D>>;
-
-/// What a forward pass put out, and the classes that it is held against.
-pub struct Forward<D: Operators> {
+/// The result of a forward pass, with the classes to compare it with.
+pub struct Forward<D: Residency> {
     pub logits: Activation<D>,
     pub labels: D::Labels,
 }
 
-/// What a forward and a backward pass found.
-pub struct Pass<D: Operators> {
+/// The results of a forward and a backward pass.
+pub struct Pass<D: Residency> {
     pub forward: Forward<D>,
-    pub statistics: Gathered<D>,
-    /// Of the parameters, in their order.
+    pub statistics: NormStatistics<D>,
+    /// The parameters' gradients, in their order.
     pub gradients: Vec<Buffer<D>>,
 }
 
-/// A pass whose launches were noted. It holds what goes in and what comes out; what lies between is the session's and is
-/// written before it is read.
-pub struct Recorded<D: Operators> {
-    images: Activation<D>,
-    pub pass: Pass<D>,
-    launches: D::Recording,
-}
-
-impl<D: Operators> Recorded<D> {
-    pub fn new(images: Activation<D>, pass: Pass<D>, launches: D::Recording) -> Self {
-        Self {
-            images,
-            pass,
-            launches,
-        }
+impl<D: Arithmetic> Model<D> {
+    /// Runs a mini-batch forward.
+    pub fn predict<T: Tape<f32, D>>(
+        &self,
+        tape: &mut T,
+        batch: MiniBatch<D>,
+        mode: &mut NormMode<'_, D>,
+    ) -> Result<Forward<D>> {
+        let logits = self.forward(tape, batch.images, mode);
+        Ok(Forward {
+            logits: logits.map_err(device_error)?,
+            labels: batch.labels,
+        })
     }
 
-    /// Images of its mini-batch.
-    pub fn images(&self) -> usize {
-        self.images.shape.images
-    }
-
-    /// The pass again with another mini-batch of the same shape. False where it can no longer be made.
-    ///
-    /// # Safety
-    /// The session has freed no storage for mini-batches of this size, and the parameters lie where they lay.
-    pub unsafe fn replay(
-        &mut self,
-        session: &Arc<Session<D>>,
-        kept: &mut Kept<D>,
-        batch: &Batch,
-    ) -> Result<bool, D::Err> {
-        let shape = self.images.shape;
-        let Some(into) = Arc::get_mut(&mut self.images.values) else {
-            return Ok(false);
-        };
-        self.pass.forward.labels = kept.place(session, batch, shape, into.numbers_mut())?;
-        // SAFETY: what goes in and comes out is held here; for the rest the caller promises.
-        unsafe { D::replay(&session.workers, &self.launches) }
-    }
-
-    /// Whether the device makes the pass again to the bit. To be asked right after the pass, which is trusted; where the
-    /// answer is no its results are lost.
-    ///
-    /// # Safety
-    /// As [`Recorded::replay`].
-    pub unsafe fn repeats(&mut self, session: &Arc<Session<D>>) -> Result<bool, D::Err> {
-        let expected = self.bits(session)?;
-        // What is not written again shows.
-        for gradient in &mut self.pass.gradients {
-            let numbers = gradient.numbers_mut();
-            session.device.try_fill_with_zeros(numbers)?;
+    /// Runs a mini-batch forward and backward, with its own batch-norm statistics.
+    pub fn pass(&self, batch: MiniBatch<D>) -> Result<Pass<D>> {
+        let mut statistics = NormStatistics::new();
+        let mut tape = OwnedTape::<f32, D>::default();
+        let forward = self.predict(&mut tape, batch, &mut NormMode::Batch(&mut statistics))?;
+        let session = &self.session;
+        cross_entropy(session, &mut tape, &forward.logits, &forward.labels);
+        // dfdx's backward pass starts from a tensor with gradient 1; its value is not used.
+        let loss = session.device.try_tensor_from_vec(vec![0.0], ());
+        let gathered = loss.map_err(device_error)?.put_tape(tape).try_backward();
+        let mut gathered = gathered.map_err(device_error)?;
+        let mut gradients = Vec::new();
+        for named in &self.tensors {
+            if named.role.is_parameter() {
+                let gradient = named.variable.key.take(&mut gathered, session);
+                let gradient = gradient.map_err(device_error)?;
+                gradients.push(
+                    gradient.with_context(|| format!("{} received no gradient", named.name))?,
+                );
+            }
         }
-        // SAFETY: the caller's promise.
-        let made = unsafe { D::replay(&session.workers, &self.launches)? };
-        Ok(made && self.bits(session)? == expected)
-    }
-
-    /// All that a pass puts out.
-    fn bits(&self, session: &Session<D>) -> Result<Vec<Vec<u32>>, D::Err> {
-        let bits = |numbers: &Numbers<D>| -> Result<Vec<u32>, D::Err> {
-            let values = session.device.download(numbers)?;
-            Ok(values.into_iter().map(f32::to_bits).collect())
-        };
-        let mut all = vec![bits(self.pass.forward.logits.values.numbers())?];
-        for found in self.pass.statistics.values() {
-            all.push(bits(&found.moments.mean)?);
-            all.push(bits(&found.moments.variance)?);
-        }
-        for gradient in &self.pass.gradients {
-            all.push(bits(gradient.numbers())?);
-        }
-        Ok(all)
+        Ok(Pass {
+            forward,
+            statistics,
+            gradients,
+        })
     }
 }

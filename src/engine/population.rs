@@ -1,18 +1,18 @@
-//! Batch-norm statistics pooled over many mini-batches: what the authors normalise with at test.
+//! Batch-norm statistics pooled over many mini-batches, which the authors normalise with at test time.
 
-use crate::manifest::Pooling;
+use crate::recipe::Pooling;
 
-/// Sums over mini-batches (or their batch-norm groups) for one normalisation, each weighted by its number of values.
+/// One normalisation's sums over mini-batches (or their batch-norm groups), each weighted by its number of values.
 #[derive(Clone, Debug, Default)]
-pub struct Pooled {
+pub struct PopulationSums {
     weight: f64,
     mean: Vec<f64>,
     mean_square: Vec<f64>,
     variance: Vec<f64>,
 }
 
-impl Pooled {
-    /// Adds means and biased variances, `[channels]`, over `values` values each.
+impl PopulationSums {
+    /// Adds means and biased variances, `[channels]`, each over `values` values.
     pub fn add(&mut self, values: usize, mean: &[f32], variance: &[f32]) {
         let weight = values as f64;
         self.weight += weight;
@@ -27,7 +27,7 @@ impl Pooled {
         }
     }
 
-    /// Mean and variance of the population, or `None` where nothing was added.
+    /// Mean and variance of the population; `None` if nothing was added.
     pub fn finish(&self, pooling: Pooling) -> Option<(Vec<f32>, Vec<f32>)> {
         if self.weight == 0.0 {
             return None;
@@ -59,17 +59,17 @@ mod tests {
             let square = values.iter().map(|v| (v - mean).powi(2)).sum::<f32>();
             (mean, square / values.len() as f32)
         };
-        let mut pooled = Pooled::default();
-        assert!(pooled.finish(Pooling::Total).is_none());
+        let mut sums = PopulationSums::default();
+        assert!(sums.finish(Pooling::Total).is_none());
         for batch in batches {
             let (mean, variance) = moments(batch);
-            pooled.add(batch.len(), &[mean], &[variance]);
+            sums.add(batch.len(), &[mean], &[variance]);
         }
         let (mean, variance) = moments(&batches.concat());
-        let (total_mean, total) = pooled.finish(Pooling::Total).unwrap();
+        let (total_mean, total) = sums.finish(Pooling::Total).unwrap();
         assert!((total_mean[0] - mean).abs() < 1e-6);
         assert!((total[0] - variance).abs() < 1e-5);
-        let (_, average) = pooled.finish(Pooling::Average).unwrap();
+        let (_, average) = sums.finish(Pooling::Average).unwrap();
         let expected = 0.6 * moments(batches[0]).1 + 0.4 * moments(batches[1]).1;
         assert!((average[0] - expected).abs() < 1e-5);
     }

@@ -1,10 +1,11 @@
-//! The whole engine: gradients against finite differences, exact continuation, groups, population statistics.
+//! The engine as a whole: gradients against finite differences, exact resumption, groups, population statistics.
 
-use super::*;
-use crate::manifest::{DecayOn, MomentumForm, Pooling};
-use crate::network::{Family, Role, Shortcut, Stem};
+use super::{Differentiable, Hyperparameters, Options, Statistics, Step, create_differentiable};
+use crate::data::Batch;
+use crate::network::{Family, Network, Role, Shortcut, Stem};
 use crate::random::{Purpose, Stream};
-use crate::weights::Tensor;
+use crate::recipe::{DecayOn, MomentumForm, Pooling};
+use crate::weights::{Tensor, Weights};
 
 fn tiny(family: Family, shortcut: Shortcut) -> Network {
     Network {
@@ -80,7 +81,7 @@ fn engine_at(
     engine
 }
 
-/// A loss with more digits than the engine's: from its logits, in double precision.
+/// The loss in double precision, computed from the engine's logits.
 fn loss(engine: &mut dyn Differentiable, batch: &Batch) -> f64 {
     let logits = engine.differentiate(batch).unwrap().logits;
     let rows = logits.chunks(3).zip(&batch.labels).map(|(row, &label)| {
@@ -90,7 +91,7 @@ fn loss(engine: &mut dyn Differentiable, batch: &Batch) -> f64 {
     rows.sum::<f64>() / batch.labels.len() as f64
 }
 
-/// The derivative along the gradient of each tensor, in both directions, against the gradient's own length.
+/// Compares the central difference along each tensor's gradient with the gradient's norm.
 fn check_gradients(network: &Network, hyper: &Hyperparameters) {
     check_gradients_at(network, hyper, 6);
 }
@@ -117,8 +118,8 @@ fn check_gradients_at(network: &Network, hyper: &Hyperparameters, size: usize) {
             engine.restore(&moved).unwrap();
             loss(&mut *engine, &images)
         };
-        // The differences err by the kinks of the ReLUs that lie within a step, so in proportion to it: at 2e-3 by up to
-        // 4 % of the gradient, at 2.5e-4 by 0.5 %. Rounding of the loss takes over below 1e-4.
+        // Kinks of ReLUs within a step cause an error proportional to the step: up to 4 % of the gradient at 2e-3, 0.5 % at
+        // 2.5e-4. Below 1e-4, rounding of the loss dominates.
         let step = 2.5e-4;
         let slope = (shifted(step) - shifted(-step)) / (2.0 * step);
         assert!(
@@ -146,7 +147,7 @@ fn gradients_through_groups_equal_finite_differences() {
 }
 
 #[test]
-fn activations_made_again_are_the_same_to_the_bit() {
+fn recomputed_activations_are_the_same_to_the_bit() {
     for (family, shortcut) in [
         (Family::Plain, Shortcut::A),
         (Family::Resnet, Shortcut::A),
@@ -176,7 +177,7 @@ fn activations_made_again_are_the_same_to_the_bit() {
 }
 
 #[test]
-fn a_restored_engine_goes_on_to_the_bit() {
+fn a_restored_engine_resumes_bit_for_bit() {
     for form in [MomentumForm::Caffe, MomentumForm::Pytorch] {
         let network = tiny(Family::Resnet, Shortcut::B);
         let hyper = Hyperparameters {
@@ -188,7 +189,7 @@ fn a_restored_engine_goes_on_to_the_bit() {
             whole.step(&batch(5, 6, seed), 0.1).unwrap();
         }
         let bytes = whole.state(true).unwrap().to_bytes().unwrap();
-        // Another one, which has seen other images and runs on one thread.
+        // Another engine, which has seen other images and runs on one thread.
         let mut resumed = engine(&network, &hyper, 1);
         resumed.step(&batch(7, 6, 99), 0.1).unwrap();
         resumed
@@ -202,7 +203,7 @@ fn a_restored_engine_goes_on_to_the_bit() {
             );
         }
         assert_eq!(whole.state(true).unwrap(), resumed.state(true).unwrap());
-        // And without the velocity it is another trajectory.
+        // Without the velocity the trajectories differ.
         resumed.restore(&whole.state(false).unwrap()).unwrap();
         for engine in [&mut whole, &mut resumed] {
             engine.step(&batch(5, 6, 7), 0.1).unwrap();
@@ -312,7 +313,7 @@ fn moving_averages_take_the_mean_of_groups_and_unbiased_variances() {
             );
         }
     }
-    // The stem's variance by hand: with a momentum of 1 and one group it is the unbiased one of the batch.
+    // The stem's running variance by hand: with momentum 1 and one group it is the batch's unbiased variance.
     let whole = running(&group(0), &images);
     let stem = &weights(&network).tensors["conv1.weight"].data;
     let ratio = f64::from(whole.tensors["bn1.running_var"].data[0]) / stem_variance(&images, stem);
@@ -358,7 +359,8 @@ fn responses_are_those_of_the_normalisation_and_their_moments_are_known() {
             let channels = response.normalised.channels();
             let affine = tensor("bias").data.iter().zip(&tensor("weight").data);
             for ((mean, variance), (&shift, &scale)) in channels.iter().zip(affine) {
-                // With the batch's own statistics: mean shift, deviation scale * sigma / sqrt(sigma^2 + epsilon).
+                // With the batch's own statistics, the mean is `shift`, the deviation scale * sigma / sqrt(sigma^2 +
+                // epsilon).
                 assert!(
                     (mean - f64::from(shift)).abs() < 1e-5,
                     "{}",
@@ -368,7 +370,7 @@ fn responses_are_those_of_the_normalisation_and_their_moments_are_known() {
                 let deviation = variance.sqrt();
                 assert!(deviation < most * (1.0 + 1e-5) && deviation > most * 0.999);
             }
-            // A ReLU stands behind all but a projection.
+            // A ReLU follows all but projections.
             let (before, _) = response.normalised.layer();
             let (behind, _) = response.output.layer();
             match convolution.kernel {
@@ -376,11 +378,11 @@ fn responses_are_those_of_the_normalisation_and_their_moments_are_known() {
                 _ => assert!(behind >= 0.0 && behind > before, "{}", convolution.norm),
             }
         }
-        // Looking changes nothing.
+        // Inspection changes nothing.
         assert_eq!(engine.differentiate(&images).unwrap().logits, logits);
         assert_eq!(engine.state(false).unwrap(), weights);
 
-        // The population of these images alone is this batch; the moving average is something else.
+        // The population of these images alone is this batch; the moving averages differ.
         assert!(
             engine
                 .responses(&images, Some(Statistics::Population))
@@ -411,20 +413,19 @@ fn images_that_the_device_draws_are_those_of_the_loader() {
         labels: (0..20).map(|_| stream.below(3) as u8).collect(),
         digest: String::new(),
     };
-    let normaliser =
-        crate::data::Normaliser::fit(&set, crate::manifest::Normalisation::PerPixelMean);
+    let normaliser = crate::data::Normaliser::fit(&set, crate::recipe::Normalisation::PerPixelMean);
     let set = std::sync::Arc::new(set);
-    let recipe = crate::manifest::Recipe {
+    let recipe = crate::recipe::Recipe {
         batch: 7,
         image_size: 6,
-        ..crate::manifest::Recipe::default()
+        ..crate::recipe::Recipe::default()
     };
     let originals = crate::data::Originals::new(set.clone(), normaliser.clone()).unwrap();
     let originals = std::sync::Arc::new(originals);
     let mut pixels = crate::data::Loader::new(set, normaliser, &recipe, 1, 0, 0).unwrap();
     let mut drawn = crate::data::Loader::drawing(originals.clone(), &recipe, 1, 0).unwrap();
     let [mut one, mut other] = [(); 2].map(|()| engine(&network, &hyper(), 2));
-    // One by one, and with the losses read together.
+    // One engine reads each loss, the other all four together.
     let steps: Vec<Step> = (0..4)
         .map(|_| one.step(&pixels.next().unwrap(), 0.05).unwrap())
         .collect();
@@ -434,7 +435,7 @@ fn images_that_the_device_draws_are_those_of_the_loader() {
     assert_eq!(other.finish_steps().unwrap(), steps);
     assert!(other.finish_steps().unwrap().is_empty());
     assert_eq!(one.state(true).unwrap(), other.state(true).unwrap());
-    // A mini-batch of images of another size, or with a decision too few, is refused.
+    // A mini-batch with images of another size or with fewer labels than decisions is refused.
     let mut wrong = originals.batch(&[1, 2]);
     wrong.labels.pop();
     assert!(other.step(&wrong, 0.1).is_err());

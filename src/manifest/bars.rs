@@ -1,21 +1,20 @@
-//! A figure of reference data alone: bars, without networks, profiles and runs.
+//! Figures of reference data only: bars, without networks, profiles and runs.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::Kind;
-use super::check_kind;
-use super::resolve::sibling;
+use super::file::Kind;
 use super::source::Source;
+use super::validate;
 
-/// Panels of bars.
+/// A figure of kind `bars`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bars {
-    /// `context`: the name on the command line and of the folder of reports.
+    /// The experiment's name, e.g. `context`; also the name of its report folder.
     pub name: String,
     pub title: String,
-    /// The manifest's file.
+    /// Path of the manifest.
     pub source: PathBuf,
     pub panels: Vec<BarPanel>,
 }
@@ -24,16 +23,16 @@ pub struct Bars {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BarPanel {
     pub title: String,
-    /// The name of the vertical axis.
+    /// Label of the vertical axis.
     pub axis: String,
-    /// CSV with the columns panel, label, below, value, source.
+    /// CSV file with the columns panel, label, below, value, source.
     pub file: PathBuf,
-    /// Rows with one of these in the column `panel`.
+    /// Values of the column `panel` to include.
     pub panels: Vec<String>,
 }
 
 impl Bars {
-    /// The manifest at `path`, if it is one of kind `bars`.
+    /// Loads the manifest at `path`, or returns `None` if it is of another kind.
     ///
     /// # Errors
     /// [`crate::exit::Exit::Usage`] with file, line, value and remedy.
@@ -42,13 +41,13 @@ impl Bars {
         if source.file.kind != Kind::Bars {
             return Ok(None);
         }
-        check_kind::bars(&source)?;
+        validate::bars(&source)?;
         let panels = source.file.panels.iter().filter_map(|panel| {
             let reference = panel.reference.as_ref()?;
             Some(BarPanel {
                 title: panel.title.clone(),
                 axis: panel.axis.clone().unwrap_or_default(),
-                file: sibling(&source.path, &reference.file),
+                file: source.sibling(&reference.file),
                 panels: reference.panels.clone(),
             })
         });

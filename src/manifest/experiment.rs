@@ -1,49 +1,51 @@
-//! An experiment at one profile: everything filled in, everything checked.
+//! An experiment at one profile, resolved and validated.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{DataKind, Expectation, Init, Kind, LayerOrder, Metric, Recipe, Responses, WarmUp};
+use super::file::{Expectation, Kind, LayerOrder, Metric, Responses};
 use crate::exit::Exit;
-use crate::network::{Family, Network, Shortcut};
+use crate::network::{Family, Network};
+use crate::origin::DataKind;
+use crate::recipe::{Init, Recipe, Shortcut, WarmUp};
 
-/// A figure or table at one profile. [`Experiment::load`] makes it.
+/// A figure or table at one profile, created by [`Experiment::load`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Experiment {
-    /// `fig6`: the name on the command line and of the folder of reports.
+    /// E.g. `fig6`; also the name of the report folder.
     pub name: String,
     pub title: String,
-    /// What is made of the runs.
+    /// What to produce from the runs.
     pub kind: Kind,
-    /// The manifest that it was read from.
+    /// Path of the manifest.
     pub file: PathBuf,
     pub profile: String,
-    /// What the profile is for, in one line.
+    /// One-line description of the profile.
     pub summary: String,
-    /// The experiment whose runs these are, if they are another's; variants are this one's own.
+    /// The experiment that describes the runs, if not this one. Variants always belong to this one.
     pub runs_from: Option<String>,
-    /// Only networks of this profile; panels without any are left out.
+    /// Panels with at least one network of this profile.
     pub panels: Vec<Panel>,
-    /// In the manifest's order, the optional ones last.
+    /// In the manifest's order, then variants, then optional networks.
     pub networks: Vec<NetworkEntry>,
-    /// The recipe of a network without exceptions.
+    /// The recipe shared by networks without exceptions.
     pub recipe: Recipe,
     pub seeds: Vec<u64>,
-    /// Limits of the vertical axis, %; what fits if there are none.
+    /// Limits of the vertical axis in %; fitted to the data if `None`.
     pub error_axis: Option<[f64; 2]>,
-    /// Mini-batches in the mean that is drawn and judged as the training error.
+    /// Mini-batches averaged into one training error.
     pub training_window: usize,
-    /// Training curves dashed rather than solid.
+    /// Draw training curves dashed instead of solid.
     pub dashed_training: bool,
-    /// May go on with the synthetic set where no CIFAR-10 can be had.
+    /// Fall back to synthetic images if CIFAR-10 is not available.
     pub synthetic: bool,
     pub expectations: Vec<Expectation>,
     pub claims: Vec<Claim>,
-    /// Of kind `responses`: how they are measured.
+    /// How to measure responses; only for kind `responses`.
     pub responses: Option<Responses>,
-    /// What was given with `--set`, as it was given.
+    /// The `--set` arguments as given.
     pub overrides: Vec<String>,
 }
 
@@ -51,59 +53,59 @@ pub struct Experiment {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Panel {
     pub title: String,
-    /// Names, in the order of the legend.
+    /// Names in legend order.
     pub networks: Vec<String>,
-    /// Which curves are drawn.
+    /// Curves to draw.
     pub shows: Vec<Metric>,
-    /// Drawn only where a run of this network exists.
+    /// Draw the panel only if this network has a run.
     pub only_with: Option<String>,
-    /// The iteration at which the horizontal axis begins.
+    /// Start of the horizontal axis.
     pub first_iteration: u64,
-    /// Of kind `responses`.
+    /// Order of the layers; only for kind `responses`.
     pub order: LayerOrder,
-    /// The paper's own curves.
+    /// The paper's curves.
     pub reference: Option<Reference>,
-    /// Of other kinds than curves: the paper's own values.
+    /// The paper's values, for kinds other than `curves`.
     pub values: Option<Reference>,
 }
 
-/// The paper's own curves or values for a panel.
+/// The paper's curves or values for a panel.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reference {
-    /// CSV with the columns figure, panel, network, split, iteration, error_percent, note; for responses figure, panel,
-    /// network, layer_index, std, note; for a table TOML.
+    /// For curves, CSV with the columns figure, panel, network, split, iteration, error_percent, note; for responses, CSV
+    /// with figure, panel, network, layer_index, std, note; for tables, TOML.
     pub file: PathBuf,
-    /// Rows with one of these in the column `panel`.
+    /// Values of the column `panel` to include.
     pub panels: Vec<String>,
 }
 
-/// A network with its recipe.
+/// A network and its recipe.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NetworkEntry {
-    /// `resnet-20`: in folders and on the command line.
+    /// As in folders and on the command line: `resnet-20`.
     pub name: String,
-    /// `ResNet-20`: in figures, and in the column `network` of the paper's curves.
+    /// As in figures and in the column `network` of the paper's curves: `ResNet-20`.
     pub label: String,
     pub network: Network,
     pub recipe: Recipe,
     /// `#rrggbb`.
     pub colour: String,
-    /// Trained only when asked for by name.
+    /// Train only on request.
     pub optional: bool,
-    /// The network that it is a variant of: the same layers, another recipe.
+    /// For variants, the base network: the same layers with another recipe.
     pub variant_of: Option<String>,
-    /// The network whose final weights it starts from, with its recipe (`recipe.init.from`).
+    /// The network whose final weights this one starts from (`recipe.init.from`).
     pub start: Option<Box<NetworkEntry>>,
 }
 
-/// An ordering that the paper asserts; it holds where all comparisons do.
+/// An ordering claimed by the paper. It holds if every comparison does.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Claim {
-    /// In words.
+    /// The claim in words.
     pub says: String,
     pub data: DataKind,
     pub comparisons: Vec<Comparison>,
-    /// Where it stands in its manifest, counted from 1.
+    /// Line in the manifest, counted from 1.
     pub line: Option<usize>,
 }
 
@@ -113,7 +115,7 @@ pub struct Comparison {
     pub metric: Metric,
     pub higher: String,
     pub lower: String,
-    /// Below 0 where `lower` may lie above `higher` by as much.
+    /// Negative if `lower` may exceed `higher` by that much.
     pub margin: f64,
 }
 
@@ -139,33 +141,33 @@ impl Comparison {
         }
     }
 
-    /// Whether it holds for these errors, %. Never for NaN.
+    /// Whether the comparison holds for these errors in %. False for NaN.
     pub fn holds(&self, higher: f64, lower: f64) -> bool {
         higher - lower >= self.margin
     }
 }
 
 impl Experiment {
-    /// The entry of a network by its name.
+    /// Looks up a network by name.
     pub fn network(&self, name: &str) -> Option<&NetworkEntry> {
         self.networks.iter().find(|entry| entry.name == name)
     }
 
-    /// Keeps these networks alone, the optional ones among them no longer optional. Claims, expectations and panels stay:
-    /// what is missing for them is missing.
+    /// Keeps only the named networks and makes them non-optional. Claims, expectations and panels stay, even if they refer
+    /// to a removed network.
     ///
     /// # Errors
-    /// [`Exit::Usage`] for a network that the experiment does not have.
+    /// [`Exit::Usage`] for an unknown network.
     pub fn only(&mut self, names: &[String]) -> anyhow::Result<()> {
         let wanted: Vec<String> = names.iter().map(|n| n.trim().to_lowercase()).collect();
         for name in &wanted {
             if self.network(name).is_none() {
-                let there: Vec<&str> = self.networks.iter().map(|e| e.name.as_str()).collect();
+                let known: Vec<&str> = self.networks.iter().map(|e| e.name.as_str()).collect();
                 return Err(Exit::Usage.error(format!(
-                    "no network \"{name}\" in {} at profile {}; there are {}",
+                    "no network \"{name}\" in {} at profile {}; use one of {}",
                     self.file.display(),
                     self.profile,
-                    there.join(", ")
+                    known.join(", ")
                 )));
             }
         }
@@ -176,13 +178,13 @@ impl Experiment {
         Ok(())
     }
 
-    /// Whether nothing of the recipe differs from the paper's.
+    /// Whether every network uses the paper's recipe.
     pub fn is_papers_recipe(&self) -> bool {
         self.departures().is_empty()
     }
 
-    /// What differs from the paper, one short phrase each: `batch 64 (paper: 128)`. How often and on how many images the
-    /// error is measured is not the recipe, but fewer images for the statistics are named.
+    /// Departures from the paper's recipe, as phrases such as `batch 64 (paper: 128)`. The evaluation schedule does not
+    /// count as recipe, except for the number of images behind the statistics.
     pub fn departures(&self) -> Vec<String> {
         let entries: Vec<_> = (self.networks.iter())
             .filter(|entry| !entry.optional)
@@ -194,7 +196,7 @@ impl Experiment {
                 let sharing = (entries.iter())
                     .filter(|(_, other)| other.contains(phrase))
                     .count();
-                // What most networks have needs no names.
+                // Name the network unless most networks share the departure.
                 let phrase = match 2 * sharing > entries.len() {
                     true => phrase.clone(),
                     false => format!("{}: {phrase}", entry.label),
@@ -208,7 +210,7 @@ impl Experiment {
     }
 }
 
-/// The depth from which the paper's recipe has a warm-up (section 4.2).
+/// The smallest depth with a warm-up in the paper (section 4.2).
 const WARM_UP_DEPTH: usize = 110;
 
 fn departures(entry: &NetworkEntry) -> Vec<String> {
@@ -216,13 +218,13 @@ fn departures(entry: &NetworkEntry) -> Vec<String> {
     if entry.network.family == Family::Resnet && entry.network.depth() >= WARM_UP_DEPTH {
         paper.warm_up = Some(WarmUp::default());
     }
-    // These are not the recipe.
+    // Does not count as recipe.
     paper.evaluation.interval = entry.recipe.evaluation.interval;
     paper.evaluation.statistics_batch = entry.recipe.evaluation.statistics_batch;
     paper.evaluation.clean_images = entry.recipe.evaluation.clean_images;
     let mut ours = entry.recipe.clone();
     if entry.variant_of.is_some() {
-        // What a variant is about, and its label says.
+        // The point of a variant, and already in its label.
         ours.shortcut = Shortcut::A;
         ours.init = Init::default();
     }
@@ -258,7 +260,7 @@ fn short(value: &Value) -> String {
             let items: Vec<String> = items.iter().map(short).collect();
             format!("[{}]", items.join(", "))
         }
-        // A warm-up, the only table that may be absent.
+        // The only optional table is the warm-up.
         Value::Object(_) => "warm-up".into(),
         other => other.to_string(),
     }

@@ -1,51 +1,52 @@
-//! What a manifest may hold. Everything here is read by serde, which refuses unknown keys and wrong types.
+//! The manifest format. serde rejects unknown keys and wrong types; `validate/` checks the rest.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Recipe;
+use crate::origin::DataKind;
+use crate::recipe::Recipe;
 
-/// An experiment of refig: a figure or a table with all that it needs.
+/// A refig experiment: one figure or table and everything needed to reproduce it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
-    /// The file's name without `.toml`.
+    /// The file name without `.toml`.
     pub name: String,
-    /// One line that says what is shown.
+    /// A one-line title.
     pub title: String,
-    /// What is made of the runs.
+    /// What to produce from the runs.
     #[serde(default)]
     pub kind: Kind,
-    /// Another experiment whose runs are drawn; this one then has no recipe of its own and trains nothing but variants.
+    /// Another experiment whose runs to draw. This one then has no recipe of its own and trains only its variants.
     pub runs_from: Option<String>,
-    /// What is trained: `plain-20`, `resnet-110`. Any depth of 6n+2.
+    /// Networks to train, e.g. `plain-20` or `resnet-110`. Depths have the form 6n+2.
     #[serde(default)]
     pub networks: Vec<String>,
-    /// Trained only when asked for by name, drawn where a run exists.
+    /// Networks to train only on request (`--networks`), and to draw if they have a run.
     #[serde(default)]
     pub optional_networks: Vec<String>,
-    /// Seeds of the runs.
+    /// Seeds, one run of each network per seed.
     #[serde(default)]
     pub seeds: Vec<u64>,
-    /// Where the recipe differs from the paper's, which is the default.
+    /// Changes to the default recipe, which is the paper's.
     #[serde(default)]
-    #[allow(dead_code, reason = "read for its types; merging takes the table")]
+    #[allow(dead_code, reason = "type check only; the table is what gets merged")]
     pub recipe: Recipe,
-    /// Where a network's recipe differs from the others'.
+    /// Changes to the recipe of single networks.
     #[serde(default)]
     pub exceptions: BTreeMap<String, Recipe>,
     /// Networks under names of their own: one of `networks` with another recipe.
     #[serde(default)]
     pub variants: BTreeMap<String, VariantFile>,
-    /// Of kind `responses`: what the paper leaves open about how responses are measured.
+    /// How to measure responses. Required for kind `responses`.
     pub responses: Option<Responses>,
     pub panels: Vec<PanelFile>,
-    /// Named changes of scale.
+    /// Named scales of the experiment.
     #[serde(default)]
     pub profiles: BTreeMap<String, ProfileFile>,
-    /// Orderings that the paper asserts.
+    /// Orderings claimed by the paper.
     #[serde(default)]
     pub claims: Vec<ClaimFile>,
     #[serde(default)]
@@ -59,38 +60,38 @@ pub enum Kind {
     /// Errors over iterations (Figs. 1 and 6).
     #[default]
     Curves,
-    /// Final errors beside the paper's, a row a network (Table 6).
+    /// Final errors next to the paper's, one row per network (Table 6).
     Table,
-    /// Standard deviations of the layers' responses (Fig. 7).
+    /// Standard deviations of layer responses (Fig. 7).
     Responses,
-    /// Values of a reference file as bars; nothing is trained.
+    /// Bars of reference data. Nothing is trained.
     Bars,
 }
 
-/// A network of the experiment with another recipe, under a name of its own.
+/// A network of the experiment with another recipe and a name of its own.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VariantFile {
-    /// The network whose layers it has. The variant is trained at the profiles at which this network is.
+    /// The base network, which defines the layers. The variant is trained at the same profiles.
     pub of: String,
-    /// As shown; the variant's name by default.
+    /// Label in figures. Defaults to the variant's name.
     pub label: Option<String>,
-    /// Where its recipe differs from that network's.
+    /// Changes to the base network's recipe.
     #[serde(default)]
     pub recipe: Recipe,
 }
 
-/// How responses are measured: what the paper leaves open (section 4.2, "Analysis of Layer Responses").
+/// How to measure responses, where the paper leaves it open (section 4.2, "Analysis of Layer Responses").
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Responses {
-    /// Which images are shown to the network, without augmentation.
+    /// Images to feed to the network, without augmentation.
     pub images: ResponseImages,
-    /// How many of them; drawn once for all networks.
+    /// Number of images, drawn once for all networks.
     pub count: usize,
-    /// What batch normalisation normalises with.
+    /// Statistics for batch normalisation.
     pub statistics: ResponseStatistics,
-    /// How a layer's channels become one number.
+    /// How to reduce a layer's channels to one number.
     pub pooling: ResponsePooling,
 }
 
@@ -104,20 +105,20 @@ pub enum ResponseImages {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ResponseStatistics {
-    /// Each mini-batch's own, as while training.
+    /// Of each mini-batch, as in training.
     Batch,
-    /// Estimated on training images as for the test error (`recipe.evaluation`).
+    /// Estimated on training images, as for the test error (`recipe.evaluation`).
     Population,
-    /// The moving average of training.
+    /// The moving average from training.
     Moving,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ResponsePooling {
-    /// The deviation of all values of the layer together: images, places and channels.
+    /// The deviation of all values of the layer: images, positions and channels.
     Layer,
-    /// The mean of the channels' own deviations.
+    /// The mean of the channels' deviations.
     ChannelMean,
 }
 
@@ -125,73 +126,73 @@ pub enum ResponsePooling {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LayerOrder {
-    /// From the input to the output.
+    /// From input to output.
     #[default]
     Original,
-    /// By falling deviation.
+    /// By descending deviation.
     Sorted,
 }
 
-/// One set of axes, or some rows of a table.
+/// One set of axes, or a group of table rows.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PanelFile {
     pub title: String,
-    /// In the order of the legend. None for bars.
+    /// Networks in legend order. Not used for bars.
     #[serde(default)]
     pub networks: Vec<String>,
-    /// Which curves are drawn; both by default.
+    /// Curves to draw. Defaults to both.
     #[serde(default = "both")]
     pub shows: Vec<Metric>,
-    /// The panel is drawn only where a run of this network exists.
+    /// Draw the panel only if this network has a run.
     pub only_with: Option<String>,
-    /// Share of the iterations at which the horizontal axis begins.
+    /// Start of the horizontal axis, as a fraction of the iterations.
     #[serde(default)]
     pub begins_at: f64,
-    /// Of kind `responses`: the order of the layers.
+    /// Order of the layers, for kind `responses`.
     #[serde(default)]
     pub order: LayerOrder,
-    /// Of kind `bars`: the name of the vertical axis.
+    /// Label of the vertical axis, for kind `bars`.
     pub axis: Option<String>,
-    /// The paper's own curves or values.
+    /// The paper's curves or values.
     pub reference: Option<ReferenceFile>,
 }
 
-/// The paper's own curves or values for a panel.
+/// The paper's curves or values for a panel.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReferenceFile {
-    /// CSV (of a table: TOML), relative to the manifest.
+    /// CSV file, or TOML for a table. Relative to the manifest.
     pub file: String,
-    /// Rows with one of these values in the column `panel`.
+    /// Values of the column `panel` to include.
     #[serde(default)]
     pub panels: Vec<String>,
 }
 
-/// A change of scale.
+/// One scale of the experiment.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ProfileFile {
-    /// One line that says what it is for.
+    /// A one-line description.
     pub summary: String,
-    /// Where the recipe differs at this scale.
+    /// Changes to the recipe at this scale.
     pub recipe: Recipe,
-    /// Where a network's recipe differs from the others' at this scale.
+    /// Changes to the recipe of single networks at this scale.
     pub exceptions: BTreeMap<String, Recipe>,
-    /// The networks that are trained at this scale; all by default.
+    /// Networks to train at this scale. Defaults to all.
     pub networks: Option<Vec<String>>,
     pub seeds: Option<Vec<u64>>,
-    /// Limits of the vertical axis, %; what fits by default.
+    /// Limits of the vertical axis in %. Fitted to the data by default.
     pub error_axis: Option<[f64; 2]>,
-    /// Mini-batches in the mean that is drawn and judged as the training error.
+    /// Mini-batches averaged into one training error. Defaults to 20.
     pub training_window: Option<usize>,
-    /// Goes on with the built-in synthetic images where no CIFAR-10 can be had.
+    /// Fall back to built-in synthetic images if CIFAR-10 is not available.
     pub synthetic: bool,
-    /// What the runs of this profile should end at.
+    /// Expected results of the runs at this scale.
     pub expectations: Vec<Expectation>,
 }
 
-/// An ordering: in every chain the error falls from one network to the next.
+/// An ordering: the error falls from each network of a chain to the next.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ClaimFile {
@@ -201,92 +202,19 @@ pub(super) struct ClaimFile {
     pub falls: Vec<Vec<String>>,
     #[serde(default = "test_only")]
     pub metrics: Vec<Metric>,
-    /// By how many points at least, for each profile in which the claim is made; below 0 it may rise by as much.
+    /// The smallest drop, in points, for each profile that makes the claim. A negative margin allows a rise by that much.
     pub margin: BTreeMap<String, f64>,
-    #[serde(default = "any_data")]
+    #[serde(default)]
     pub data: DataKind,
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct StyleFile {
-    /// Colour of each depth, or of a network by name, as `#rrggbb`.
+    /// Colours as `#rrggbb`, by depth or by network name.
     pub colours: BTreeMap<String, String>,
-    /// Training curves dashed (Fig. 6) or solid (Fig. 1).
+    /// Draw training curves dashed (Fig. 6) instead of solid (Fig. 1).
     pub dashed_training: bool,
-}
-
-/// What is judged, %.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Metric {
-    /// Mean error of the last mini-batches (`Experiment::training_window` of them), augmented, at the last iteration.
-    TrainingError,
-    /// Error on the test images with `population` statistics at the last iteration.
-    TestError,
-    /// Of kind `responses`: the mean over the 3x3 layers of their responses' standard deviation. No error, and only for claims.
-    Response,
-}
-
-/// On which images an expectation or a claim is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum DataKind {
-    Cifar10,
-    Synthetic,
-    /// Wherever the claim is looked at.
-    Any,
-}
-
-impl DataKind {
-    /// Whether it speaks about runs on the synthetic set (`true`) or on CIFAR-10 (`false`).
-    pub fn covers(self, synthetic: bool) -> bool {
-        match self {
-            DataKind::Any => true,
-            DataKind::Synthetic => synthetic,
-            DataKind::Cifar10 => !synthetic,
-        }
-    }
-}
-
-impl Metric {
-    /// `training error`, `test error`.
-    pub fn text(self) -> &'static str {
-        match self {
-            Metric::TrainingError => "training error",
-            Metric::TestError => "test error",
-            Metric::Response => "layer responses",
-        }
-    }
-}
-
-/// A value that a run should end at.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Expectation {
-    pub network: String,
-    pub metric: Metric,
-    /// %.
-    pub value: f64,
-    /// Points on either side. Without one, three deviations of the runs, at least 0.5 and at most 1 around the paper's
-    /// values, at least 2 and at most 5 around a scaled profile's own.
-    #[serde(default)]
-    pub tolerance: Option<f64>,
-    /// Where the value is from.
-    pub source: String,
-    /// The deviation over the runs that the value is the mean of, points, where the source gives it.
-    #[serde(default)]
-    pub deviation: Option<f64>,
-    /// How many runs these were.
-    #[serde(default)]
-    pub runs: Option<usize>,
-    #[serde(default = "cifar10")]
-    pub data: DataKind,
-    /// Where it stands in its manifest, counted from 1.
-    #[serde(skip)]
-    pub line: Option<usize>,
 }
 
 impl Default for StyleFile {
@@ -298,16 +226,64 @@ impl Default for StyleFile {
     }
 }
 
+/// The quantity to judge, in %.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// Mean error of the last mini-batches (`training_window`), augmented, at the last iteration.
+    TrainingError,
+    /// Error on the test images with `population` statistics, at the last iteration.
+    TestError,
+    /// Standard deviation of the responses, averaged over the 3x3 layers. Not an error; only for claims of kind `responses`.
+    Response,
+}
+
+impl Metric {
+    /// As in sentences: `training error`, `test error`.
+    pub fn text(self) -> &'static str {
+        match self {
+            Metric::TrainingError => "training error",
+            Metric::TestError => "test error",
+            Metric::Response => "layer responses",
+        }
+    }
+}
+
+/// The expected result of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    pub network: String,
+    pub metric: Metric,
+    /// In %.
+    pub value: f64,
+    /// Allowed difference in points, in either direction. Defaults to three deviations of the runs, limited to 0.5-1 for
+    /// the paper's values and 2-5 for a scaled profile's own.
+    #[serde(default)]
+    pub tolerance: Option<f64>,
+    /// Where the value comes from.
+    pub source: String,
+    /// Standard deviation in points over the runs averaged in `value`, if known.
+    #[serde(default)]
+    pub deviation: Option<f64>,
+    /// Number of runs averaged in `value`.
+    #[serde(default)]
+    pub runs: Option<usize>,
+    #[serde(default = "cifar10")]
+    pub data: DataKind,
+    /// Line in the manifest, counted from 1.
+    #[serde(skip)]
+    pub line: Option<usize>,
+}
+
 fn both() -> Vec<Metric> {
     vec![Metric::TrainingError, Metric::TestError]
 }
 
 fn test_only() -> Vec<Metric> {
     vec![Metric::TestError]
-}
-
-fn any_data() -> DataKind {
-    DataKind::Any
 }
 
 fn cifar10() -> DataKind {

@@ -1,4 +1,4 @@
-//! The experiments of a folder, and the schema that editors complete and check manifests with.
+//! The experiments of a folder, and the JSON schema of manifests for editors.
 
 use std::path::{Path, PathBuf};
 
@@ -8,13 +8,13 @@ use super::file::File;
 use super::source::Source;
 use crate::exit::Exit;
 
-/// An experiment in one line.
+/// An entry of `refig list`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     pub name: String,
     pub title: String,
     pub path: PathBuf,
-    /// Those of the experiment whose runs are drawn, if they are another's.
+    /// Taken from the manifest in `runs_from`, if set.
     pub profiles: Vec<String>,
     pub runs_from: Option<String>,
 }
@@ -27,17 +27,17 @@ impl Listed {
             .as_ref()
             .map_or(String::new(), |other| format!("; runs of {other}"));
         let profiles = match self.profiles.is_empty() {
-            true => "of reference data alone; refig render".into(),
+            true => "reference data only; use refig render".into(),
             false => self.profiles.join(", "),
         };
         format!("{:<12} {} ({profiles}{from})", self.name, self.title)
     }
 }
 
-/// Every `*.toml` directly in `dir`, by name.
+/// The manifests `*.toml` in `dir`, sorted by name. Does not recurse.
 ///
 /// # Errors
-/// [`Exit::Usage`] for a manifest that cannot be read.
+/// [`Exit::Usage`] if a manifest cannot be parsed.
 pub fn list(dir: &Path) -> Result<Vec<Listed>> {
     let mut all = Vec::new();
     for path in manifests(dir) {
@@ -61,30 +61,30 @@ pub fn list(dir: &Path) -> Result<Vec<Listed>> {
     Ok(all)
 }
 
-/// The manifest of the experiment `name` (`fig6`) in `dir`, or `name` itself where it is a path to a `.toml` file.
+/// Path of the manifest of experiment `name` (e.g. `fig6`) in `dir`. `name` may also be a path to a `.toml` file.
 ///
 /// # Errors
-/// [`Exit::Usage`] with the experiments that there are.
+/// [`Exit::Usage`] listing the available experiments.
 pub fn find(dir: &Path, name: &str) -> Result<PathBuf> {
     if name.ends_with(".toml") && Path::new(name).is_file() {
         return Ok(name.into());
     }
-    let there = manifests(dir);
+    let paths = manifests(dir);
     let stem = |path: &PathBuf| path.file_stem().map(|s| s.to_string_lossy().into_owned());
-    if let Some(path) = there
+    if let Some(path) = paths
         .iter()
         .find(|path| stem(path).is_some_and(|s| s.eq_ignore_ascii_case(name)))
     {
         return Ok(path.clone());
     }
-    let names: Vec<String> = there.iter().filter_map(stem).collect();
-    let there = if names.is_empty() {
-        "there is none".into()
+    let names: Vec<String> = paths.iter().filter_map(stem).collect();
+    let remedy = if names.is_empty() {
+        "set --experiments-dir to a folder of manifests".into()
     } else {
-        format!("there are {}", names.join(", "))
+        format!("use one of {}", names.join(", "))
     };
     Err(Exit::Usage.error(format!(
-        "no experiment \"{name}\" in {}; {there}",
+        "no experiment \"{name}\" in {}; {remedy}",
         dir.display()
     )))
 }
@@ -100,7 +100,7 @@ fn manifests(dir: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The JSON schema of a manifest, as kept in `experiments/manifest.schema.json`.
+/// The JSON schema of manifests. `experiments/manifest.schema.json` is a copy.
 pub fn schema() -> String {
     let schema = schemars::schema_for!(File);
     let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();

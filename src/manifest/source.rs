@@ -1,4 +1,4 @@
-//! A manifest's text with its lines, so that every error can name one.
+//! A manifest together with its text, so that every error can name a line.
 
 use std::path::{Path, PathBuf};
 
@@ -8,12 +8,12 @@ use toml::de::{DeTable, DeValue};
 use super::file::File;
 use crate::exit::Exit;
 
-/// A manifest that was read: its types are right, its sense is not checked yet.
+/// A parsed manifest: well-typed, but not validated yet.
 pub(super) struct Source {
     pub path: PathBuf,
     text: String,
     pub file: File,
-    /// The same as plain TOML, for merging: what is not written is not there.
+    /// The same as a TOML table, without defaults, for merging.
     pub table: toml::Table,
 }
 
@@ -21,7 +21,7 @@ impl Source {
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Exit::Usage.error(format!(
-                "cannot read the manifest {}: {error}; `refig list` shows the experiments that there are",
+                "cannot read manifest {}: {error}; `refig list` shows the available experiments",
                 path.display()
             ))
         })?;
@@ -37,9 +37,9 @@ impl Source {
                 .and_then(|found| found.lines().next())
                 .map_or(String::new(), |found| format!(" at `{}`", found.trim()));
             Exit::Usage.error(format!(
-                "{}:{line}: {}{written}; correct or remove it (manifest.schema.json lists what may stand here)",
+                "{}:{line}: {}{written}; fix or remove it (`refig schema` prints the format)",
                 path.display(),
-                one_line(error.message()),
+                plain(error.message()),
             ))
         };
         let file: File = toml::from_str(&text).map_err(refuse)?;
@@ -52,7 +52,12 @@ impl Source {
         })
     }
 
-    /// An error about what stands at `place`, a path of keys and indices.
+    /// A path relative to the manifest.
+    pub fn sibling(&self, name: &str) -> PathBuf {
+        self.path.with_file_name(name)
+    }
+
+    /// An error about the value at `place`, a path of keys and indices.
     pub fn error(&self, place: &[&str], message: &str) -> anyhow::Error {
         let position = self
             .line_of(place)
@@ -60,7 +65,7 @@ impl Source {
         Exit::Usage.error(format!("{}{position}: {message}", self.path.display()))
     }
 
-    /// The line of a key, or of an array's element, counted from 1.
+    /// The line of a key or array element, counted from 1.
     pub fn line_of(&self, place: &[&str]) -> Option<usize> {
         let document = DeTable::parse(&self.text).ok()?;
         let (first, rest) = place.split_first()?;
@@ -93,7 +98,28 @@ fn line(text: &str, offset: usize) -> usize {
         + 1
 }
 
-/// A message of serde or toml on one line.
-pub(super) fn one_line(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
+/// Serde's names for types, and the words used in messages instead.
+const WORDS: [(&str, &str); 10] = [
+    ("expected usize", "expected a whole number of 0 or more"),
+    ("expected u64", "expected a whole number of 0 or more"),
+    ("expected f64", "expected a number"),
+    ("expected a boolean", "expected true or false"),
+    ("expected a sequence", "expected a list"),
+    ("expected an array of length", "expected a list of length"),
+    ("expected a map", "expected a table"),
+    ("invalid type: sequence", "invalid type: list"),
+    ("invalid type: map", "invalid type: table"),
+    ("unknown variant", "unknown value"),
+];
+
+/// A message from serde or toml on one line, in the words of a manifest rather than Rust's.
+pub(super) fn plain(message: &str) -> String {
+    let mut text = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (serde, ours) in WORDS {
+        text = text.replace(serde, ours);
+    }
+    match text.split_once("expected struct ") {
+        Some((before, _)) => format!("{before}expected a table"),
+        None => text,
+    }
 }

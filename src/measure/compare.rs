@@ -1,7 +1,7 @@
-//! A training step beside PyTorch's: two processes in turn on the same machine, compared pair by pair.
+//! Compares training steps with PyTorch's: two processes take turns on the same machine and are compared pair by pair.
 //!
-//! Both answer the same protocol: for every line on their standard input they take some steps and print a [`StepReport`] as
-//! one line of JSON. The other side is `benches/pytorch_step.py`.
+//! Both speak the same protocol: for every line on standard input they take some steps and print a [`StepReport`] as one
+//! line of JSON. PyTorch's side is `benches/pytorch_step.py`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -12,16 +12,16 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::median;
 use super::step::StepReport;
+use super::{median, percent};
 use crate::engine::Device;
 use crate::exit::Exit;
-use crate::manifest::Precision;
+use crate::recipe::Precision;
 
-/// The other side, carried along: an installed program has no source folder.
+/// PyTorch's side, embedded because an installed program has no source folder.
 const SCRIPT: &str = include_str!("../../benches/pytorch_step.py");
 
-/// Between turns, until the other side's threads have gone to sleep.
+/// Pause between turns, in which the other side's threads go to sleep.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// How PyTorch takes its steps.
@@ -30,12 +30,12 @@ pub enum Mode {
     Eager,
     /// The whole step as one CUDA graph.
     Graphs,
-    /// The network through `torch.compile`; on a GPU with CUDA graphs inside.
+    /// The network through `torch.compile`; on a GPU, with CUDA graphs.
     Compile,
 }
 
 impl Mode {
-    /// As `pytorch_step.py` and the command line have it.
+    /// The name on the command line and in `pytorch_step.py`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Eager => "eager",
@@ -45,16 +45,16 @@ impl Mode {
     }
 }
 
-/// What is compared.
+/// What to compare, and how.
 #[derive(Clone, Debug)]
 pub struct Comparison {
-    /// As on the command line.
+    /// Names as on the command line.
     pub networks: Vec<String>,
-    /// What both sides compute on.
+    /// Device of both sides.
     pub device: Device,
-    /// And in; `fp32` without TF32.
+    /// Precision of both sides; `fp32` excludes TF32.
     pub precision: Precision,
-    /// PyTorch's ways, each a comparison of its own.
+    /// PyTorch's modes, each compared separately.
     pub modes: Vec<Mode>,
     pub batch: usize,
     pub image_size: Option<usize>,
@@ -62,37 +62,37 @@ pub struct Comparison {
     pub threads: usize,
     pub instructions: Option<String>,
     pub pairs: usize,
-    /// Of each turn.
+    /// Steps per turn.
     pub steps: usize,
-    /// This program.
+    /// Path of this program.
     pub own: PathBuf,
-    /// A Python with PyTorch.
+    /// Path of a Python that has PyTorch.
     pub python: PathBuf,
 }
 
-/// One network, both sides.
+/// One network in one mode.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     pub network: String,
-    /// PyTorch's, see [`Mode`].
+    /// PyTorch's [`Mode`].
     pub mode: String,
-    /// Medians over the turns.
+    /// Median over the turns.
     pub ours_ms: f64,
     pub pytorch_ms: f64,
-    /// Our time over PyTorch's, pair by pair.
+    /// Our time divided by PyTorch's, pair by pair.
     pub ratios: Vec<f64>,
-    /// The median of `ratios`.
+    /// Median of `ratios`.
     pub ratio: f64,
-    /// Of our steps, see [`StepReport::peak_share`].
+    /// [`StepReport::peak_share`] of our steps.
     pub peak_share: Option<f64>,
     pub ours_memory_mb: Option<f64>,
     pub pytorch_memory_mb: Option<f64>,
 }
 
-/// All networks.
+/// The results for all networks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CompareReport {
-    /// What computed: the processor or the GPU, by its name.
+    /// Name of the processor or GPU.
     pub processor: String,
     pub batch: usize,
     pub threads: usize,
@@ -104,66 +104,66 @@ pub struct CompareReport {
     pub rows: Vec<Row>,
 }
 
-/// A process that takes steps when asked.
+/// A process that takes steps on request.
 struct Contender {
-    who: String,
+    name: String,
     child: Child,
     ask: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
 
 impl Contender {
-    fn start(who: &str, mut command: Command) -> Result<Self> {
+    fn start(name: &str, mut command: Command) -> Result<Self> {
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command
             .spawn()
-            .map_err(|error| Exit::Missing.error(format!("{who} does not start: {error}")))?;
+            .map_err(|error| Exit::Missing.error(format!("cannot start {name}: {error}")))?;
         let (Some(ask), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(Exit::Internal.error(format!("{who} has no input or output")));
+            return Err(Exit::Internal.error(format!("{name} has no standard input or output")));
         };
         Ok(Self {
-            who: who.into(),
+            name: name.into(),
             child,
             ask,
             answers: BufReader::new(answers),
         })
     }
 
-    /// One turn.
+    /// Takes one turn.
     fn turn(&mut self) -> Result<StepReport> {
         thread::sleep(PAUSE);
         let mut line = String::new();
         let asked = writeln!(self.ask, "step").and_then(|()| self.ask.flush());
         if asked.is_err() || self.answers.read_line(&mut line)? == 0 {
-            return Err(self.failed());
+            return Err(self.failure());
         }
         serde_json::from_str(&line).map_err(|error| {
-            Exit::Missing.error(format!("{} answers {:?}: {error}", self.who, line.trim()))
+            Exit::Missing.error(format!("{} answered {:?}: {error}", self.name, line.trim()))
         })
     }
 
-    /// Why it no longer answers: the last line that it wrote to its standard error.
-    fn failed(&mut self) -> anyhow::Error {
-        let mut words = String::new();
+    /// The error of a process that no longer answers: the last line of its standard error.
+    fn failure(&mut self) -> anyhow::Error {
+        let mut text = String::new();
         if let Some(stderr) = &mut self.child.stderr {
-            // What cannot be read is not said.
-            stderr.read_to_string(&mut words).ok();
+            // The text read before an error is still useful.
+            stderr.read_to_string(&mut text).ok();
         }
-        let last = words.lines().rfind(|line| !line.trim().is_empty());
+        let last = text.lines().rfind(|line| !line.trim().is_empty());
         Exit::Missing.error(format!(
             "{}: {}",
-            self.who,
-            last.unwrap_or("ended without a word")
+            self.name,
+            last.unwrap_or("exited without an error message")
         ))
     }
 }
 
 impl Drop for Contender {
     fn drop(&mut self) {
-        // It ends by itself when its input closes; a hung one must not outlive this program.
+        // It exits when its input closes; a hung one must not outlive this program.
         self.child.kill().ok();
         self.child.wait().ok();
     }
@@ -207,11 +207,11 @@ impl Comparison {
         Contender::start(&self.python.display().to_string(), command)
     }
 
-    /// Measures every network beside every mode. `processor` is what the report says of the machine; `progress` is told each
-    /// pair's ratio, with what it is of.
+    /// Compares every network in every mode. `processor` is the name for the report; `progress` receives the network and
+    /// mode, the number of the pair, and its ratio.
     ///
     /// # Errors
-    /// [`Exit::Usage`] for nothing to measure; [`Exit::Missing`] where a side does not run, with what is missing.
+    /// [`Exit::Usage`] if there is nothing to compare; [`Exit::Missing`] if a side does not run, with what is missing.
     pub fn measure(
         &self,
         processor: &str,
@@ -220,7 +220,7 @@ impl Comparison {
         let none = self.networks.is_empty() || self.modes.is_empty();
         if none || self.pairs == 0 || self.steps == 0 {
             return Err(Exit::Usage.error(format!(
-                "{} networks, {} modes, {} pairs of {} steps leave nothing to compare; each is at least 1",
+                "{} networks, {} modes, {} pairs of {} steps leave nothing to compare; each must be at least 1",
                 self.networks.len(),
                 self.modes.len(),
                 self.pairs,
@@ -229,7 +229,7 @@ impl Comparison {
         }
         if self.device == Device::Cpu && self.modes.contains(&Mode::Graphs) {
             return Err(Exit::Usage.error(
-                "--mode graphs: CUDA graphs are a GPU's; name one with --device, or compare with eager and compile",
+                "--mode graphs: CUDA graphs need a GPU; name one with --device, or compare with eager and compile",
             ));
         }
         let mut report = CompareReport {
@@ -294,9 +294,9 @@ impl Comparison {
 }
 
 impl CompareReport {
-    /// A table in Markdown, as the README has it.
+    /// A Markdown table, as in the README.
     pub fn text(&self) -> String {
-        // A step on a GPU has neither the processor's peak nor its memory beside it.
+        // Steps on a GPU have no share of the processor's peak.
         let on_a_gpu = self.rows.iter().all(|row| row.peak_share.is_none());
         let threads = match on_a_gpu {
             true => String::new(),
@@ -306,8 +306,7 @@ impl CompareReport {
             "{}, {threads}batch {}, {} against {}; medians of {} pairs of {} steps in turn\n\n| network | PyTorch's mode | refig, ms | PyTorch, ms | ratio (lowest-highest) | share of peak | memory, MB (PyTorch) |\n|---|---|---|---|---|---|---|\n",
             self.processor, self.batch, self.instructions, self.pytorch, self.pairs, self.steps
         );
-        let share =
-            |value: Option<f64>| value.map_or("-".into(), |v| format!("{:.0} %", 100.0 * v));
+        let share = |value: Option<f64>| value.map_or("-".into(), percent);
         let memory = |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.0}"));
         let digits = if on_a_gpu { 3 } else { 1 };
         for row in &self.rows {

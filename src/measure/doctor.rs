@@ -1,17 +1,20 @@
-//! What a machine has to train with, and what is missing.
+//! The hardware and drivers of this machine, and what is missing for training.
 
 use std::process::Command;
 
 use serde::Serialize;
 
-use crate::engine::{self, BUILD_WITH_CUDA, Instructions, Options};
+use super::proc_kilobytes;
+use crate::engine::{self, BUILD_WITH_CUDA, Options};
+use crate::processor::Instructions;
+use crate::run;
 
-/// One thing that was looked for.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     pub what: &'static str,
     pub found: String,
-    /// What is missing and how to come by it, in words; none where nothing is.
+    /// What is missing and how to get it, if anything.
     pub missing: Option<String>,
 }
 
@@ -32,23 +35,21 @@ impl Finding {
     }
 }
 
-/// Processor, memory, driver and GPUs. A build with CUDA opens the first GPU and checks its kernels.
+/// Checks processor, memory, driver and GPUs. A build with CUDA opens every GPU and checks its kernels.
 pub fn machine() -> Vec<Finding> {
     let mut found = vec![
         Finding::new("processor", processor()),
         Finding::new("threads", Options::default().thread_count().to_string()),
         instructions(),
-        Finding::new(
-            "memory",
-            memory().unwrap_or_else(|| "not told by the system".into()),
-        ),
+        Finding::new("memory", memory().unwrap_or_else(|| "unknown".into())),
     ];
     let driver = driver();
     let present = driver.is_some();
     found.push(match driver {
         Some(driver) => Finding::new("NVIDIA driver", driver),
-        None => Finding::new("NVIDIA driver", "none")
-            .missing("a GPU with NVIDIA's driver, 580 or later, trains in hours what the CPU trains in weeks"),
+        None => Finding::new("NVIDIA driver", "none").missing(
+            "an NVIDIA GPU with driver 580 or later trains in hours what takes the CPU weeks",
+        ),
     });
     let build = Finding::new(
         "CUDA in this build",
@@ -57,7 +58,7 @@ pub fn machine() -> Vec<Finding> {
     found.push(match engine::has_cuda() || !present {
         true => build,
         false => build.missing(format!(
-            "this build trains on the CPU; one for the GPU: {BUILD_WITH_CUDA}"
+            "this build supports only the CPU; to build for the GPU: {BUILD_WITH_CUDA}"
         )),
     });
     found.extend(gpus(present));
@@ -65,18 +66,13 @@ pub fn machine() -> Vec<Finding> {
 }
 
 fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    name.map_or_else(
-        || std::env::consts::ARCH.into(),
-        |(_, name)| name.trim().into(),
-    )
+    Some(run::cpu())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| std::env::consts::ARCH.into())
 }
 
 fn instructions() -> Finding {
-    let there: Vec<&str> = Instructions::ALL
+    let available: Vec<&str> = Instructions::ALL
         .into_iter()
         .filter(|set| set.available())
         .map(Instructions::name)
@@ -84,29 +80,27 @@ fn instructions() -> Finding {
     let best = Instructions::detect();
     let found = Finding::new(
         "instruction sets",
-        format!("{}; takes {}", there.join(", "), best.name()),
+        format!("{}; uses {}", available.join(", "), best.name()),
     );
     match best {
         Instructions::Portable => {
-            found.missing("AVX2 or AVX-512: training is several times slower without")
+            found.missing("AVX2 or AVX-512: training is several times slower without them")
         }
         _ => found,
     }
 }
 
 fn memory() -> Option<String> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let kilobytes = |name: &str| -> Option<u64> {
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        line.trim().strip_suffix("kB")?.trim().parse().ok()
-    };
-    let (all, free) = (kilobytes("MemTotal")?, kilobytes("MemAvailable")?);
-    Some(format!("{} MB, {} MB available", all >> 10, free >> 10))
+    let total = proc_kilobytes("/proc/meminfo", "MemTotal")?;
+    let available = proc_kilobytes("/proc/meminfo", "MemAvailable")?;
+    Some(format!(
+        "{} MB, {} MB available",
+        total >> 10,
+        available >> 10
+    ))
 }
 
-/// The loaded driver's version.
+/// Version of the loaded driver.
 fn driver() -> Option<String> {
     let text = std::fs::read_to_string("/proc/driver/nvidia/version").ok()?;
     let line = text.lines().next()?;
@@ -115,7 +109,7 @@ fn driver() -> Option<String> {
 
 fn gpus(driver: bool) -> Vec<Finding> {
     if !engine::has_cuda() {
-        // What the driver's own tool says: this build cannot ask.
+        // Without CUDA, only the driver's own tool can list GPUs.
         let listed = if driver { list() } else { Vec::new() };
         return match listed.is_empty() {
             true => vec![Finding::new("GPU", "none found")],
@@ -128,7 +122,7 @@ fn gpus(driver: bool) -> Vec<Finding> {
     match engine::cards() {
         Err(why) => vec![Finding::new("GPU", "none usable").missing(why)],
         Ok(cards) if cards.is_empty() => {
-            vec![Finding::new("GPU", "none").missing("the driver shows no GPU")]
+            vec![Finding::new("GPU", "none").missing("the driver lists no GPU")]
         }
         Ok(cards) => cards
             .into_iter()
@@ -144,7 +138,7 @@ fn gpus(driver: bool) -> Vec<Finding> {
                 );
                 match engine::usable(card.number) {
                     Ok(_) => Finding {
-                        found: found.found + ", its kernels agree with the CPU's",
+                        found: found.found + ", kernels agree with the CPU's",
                         ..found
                     },
                     Err(why) => found.missing(why),
@@ -154,6 +148,7 @@ fn gpus(driver: bool) -> Vec<Finding> {
     }
 }
 
+/// The GPUs that `nvidia-smi` lists.
 fn list() -> Vec<String> {
     let output = Command::new("nvidia-smi")
         .args([

@@ -1,4 +1,4 @@
-//! What a loader costs a training step: mini-batches prepared on another thread while the step computes.
+//! Measures what loading adds to a training step when mini-batches are prepared on another thread.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,22 +10,22 @@ use super::median;
 use super::step::StepBench;
 use crate::data::{self, ImageSet, Loader, Normaliser, Originals, SYNTHETIC_SEED};
 use crate::exit::Exit;
-use crate::manifest::Recipe;
+use crate::recipe::Recipe;
 
-/// Mini-batches over which the loader alone is timed.
+/// Mini-batches for timing the loader alone.
 const BATCHES: usize = 20;
 
-/// The loader alone and beside the step, on the synthetic set.
+/// The cost of loading, on the synthetic set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LoaderReport {
-    /// Milliseconds of work for one mini-batch.
+    /// Milliseconds to prepare one mini-batch.
     pub batch_ms: f64,
-    /// A step fed by a loader on one more thread over a step on images at hand: the median over pairs of runs. `None` where
-    /// only the loader was measured.
+    /// The time of steps fed by a loader on another thread divided by that of steps on a fixed batch: the median over
+    /// pairs. `None` if only the loader was measured.
     pub step_ratio: Option<f64>,
 }
 
-/// The loader of a recipe as `reproduce` uses it.
+/// The loader of a recipe, as `reproduce` uses it.
 pub struct LoaderBench {
     images: Arc<ImageSet>,
     normaliser: Normaliser,
@@ -33,10 +33,10 @@ pub struct LoaderBench {
 }
 
 impl LoaderBench {
-    /// `None` for images that the synthetic set cannot be averaged down to.
+    /// `None` if the synthetic set cannot be downscaled to `image_size`.
     ///
     /// # Errors
-    /// When the set cannot be made.
+    /// Those of [`Dataset::for_recipe`](data::Dataset::for_recipe).
     pub fn new(batch: usize, image_size: usize) -> Result<Option<Self>> {
         if image_size > 32 || !32usize.is_multiple_of(image_size) {
             return Ok(None);
@@ -59,16 +59,16 @@ impl LoaderBench {
         Loader::new(images, normaliser, &self.recipe, 0, 0, workers)
     }
 
-    /// The same mini-batches as decisions, for a device that keeps the images.
+    /// The same mini-batches as decisions only, for a device that holds the images.
     fn drawing(&self) -> Result<Loader> {
         let originals = Originals::new(Arc::clone(&self.images), self.normaliser.clone())?;
         Loader::drawing(Arc::new(originals), &self.recipe, 0, 0)
     }
 
-    /// Times the loader on the calling thread.
+    /// Times the loader alone, on the calling thread.
     ///
     /// # Errors
-    /// When a mini-batch cannot be made.
+    /// Those of the loader.
     pub fn alone(&self) -> Result<LoaderReport> {
         let mut loader = self.loader(0)?;
         let start = Instant::now();
@@ -82,10 +82,10 @@ impl LoaderBench {
         })
     }
 
-    /// Times runs of `steps` steps with and without a loader in turn, `pairs` times.
+    /// Times `steps` steps without and with a loader, `pairs` times.
     ///
     /// # Errors
-    /// [`Exit::Usage`] for no pairs or steps; when a step or a mini-batch fails.
+    /// [`Exit::Usage`] for 0 pairs or steps; those of the loader and the engine.
     pub fn beside(
         &self,
         bench: &mut StepBench,
@@ -94,7 +94,7 @@ impl LoaderBench {
     ) -> Result<LoaderReport> {
         if pairs == 0 || steps == 0 {
             return Err(Exit::Usage.error(format!(
-                "{pairs} pairs of {steps} steps leave nothing to measure; each is at least 1"
+                "{pairs} pairs of {steps} steps leave nothing to measure; each must be at least 1"
             )));
         }
         let mut ratios = Vec::new();
@@ -107,7 +107,7 @@ impl LoaderBench {
                 true => self.drawing()?,
                 false => self.loader(1)?,
             };
-            // From the second mini-batch on as many are made as are used.
+            // From the second mini-batch on, preparing and using them balance.
             let batch = loader.next()?;
             loader.recycle(batch);
             let start = Instant::now();

@@ -1,6 +1,12 @@
-//! What looks at the machine or the engine rather than at training: time of a training step (`step.rs`), alone
-//! and beside PyTorch's (`compare.rs`) or with a loader (`loader.rs`), throughput of a network's convolutions (`operators.rs`),
-//! parity with recorded steps, deviations of layer responses.
+//! Measurements of the machine and the engine.
+//!
+//! - `step.rs`: the time of a training step
+//! - `compare.rs`: the same next to PyTorch's
+//! - `loader.rs`: what loading adds to a step
+//! - `operators.rs`: throughput of a network's convolutions
+//! - `parity.rs`: errors relative to training steps recorded by another framework
+//! - `responses.rs`: standard deviations of layer responses
+//! - `doctor.rs`: the hardware and drivers of this machine
 
 pub mod compare;
 pub mod doctor;
@@ -10,7 +16,7 @@ pub mod parity;
 pub mod responses;
 pub mod step;
 
-/// The middle value, or the mean of the two; not a number for none.
+/// The median; NaN if there are no values.
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -20,4 +26,18 @@ fn median(values: &[f64]) -> f64 {
         len if len % 2 == 1 => sorted[middle],
         _ => (sorted[middle - 1] + sorted[middle]) / 2.0,
     }
+}
+
+/// A fraction as a whole percentage: `42 %`.
+fn percent(share: f64) -> String {
+    format!("{:.0} %", 100.0 * share)
+}
+
+/// The value in kB of a key in a file such as `/proc/meminfo`; `None` if there is none.
+fn proc_kilobytes(file: &str, key: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    value.trim().strip_suffix("kB")?.trim().parse().ok()
 }

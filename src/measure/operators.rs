@@ -1,11 +1,12 @@
-//! Throughput of each distinct convolution of a network, forward and backward, beside what the processor could do.
+//! Measures the throughput of each distinct convolution of a network, forward and backward, as a share of the processor's
+//! peak.
 
 use std::time::Instant;
 
 use anyhow::Result;
 use serde::Serialize;
 
-use super::median;
+use super::{median, percent};
 use crate::engine::Options;
 use crate::engine::cpu::{
     Context, ConvShape, Feature, conv_forward, conv_input_gradient, conv_weight_gradient,
@@ -15,7 +16,7 @@ use crate::exit::Exit;
 use crate::network::{Convolution, Join, Network, Stem};
 use crate::random::{Purpose, Stream};
 
-/// Seconds for which an operator is repeated in each round: long against the clock and the start of the threads.
+/// Seconds per round: long compared with the clock resolution and thread start-up.
 const ROUND: f64 = 0.01;
 
 /// One operator on one shape.
@@ -23,9 +24,9 @@ const ROUND: f64 = 0.01;
 pub struct Pass {
     /// Median over the rounds.
     pub ms: f64,
-    /// Of direct arithmetic, a multiply-add counts two.
+    /// GFLOP/s of a direct convolution; a multiply-add counts as two.
     pub gflops: f64,
-    /// Over the processor's peak measured just before and after: the median of the rounds' shares.
+    /// Share of the processor's peak, measured just before and after; the median over the rounds.
     pub peak_share: f64,
 }
 
@@ -37,10 +38,10 @@ pub struct ShapeRow {
     pub outputs: usize,
     pub kernel: usize,
     pub stride: usize,
-    /// How often it stands in the network.
+    /// Number of occurrences in the network.
     pub times: usize,
     pub forward: Pass,
-    /// `None` for the first layer: nobody asks for the images' gradient.
+    /// `None` for the first layer, because the gradient of the images is not needed.
     pub input_gradient: Option<Pass>,
     pub weight_gradient: Pass,
 }
@@ -53,15 +54,16 @@ pub struct OperatorReport {
     pub batch: usize,
     pub threads: usize,
     pub instructions: String,
-    /// Median of the peak's samples, GFLOP/s.
+    /// Median of the samples of the peak, GFLOP/s.
     pub peak_gflops: f64,
     pub rows: Vec<ShapeRow>,
-    /// All convolutions of one step, each as often as it stands in the network.
+    /// Total time of the convolutions in one training step.
     pub step_ms: f64,
+    /// Their share of the processor's peak.
     pub step_share: f64,
 }
 
-/// Distinct convolutions in the order of the forward pass, with the side of their input and their number.
+/// Distinct convolutions in the order of the forward pass, with their input size and number of occurrences.
 fn shapes(network: &Network, image_size: usize) -> Vec<(Convolution, usize, usize)> {
     let mut found: Vec<(Convolution, usize, usize)> = Vec::new();
     let mut add = |conv: &Convolution, side: usize| {
@@ -96,7 +98,7 @@ fn shapes(network: &Network, image_size: usize) -> Vec<(Convolution, usize, usiz
     found
 }
 
-/// Numbers of no meaning in -1..1, the halo zero.
+/// Random values in -1..1, with a halo of zeros.
 fn noise(feature: Feature, place: u64) -> Vec<f32> {
     let mut stream = Stream::new(0, Purpose::Synthetic, place, 0);
     let mut data = vec![0.0; feature.storage()];
@@ -111,7 +113,7 @@ fn noise(feature: Feature, place: u64) -> Vec<f32> {
     data
 }
 
-/// Gathers the rounds of one operator.
+/// The rounds of one operator.
 #[derive(Default)]
 struct Rounds {
     repeats: usize,
@@ -120,7 +122,7 @@ struct Rounds {
 }
 
 impl Rounds {
-    /// One round between two samples of the peak; gives the second.
+    /// Times one round between two samples of the peak, and returns the second.
     fn add(&mut self, context: &Context, gflop: f64, before: f64, mut work: impl FnMut()) -> f64 {
         if self.repeats == 0 {
             let start = Instant::now();
@@ -152,7 +154,7 @@ impl Rounds {
 /// Times every distinct convolution of `network`, `rounds` times each.
 ///
 /// # Errors
-/// [`Exit::Usage`] for no images or rounds, [`Exit::Device`] for an instruction set that is not there.
+/// [`Exit::Usage`] for 0 images or rounds, [`Exit::Device`] if the instruction set is not available.
 pub fn measure(
     network: &Network,
     batch: usize,
@@ -162,7 +164,7 @@ pub fn measure(
 ) -> Result<OperatorReport> {
     if batch == 0 || image_size == 0 || rounds == 0 {
         return Err(Exit::Usage.error(format!(
-            "a batch of {batch} images of {image_size}x{image_size} and {rounds} rounds leave nothing to measure; each is at least 1"
+            "a batch of {batch} images of {image_size}x{image_size} and {rounds} rounds leave nothing to measure; each must be at least 1"
         )));
     }
     let context = options.context()?;
@@ -228,7 +230,7 @@ pub fn measure(
         })
     };
     let step_ms: f64 = passes().map(|(times, pass)| times * pass.ms).sum();
-    // What the same arithmetic would take at each pass's own peak.
+    // The time of the same arithmetic at the peak measured for each pass.
     let at_peak: f64 = passes()
         .map(|(times, pass)| times * pass.ms * pass.peak_share)
         .sum();
@@ -246,7 +248,7 @@ pub fn measure(
 }
 
 impl OperatorReport {
-    /// A table for people.
+    /// A human-readable table.
     pub fn text(&self) -> String {
         let mut text = format!(
             "{} at {}x{}, batch {}, {} threads, {}: peak {:.0} GFLOP/s\n\n  {:<13} {:>7}  {:<6} {:>5}   {:<25} {:<25} {:<25}\n  {:37}   {:>8} {:>7} {:>6}   {:>8} {:>7} {:>6}   {:>8} {:>7} {:>6}\n",
@@ -278,10 +280,10 @@ impl OperatorReport {
         let cell = |pass: Option<&Pass>| match pass {
             None => format!("{:>8} {:>7} {:>6}", "-", "", ""),
             Some(pass) => format!(
-                "{:>8.2} {:>7.0} {:>4.0} %",
+                "{:>8.2} {:>7.0} {:>6}",
                 pass.ms,
                 pass.gflops,
-                100.0 * pass.peak_share
+                percent(pass.peak_share)
             ),
         };
         for row in &self.rows {
@@ -298,9 +300,9 @@ impl OperatorReport {
             );
         }
         text + &format!(
-            "\n  all convolutions of a step: {:.1} ms, {:.0} % of the peak\n",
+            "\n  all convolutions of a step: {:.1} ms, {} of the peak\n",
             self.step_ms,
-            100.0 * self.step_share
+            percent(self.step_share)
         )
     }
 }
@@ -311,7 +313,7 @@ mod tests {
     use crate::network::{Family, Shortcut};
 
     #[test]
-    fn the_shapes_of_resnet_20_and_50_are_counted() {
+    fn shapes_of_resnet_20_and_50_are_distinct_and_counted() {
         let network = Network::cifar(Family::Resnet, 20, Shortcut::A, 10).unwrap();
         let found = shapes(&network, 32);
         let counts: Vec<_> = found
@@ -347,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn every_pass_is_measured_but_the_images_gradient() {
+    fn every_pass_is_measured_except_the_gradient_of_the_images() {
         let network = Network::cifar(Family::Resnet, 8, Shortcut::B, 10).unwrap();
         let report = measure(&network, 2, 8, 1, &Options::default()).unwrap();
         assert_eq!(report.rows.len(), 8);

@@ -1,4 +1,4 @@
-//! Replays training steps that another framework recorded and says how far this engine's numbers are from theirs.
+//! Replays training steps recorded by another framework and measures how far this engine's results deviate.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::data::Batch;
 use crate::engine::{self, Hyperparameters, Options, Statistics};
 use crate::exit::Exit;
-use crate::manifest::{DecayOn, MomentumForm};
 use crate::network::{Family, Network, Shortcut, Stem};
+use crate::recipe::{DecayOn, MomentumForm};
 use crate::weights::{Tensor, Weights};
 
-/// What a recording says about itself.
+/// The network and hyperparameters of a recording, from its metadata.
 #[derive(Clone, Debug, Deserialize)]
 struct Spec {
     family: Family,
@@ -29,7 +29,7 @@ struct Spec {
     bn_eps: f64,
 }
 
-/// The largest relative error `|a - b| / |b|` (Euclidean norms) among the tensors of one kind.
+/// The largest relative error `|a - b| / |b|` (Euclidean norms) over the tensors of one kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// `loss`, `training logits`, `first gradients`, `final weights`, `running statistics` or `evaluation logits`.
@@ -37,11 +37,11 @@ pub struct Row {
     pub error: f64,
     /// The tensor with that error.
     pub worst: String,
-    /// How many were compared.
+    /// Number of tensors compared.
     pub tensors: usize,
 }
 
-/// One recording, replayed.
+/// The results of one recording.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     pub file: String,
@@ -51,7 +51,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// The largest error of all. Not a number where any is not.
+    /// The largest error; NaN if any is NaN.
     pub fn largest(&self) -> f64 {
         let errors = self.rows.iter().map(|row| row.error);
         errors.fold(0.0, |largest, error| {
@@ -69,7 +69,7 @@ impl Report {
     }
 }
 
-/// Gathers the largest error of one kind.
+/// Tracks the largest error of one kind.
 struct Comparison {
     row: Row,
 }
@@ -96,7 +96,7 @@ impl Comparison {
     }
 }
 
-/// `|a - b| / |b|`, and `|a - b|` where `b` is zero; infinite where the lengths differ.
+/// `|a - b| / |b|`, or `|a - b|` if `b` is zero; infinite if the lengths differ.
 fn relative_error(ours: &[f32], theirs: &[f32]) -> f64 {
     if ours.len() != theirs.len() {
         return f64::INFINITY;
@@ -110,7 +110,7 @@ fn relative_error(ours: &[f32], theirs: &[f32]) -> f64 {
     }
 }
 
-/// A recording's tensors.
+/// The tensors of a recording.
 struct Recording<'a> {
     file: &'a Path,
     weights: Weights,
@@ -120,19 +120,19 @@ impl Recording<'_> {
     fn tensor(&self, name: &str) -> Result<&Tensor> {
         self.weights.tensors.get(name).ok_or_else(|| {
             Exit::Usage.error(format!(
-                "{} has no tensor {name}: not a recording of training steps, or a damaged one",
+                "{} has no tensor {name}: not a recording of training steps, or damaged",
                 self.file.display()
             ))
         })
     }
 
     fn spec(&self) -> Result<Spec> {
-        let not_a_spec = || format!("{}: metadata key spec", self.file.display());
+        let invalid = || format!("{}: invalid metadata key spec", self.file.display());
         let metadata: serde_json::Value =
-            serde_json::from_str(&self.weights.metadata).with_context(not_a_spec)?;
+            serde_json::from_str(&self.weights.metadata).with_context(invalid)?;
         let spec = match metadata.get("spec") {
             Some(serde_json::Value::String(text)) => {
-                serde_json::from_str(text).with_context(not_a_spec)?
+                serde_json::from_str(text).with_context(invalid)?
             }
             Some(spec) => spec.clone(),
             None => metadata,
@@ -145,7 +145,7 @@ impl Recording<'_> {
         })
     }
 
-    /// Every tensor whose name begins with `prefix`, without it.
+    /// The tensors whose names start with `prefix`, with the prefix removed.
     fn group(&self, prefix: &str) -> Weights {
         let tensors = self.weights.tensors.iter().filter_map(|(name, tensor)| {
             let name = name.strip_prefix(prefix)?;
@@ -182,7 +182,7 @@ impl Recording<'_> {
 
     fn misshapen(&self, step: usize, shape: &[usize]) -> anyhow::Error {
         Exit::Usage.error(format!(
-            "{}: input.{step} is {shape:?} and not [images, 3, size, size] with a label an image",
+            "{}: input.{step} has shape {shape:?} instead of [images, 3, size, size], or not one label per image",
             self.file.display()
         ))
     }
@@ -202,10 +202,10 @@ fn network(file: &Path, spec: &Spec) -> Network {
     }
 }
 
-/// Replays the steps of a recording and compares everything that it holds.
+/// Replays the steps of a recording and compares all its tensors.
 ///
 /// # Errors
-/// A file that cannot be read or is no recording.
+/// If the file cannot be read or is not a recording; those of the engine.
 pub fn compare(file: &Path, options: &Options) -> Result<Report> {
     let weights = Weights::load(file)?;
     let recording = Recording { file, weights };
@@ -274,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_that_is_not_a_number_is_never_within() {
+    fn nan_errors_are_never_within_the_tolerance() {
         let mut comparison = Comparison::new("loss");
         comparison.add("step 0", &[f32::NAN], &[1.0]);
         comparison.add("step 1", &[1.5], &[1.0]);

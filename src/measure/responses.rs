@@ -1,5 +1,5 @@
-//! The standard deviations of layer responses (section 4.2, Fig. 7): of each 3x3 layer's output behind batch
-//! normalisation and before the nonlinearity.
+//! Standard deviations of layer responses (section 4.2, Fig. 7): the output of each 3x3 layer after batch normalisation
+//! and before the nonlinearity.
 
 use anyhow::{Context, Result};
 
@@ -8,7 +8,7 @@ use crate::engine::{Differentiable, Response, Statistics};
 use crate::manifest::{ResponsePooling, ResponseStatistics};
 use crate::network::Network;
 
-/// One 3x3 layer.
+/// The response of one 3x3 layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
     /// torchvision's name of the convolution.
@@ -17,7 +17,7 @@ pub struct Layer {
     pub mean: f64,
 }
 
-/// Which statistics the engine normalises with; `None` for each batch's own.
+/// The statistics that the engine normalises with; `None` for those of each batch.
 pub fn engine_statistics(statistics: ResponseStatistics) -> Option<Statistics> {
     match statistics {
         ResponseStatistics::Batch => None,
@@ -26,10 +26,10 @@ pub fn engine_statistics(statistics: ResponseStatistics) -> Option<Statistics> {
     }
 }
 
-/// What every layer puts out over all of `batches`, in the order of `Network::convolutions`.
+/// Sums of every layer's responses over `batches`, in the order of `Network::convolutions`.
 ///
 /// # Errors
-/// Those of the batches and of the engine, which for `Population` must have gathered them.
+/// Those of the batches and of the engine, which must have population statistics for `Population`.
 pub fn sums(
     engine: &mut dyn Differentiable,
     statistics: Option<Statistics>,
@@ -47,10 +47,10 @@ pub fn sums(
     Ok(all)
 }
 
-/// The 3x3 layers from the input to the output; projections are not among them.
+/// The 3x3 layers from input to output, without projections.
 ///
 /// # Errors
-/// If the responses are not of this network.
+/// If the number of responses is not that of the network's convolutions.
 pub fn layers(
     network: &Network,
     responses: &[Response],
@@ -89,7 +89,7 @@ mod tests {
     use crate::network::{Family, Shortcut};
 
     #[test]
-    fn the_3x3_layers_are_6n_plus_1_and_pooling_is_as_named() {
+    fn there_are_6n_plus_1_layers_with_either_pooling() {
         let network = Network::cifar(Family::Resnet, 8, Shortcut::C, 10).unwrap();
         // Two channels with deviations 1 and 3 and means 0 and 2.
         let sums = Sums {

@@ -1,4 +1,4 @@
-//! The time of a training step, beside what the processor could do.
+//! Measures the time of a training step and its share of the processor's peak.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,17 +6,17 @@ use std::time::Instant;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::median;
+use super::{median, proc_kilobytes};
 use crate::data::{Batch, ImageSet, Normaliser, Originals};
 use crate::engine::cpu::{Context, peak_sample};
 use crate::engine::{self, Device, Engine, Hyperparameters, Options};
 use crate::exit::Exit;
-use crate::manifest::{DecayOn, MomentumForm};
 use crate::network::{Convolution, Join, Network, Role, Stem};
 use crate::random::{Purpose, Stream};
+use crate::recipe::{DecayOn, MomentumForm};
 use crate::weights::{Tensor, Weights};
 
-/// Steps before the first measured one: memory is touched, threads are started.
+/// Steps before the first measured one, which start threads and touch memory.
 const WARM_UP: usize = 2;
 
 /// Training steps on random images: forward, backward and update, without a loader.
@@ -29,23 +29,22 @@ pub struct StepReport {
     pub threads: usize,
     /// `cpu`, or the GPU's name.
     pub device: String,
-    /// The CPU's instruction set; a GPU's precision.
+    /// The instruction set of a CPU, or the precision on a GPU.
     pub instructions: String,
     pub median_ms: f64,
     pub min_ms: f64,
     pub images_per_second: f64,
-    /// Of the arithmetic that a step needs when done directly, over the median time.
+    /// GFLOP/s at the median time, counting direct convolutions.
     pub gflops: f64,
-    /// The same over what these threads reach with operands in registers, measured between the steps: the median of the
-    /// steps' shares. `None` where only the step was measured, and on a GPU.
+    /// Share of the peak that these threads reach with operands in registers, measured between the steps; the median over
+    /// the steps. `None` if the peak was not measured, and on a GPU.
     pub peak_share: Option<f64>,
-    /// Most resident memory of this process up to now; `None` where the system does not tell, and on a GPU, whose memory
-    /// it is not.
+    /// Peak resident memory of this process; `None` if the system does not tell, and on a GPU.
     pub peak_memory_mb: Option<f64>,
 }
 
-/// Floating-point operations (a multiply-add counts two) of one training step, done directly: the forward pass, and the same
-/// for the gradients of weights and of inputs, but not for the gradient of the images.
+/// Floating-point operations of one training step with direct convolutions; a multiply-add counts as two. Counts the forward
+/// pass and the gradients of weights and inputs, except that of the images.
 pub fn operations(network: &Network, image_size: usize, batch: usize) -> f64 {
     let mut side = image_size;
     let stem = network.stem_convolution();
@@ -74,7 +73,7 @@ pub fn operations(network: &Network, image_size: usize, batch: usize) -> f64 {
     2.0 * sum * batch as f64
 }
 
-/// Weights that keep activations in range: normal with deviation `sqrt(2 / fan-in)`, scale and variance 1.
+/// Weights that keep activations in range: normal with deviation `sqrt(2 / fan-in)`; scales and variances are 1.
 fn weights(network: &Network) -> Weights {
     let mut weights = Weights::default();
     for (index, parameter) in network.parameters().into_iter().enumerate() {
@@ -113,11 +112,11 @@ fn random_batch(batch: usize, image_size: usize, classes: usize) -> Batch {
     }
 }
 
-/// As [`random_batch`] for an engine that keeps images: random bytes, scaled to a deviation of about 1.
+/// Like [`random_batch`], for an engine that keeps images: random bytes, scaled to a deviation of about 1.
 fn random_originals(batch: usize, image_size: usize, classes: usize) -> Result<Batch> {
     let mut stream = Stream::new(0, Purpose::Synthetic, 0, 0);
     let bytes = batch * image_size * image_size * 3;
-    // A class is a byte there.
+    // Labels are bytes here.
     let classes = classes.min(1 << 8) as u64;
     let images = ImageSet {
         size: image_size,
@@ -130,19 +129,19 @@ fn random_originals(batch: usize, image_size: usize, classes: usize) -> Result<B
     Ok(Arc::new(Originals::new(Arc::new(images), normaliser)?).batch(&all))
 }
 
-/// A network with weights, random images and an engine that has warmed up: ready to be timed again and again.
+/// A warmed-up engine with weights and random images, for repeated timing.
 pub struct StepBench {
     engine: Box<dyn Engine>,
     images: Batch,
     network: Network,
     options: Options,
-    /// For the processor's peak, between the steps; `None` where a GPU computes.
+    /// For sampling the processor's peak between steps; `None` on a GPU.
     processor: Option<Context>,
 }
 
 impl StepBench {
     /// # Errors
-    /// [`Exit::Usage`] for no images, [`Exit::Device`] for an instruction set that is not there.
+    /// [`Exit::Usage`] for 0 images, [`Exit::Device`] if the instruction set is not available.
     pub fn new(
         network: &Network,
         batch: usize,
@@ -151,7 +150,7 @@ impl StepBench {
     ) -> Result<Self> {
         if batch == 0 || image_size == 0 {
             return Err(Exit::Usage.error(format!(
-                "a batch of {batch} images of {image_size}x{image_size} leaves nothing to measure; each is at least 1"
+                "a batch of {batch} images of {image_size}x{image_size} leaves nothing to measure; each must be at least 1"
             )));
         }
         let hyper = Hyperparameters {
@@ -185,32 +184,32 @@ impl StepBench {
         Ok(bench)
     }
 
-    /// Seconds of one step on the same random images.
+    /// Takes one step on the random images and returns its seconds.
     pub fn seconds(&mut self) -> Result<f64> {
         let start = Instant::now();
         self.engine.step(&self.images, 0.01)?;
         Ok(start.elapsed().as_secs_f64())
     }
 
-    /// Whether the engine is best fed with decisions.
+    /// Whether the engine keeps images and takes decisions.
     pub fn keeps_images(&self) -> bool {
         self.engine.keeps_images()
     }
 
-    /// One step on a loader's mini-batch.
+    /// Takes one step on a loader's mini-batch.
     pub fn step(&mut self, batch: &Batch) -> Result<()> {
         self.engine.step(batch, 0.01)?;
         Ok(())
     }
 
-    /// Times `steps` steps. The processor's peak is measured before and after each of them, so that a share compares what
-    /// was measured within the same half second.
+    /// Times `steps` steps. The processor's peak is sampled before and after each, so that a share compares measurements
+    /// less than half a second apart.
     ///
     /// # Errors
-    /// [`Exit::Usage`] for no steps.
+    /// [`Exit::Usage`] for 0 steps.
     pub fn report(&mut self, steps: usize) -> Result<StepReport> {
         if steps == 0 {
-            return Err(Exit::Usage.error("0 steps leave nothing to measure; at least 1"));
+            return Err(Exit::Usage.error("0 steps leave nothing to measure; must be at least 1"));
         }
         let (batch, image_size) = (self.images.labels.len(), self.images.size);
         let operations = operations(&self.network, image_size, batch) / 1e9;
@@ -233,7 +232,7 @@ impl StepBench {
                 Device::Cpu => self.options.instruction_set()?.name().into(),
                 Device::Cuda(_) => {
                     let how = match self.engine.repeats() {
-                        true => "a graph a step",
+                        true => "one graph per step",
                         false => "kernel by kernel",
                     };
                     format!("{}, {how}", self.options.precision.name())
@@ -251,7 +250,7 @@ impl StepBench {
         })
     }
 
-    /// Seconds of each step, and what share of the processor's peak it reached.
+    /// Seconds of each step, and the share of the processor's peak it reached.
     fn beside_the_peak(
         &mut self,
         processor: &Context,
@@ -270,11 +269,11 @@ impl StepBench {
         Ok((times, shares))
     }
 
-    /// Seconds of a step in each of the bunches in which the engine takes them, with their losses read at the end.
+    /// Seconds per step for each bunch that the engine queues before its losses are read.
     fn bunches(&mut self, steps: usize) -> Result<Vec<f64>> {
         let (mut times, mut left) = (Vec::new(), steps);
         while left > 0 {
-            let count = self.engine.bunch().clamp(1, left);
+            let count = self.engine.steps_in_flight().clamp(1, left);
             let start = Instant::now();
             for _ in 0..count {
                 self.engine.begin_step(&self.images, 0.01)?;
@@ -301,7 +300,7 @@ pub fn measure(
     StepBench::new(network, batch, image_size, options)?.report(steps)
 }
 
-/// `cpu`, or what the GPU calls itself.
+/// `cpu`, or the GPU's name.
 pub fn device_name(device: Device) -> String {
     let name = |number| {
         let cards = engine::cards().ok()?;
@@ -313,14 +312,9 @@ pub fn device_name(device: Device) -> String {
     }
 }
 
-/// Most resident memory that this process has had, in MB of 2^20 bytes; `None` where the system does not tell.
+/// Peak resident memory of this process in MB of 2^20 bytes; `None` if the system does not tell.
 pub fn peak_memory_mb() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes / 1024.0)
+    Some(proc_kilobytes("/proc/self/status", "VmHWM")? as f64 / 1024.0)
 }
 
 #[cfg(test)]
@@ -331,13 +325,13 @@ mod tests {
     #[test]
     fn a_step_of_resnet_20_is_31_gflop() {
         let network = Network::cifar(Family::Resnet, 20, Shortcut::A, 10).unwrap();
-        // Three times 40.55 M multiply-adds an image, less the gradient of the images.
+        // Three times 40.55 M multiply-adds per image, minus the gradient of the images.
         let step = operations(&network, 32, 128) / 1e9;
         assert!((step - 31.03).abs() < 0.05, "{step}");
     }
 
     #[test]
-    fn a_measured_step_takes_time_and_reports_it() {
+    fn a_step_report_has_plausible_values() {
         let network = Network::cifar(Family::Resnet, 8, Shortcut::A, 10).unwrap();
         let report = measure(&network, 4, 8, 3, &Options::default()).unwrap();
         assert!(report.min_ms > 0.0 && report.min_ms <= report.median_ms);

@@ -1,4 +1,4 @@
-//! What a network consists of: layers, shapes, parameters, multiply-adds, activation memory.
+//! Lists a network's layers with shapes, parameters, multiply-adds and activation memory.
 
 use serde::Serialize;
 
@@ -13,15 +13,15 @@ pub struct LayerRow {
     pub kind: String,
     /// Channels, height, width.
     pub output: [usize; 3],
-    /// Learnt numbers: weights, batch-norm scale and shift, bias.
+    /// Learnt values: weights, batch-norm scale and shift, bias.
     pub parameters: u64,
-    /// Of convolutions and the classifier, the paper's "FLOPs (multiply-adds)".
+    /// In convolutions and the classifier; the paper's "FLOPs (multiply-adds)".
     pub multiply_adds: u64,
-    /// Bytes of 32-bit outputs: of the convolution and of the batch normalisation behind it.
+    /// Bytes of the 32-bit outputs of the convolution and of the batch normalisation that follows.
     pub activation_bytes: u64,
 }
 
-/// A network and its layers, for `describe`.
+/// A network and its layers, as `describe` prints them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Description {
     pub network: String,
@@ -29,9 +29,9 @@ pub struct Description {
     pub image_size: usize,
     pub depth: usize,
     pub parameters: u64,
-    /// One image, forward.
+    /// For the forward pass of one image.
     pub multiply_adds: u64,
-    /// One image, forward, all outputs kept.
+    /// For the forward pass of one image, with all outputs kept.
     pub activation_bytes: u64,
     pub layers: Vec<LayerRow>,
 }
@@ -40,7 +40,7 @@ pub struct Description {
 const FLOAT: u64 = 4;
 
 impl Network {
-    /// Learnt parameters; running statistics are not among them.
+    /// Number of learnt values, without running statistics.
     pub fn parameter_count(&self) -> u64 {
         self.parameters()
             .iter()
@@ -49,7 +49,7 @@ impl Network {
             .sum()
     }
 
-    /// Multiply-adds of convolutions and classifier in one forward pass of one image of `image_size` x `image_size` pixels.
+    /// Multiply-adds of convolutions and classifier in the forward pass of one image of `image_size` x `image_size` pixels.
     pub fn multiply_adds(&self, image_size: usize) -> u64 {
         self.layers(image_size)
             .iter()
@@ -57,7 +57,7 @@ impl Network {
             .sum()
     }
 
-    /// Bytes of all layers' outputs for one image, as kept for the backward pass by a straightforward engine.
+    /// Bytes of all layer outputs for one image, as a straightforward engine keeps them for the backward pass.
     pub fn activation_bytes(&self, image_size: usize) -> u64 {
         self.layers(image_size)
             .iter()
@@ -84,13 +84,13 @@ impl Network {
             let last = block.convolutions.len() - 1;
             for (index, conv) in block.convolutions.iter().enumerate() {
                 side = convolved(conv, side);
-                let behind = match (&block.join, index == last) {
+                let followed_by = match (&block.join, index == last) {
                     (Join::None, _) | (_, false) => "BN, ReLU",
                     (Join::Identity, true) => "BN, + identity, ReLU",
                     (Join::Subsample { .. }, true) => "BN, + subsampled and zero-padded, ReLU",
                     (Join::Projection(_), true) => "BN, + projection, ReLU",
                 };
-                rows.push(convolution(conv, side, behind));
+                rows.push(convolution(conv, side, followed_by));
             }
             if let Join::Projection(projection) = &block.join {
                 rows.push(convolution(projection, convolved(projection, input), "BN"));
@@ -113,7 +113,7 @@ impl Network {
         rows
     }
 
-    /// Everything that `describe` prints.
+    /// The network and its layers, with totals.
     pub fn describe(&self, image_size: usize) -> Description {
         Description {
             network: self.name.clone(),
@@ -133,7 +133,7 @@ fn convolved(conv: &Convolution, side: usize) -> usize {
     (side + 2 * (conv.kernel / 2) - conv.kernel) / conv.stride + 1
 }
 
-fn convolution(conv: &Convolution, side: usize, behind: &str) -> LayerRow {
+fn convolution(conv: &Convolution, side: usize, followed_by: &str) -> LayerRow {
     let weights = (conv.kernel * conv.kernel * conv.inputs * conv.outputs) as u64;
     let pixels = (side * side) as u64;
     let stride = match conv.stride {
@@ -143,7 +143,7 @@ fn convolution(conv: &Convolution, side: usize, behind: &str) -> LayerRow {
     LayerRow {
         name: conv.name.clone(),
         kind: format!(
-            "{0}x{0} conv, {1}{stride}, {behind}",
+            "{0}x{0} conv, {1}{stride}, {followed_by}",
             conv.kernel, conv.outputs
         ),
         output: [conv.outputs, side, side],
@@ -165,7 +165,7 @@ fn parameterless(name: &str, kind: &str, output: [usize; 3]) -> LayerRow {
 }
 
 impl Description {
-    /// A table for people.
+    /// A human-readable table.
     pub fn text(&self) -> String {
         let kind = self
             .layers
@@ -213,13 +213,13 @@ impl Description {
         )
     }
 
-    /// The same as JSON, with the keys `parameters` and `multiply_adds`.
+    /// As pretty-printed JSON.
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
 }
 
-/// `269,722`.
+/// Groups digits by thousands: `269,722`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

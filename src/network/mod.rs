@@ -1,15 +1,21 @@
-//! Architectures as plain data: stages, blocks, shortcuts, shapes and the names of parameters. Nothing here computes.
+//! Architectures as plain data: stages, blocks, shortcuts, shapes and parameter names.
 //!
-//! `name.rs` turns `resnet-110` into a network, `describe.rs` counts and lists its layers.
+//! - `mod.rs` has `Network` and derives its blocks, convolutions and parameters
+//! - `name.rs` parses names such as `resnet-110`
+//! - `describe.rs` lists a network's layers and counts parameters, multiply-adds and activations
+//! - `initialise.rs` generates initial weights
 
 mod describe;
+mod initialise;
 mod name;
 
+pub use crate::recipe::Shortcut;
 pub use describe::{Description, LayerRow, grouped};
+pub use initialise::initialise;
 
 use serde::{Deserialize, Serialize};
 
-/// With or without shortcuts; otherwise the same network.
+/// Whether a network has shortcuts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
@@ -17,7 +23,7 @@ pub enum Family {
     Resnet,
 }
 
-/// What stands before the first stage.
+/// The layers before the first stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stem {
@@ -27,29 +33,18 @@ pub enum Stem {
     Imagenet,
 }
 
-/// How a shortcut crosses a change of shape (section 4.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-pub enum Shortcut {
-    /// Subsample `x[:, :, ::2, ::2]` and append zero channels at the end: no parameters.
-    A,
-    /// A 1x1 projection with batch normalisation where stride or width change, identity elsewhere.
-    B,
-    /// A 1x1 projection with batch normalisation everywhere.
-    C,
-}
-
-/// A network: enough to derive every layer, shape and parameter.
+/// A network, from which every layer, shape and parameter is derived.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Network {
-    /// As in manifests and folders: `plain-20`, `resnet-110`.
+    /// The name in manifests and folders: `plain-20`, `resnet-110`.
     pub name: String,
     pub family: Family,
     pub stem: Stem,
-    /// Blocks of each stage; the first block of every stage but the first has stride 2 in its first convolution.
+    /// Blocks per stage. The first convolution of every stage but the first has stride 2.
     pub blocks: Vec<usize>,
-    /// Channels of the first stage's 3x3 convolutions; doubles at each stage.
+    /// Channels of the 3x3 convolutions in the first stage, doubled at each further stage.
     pub base_width: usize,
-    /// 1x1, 3x3, 1x1 with four times the width at the end, instead of two 3x3.
+    /// Whether a block is 1x1, 3x3, 1x1 with four times the width at the end, instead of two 3x3.
     pub bottleneck: bool,
     pub shortcut: Shortcut,
     pub classes: usize,
@@ -60,7 +55,7 @@ pub struct Network {
 pub struct Convolution {
     /// torchvision's name: `layer2.0.conv1`.
     pub name: String,
-    /// Of the batch normalisation behind it: `layer2.0.bn1`, `layer2.0.downsample.1`.
+    /// Name of the batch normalisation that follows: `layer2.0.bn1`, `layer2.0.downsample.1`.
     pub norm: String,
     pub kernel: usize,
     pub stride: usize,
@@ -68,27 +63,27 @@ pub struct Convolution {
     pub outputs: usize,
 }
 
-/// What is added to a block's last batch normalisation before its last ReLU.
+/// What is added to the output of a block's last batch normalisation, before the last ReLU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Join {
     /// Plain networks: nothing.
     None,
-    /// The block's input as it is.
+    /// The block's input.
     Identity,
-    /// Option A: every `stride`-th pixel, zero channels appended up to the block's outputs.
+    /// Option A: every `stride`-th pixel of the input, padded with zero channels.
     Subsample { stride: usize },
-    /// Options B and C: a 1x1 convolution and its batch normalisation, without ReLU.
+    /// Options B and C: a 1x1 convolution and batch normalisation, without ReLU.
     Projection(Convolution),
 }
 
-/// A block: convolutions, each followed by batch normalisation and ReLU; the last ReLU comes after the addition.
+/// Convolutions, each followed by batch normalisation and ReLU; the last ReLU comes after the addition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
     pub convolutions: Vec<Convolution>,
     pub join: Join,
 }
 
-/// What a parameter or running statistic is, which decides its initial value and whether weight decay may apply.
+/// The kind of a parameter or running statistic, which decides its initial value and whether weight decay may apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     ConvolutionWeight,
@@ -101,13 +96,13 @@ pub enum Role {
 }
 
 impl Role {
-    /// Learnt by gradient descent; the others are running statistics.
+    /// Whether it is learnt by gradient descent rather than a running statistic.
     pub fn is_parameter(self) -> bool {
         !matches!(self, Role::RunningMean | Role::RunningVariance)
     }
 }
 
-/// A named tensor of a network. Shapes are torchvision's: `[outputs, inputs, k, k]`, `[channels]`, `[classes, features]`.
+/// A named tensor of a network. Shapes follow torchvision: `[outputs, inputs, k, k]`, `[channels]`, `[classes, features]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
     pub name: String,
@@ -116,7 +111,7 @@ pub struct Parameter {
 }
 
 impl Network {
-    /// The CIFAR-10 network of section 4.2 with `depth = 6n + 2` weighted layers, or `None` where there is none of that depth.
+    /// The CIFAR-10 network of section 4.2 with `depth` weighted layers, or `None` if `depth` is not `6n + 2` with `n > 0`.
     pub fn cifar(family: Family, depth: usize, shortcut: Shortcut, classes: usize) -> Option<Self> {
         let n = depth.checked_sub(2).filter(|layers| layers % 6 == 0)? / 6;
         let prefix = match family {
@@ -135,8 +130,8 @@ impl Network {
         })
     }
 
-    /// The ImageNet network of Table 1 with `depth` weighted layers, or `None` where the paper has none: 18, 34, 50, 101 and
-    /// 152 layers with shortcuts, 18 and 34 without.
+    /// The ImageNet network of Table 1 with `depth` weighted layers, or `None` if the paper has none: there are 18, 34, 50,
+    /// 101 and 152 layers with shortcuts, and 18 and 34 without.
     pub fn imagenet(
         family: Family,
         depth: usize,
@@ -168,7 +163,7 @@ impl Network {
         })
     }
 
-    /// The convolution in front of the first stage. The stem's width is `base_width`.
+    /// The convolution before the first stage, with `base_width` outputs.
     pub fn stem_convolution(&self) -> Convolution {
         let (kernel, stride) = match self.stem {
             Stem::Cifar => (3, 1),
@@ -184,7 +179,7 @@ impl Network {
         }
     }
 
-    /// Every block, from the input to the classifier.
+    /// Every block in the order of the forward pass.
     pub fn blocks(&self) -> Vec<Block> {
         let mut blocks = Vec::new();
         let mut inputs = self.base_width;
@@ -249,13 +244,13 @@ impl Network {
         Block { convolutions, join }
     }
 
-    /// Channels that reach the classifier.
+    /// Inputs of the classifier.
     pub fn features(&self) -> usize {
         let width = self.base_width << (self.blocks.len() - 1);
         if self.bottleneck { 4 * width } else { width }
     }
 
-    /// Every convolution in the order of the forward pass; a projection follows its block's own.
+    /// Every convolution in the order of the forward pass; a projection follows the convolutions of its block.
     pub fn convolutions(&self) -> Vec<Convolution> {
         let mut all = vec![self.stem_convolution()];
         for block in self.blocks() {
@@ -267,7 +262,7 @@ impl Network {
         all
     }
 
-    /// Every named tensor in the order of the forward pass. A parameter's place in this list is the key of its random stream.
+    /// Every named tensor in the order of the forward pass. A parameter's position in this list keys its random stream.
     pub fn parameters(&self) -> Vec<Parameter> {
         let mut all = Vec::new();
         for conv in self.convolutions() {

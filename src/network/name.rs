@@ -1,21 +1,21 @@
-//! Networks by name: `plain-20`, `resnet-110` and those of Table 1, `resnet-50`, in any case.
+//! Parses network names, ignoring case: `plain-20` and `resnet-110` for CIFAR-10, `resnet-50` and others of Table 1.
 
 use anyhow::Result;
 
 use super::{Family, Network, Shortcut};
 use crate::exit::Exit;
 
-/// Images with at least this many pixels a side are ImageNet's where a name has both meanings.
+/// From this image size on, a name that is both a CIFAR and an ImageNet network means the latter.
 const SMALLEST_IMAGENET: usize = 64;
 
 impl Network {
-    /// The network that a name means, and the side of its images. A depth of Table 1 (18, 34, 50, 101, 152) is its ImageNet
-    /// network with 1000 classes, at 224 pixels unless told otherwise; 50 and 152 are also of the form 6n+2, and for images
-    /// below 64 pixels they are CIFAR's. Every other depth is CIFAR's with 10 classes, at 32 pixels unless told otherwise.
-    /// The shortcuts are the paper's unless given: option B for bottlenecks (section 4.1), A elsewhere.
+    /// The network with this name, and its image size. The depths of Table 1 (18, 34, 50, 101, 152) are ImageNet networks
+    /// with 1000 classes, by default at 224 pixels. 50 and 152 are also of the form 6n+2 and mean CIFAR networks for images
+    /// below 64 pixels. Every other depth is a CIFAR network with 10 classes, by default at 32 pixels. The default
+    /// shortcuts are the paper's: option B for bottlenecks (section 4.1), A elsewhere.
     ///
     /// # Errors
-    /// [`Exit::Usage`] as [`Network::parse_cifar`], and for a side that two subsamplings do not divide.
+    /// [`Exit::Usage`] as for [`Network::parse_cifar`], and for a CIFAR image size that is not a multiple of 4.
     pub fn parse(
         name: &str,
         shortcut: Option<Shortcut>,
@@ -29,14 +29,14 @@ impl Network {
         let size = image_size.unwrap_or(32);
         if size < 4 || !size.is_multiple_of(4) {
             return Err(Exit::Usage.error(format!(
-                "an image size of {size}: must be a multiple of 4, for two subsamplings; the paper's is 32"
+                "image size {size}: must be a multiple of 4, because the network subsamples twice; the paper's is 32"
             )));
         }
         let network = Self::parse_cifar(name, shortcut.unwrap_or(Shortcut::A), 10)?;
         Ok((network, size))
     }
 
-    /// The network of Table 1 with this name, if it is one of them.
+    /// The network of Table 1 with this name, if there is one.
     fn parse_imagenet(name: &str, shortcut: Option<Shortcut>) -> Option<Self> {
         let lower = name.trim().to_lowercase();
         let (family, depth) = match lower.split_once('-')? {
@@ -61,19 +61,19 @@ impl Network {
     /// The CIFAR network of section 4.2 with this name.
     ///
     /// # Errors
-    /// [`Exit::Usage`] for another family, or a depth that is not 6n+2, with the depths that are nearest.
+    /// [`Exit::Usage`] for an unknown family, or for a depth that is not 6n+2, with the nearest valid depths.
     pub fn parse_cifar(name: &str, shortcut: Shortcut, classes: usize) -> Result<Self> {
         let refuse = |why: String| Exit::Usage.error(format!("network \"{name}\": {why}"));
         let lower = name.trim().to_lowercase();
-        let (family, depth) = lower
-            .split_once('-')
-            .ok_or_else(|| refuse("no family and depth; write plain-20 or resnet-20".into()))?;
+        let (family, depth) = lower.split_once('-').ok_or_else(|| {
+            refuse("not a family and a depth; write plain-20 or resnet-20".into())
+        })?;
         let family = match family {
             "plain" => Family::Plain,
             "resnet" => Family::Resnet,
             other => {
                 return Err(refuse(format!(
-                    "no family \"{other}\"; there are plain and resnet"
+                    "unknown family \"{other}\"; known are plain and resnet"
                 )));
             }
         };
@@ -83,30 +83,30 @@ impl Network {
             }
             _ => {
                 return Err(refuse(format!(
-                    "\"{depth}\" is no depth; write a number of the form 6n+2 from 8 to {MAX_DEPTH}, such as 20"
+                    "\"{depth}\" is not a depth; write a number of the form 6n+2 from 8 to {MAX_DEPTH}, such as 20"
                 )));
             }
         };
         Self::cifar(family, depth, shortcut, classes).ok_or_else(|| {
             let below = (depth.saturating_sub(2) / 6).max(1) * 6 + 2;
             refuse(format!(
-                "a depth of {depth} is not 6n+2; the nearest are {below} and {}",
+                "depth {depth} is not 6n+2; the nearest are {below} and {}",
                 below + 6
             ))
         })
     }
 
-    /// Weighted layers: those of the name.
+    /// Number of weighted layers, as in the name.
     pub fn depth(&self) -> usize {
         let each = if self.bottleneck { 3 } else { 2 };
         2 + each * self.blocks.iter().sum::<usize>()
     }
 }
 
-/// Nothing deeper is asked for (the paper ends at 1202); a slip of the finger would only exhaust the memory.
+/// A guard against typos that would exhaust the memory. The paper's deepest network has 1202 layers.
 const MAX_DEPTH: usize = 20_000;
 
-/// Digits behind the dash, so that `plain-020` and `plain-+20` are not second names of `plain-20`.
+/// Length of the text after the dash, to reject `plain-020` and `plain-+20`.
 fn depth_digits(name: &str) -> usize {
     name.split_once('-').map_or(0, |(_, depth)| depth.len())
 }

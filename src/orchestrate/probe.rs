@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::data::Batch;
-use crate::engine::{self, Statistics};
-use crate::manifest::{Precision, Recipe};
-use crate::network::{Family, Network};
+use crate::engine::{self, Hyperparameters, Statistics};
+use crate::network::{Family, Network, initialise};
 use crate::plan::RunPlan;
 use crate::random::{Purpose, Stream};
-use crate::train::initialise;
+use crate::recipe::{Precision, Recipe};
 
-use super::{hyperparameters, work};
+use super::work;
 
 /// Wall clock that all measurements share, besides a first step each.
 const BUDGET: Duration = Duration::from_millis(1500);
@@ -74,7 +73,7 @@ fn time(recipe: &Recipe, options: &engine::Options, budget: Duration) -> anyhow:
     let mut engine = engine::create(
         &network,
         recipe.image_size,
-        &hyperparameters(recipe),
+        &Hyperparameters::from(recipe),
         &options.in_precision(recipe.precision),
     )?;
     engine.restore(&initialise(&network, &recipe.initialisation, 0))?;

@@ -7,14 +7,13 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::duration::duration;
 use crate::plan::RunPlan;
-use crate::record::{Evaluation, Iteration, Split, Statistics};
-use crate::train::{Observer, Outcome, Phase};
+use crate::recipe::TRAINING_WINDOW;
+use crate::record::{Ending, Evaluation, Iteration, Split, Statistics};
+use crate::train::{Observer, Phase};
 
-use super::{Ended, RunsObserver, Start};
-
-/// Mini-batches in the shown error, as in the paper's training curves.
-const WINDOW: usize = 20;
+use super::{RunsObserver, Start};
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +150,7 @@ impl Observer for Progress {
         run.rate = row.learning_rate;
         run.loss = row.loss;
         run.recent.push_back(row.error);
-        if run.recent.len() > WINDOW {
+        if run.recent.len() > TRAINING_WINDOW {
             run.recent.pop_front();
         }
         match self.style {
@@ -245,45 +244,36 @@ impl RunsObserver for Progress {
         });
     }
 
-    fn end(&mut self, run: &RunPlan, place: usize, ended: Ended) {
+    fn skip(&mut self, run: &RunPlan, place: usize) {
+        self.line(&format!("{} s{}: done before", run.network.name, run.seed));
+        if let Some(cost) = self.costs.get_mut(place) {
+            *cost = 0.0;
+        }
+    }
+
+    fn end(&mut self, run: &RunPlan, place: usize, ending: Ending) {
         let name = format!("{} s{}", run.network.name, run.seed);
         self.bar.finish_and_clear();
-        let text = match ended {
-            Ended::Skipped => Some(format!("{name}: done before")),
-            Ended::Trained(Outcome::Finished) => None,
-            Ended::Trained(Outcome::Diverged) => {
-                Some(format!("{name}: diverged, the loss is no longer finite"))
+        match ending {
+            Ending::Finished => {}
+            Ending::Diverged => {
+                self.line(&format!("{name}: diverged, the loss is no longer finite"));
             }
-            Ended::Trained(Outcome::Interrupted) => Some(format!(
-                "{name}: stopped; the same command goes on from there"
-            )),
-        };
-        if let Some(text) = text {
-            self.line(&text);
+            Ending::Partial => {
+                self.line(&format!(
+                    "{name}: stopped; the same command goes on from there"
+                ));
+            }
         }
         if let (Some(current), Some(cost)) = (self.run.take(), self.costs.get(place)) {
             let share = (current.iteration - current.from) as f64;
             self.worked += cost * share / current.iterations.max(1) as f64;
-        } else if let Some(cost) = self.costs.get_mut(place) {
-            *cost = 0.0;
         }
     }
 
     fn warn(&mut self, text: &str) {
         // A warning is worth a line even with -q.
         self.bar.suspend(|| eprintln!("warning: {text}"));
-    }
-}
-
-/// `45 s`, `12 min`, `3 h 20 min`, `2 d 3 h`.
-pub fn duration(seconds: f64) -> String {
-    let whole = seconds.max(0.0).round() as u64;
-    let minutes = (whole + 30) / 60;
-    match whole {
-        0..100 => format!("{whole} s"),
-        100..5_400 => format!("{minutes} min"),
-        5_400..172_800 => format!("{} h {} min", minutes / 60, minutes % 60),
-        _ => format!("{} d {} h", whole / 86_400, whole % 86_400 / 3_600),
     }
 }
 
@@ -298,12 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_rates_read_well() {
-        assert_eq!(duration(0.4), "0 s");
-        assert_eq!(duration(99.4), "99 s");
-        assert_eq!(duration(600.0), "10 min");
-        assert_eq!(duration(12_000.0), "3 h 20 min");
-        assert_eq!(duration(200_000.0), "2 d 7 h");
+    fn rates_read_well() {
         assert_eq!(shorten(0.1 * 0.1), "0.01");
         assert_eq!(shorten(0.1), "0.1");
     }

@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use crate::data::{self, Dataset, Normaliser};
-use crate::engine::{self, Instructions};
+use crate::engine::{self, Hyperparameters};
 use crate::exit::Exit;
 use crate::manifest::{ResponseImages, ResponseStatistics, Responses};
 use crate::measure::responses::{self, engine_statistics};
 use crate::plan::RunPlan;
+use crate::processor::Processor;
 use crate::random::Purpose;
-use crate::run::{self, LayerResponse, Outcome, ResponseRecord, RunView, State};
+use crate::record::Ending;
+use crate::run::{LayerResponse, ResponseRecord, RunView};
 use crate::train::Stop;
 use crate::weights::Weights;
-
-use super::hyperparameters;
 
 /// The images are the same for every network and seed.
 const IMAGES_SEED: u64 = 0;
@@ -33,26 +33,17 @@ pub fn measure_responses(
     stop: &Stop,
     tell: &mut dyn FnMut(&str),
 ) -> anyhow::Result<()> {
-    let views = run::find(results_dir)?;
     for plan in runs {
-        let found = views
-            .iter()
-            .find(|view| view.plan().identity == plan.identity);
-        let Some(view) = found.filter(|view| finished(view)) else {
-            continue;
-        };
-        if ResponseRecord::load(&view.folder, how, &plan.identity)?.is_some() {
+        let view = RunView::look(&results_dir.join(plan.folder()))?
+            .filter(|view| view.plan().same_run(plan) && view.ending == Ending::Finished);
+        let Some(view) = view else { continue };
+        if ResponseRecord::load(&view.folder, how, plan.identity())?.is_some() {
             continue;
         }
         tell(&format!("measuring the responses of {}", plan.name()));
-        measure(view, dataset, how, threads, stop)?.save(&view.folder)?;
+        measure(&view, dataset, how, threads, stop)?.save(&view.folder)?;
     }
     Ok(())
-}
-
-fn finished(view: &RunView) -> bool {
-    let outcome = Outcome::Finished;
-    matches!(view.state, State::Done { outcome: found, .. } if found == outcome)
 }
 
 /// The final weights of a finished run.
@@ -88,13 +79,16 @@ fn measure(
     let options = engine::Options {
         device: engine::Device::Cpu,
         threads,
-        instructions: Instructions::parse(&plan.instructions),
+        instructions: match plan.processor {
+            Processor::Cpu(set) => Some(set),
+            Processor::Cuda => None,
+        },
         ..engine::Options::default()
     };
     let mut engine = engine::create_differentiable(
         &plan.network,
         recipe.image_size,
-        &hyperparameters(recipe),
+        &Hyperparameters::from(recipe),
         &options,
     )?;
     engine.restore(&weights)?;
@@ -134,13 +128,17 @@ fn measure(
     let layers = responses::layers(&plan.network, &sums, how.pooling)?;
     Ok(ResponseRecord {
         format: ResponseRecord::FORMAT,
-        run: plan.identity.clone(),
+        run: plan.identity().into(),
         network: plan.network.name.clone(),
         seed: plan.seed,
-        data: view.about.notes.data.clone(),
-        device: format!("{} {}", plan.device, plan.instructions)
-            .trim()
-            .into(),
+        data: view.file.notes.data,
+        device: format!(
+            "{} {}",
+            plan.processor.device(),
+            plan.processor.instructions()
+        )
+        .trim()
+        .into(),
         images: sample.len(),
         how: how.clone(),
         layer: layers

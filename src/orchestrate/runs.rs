@@ -8,19 +8,20 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::data::{self, Batch, Dataset, ImageSet, Loader, Normaliser, Origin, Originals};
-use crate::engine::{self, Device, Hyperparameters, Instructions};
-use crate::exit::Exit;
-use crate::manifest::{Recipe, TrainingSplit};
+use crate::data::{self, Batch, Dataset, ImageSet, Loader, Normaliser, Originals};
+use crate::engine::{self, Device, Hyperparameters};
+use crate::origin::Origin;
 use crate::plan::RunPlan;
+use crate::processor::Processor;
 use crate::random::Purpose;
-use crate::run::{self, Notes, Resume, RunDirectory};
-
-use crate::train::{Keeper, LoopState, MiniBatches, Outcome, Stop, Training, TrainingData};
+use crate::recipe::{Recipe, TrainingSplit};
+use crate::record::Ending;
+use crate::run::{Notes, Resume, RunDirectory};
+use crate::train::{Keeper, LoopState, MiniBatches, Stop, Training, TrainingData};
 use crate::weights::Weights;
 
 use super::start::initial_weights;
-use super::{Ended, RunResult, RunsObserver, Start, work};
+use super::{RunsObserver, Start, work};
 
 /// How runs are made; nothing here changes a result.
 #[derive(Clone, Debug)]
@@ -56,21 +57,17 @@ impl MiniBatches for Loader {
     }
 }
 
-/// What the engine is to know of a recipe.
-pub fn hyperparameters(recipe: &Recipe) -> Hyperparameters {
-    Hyperparameters {
-        momentum: recipe.momentum as f32,
-        momentum_form: recipe.momentum_form,
-        weight_decay: recipe.weight_decay as f32,
-        weight_decay_on: recipe.weight_decay_on,
-        norm_momentum: recipe.batch_norm.momentum as f32,
-        norm_epsilon: recipe.batch_norm.epsilon as f32,
-        norm_group: recipe.batch_norm.group,
-    }
+/// One run and how it ended.
+#[derive(Clone, Debug)]
+pub struct RunResult {
+    pub run: RunPlan,
+    pub ending: Ending,
+    /// Whether it was trained now; otherwise it was done before.
+    pub trained: bool,
 }
 
 /// Makes `runs` in their order on `dataset`: finished ones are skipped, partial ones go on, the others start. Ends early
-/// when `stop` is raised; the run that was going on is then the last result, `Outcome::Interrupted`.
+/// when `stop` is raised; the run that was going on is then the last result, [`Ending::Partial`].
 ///
 /// # Errors
 /// Those of the run's directory, the data and the engine, with the run's name.
@@ -92,13 +89,9 @@ pub fn run_all(
         if stop.requested().is_some() {
             break;
         }
-        let ended = run_one(run, place, &images, options, stop, observer)
+        let result = run_one(run, place, &images, options, stop, observer)
             .with_context(|| format!("run {}", run.folder()))?;
-        observer.end(run, place, ended);
-        results.push(RunResult {
-            run: run.clone(),
-            ended,
-        });
+        results.push(result);
     }
     Ok(results)
 }
@@ -137,15 +130,6 @@ impl Images {
         &self.sets[&Self::key(recipe)]
     }
 
-    /// As the run's notes say it.
-    fn origin_name(&self) -> &'static str {
-        match self.origin {
-            Origin::Cifar10 => "cifar10",
-            Origin::Other => "other",
-            Origin::Synthetic => "synthetic",
-        }
-    }
-
     /// How many test images there must be: known for CIFAR-10.
     fn test_images(&self, recipe: &Recipe) -> Option<usize> {
         match (self.origin, recipe.split) {
@@ -157,32 +141,18 @@ impl Images {
 }
 
 /// What a run is made on: its device and instruction set are part of what it is.
-fn engine_options(run: &RunPlan, options: &Options) -> anyhow::Result<engine::Options> {
-    let (device, instructions) = match run.device.as_str() {
-        "cpu" => {
-            let set = Instructions::parse(&run.instructions).ok_or_else(|| {
-                Exit::Device.error(format!(
-                    "the instruction set {:?} is not known; take one of {}",
-                    run.instructions,
-                    Instructions::ALL.map(Instructions::name).join(", ")
-                ))
-            })?;
-            (Device::Cpu, Some(set))
-        }
-        "cuda" => (Device::Cuda(options.gpu), None),
-        other => {
-            return Err(Exit::Device.error(format!(
-                "the device {other:?} is not known; there are cpu and cuda"
-            )));
-        }
+fn engine_options(run: &RunPlan, options: &Options) -> engine::Options {
+    let (device, instructions) = match run.processor {
+        Processor::Cpu(set) => (Device::Cpu, Some(set)),
+        Processor::Cuda => (Device::Cuda(options.gpu), None),
     };
-    Ok(engine::Options {
+    engine::Options {
         device,
         threads: options.threads,
         instructions,
         precision: run.recipe.precision,
         ..engine::Options::default()
-    })
+    }
 }
 
 fn run_one(
@@ -192,11 +162,11 @@ fn run_one(
     options: &Options,
     stop: &Stop,
     observer: &mut dyn RunsObserver,
-) -> anyhow::Result<Ended> {
+) -> anyhow::Result<RunResult> {
     let recipe = &run.recipe;
-    let engine_options = engine_options(run, options)?;
+    let engine_options = engine_options(run, options);
     let notes = Notes {
-        data: images.origin_name().into(),
+        data: images.origin,
         train_digest: images.digests.0.clone(),
         test_digest: images.digests.1.clone(),
         official: images.origin == Origin::Cifar10,
@@ -209,7 +179,14 @@ fn run_one(
         observer.warn(warning);
     }
     let (weights, from) = match resume {
-        Resume::Done => return Ok(Ended::Skipped),
+        Resume::Done(ending) => {
+            observer.skip(run, place);
+            return Ok(RunResult {
+                run: run.clone(),
+                ending,
+                trained: false,
+            });
+        }
         Resume::At(checkpoint) => {
             let state = LoopState::from_json(&checkpoint.loop_state)?;
             (checkpoint.state, state)
@@ -233,7 +210,7 @@ fn run_one(
     let mut engine = engine::create(
         &run.network,
         recipe.image_size,
-        &hyperparameters(recipe),
+        &Hyperparameters::from(recipe),
         &engine_options,
     )?;
     engine.restore(&weights)?;
@@ -263,7 +240,7 @@ fn run_one(
         true => on_test.batch(indices),
     };
     let sample = |count, purpose| data::sample(train.len(), count, run.seed, purpose);
-    let outcome = Training {
+    let ending = Training {
         engine: engine.as_mut(),
         data: TrainingData {
             batches: &mut batches,
@@ -276,18 +253,18 @@ fn run_one(
         },
         recipe,
         keeper: &mut directory,
-        observer,
+        observer: &mut *observer,
         stop,
         keep_every: options.keep_every,
     }
     .run(from)?;
-    let for_good = match outcome {
-        Outcome::Finished => Some(run::Outcome::Finished),
-        Outcome::Diverged => Some(run::Outcome::Diverged),
-        Outcome::Interrupted => None,
-    };
-    if let Some(for_good) = for_good {
-        directory.finish(for_good, &engine.state(false)?)?;
+    if ending.is_final() {
+        directory.finish(ending, &engine.state(false)?)?;
     }
-    Ok(Ended::Trained(outcome))
+    observer.end(run, place, ending);
+    Ok(RunResult {
+        run: run.clone(),
+        ending,
+        trained: true,
+    })
 }

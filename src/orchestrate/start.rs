@@ -3,17 +3,16 @@
 use std::path::Path;
 
 use crate::data::{self, ImageSet, Normaliser};
-use crate::engine;
+use crate::engine::{self, Hyperparameters};
 use crate::exit::Exit;
 use crate::measure::responses;
-use crate::network::Network;
+use crate::network::{Network, initialise};
 use crate::plan::RunPlan;
 use crate::random::Purpose;
 use crate::run;
-use crate::train::{StageMoments, construct, initialise};
+use crate::train::{StageMoments, construct};
 use crate::weights::Weights;
 
-use super::hyperparameters;
 use super::responses::final_weights;
 
 /// The weights of iteration 0. Where the plan names a run to start from, that run must be finished in `results_dir`.
@@ -36,7 +35,7 @@ pub fn initial_weights(
     let views = run::find(results_dir)?;
     let view = views
         .iter()
-        .find(|view| view.is_done() && view.plan().identity == *identity);
+        .find(|view| view.ending.is_final() && view.plan().identity() == identity);
     let view = view.ok_or_else(|| {
         Exit::Missing.error(format!(
             "{} starts from the weights of {} with seed {}, which is not finished in {}; train that one first",
@@ -64,7 +63,7 @@ fn stage_moments(
     let mut engine = engine::create_differentiable(
         &start.network,
         recipe.image_size,
-        &hyperparameters(recipe),
+        &Hyperparameters::from(recipe),
         &options.in_precision(recipe.precision),
     )?;
     engine.restore(weights)?;

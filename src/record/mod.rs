@@ -1,44 +1,69 @@
-//! What a run records: a row an iteration, a row an evaluation, and the `Recorder` that receives them.
-//! `parquet.rs` writes and reads them (the only polars place).
+//! A run's records: a row per iteration, rows per evaluation, and the [`Recorder`] that receives them.
+//!
+//! - `mod.rs` has the rows, and how a run ended
+//! - `parquet.rs` writes and reads them; it is the only file that uses polars
+//! - `curve.rs` turns them into curves
 
+pub mod curve;
 pub mod parquet;
+
+use serde::{Deserialize, Serialize};
 
 /// One mini-batch of training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Iteration {
-    /// 1 for the first mini-batch: the number of updates after this one.
+    /// Number of updates including this one, so 1 for the first mini-batch.
     pub iteration: u64,
-    /// Passes over the training set begun so far, as a fraction: `iteration * batch / images`.
+    /// Passes over the training set, as a fraction: `iteration * batch / images`.
     pub epoch: f64,
     pub learning_rate: f64,
-    /// Mean cross-entropy of the (augmented) mini-batch, before the update. NaN or infinite in the last row of a diverged run.
+    /// Mean cross-entropy of the (augmented) mini-batch before the update. NaN or infinite in a diverged run's last row.
     pub loss: f64,
-    /// Error of the (augmented) mini-batch, %.
+    /// Error on the (augmented) mini-batch, %.
     pub error: f64,
-    /// Wall-clock seconds of training up to here, over all restarts. The only column that is not reproducible.
+    /// Wall-clock seconds of training so far, over all restarts. The only column that is not reproducible.
     pub seconds: f64,
 }
 
-/// Which images an evaluation looked at.
+/// How a run ended, if it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ending {
+    /// All iterations and evaluations are complete.
+    Finished,
+    /// The loss became infinite or NaN; that iteration is the last row. A valid result, recorded and drawn.
+    Diverged,
+    /// Not ended: in progress, or to be resumed from its last checkpoint.
+    Partial,
+}
+
+impl Ending {
+    /// Whether nothing remains to be done.
+    pub fn is_final(self) -> bool {
+        self != Ending::Partial
+    }
+}
+
+/// The images that an evaluation was made on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Split {
-    /// The test set (or the held-out 5k of a 45k/5k split, which says so in the run).
+    /// The test set, or the held-out 5k of a 45k/5k split.
     Test,
     /// The training images without augmentation (the clean pass).
     Train,
 }
 
-/// Which batch-norm statistics an evaluation used.
+/// The batch-norm statistics that an evaluation used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Statistics {
-    /// Estimated on training images at that moment, as the authors did.
+    /// Estimated on training images at the time of the evaluation, as the authors did.
     Population,
-    /// The moving average of training.
+    /// The moving averages from training.
     Moving,
 }
 
 impl Split {
-    /// As in the records: `test`, `train`.
+    /// The name in records: `test`, `train`.
     pub fn name(self) -> &'static str {
         match self {
             Split::Test => "test",
@@ -46,7 +71,7 @@ impl Split {
         }
     }
 
-    /// What `name` gave.
+    /// The inverse of [`name`](Self::name).
     pub fn parse(name: &str) -> Option<Self> {
         [Split::Test, Split::Train]
             .into_iter()
@@ -55,7 +80,7 @@ impl Split {
 }
 
 impl Statistics {
-    /// As in the records: `population`, `moving`.
+    /// The name in records: `population`, `moving`.
     pub fn name(self) -> &'static str {
         match self {
             Statistics::Population => "population",
@@ -63,7 +88,7 @@ impl Statistics {
         }
     }
 
-    /// What `name` gave.
+    /// The inverse of [`name`](Self::name).
     pub fn parse(name: &str) -> Option<Self> {
         [Statistics::Population, Statistics::Moving]
             .into_iter()
@@ -77,7 +102,7 @@ pub struct Evaluation {
     pub iteration: u64,
     pub split: Split,
     pub statistics: Statistics,
-    /// How many images were looked at.
+    /// Number of images evaluated.
     pub images: u64,
     pub loss: f64,
     /// Top-1 error, %.
@@ -86,7 +111,7 @@ pub struct Evaluation {
     pub top5_error: f64,
 }
 
-/// Receives the rows of a run as it goes. The loop hands rows over and knows no file.
+/// Receives the rows of a run as they are produced.
 pub trait Recorder {
     fn iteration(&mut self, row: Iteration) -> anyhow::Result<()>;
     fn evaluation(&mut self, row: Evaluation) -> anyhow::Result<()>;

@@ -1,5 +1,5 @@
-//! Rows to Parquet and back, through polars (the only place with it). Provenance lies in the file's own key-value
-//! metadata. The same rows and provenance give the same bytes.
+//! Reads and writes rows as Parquet, through polars. Provenance is stored in the file's key-value metadata. The same rows
+//! and provenance always give the same bytes.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,10 +12,10 @@ use polars::prelude::*;
 use super::{Evaluation, Iteration, Split, Statistics};
 use crate::exit::Exit;
 
-/// What the file says of itself, by key: identity, network, seed, commit and so on.
+/// Metadata of a file by key: identity, network, seed, commit and so on.
 pub type Provenance = BTreeMap<String, String>;
 
-/// Polars' own entry in the key-value metadata, which is none of ours.
+/// Polars' own entry in the key-value metadata.
 const ARROW_SCHEMA: &str = "ARROW:schema";
 
 /// The bytes of a Parquet file with columns `iteration`, `epoch`, `learning_rate`, `loss`, `error`, `seconds`.
@@ -71,7 +71,7 @@ pub fn evaluations_to_bytes(rows: &[Evaluation], provenance: &Provenance) -> Res
     )
 }
 
-/// Writes [`iterations_to_bytes`] to a file and waits until it is on the disk. Not atomic.
+/// Writes [`iterations_to_bytes`] to a file and syncs it. Not atomic.
 ///
 /// # Errors
 /// [`Exit::Storage`] if the file cannot be written.
@@ -79,7 +79,7 @@ pub fn write_iterations(path: &Path, rows: &[Iteration], provenance: &Provenance
     write(path, &iterations_to_bytes(rows, provenance)?)
 }
 
-/// Writes [`evaluations_to_bytes`] to a file and waits until it is on the disk. Not atomic.
+/// Writes [`evaluations_to_bytes`] to a file and syncs it. Not atomic.
 ///
 /// # Errors
 /// [`Exit::Storage`] if the file cannot be written.
@@ -87,7 +87,7 @@ pub fn write_evaluations(path: &Path, rows: &[Evaluation], provenance: &Provenan
     write(path, &evaluations_to_bytes(rows, provenance)?)
 }
 
-/// Reads what [`write_iterations`] wrote. Columns are found by name; others are ignored.
+/// Reads a file written by [`write_iterations`]. Columns are matched by name; unknown ones are ignored.
 ///
 /// # Errors
 /// [`Exit::Storage`] if the file cannot be read, is damaged, or lacks a column.
@@ -111,7 +111,7 @@ pub fn read_iterations(path: &Path) -> Result<Vec<Iteration>> {
     })
 }
 
-/// Reads what [`write_evaluations`] wrote. Columns are found by name; others are ignored.
+/// Reads a file written by [`write_evaluations`]. Columns are matched by name; unknown ones are ignored.
 ///
 /// # Errors
 /// [`Exit::Storage`] if the file cannot be read, is damaged, lacks a column, or names an unknown split or statistics.
@@ -138,7 +138,7 @@ pub fn read_evaluations(path: &Path) -> Result<Vec<Evaluation>> {
     })
 }
 
-/// The provenance inside a file of records.
+/// Reads the provenance of a file of records.
 ///
 /// # Errors
 /// [`Exit::Storage`] if the file cannot be read or is damaged.
@@ -179,7 +179,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     };
     write().map_err(|error| {
         Exit::Storage.error(format!(
-            "{}: the records cannot be written: {error}",
+            "{}: cannot write the records: {error}",
             path.display()
         ))
     })
@@ -188,7 +188,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 fn bytes_of(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| {
         Exit::Storage.error(format!(
-            "{}: the records cannot be read: {error}",
+            "{}: cannot read the records: {error}",
             path.display()
         ))
     })
@@ -226,7 +226,7 @@ fn words<T>(frame: &DataFrame, name: &str, parse: fn(&str) -> Option<T>) -> Resu
         .into_iter()
         .map(|word| match parse(word) {
             Some(value) => Ok(value),
-            None => bail!("column '{name}' holds '{word}', which this version does not know"),
+            None => bail!("column '{name}' has the unknown value '{word}'"),
         })
         .collect()
 }
@@ -234,5 +234,5 @@ fn words<T>(frame: &DataFrame, name: &str, parse: fn(&str) -> Option<T>) -> Resu
 fn whole<T>(name: &str, values: impl Iterator<Item = Option<T>>) -> Result<Vec<T>> {
     values
         .collect::<Option<Vec<T>>>()
-        .with_context(|| format!("column '{name}' has rows without a value"))
+        .with_context(|| format!("column '{name}' has missing values"))
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::about::check_format;
-use super::parts::{Rows, read_parts};
-use super::{CHECKPOINT, FORMAT, PREVIOUS};
+use super::format::{self, FORMAT};
+use super::layout::{CHECKPOINT, PREVIOUS};
+use super::parts::{Place, Rows, read_parts};
 use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::weights::Weights;
@@ -30,24 +30,11 @@ struct Header {
     /// Of the run.
     identity: String,
     iteration: u64,
-    /// The number of the last part that belongs to it; 0 for none.
-    part: u64,
-    /// Rows in all parts up to that one.
-    iterations: u64,
-    evaluations: u64,
+    #[serde(flatten)]
+    place: Place,
     loop_state: String,
     /// sha256 (hex) of the file as it would be with this left empty.
     sha256: String,
-}
-
-/// Where a checkpoint stands in the records: it is always the end of a part.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    /// The number of its part; 0 before the first.
-    pub part: u64,
-    /// Rows up to here.
-    pub iterations: u64,
-    pub evaluations: u64,
 }
 
 /// A checkpoint that was read and found whole, with its rows.
@@ -76,9 +63,7 @@ pub(super) fn to_bytes(
         format: FORMAT,
         identity: identity.into(),
         iteration,
-        part: place.part,
-        iterations: place.iterations,
-        evaluations: place.evaluations,
+        place,
         loop_state: loop_state.into(),
         sha256: String::new(),
     };
@@ -124,6 +109,16 @@ pub(super) fn newest(folder: &Path, identity: &str) -> Result<Option<Found>> {
     }
 }
 
+/// Iteration and place of the newest checkpoint by its header alone, neither hashed nor checked.
+pub(super) fn header(folder: &Path, identity: &str) -> Option<(u64, Place)> {
+    [CHECKPOINT, PREVIOUS]
+        .iter()
+        .filter_map(|name| Weights::load_metadata(&folder.join(name)))
+        .filter_map(|text| serde_json::from_str::<Header>(&text).ok())
+        .find(|header| header.identity == identity)
+        .map(|header| (header.iteration, header.place))
+}
+
 enum Loaded {
     Missing,
     Damaged(String),
@@ -146,7 +141,7 @@ fn load(folder: &Path, path: &Path, identity: &str) -> Result<Loaded> {
     };
     let format = header.get("format").and_then(serde_json::Value::as_i64);
     if format.is_some() {
-        check_format(path, format)?;
+        format::check(path, format, "start the run over with --fresh")?;
     }
     let mut header: Header = match serde_json::from_value(header) {
         Ok(header) => header,
@@ -166,11 +161,7 @@ fn load(folder: &Path, path: &Path, identity: &str) -> Result<Loaded> {
             header.identity
         )));
     }
-    let place = Place {
-        part: header.part,
-        iterations: header.iterations,
-        evaluations: header.evaluations,
-    };
+    let place = header.place;
     let rows = match read_parts(folder, place) {
         Ok(rows) => rows,
         Err(error) => return Ok(Loaded::Damaged(format!("{error:#}"))),

@@ -4,26 +4,30 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use super::about::{About, Done, Notes, Outcome};
-use super::checkpoint::{self, Checkpoint, Place};
+use super::checkpoint::{self, Checkpoint};
 use super::disk::Disk;
-use super::lock::Lock;
-use super::parts::{Rows, drop_parts, read_parts, write_part};
-use super::provenance::{self, Provenance};
-use super::{
-    CHECKPOINT, DONE, EVALUATIONS, FORMAT, ITERATIONS, LOG, PREVIOUS, RUN, State, WEIGHTS, space,
-    view,
+use super::done::Done;
+use super::format::FORMAT;
+use super::layout::{
+    CHECKPOINT, DONE, EVALUATIONS, ITERATIONS, LOG, PREVIOUS, PROGRESS, RUN, WEIGHTS,
 };
+use super::lock::Lock;
+use super::parts::{Place, Rows, drop_parts, read_parts, write_part};
+use super::progress::Progress;
+use super::provenance::{self, Provenance};
+use super::run_file::{Notes, RunFile};
+use super::space;
+use super::view::RunView;
 use crate::exit::Exit;
 use crate::plan::RunPlan;
-use crate::record::{Evaluation, Iteration, Recorder, parquet};
+use crate::record::{Ending, Evaluation, Iteration, Recorder, parquet};
 use crate::weights::Weights;
 
 /// Where a run stands when its directory is opened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resume {
-    /// Nothing is left to do, whether or not the weights are still there.
-    Done,
+    /// It ended like this before, whether or not the weights are still there.
+    Done(Ending),
     /// Training goes on from here.
     At(Checkpoint),
     /// Training begins.
@@ -35,7 +39,7 @@ pub enum Resume {
 pub struct RunDirectory {
     disk: Disk,
     folder: PathBuf,
-    about: About,
+    file: RunFile,
     done: Option<Done>,
     /// Where the last checkpoint stands.
     place: Place,
@@ -79,27 +83,28 @@ impl RunDirectory {
             disk.sync_parent(&folder)?;
             disk.remove_dir(&removed)?;
         }
-        let done = Done::load(&folder)?;
-        let kept = About::load(&folder)?;
+        let kept = RunFile::load(&folder)?;
+        let done = Done::load(&folder, plan)?;
         let begun = [CHECKPOINT, PREVIOUS]
             .iter()
             .any(|name| folder.join(name).exists());
         let mut warnings = Vec::new();
         if let Some(kept) = &kept {
             ensure!(
-                kept.plan.identity == plan.identity,
+                kept.plan.same_run(plan),
                 Exit::Storage.error(format!(
                     "{}: the folder holds another run, {}; name another folder with --results-dir",
                     folder.display(),
-                    kept.plan.identity
+                    kept.plan.identity()
                 ))
             );
-            if kept.plan.measured != plan.measured && done.is_some() {
+            let measured_alike = kept.plan.measured() == plan.measured();
+            if !measured_alike && done.is_some() {
                 warnings.push(format!(
                     "{}: the run is done and was measured otherwise (recipe.evaluation); --fresh makes it again",
                     folder.display()
                 ));
-            } else if kept.plan.measured != plan.measured && begun {
+            } else if !measured_alike && begun {
                 return Err(Exit::Storage.error(format!(
                     "{}: the run was begun with another recipe.evaluation; finish it with that one or start over with --fresh",
                     folder.display()
@@ -115,20 +120,20 @@ impl RunDirectory {
         }
         let begins = done.is_none() && !(begun && kept.is_some());
         // Before the first checkpoint nothing depends on what was noted.
-        let about = match kept {
+        let file = match kept {
             Some(kept) if begun || done.is_some() => kept,
-            _ => About {
+            _ => RunFile {
                 format: FORMAT,
                 notes: notes.clone(),
                 plan: plan.clone(),
-                start: Provenance::now(0, &plan.device, notes.threads),
+                start: Provenance::now(0, plan.processor, notes.threads),
                 restarts: Vec::new(),
             },
         };
         let directory = Self {
             disk,
             folder,
-            about,
+            file,
             done,
             place: Place::default(),
             waiting: Rows::default(),
@@ -138,7 +143,7 @@ impl RunDirectory {
             _lock: lock,
         };
         if begins {
-            directory.write_about()?;
+            directory.write_run_file()?;
         }
         Ok(directory)
     }
@@ -149,11 +154,11 @@ impl RunDirectory {
     /// # Errors
     /// [`Exit::Storage`] if no whole checkpoint is left or the disk cannot be written.
     pub fn resume(&mut self) -> Result<Resume> {
-        if self.done.is_some() {
+        if let Some(outcome) = self.done.as_ref().map(|done| done.outcome) {
             self.clear()?;
-            return Ok(Resume::Done);
+            return Ok(Resume::Done(outcome));
         }
-        let found = checkpoint::newest(&self.folder, &self.about.plan.identity)?;
+        let found = checkpoint::newest(&self.folder, self.file.plan.identity())?;
         let Some(found) = found else {
             drop_parts(&self.disk, &self.folder, 0)?;
             return Ok(Resume::New);
@@ -171,9 +176,10 @@ impl RunDirectory {
         self.place = found.place;
         self.last = found.rows.iterations.last().map_or(0, |row| row.iteration);
         let iteration = found.checkpoint.iteration;
-        let restart = Provenance::now(iteration, &self.about.plan.device, self.threads);
-        self.about.restarts.push(restart);
-        self.write_about()?;
+        self.write_progress(iteration)?;
+        let restart = Provenance::now(iteration, self.file.plan.processor, self.threads);
+        self.file.restarts.push(restart);
+        self.write_run_file()?;
         self.log(&format!("goes on after iteration {iteration}"))?;
         Ok(Resume::At(found.checkpoint))
     }
@@ -193,11 +199,11 @@ impl RunDirectory {
                 &self.folder,
                 place.part,
                 &self.waiting,
-                &self.about.provenance(),
+                &self.file.provenance(),
             )?;
         }
         let [newest, previous] = [CHECKPOINT, PREVIOUS].map(|name| self.folder.join(name));
-        let identity = &self.about.plan.identity;
+        let identity = self.file.plan.identity();
         let bytes = checkpoint::to_bytes(identity, iteration, place, state, loop_state)?;
         let temporary = self.disk.write_beside(&newest, &bytes)?;
         if newest.exists() {
@@ -207,7 +213,7 @@ impl RunDirectory {
         self.disk.sync_parent(&newest)?;
         self.place = place;
         self.waiting = Rows::default();
-        Ok(())
+        self.write_progress(iteration)
     }
 
     /// Ends the run for good: its parts become one file of each kind, the weights are written, `done.json` comes last and
@@ -215,10 +221,14 @@ impl RunDirectory {
     ///
     /// # Errors
     /// [`Exit::Storage`] if something cannot be written.
-    pub fn finish(&mut self, outcome: Outcome, weights: &Weights) -> Result<()> {
+    pub fn finish(&mut self, outcome: Ending, weights: &Weights) -> Result<()> {
+        ensure!(
+            outcome.is_final(),
+            Exit::Internal.error("a partial run cannot be finished; please report this")
+        );
         let mut rows = read_parts(&self.folder, self.place)?;
         rows.append(std::mem::take(&mut self.waiting));
-        let provenance = self.about.provenance();
+        let provenance = self.file.provenance();
         let iterations = parquet::iterations_to_bytes(&rows.iterations, &provenance)?;
         let evaluations = parquet::evaluations_to_bytes(&rows.evaluations, &provenance)?;
         let mut weights = weights.clone();
@@ -269,14 +279,19 @@ impl RunDirectory {
         Ok(())
     }
 
-    fn write_about(&self) -> Result<()> {
+    fn write_run_file(&self) -> Result<()> {
         self.disk
-            .replace(&self.folder.join(RUN), &self.about.to_bytes()?)
+            .replace(&self.folder.join(RUN), &self.file.to_bytes()?)
+    }
+
+    fn write_progress(&self, iteration: u64) -> Result<()> {
+        Progress::new(self.file.plan.identity(), iteration, self.place)
+            .save(&self.disk, &self.folder)
     }
 
     /// Removes what only a run that goes on needs. Harmless when done twice.
     fn clear(&self) -> Result<()> {
-        for name in [CHECKPOINT, PREVIOUS] {
+        for name in [PROGRESS, CHECKPOINT, PREVIOUS] {
             self.disk.remove(&self.folder.join(name))?;
         }
         let temporary = format!("{CHECKPOINT}.tmp");
@@ -285,8 +300,8 @@ impl RunDirectory {
     }
 
     /// What a user of the weights must know: the network, and how its input is normalised and its statistics were taken.
-    fn weights_metadata(&self, outcome: Outcome) -> Result<String> {
-        let plan = &self.about.plan;
+    fn weights_metadata(&self, outcome: Ending) -> Result<String> {
+        let plan = &self.file.plan;
         Ok(serde_json::to_string(&serde_json::json!({
             "format": FORMAT,
             "network": plan.network,
@@ -294,7 +309,7 @@ impl RunDirectory {
             "seed": plan.seed,
             "profile": plan.profile,
             "data_digest": plan.data_digest,
-            "identity": plan.identity,
+            "identity": plan.identity(),
             "outcome": outcome,
             "iteration": self.last,
         }))?)
@@ -336,41 +351,22 @@ fn refuse_other_device(results_dir: &Path, plan: &RunPlan) -> Result<()> {
             continue;
         }
         // What cannot be read is not this run's concern.
-        let Ok(Some(run)) = view::look(&folder.join(&name)) else {
+        let Ok(Some(run)) = RunView::look(&folder.join(&name)) else {
             continue;
         };
-        let other = &run.about.plan;
-        let alike = RunPlan {
-            device: other.device.clone(),
-            instructions: other.instructions.clone(),
-            identity: other.identity.clone(),
-            measured: other.measured.clone(),
-            recipe: crate::manifest::Recipe {
-                evaluation: other.recipe.evaluation.clone(),
-                ..plan.recipe.clone()
-            },
-            ..plan.clone()
-        };
-        let State::Partial { iteration } = run.state else {
-            continue;
-        };
-        if iteration > 0 && alike == *other && other.identity != plan.identity {
+        let other = run.plan();
+        let alike = plan.on(other.processor)?.same_run(other);
+        if run.ending == Ending::Partial && run.iteration > 0 && alike && !other.same_run(plan) {
             return Err(Exit::Storage.error(format!(
-                "{}: this run was begun on {} and stands at iteration {iteration}; on {} it would not give the same numbers: \
-                 finish it on {}, or leave it and begin anew with --fresh",
+                "{}: this run was begun on {} and stands at iteration {}; on {} it would give different numbers: \
+                 finish it on {}, or start over with --fresh",
                 run.folder.display(),
-                device(other),
-                device(plan),
-                device(other),
+                other.processor,
+                run.iteration,
+                plan.processor,
+                other.processor,
             )));
         }
     }
     Ok(())
-}
-
-fn device(plan: &RunPlan) -> String {
-    match plan.instructions.as_str() {
-        "" => plan.device.clone(),
-        instructions => format!("{} with {instructions}", plan.device),
-    }
 }

@@ -1,5 +1,5 @@
-//! Every write, sync, rename and removal in a run's directory, in one place: so that files appear whole or not at all,
-//! and so that tests can stop a run between any two of these operations.
+//! Every write, sync, rename and removal in a run's directory goes through here, so that files are replaced atomically
+//! and tests can stop a run between any two operations.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -11,36 +11,36 @@ use anyhow::Result;
 use super::fault::Fault;
 use crate::exit::Exit;
 
-/// The file system, as far as runs change it. Clones share the fault of a test.
+/// The file system operations of runs. Clones share an injected fault.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
     fault: Option<Arc<Fault>>,
 }
 
 impl Disk {
-    /// A disk that stops as the fault says.
+    /// A disk with an injected fault.
     pub fn with_fault(fault: Arc<Fault>) -> Self {
         Self { fault: Some(fault) }
     }
 
-    /// Creates a folder and those above it.
+    /// Creates a folder and its parents.
     ///
     /// # Errors
-    /// [`Exit::Storage`], as for every other operation here, with the path and what the system says.
+    /// [`Exit::Storage`] with the path and the system's error, as in every operation here.
     pub fn create_dir(&self, path: &Path) -> Result<()> {
         if path.is_dir() {
             return Ok(());
         }
         self.before("creating", path)?;
-        failing("creating", path, std::fs::create_dir_all(path))?;
+        annotated("creating", path, std::fs::create_dir_all(path))?;
         match path.parent() {
             Some(parent) => self.sync_dir(parent),
             None => Ok(()),
         }
     }
 
-    /// Puts `bytes` under `path`: first whole under another name, which then replaces what was there. After a stop at any
-    /// moment the path holds the old bytes or the new ones.
+    /// Atomically replaces the contents of `path` through a temporary file. After a crash at any point the path holds
+    /// either the old bytes or the new ones.
     ///
     /// # Errors
     /// [`Exit::Storage`].
@@ -50,7 +50,7 @@ impl Disk {
         self.sync_parent(path)
     }
 
-    /// Writes and syncs `bytes` under a temporary name beside `path`, which is given back for [`Disk::rename`].
+    /// Writes and syncs `bytes` to a temporary file next to `path`, and returns its path for [`Disk::rename`].
     ///
     /// # Errors
     /// [`Exit::Storage`].
@@ -58,24 +58,24 @@ impl Disk {
         let mut name = path.file_name().unwrap_or_default().to_os_string();
         name.push(".tmp");
         let temporary = path.with_file_name(name);
-        let mut file = failing("creating", &temporary, File::create(&temporary))?;
-        // A process that is killed may leave any part of what it was writing.
+        let mut file = annotated("creating", &temporary, File::create(&temporary))?;
+        // Two writes, so that tests can stop in between: a killed process may leave a partial file.
         let (first, second) = bytes.split_at(bytes.len() / 2);
-        failing("writing", &temporary, file.write_all(first))?;
+        annotated("writing", &temporary, file.write_all(first))?;
         if let Some(fault) = &self.fault {
             fault.wrote(&temporary);
         }
         self.before("writing", &temporary)?;
-        failing("writing", &temporary, file.write_all(second))?;
+        annotated("writing", &temporary, file.write_all(second))?;
         self.before("syncing", &temporary)?;
-        failing("syncing", &temporary, file.sync_all())?;
+        annotated("syncing", &temporary, file.sync_all())?;
         if let Some(fault) = &self.fault {
             fault.synced(&temporary);
         }
         Ok(temporary)
     }
 
-    /// Renames; a file that is there is replaced. Lasting only after [`Disk::sync_parent`].
+    /// Renames, replacing an existing file. Durable only after [`Disk::sync_parent`].
     ///
     /// # Errors
     /// [`Exit::Storage`].
@@ -84,10 +84,10 @@ impl Disk {
         if let Some(fault) = &self.fault {
             fault.renaming(from, to);
         }
-        failing("renaming", from, std::fs::rename(from, to))
+        annotated("renaming", from, std::fs::rename(from, to))
     }
 
-    /// Removes a file that may be there.
+    /// Removes a file, if it exists.
     ///
     /// # Errors
     /// [`Exit::Storage`].
@@ -99,10 +99,10 @@ impl Disk {
         if let Some(fault) = &self.fault {
             fault.removing(path);
         }
-        failing("removing", path, std::fs::remove_file(path))
+        annotated("removing", path, std::fs::remove_file(path))
     }
 
-    /// Removes a folder that may be there with all that is in it.
+    /// Removes a folder and its contents, if it exists.
     ///
     /// # Errors
     /// [`Exit::Storage`].
@@ -111,10 +111,10 @@ impl Disk {
             return Ok(());
         }
         self.before("removing", path)?;
-        failing("removing", path, std::fs::remove_dir_all(path))
+        annotated("removing", path, std::fs::remove_dir_all(path))
     }
 
-    /// Adds a line to a text file. Not synced: the log is for people.
+    /// Appends a line to a text file without syncing; logs need not survive a crash.
     ///
     /// # Errors
     /// [`Exit::Storage`].
@@ -124,10 +124,10 @@ impl Disk {
             let mut file = OpenOptions::new().create(true).append(true).open(path)?;
             file.write_all(format!("{line}\n").as_bytes())
         };
-        failing("writing", path, write())
+        annotated("writing", path, write())
     }
 
-    /// Makes renames and removals in the path's folder last.
+    /// Syncs the parent folder of `path`, which makes renames and removals in it durable.
     ///
     /// # Errors
     /// [`Exit::Storage`].
@@ -142,9 +142,9 @@ impl Disk {
             path
         };
         self.before("syncing", path)?;
-        // Elsewhere a folder cannot be opened as a file, and the system looks after its order itself.
+        // Other systems cannot open a folder as a file, and order these operations themselves.
         #[cfg(unix)]
-        failing(
+        annotated(
             "syncing",
             path,
             File::open(path).and_then(|folder| folder.sync_all()),
@@ -157,20 +157,20 @@ impl Disk {
 
     fn before(&self, doing: &str, path: &Path) -> Result<()> {
         match &self.fault {
-            Some(fault) => failing(doing, path, fault.step()),
+            Some(fault) => annotated(doing, path, fault.step()),
             None => Ok(()),
         }
     }
 }
 
-fn failing<T>(doing: &str, path: &Path, result: std::io::Result<T>) -> Result<T> {
+fn annotated<T>(doing: &str, path: &Path, result: std::io::Result<T>) -> Result<T> {
     result.map_err(|error| {
         let remedy = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                "; make room and start the same command again: it goes on from the last checkpoint"
+                "; make room and run the same command again to resume from the last checkpoint"
             }
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                "; name a folder that can be written with --results-dir"
+                "; name a writable folder with --results-dir"
             }
             _ => "",
         };

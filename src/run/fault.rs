@@ -1,20 +1,19 @@
-//! Stops for tests: a run that ends between two operations on its directory, as if the process had been killed or the
-//! power cut.
+//! Fault injection for tests: stops a run between two disk operations, as if the process was killed or the power cut.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// What a stop leaves behind.
+/// The kind of stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// The process dies; the system keeps all that it did.
+    /// The process dies; all its writes survive.
     Kill,
-    /// What was not synced is lost: bytes are cut off, renames and removals undone.
+    /// Everything not synced is lost: files are truncated, renames and removals undone.
     PowerCut,
 }
 
-/// Lets a number of operations pass and fails all that come after.
+/// Lets a number of operations succeed and fails all later ones.
 #[derive(Debug)]
 pub struct Fault {
     kind: Stop,
@@ -27,22 +26,22 @@ struct State {
     passed: u64,
     tripped: bool,
     unsynced: Vec<PathBuf>,
-    /// Renames and removals that the folder has not been synced after, oldest first.
+    /// Renames and removals not yet synced in their folder, oldest first.
     pending: Vec<Change>,
 }
 
 #[derive(Debug)]
 struct Change {
-    /// Where the file lay.
+    /// The file's path before the change.
     from: PathBuf,
-    /// Where it went and what was there before; none for a removal.
+    /// The target of a rename and the contents it replaced; `None` for a removal.
     to: Option<(PathBuf, Option<Vec<u8>>)>,
-    /// What a removed file held.
+    /// The contents of a removed file.
     removed: Option<Vec<u8>>,
 }
 
 impl Fault {
-    /// Passes `after` operations.
+    /// A fault after `after` successful operations.
     pub fn new(kind: Stop, after: u64) -> Self {
         Self {
             kind,
@@ -51,7 +50,7 @@ impl Fault {
         }
     }
 
-    /// Whether the stop has come.
+    /// Whether the fault has occurred.
     pub fn tripped(&self) -> bool {
         self.state().tripped
     }
@@ -133,7 +132,7 @@ impl State {
                 }
             }
             if let Some(bytes) = change.removed {
-                // Gone with its folder, it does not come back.
+                // Fails if its folder has been removed too.
                 std::fs::write(&change.from, bytes).ok();
             }
         }

@@ -1,29 +1,34 @@
-//! One process a run. The lock is the operating system's and dies with its owner; the file that carries it stays, outside
-//! the run's folder, so that a run can be removed and begun anew under it.
+//! Locks a run for one process. The operating system releases the lock when its owner dies. The lock file stays, outside
+//! the run's folder, so that the run can be removed and restarted while locked.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use super::provenance::host;
 use crate::exit::Exit;
 
-/// Held as long as the value lives.
+/// A run's lock, released on drop.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
+/// The lock file of the run `folder`.
+fn lock_path(results_dir: &Path, folder: &str) -> PathBuf {
+    results_dir.join(".locks").join(folder.replace('/', "--"))
+}
+
 impl Lock {
-    /// Takes the lock of the run `folder` (as of [`crate::plan::RunPlan::folder`]) in `results_dir`.
+    /// Locks the run `folder` (see [`crate::plan::RunPlan::folder`]) in `results_dir`.
     ///
     /// # Errors
-    /// [`Exit::Storage`] if another process has it, with its number and machine, or if the file cannot be made.
+    /// [`Exit::Storage`] if another process holds the lock, with its id and host, or if the file cannot be created.
     pub fn take(results_dir: &Path, folder: &str) -> Result<Self> {
         let locks = results_dir.join(".locks");
-        let path = locks.join(folder.replace('/', "--"));
+        let path = lock_path(results_dir, folder);
         let open = || -> std::io::Result<File> {
             std::fs::create_dir_all(&locks)?;
             let ignore = locks.join(".gitignore");
@@ -39,7 +44,7 @@ impl Lock {
         };
         let mut file = open().map_err(|error| {
             Exit::Storage.error(format!(
-                "{}: the run's lock cannot be made: {error}; name a folder that can be written with --results-dir",
+                "{}: cannot create the run's lock: {error}; name a writable folder with --results-dir",
                 path.display()
             ))
         })?;
@@ -47,20 +52,20 @@ impl Lock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut owner = String::new();
-                // Some systems let nobody read a locked file.
+                // Some systems do not allow reading a locked file.
                 file.read_to_string(&mut owner).ok();
                 let owner = match owner.trim() {
                     "" => "another process",
                     known => known,
                 };
                 return Err(Exit::Storage.error(format!(
-                    "{}: {owner} is at work on this run; wait for it or stop it, then start the same command again",
+                    "{}: {owner} is working on this run; wait for it or stop it, then run the same command again",
                     results_dir.join(folder).display()
                 )));
             }
             Err(TryLockError::Error(error)) => {
                 return Err(Exit::Storage.error(format!(
-                    "{}: the run cannot be locked: {error}; name a folder on a file system with locks with --results-dir",
+                    "{}: cannot lock the run: {error}; name a folder on a file system that supports locks with --results-dir",
                     path.display()
                 )));
             }
@@ -73,20 +78,20 @@ impl Lock {
     }
 }
 
-/// Who is at work on a run.
+/// Who is working on a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// A process on this machine.
     AtWork,
     Nobody,
-    /// The last one was on this other machine, which alone knows of its processes.
+    /// The last owner was a process on this other host, whose processes are not visible here.
     Elsewhere(String),
 }
 
-/// Who is at work on the run `folder` (as of [`crate::plan::RunPlan::folder`]) in `results_dir`. The lock itself is tried
-/// only where its last owner's process exists, so that looking does not get in the way of a run that is about to begin.
+/// Who is working on the run `folder` (see [`crate::plan::RunPlan::folder`]) in `results_dir`. Tries the lock only if the
+/// process of its last owner exists, so that the check does not interfere with a run that is about to start.
 pub fn owner(results_dir: &Path, folder: &str) -> Owner {
-    let path = results_dir.join(".locks").join(folder.replace('/', "--"));
+    let path = lock_path(results_dir, folder);
     let Ok(text) = std::fs::read_to_string(&path) else {
         return Owner::Nobody;
     };

@@ -5,11 +5,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use super::checkpoint::Place;
+use serde::{Deserialize, Serialize};
+
 use super::disk::Disk;
-use super::{EVALUATIONS, ITERATIONS, PARTS};
+use super::layout::{EVALUATIONS, ITERATIONS, PARTS};
 use crate::exit::Exit;
 use crate::record::{Evaluation, Iteration, parquet};
+
+/// How many records belong to a checkpoint, which always stands at the end of a part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Place {
+    /// The number of its part; 0 before the first.
+    pub part: u64,
+    /// Rows in all parts up to that one.
+    pub iterations: u64,
+    pub evaluations: u64,
+}
 
 /// Rows of both kinds, in their order.
 #[derive(Clone, Debug, Default, PartialEq)]

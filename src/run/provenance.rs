@@ -1,4 +1,4 @@
-//! Where and with what a run was made. Nothing here is part of its identity.
+//! The machine and the program that made a run. Not part of the run's identity.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,56 +10,57 @@ use serde::{Deserialize, Serialize};
 use super::sources;
 use super::tree::Tree;
 use crate::digest::sha256;
+use crate::processor::Processor;
 
-/// The machine and the program, at one start of a run. What cannot be found out is empty.
+/// The machine and the program at one start of a run. Unknown values are empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Provenance {
     /// UTC, RFC 3339.
     pub time: String,
-    /// After so many iterations made before.
+    /// Iterations already made at this start.
     pub iteration: u64,
-    /// Of this program's repository; empty outside of one, and where the sources were changed since the program was built.
+    /// Commit of the program's repository; empty outside of one, or if the sources changed since the build.
     pub commit: String,
-    /// Whether the repository differed from the commit, `results/` and `reports/` aside.
+    /// Whether the repository differed from the commit, apart from `results/` and `reports/`.
     pub dirty: bool,
-    /// sha256 of what differed; empty where nothing did.
+    /// sha256 of the differences; empty if there were none.
     pub patch: String,
-    /// sha256 of the sources that it was built from ([`super::sources`]).
+    /// sha256 of the sources of the build, see [`super::sources`].
     pub sources: String,
-    /// sha256 of the `Cargo.lock` that it was built with.
+    /// sha256 of the `Cargo.lock` of the build.
     pub lock: String,
-    /// This program's version.
+    /// Version of the program.
     pub version: String,
-    /// The compiler that built it.
+    /// Compiler of the build.
     pub rustc: String,
-    /// Cargo features that it was built with.
+    /// Cargo features of the build.
     pub features: Vec<String>,
-    /// As it was called; of a path on this machine the last part alone.
+    /// The command line, with absolute paths shortened to their last component.
     pub command: String,
     pub cpu: String,
-    /// The processor's instruction sets that kernels are written for or could be, whichever was used.
+    /// Available instruction sets that matter for kernels, whichever was used.
     pub instruction_sets: Vec<String>,
-    /// Name and driver; only for runs on one.
+    /// Name and driver; empty for runs on the CPU.
     pub gpu: String,
-    /// When the device's sums are the same bits again.
+    /// Under which conditions the device's sums are reproducible bit by bit.
     pub sums: String,
-    /// System and architecture.
+    /// Operating system and architecture.
     pub system: String,
     pub host: String,
-    /// The engine's threads; results do not depend on them.
+    /// Threads of the engine; results do not depend on them.
     pub threads: usize,
-    /// Variables of the environment that choose data, devices or arithmetic, where they were set; of a path the last part.
+    /// Environment variables that choose data, devices or arithmetic, if set; paths are shortened as in `command`.
     pub environment: BTreeMap<String, String>,
-    /// Versions of the libraries that compute and that write the records.
+    /// Versions of the libraries that compute or write records.
     pub software: BTreeMap<String, String>,
 }
 
 /// The `Cargo.lock` of this build.
 const LOCK: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock"));
-/// What computes and what writes records.
+/// Packages that compute or write records.
 const SOFTWARE: [&str; 5] = ["dfdx", "gemm", "polars", "safetensors", "sha2"];
-/// Variables that choose data, devices or arithmetic.
+/// Environment variables that choose data, devices or arithmetic.
 const ENVIRONMENT: [&str; 7] = [
     "CIFAR10_DIR",
     "CUDA_VISIBLE_DEVICES",
@@ -71,8 +72,8 @@ const ENVIRONMENT: [&str; 7] = [
 ];
 
 impl Provenance {
-    /// That of this process.
-    pub fn now(iteration: u64, device: &str, threads: usize) -> Self {
+    /// The provenance of this process.
+    pub fn now(iteration: u64, processor: Processor, threads: usize) -> Self {
         let tree = program().unwrap_or_default();
         Self {
             time: time(),
@@ -86,14 +87,13 @@ impl Provenance {
             rustc: env!("REFIG_RUSTC").into(),
             features: features(),
             command: command(std::env::args()),
-            cpu: processor(),
+            cpu: cpu(),
             instruction_sets: instruction_sets(),
-            gpu: if device == "cpu" {
-                String::new()
-            } else {
-                gpu()
+            gpu: match processor {
+                Processor::Cpu(_) => String::new(),
+                Processor::Cuda => gpu(),
             },
-            sums: sums(device).into(),
+            sums: sums(processor).into(),
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             host: host(),
             threads,
@@ -103,29 +103,31 @@ impl Provenance {
     }
 }
 
-/// What the engine's devices promise: no sum depends on which thread or block is faster. The compiler may contract
+/// What the engine's devices guarantee: sums do not depend on thread or block timing. The compiler may fuse
 /// multiplications and additions differently for another kind of GPU.
-fn sums(device: &str) -> &'static str {
-    match device {
-        "cpu" => {
+fn sums(processor: Processor) -> &'static str {
+    match processor {
+        Processor::Cpu(_) => {
             "in a fixed order: the same bits with the same instruction set, on any number of threads"
         }
-        _ => "in a fixed order: the same bits on the same kind of GPU with the same build",
+        Processor::Cuda => {
+            "in a fixed order: the same bits on the same kind of GPU with the same build"
+        }
     }
 }
 
-/// UTC to the second, RFC 3339.
+/// The current UTC time to the second, RFC 3339.
 pub(super) fn time() -> String {
     chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
-/// The repository that this program was built from, if it is still there.
+/// The repository that this program was built from, if it still exists.
 pub fn program() -> Option<Tree> {
     static FOUND: OnceLock<Option<Tree>> = OnceLock::new();
     FOUND
         .get_or_init(|| {
             let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-            // A copy of the sources inside another repository is not that repository's commit.
+            // Sources copied into another repository are not identified by its commit.
             let tree = root
                 .join(".git")
                 .exists()
@@ -146,14 +148,14 @@ fn features() -> Vec<String> {
         .collect()
 }
 
-/// The command line. Where things lie on a machine is nobody else's concern: of an absolute path the last part stays.
+/// The command line, with absolute paths shortened to their last component to keep local paths private.
 fn command(arguments: impl Iterator<Item = String>) -> String {
     let words: Vec<String> = arguments
         .enumerate()
         .map(|(place, word)| match word.split_once('=') {
-            _ if place == 0 => last_part(&word).trim_start_matches("…/").to_string(),
-            Some((key, value)) => format!("{key}={}", last_part(value)),
-            None => last_part(&word),
+            _ if place == 0 => shorten(&word).trim_start_matches("…/").to_string(),
+            Some((key, value)) => format!("{key}={}", shorten(value)),
+            None => shorten(&word),
         })
         .map(|word| {
             if word.contains(char::is_whitespace) {
@@ -166,7 +168,7 @@ fn command(arguments: impl Iterator<Item = String>) -> String {
     words.join(" ")
 }
 
-fn last_part(word: &str) -> String {
+fn shorten(word: &str) -> String {
     let path = Path::new(word);
     match path.file_name() {
         Some(name) if path.is_absolute() => format!("…/{}", name.to_string_lossy()),
@@ -179,12 +181,12 @@ fn environment() -> BTreeMap<String, String> {
         .filter_map(|(name, value)| {
             let name = name.into_string().ok()?;
             let wanted = ENVIRONMENT.contains(&name.as_str()) || name.starts_with("REFIG_");
-            wanted.then(|| (name, last_part(&value.to_string_lossy())))
+            wanted.then(|| (name, shorten(&value.to_string_lossy())))
         })
         .collect()
 }
 
-/// Of the wanted packages the version in a lock file; of several versions all, joined.
+/// The versions of the packages in [`SOFTWARE`] from a lock file; several versions of one are joined.
 fn software(lock: &str) -> BTreeMap<String, String> {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     let mut name = "";
@@ -204,7 +206,7 @@ fn software(lock: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// Those of x86 by their names in the standard library; none elsewhere but Arm's.
+/// The available instruction sets of x86, by their names in the standard library, or NEON.
 fn instruction_sets() -> Vec<String> {
     #[cfg(target_arch = "x86_64")]
     let found = [
@@ -228,8 +230,8 @@ fn instruction_sets() -> Vec<String> {
         .collect()
 }
 
-/// As the processor calls itself.
-pub fn processor() -> String {
+/// The processor's model name.
+pub fn cpu() -> String {
     let linux = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     linux
         .lines()
@@ -246,14 +248,14 @@ fn gpu() -> String {
     )
 }
 
-/// The machine's name.
+/// The host name.
 pub(super) fn host() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map(|name| name.trim().to_string())
         .unwrap_or_else(|_| output("hostname", &[]))
 }
 
-/// What a program prints, without the ends; empty if it fails or is not there.
+/// The trimmed output of a program; empty if it fails or does not exist.
 fn output(program: &str, arguments: &[&str]) -> String {
     Command::new(program)
         .args(arguments)
@@ -267,9 +269,10 @@ fn output(program: &str, arguments: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::processor::Instructions;
 
     #[test]
-    fn the_command_keeps_its_words_and_not_where_things_lie() {
+    fn the_command_line_is_recorded_without_local_paths() {
         let words = [
             "/home/a/target/refig",
             "reproduce",
@@ -287,28 +290,28 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_file_gives_the_versions_of_what_computes() {
+    fn versions_are_read_from_the_lock_file() {
         let found = software(LOCK);
         assert_eq!(found["dfdx"], "0.13.0");
         assert!(found.contains_key("polars") && found.contains_key("gemm"));
     }
 
     #[test]
-    fn a_start_knows_its_program_and_machine() {
-        let start = Provenance::now(0, "cpu", 2);
+    fn a_start_records_program_and_machine() {
+        let start = Provenance::now(0, Processor::Cpu(Instructions::Portable), 2);
         assert!(start.sums.contains("any number of threads"));
-        let on_a_gpu = Provenance::now(0, "cuda", 2);
+        let on_a_gpu = Provenance::now(0, Processor::Cuda, 2);
         assert!(on_a_gpu.sums.contains("the same kind of GPU"));
         assert_eq!(start.lock.len(), 64);
         assert_eq!(
             start.dirty,
             !start.patch.is_empty() || start.commit.is_empty()
         );
-        // A test is built from the sources that lie there.
+        // A test is built from the current sources.
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         assert_eq!(start.sources, sources::digest(root).unwrap());
         assert!(!start.command.is_empty() && !start.instruction_sets.is_empty());
-        // What was recorded before these were is still read.
+        // Older records without the newer fields are still readable.
         let old: Provenance = toml::from_str("commit = \"0c5f\"\ndirty = true\n").unwrap();
         assert_eq!((old.commit.as_str(), old.patch.as_str()), ("0c5f", ""));
         let text = toml::to_string(&start).unwrap();

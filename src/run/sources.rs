@@ -1,5 +1,5 @@
-//! What a program was built from: one digest of its sources. `build.rs` takes it when it builds, the program when it runs:
-//! where they differ, the folder no longer says what the program is.
+//! The digest of the program's sources, computed by `build.rs` at build time and by the program at run time. If they
+//! differ, the source folder no longer describes the program.
 
 use std::io::{Error, Result};
 use std::path::Path;
@@ -9,13 +9,14 @@ use walkdir::WalkDir;
 
 use super::digest::hex;
 
-/// What is compiled, and what decides how.
+/// The sources and the files that control the build.
 pub const PARTS: [&str; 4] = ["src", "build.rs", "Cargo.toml", "Cargo.lock"];
 
-/// sha256 in hex of the names, lengths and bytes of a package's sources, by name. `root` holds its `Cargo.toml`.
+/// sha256 (hex) of the names, lengths and contents of a package's sources, sorted by name. `root` is the folder of its
+/// `Cargo.toml`.
 ///
 /// # Errors
-/// A file that cannot be read.
+/// If a file cannot be read.
 pub fn digest(root: &Path) -> Result<String> {
     let mut digest = Sha256::new();
     for part in PARTS {
@@ -38,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_byte_and_name_counts_and_nothing_else() {
+    fn the_digest_covers_contents_and_names_of_sources_only() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         let write = |name: &str, text: &str| {

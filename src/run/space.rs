@@ -1,4 +1,4 @@
-//! Whether the disk has room for a run, before hours go into it.
+//! Checks before a run starts that the disk has room for it.
 
 use std::path::Path;
 
@@ -7,16 +7,16 @@ use anyhow::Result;
 use crate::exit::Exit;
 use crate::plan::RunPlan;
 
-/// Bytes of a float in files.
+/// Bytes of a stored float.
 const FLOAT: u64 = 4;
-/// Room for what is not counted: `run.toml`, the log, the evaluations, the file system's blocks.
+/// Bytes for everything not counted: `run.toml`, the log, the evaluations, file-system overhead.
 const MARGIN: u64 = 4 << 20;
 /// Bytes of an iteration's row: six columns of eight bytes, in the parts and in the joined file.
 const ROW: u64 = 2 * 6 * 8;
-/// A run keeps two checkpoints and writes a third, each with weights and velocity, and the final weights.
+/// Copies of all weights: two checkpoints and one being written, each with weights and velocity, and the final weights.
 const COPIES: u64 = 3 * 2 + 1;
 
-/// The most bytes that a run takes while it goes on.
+/// The peak disk usage of a run, in bytes.
 pub fn needed(plan: &RunPlan) -> u64 {
     let values: usize = plan
         .network
@@ -27,7 +27,7 @@ pub fn needed(plan: &RunPlan) -> u64 {
     COPIES * FLOAT * values as u64 + ROW * plan.recipe.iterations + MARGIN
 }
 
-/// Bytes free where `folder` is or will be; none where the system does not say.
+/// Free bytes at `folder`, which need not exist yet; `None` if the system does not say.
 pub fn available(folder: &Path) -> Option<u64> {
     let folder = if folder.is_absolute() {
         folder.to_path_buf()
@@ -40,14 +40,14 @@ pub fn available(folder: &Path) -> Option<u64> {
         .and_then(|ancestor| fs4::available_space(ancestor).ok())
 }
 
-/// Refuses to begin where there is not the room for `needed` bytes.
+/// Checks that at least `needed` bytes are free.
 ///
 /// # Errors
-/// [`Exit::Storage`] with both figures.
+/// [`Exit::Storage`] with both numbers.
 pub fn check(folder: &Path, needed: u64, available: Option<u64>) -> Result<()> {
     match available {
         Some(available) if available < needed => Err(Exit::Storage.error(format!(
-            "{}: {} MB are free, {} MB are needed; make room, or name another folder with --results-dir",
+            "{}: {} MB free, but {} MB needed; make room, or name another folder with --results-dir",
             folder.display(),
             available >> 20,
             needed.div_ceil(1 << 20)

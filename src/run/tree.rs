@@ -1,4 +1,4 @@
-//! The repository that a program or an experiment comes from: its commit, and what differs from it.
+//! The git repository of the program or of an experiment: its commit and uncommitted changes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,21 +9,22 @@ use sha2::{Digest, Sha256};
 use crate::digest::hex;
 use crate::exit::Exit;
 
-/// A repository's state. Files under `results/` and `reports/`, which runs make, are left out of everything here.
+/// A repository's state, without `results/` and `reports/`, which runs write to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     pub commit: String,
-    /// What differs from the commit, relative to the repository; files that git ignores are left out.
+    /// Paths that differ from the commit, relative to the repository; ignored files are left out.
     pub changed: Vec<String>,
-    /// sha256 (hex) of what differs: the patch of tracked files, then names and bytes of the others. Empty where nothing does.
+    /// sha256 (hex) of the differences: the diff of tracked files, then names and contents of untracked ones. Empty if
+    /// there are none.
     pub patch: String,
 }
 
-/// All but what runs make, wherever in the repository git is asked.
+/// Pathspecs for everything but the output of runs, from any folder of the repository.
 const SOURCES: [&str; 4] = ["--", ":/", ":(top,exclude)results", ":(top,exclude)reports"];
 
 impl Tree {
-    /// The repository that holds `folder`; none outside of one.
+    /// The repository that contains `folder`, if any.
     pub fn of(folder: &Path) -> Option<Self> {
         let root = text(folder, &["rev-parse", "--show-toplevel"])?;
         let root = PathBuf::from(root);
@@ -57,10 +58,10 @@ impl Tree {
         })
     }
 
-    /// That of a program whose sources were changed since it was built: they do not say what it is.
+    /// The state of a program whose sources changed after it was built, so that they do not identify it.
     pub fn changed_since() -> Self {
         Self {
-            changed: vec!["its sources since it was built".into()],
+            changed: vec!["sources changed since the build".into()],
             ..Self::default()
         }
     }
@@ -70,19 +71,19 @@ impl Tree {
         !self.changed.is_empty()
     }
 
-    /// Refuses what cannot be made again from a commit alone. `tree` is that of `what`.
+    /// Checks that `what`, whose repository is `tree`, is reproducible from a commit.
     ///
     /// # Errors
-    /// [`Exit::Usage`] with the first files that differ, or where there is no repository.
+    /// [`Exit::Usage`] with the first files that differ, or if there is no repository or commit.
     pub fn require_clean(tree: Option<&Self>, what: &str) -> Result<()> {
         if tree == Some(&Self::changed_since()) {
             return Err(Exit::Usage.error(format!(
-                "{what} was changed since the program was built, so that nothing says what it is; build it again"
+                "{what} was changed since it was built, so no commit identifies it; build it again"
             )));
         }
         let Some(tree) = tree.filter(|tree| !tree.commit.is_empty()) else {
             return Err(Exit::Usage.error(format!(
-                "{what} lies in no git repository with a commit, so that nothing says what it was; work in a clone"
+                "{what} is not in a git repository with a commit that identifies it; work in a clone"
             )));
         };
         if !tree.is_dirty() {
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_named_and_digested_and_what_runs_make_is_not() {
+    fn changes_are_listed_and_digested_except_the_output_of_runs() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         assert!(Tree::require_clean(Tree::of(root).as_ref(), "it").is_err());
@@ -138,7 +139,7 @@ mod tests {
         std::fs::write(root.join(".gitignore"), "target\n").unwrap();
         git(root, &["add", "-A"]);
         git(root, &["commit", "-qm", "first"]);
-        // Asked in a folder of the repository, as an experiment's is.
+        // From a subfolder, as for an experiment.
         let state = || Tree::of(&root.join("src")).unwrap();
         std::fs::write(root.join("results/quick/run.toml"), "made").unwrap();
         std::fs::write(root.join("target"), "built").unwrap();

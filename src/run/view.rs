@@ -4,77 +4,108 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::about::{About, Done, Outcome};
-use super::checkpoint;
 use super::disk::Disk;
+use super::done::Done;
+use super::layout::{EVALUATIONS, ITERATIONS, RUN, WEIGHTS};
 use super::lock::Lock;
-use super::{EVALUATIONS, ITERATIONS, RUN, WEIGHTS};
+use super::parts::{Place, Rows, read_parts};
+use super::progress::Progress;
+use super::run_file::RunFile;
 use crate::plan::RunPlan;
-use crate::record::{Evaluation, Iteration, parquet};
-
-/// How far a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Nothing is left to do.
-    Done { outcome: Outcome, iteration: u64 },
-    /// It goes on after this iteration; 0 if it has no checkpoint yet.
-    Partial { iteration: u64 },
-}
+use crate::record::{Ending, parquet};
 
 /// A run on disk.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunView {
     pub folder: PathBuf,
-    pub about: About,
-    pub state: State,
-    /// When it ended for good: UTC, RFC 3339.
+    pub file: RunFile,
+    pub ending: Ending,
+    /// The last iteration recorded; of a partial run that of its last checkpoint, 0 before the first.
+    pub iteration: u64,
+    /// When it ended: UTC, RFC 3339.
     pub ended: Option<String>,
+    /// Where a partial run's records end.
+    place: Place,
 }
 
 impl RunView {
-    /// What the run is.
-    pub fn plan(&self) -> &RunPlan {
-        &self.about.plan
+    /// A run that is known without looking into its folder.
+    pub fn new(folder: PathBuf, file: RunFile, ending: Ending, iteration: u64) -> Self {
+        Self {
+            folder,
+            file,
+            ending,
+            iteration,
+            ended: None,
+            place: Place::default(),
+        }
     }
 
-    /// Whether nothing is left to do.
-    pub fn is_done(&self) -> bool {
-        matches!(self.state, State::Done { .. })
+    /// The run in a folder; none if there is no `run.toml`.
+    ///
+    /// # Errors
+    /// As for [`find`].
+    pub fn look(folder: &Path) -> Result<Option<Self>> {
+        let Some(file) = RunFile::load(folder)? else {
+            return Ok(None);
+        };
+        let done = Done::load(folder, &file.plan)?;
+        let progress = match done {
+            Some(_) => None,
+            None => Progress::load(folder, file.plan.identity()),
+        };
+        let (ending, iteration) = match (&done, &progress) {
+            (Some(done), _) => (done.outcome, done.iteration),
+            (None, Some(progress)) => (Ending::Partial, progress.iteration),
+            (None, None) => (Ending::Partial, 0),
+        };
+        Ok(Some(Self {
+            ended: done.map(|done| done.time),
+            place: progress.map_or_else(Place::default, |progress| progress.place),
+            ..Self::new(folder.into(), file, ending, iteration)
+        }))
+    }
+
+    /// What the run is.
+    pub fn plan(&self) -> &RunPlan {
+        &self.file.plan
+    }
+
+    /// `plain-20 seed 1`.
+    pub fn title(&self) -> String {
+        let plan = self.plan();
+        format!("{} seed {}", plan.network.name, plan.seed)
     }
 
     /// The final weights, where they are there.
     pub fn weights(&self) -> Option<PathBuf> {
         let path = self.folder.join(WEIGHTS);
-        (self.is_done() && path.exists()).then_some(path)
+        (self.ending.is_final() && path.exists()).then_some(path)
     }
 
-    /// The rows of its iterations; of a partial run those up to its checkpoint.
+    /// The rows of the run, of a partial one those up to its last checkpoint, with the view that they belong to: a run may
+    /// have gone on or ended since it was looked at.
     ///
     /// # Errors
     /// [`crate::exit::Exit::Storage`] if they cannot be read.
-    pub fn iterations(&self) -> Result<Vec<Iteration>> {
-        match self.state {
-            State::Done { .. } => parquet::read_iterations(&self.folder.join(ITERATIONS)),
-            State::Partial { .. } => {
-                let found = checkpoint::newest(&self.folder, &self.about.plan.identity)?;
-                Ok(found.map(|found| found.rows.iterations).unwrap_or_default())
-            }
+    pub fn read(self) -> Result<(Self, Rows)> {
+        match self.rows() {
+            Ok(rows) => Ok((self, rows)),
+            Err(error) => match Self::look(&self.folder)? {
+                Some(now) if now != self => now.rows().map(|rows| (now, rows)),
+                _ => Err(error),
+            },
         }
     }
 
-    /// The rows of its evaluations; of a partial run those up to its checkpoint.
-    ///
-    /// # Errors
-    /// [`crate::exit::Exit::Storage`] if they cannot be read.
-    pub fn evaluations(&self) -> Result<Vec<Evaluation>> {
-        match self.state {
-            State::Done { .. } => parquet::read_evaluations(&self.folder.join(EVALUATIONS)),
-            State::Partial { .. } => {
-                let found = checkpoint::newest(&self.folder, &self.about.plan.identity)?;
-                Ok(found
-                    .map(|found| found.rows.evaluations)
-                    .unwrap_or_default())
-            }
+    fn rows(&self) -> Result<Rows> {
+        if self.ending.is_final() {
+            Ok(Rows {
+                iterations: parquet::read_iterations(&self.folder.join(ITERATIONS))?,
+                evaluations: parquet::read_evaluations(&self.folder.join(EVALUATIONS))?,
+            })
+        } else {
+            read_parts(&self.folder, self.place)
         }
     }
 
@@ -96,9 +127,10 @@ impl RunView {
 }
 
 /// Every run in `results_dir` (or in one profile's folder of it), by profile and name; none where there is no such folder.
+/// Checkpoints are not read.
 ///
 /// # Errors
-/// [`crate::exit::Exit::Storage`] if a run cannot be read or was written by a newer version.
+/// [`crate::exit::Exit::Storage`] if a run's files cannot be read, contradict each other or were written by a newer version.
 pub fn find(results_dir: &Path) -> Result<Vec<RunView>> {
     if !results_dir.is_dir() {
         return Ok(Vec::new());
@@ -118,45 +150,7 @@ pub fn find(results_dir: &Path) -> Result<Vec<RunView>> {
             continue;
         }
         let folder = entry.path().parent().unwrap_or(results_dir);
-        runs.extend(look(folder)?);
+        runs.extend(RunView::look(folder)?);
     }
-    Ok(runs)
-}
-
-/// The run in a folder; none if there is no `run.toml`.
-///
-/// # Errors
-/// As for [`find`].
-pub(super) fn look(folder: &Path) -> Result<Option<RunView>> {
-    let Some(about) = About::load(folder)? else {
-        return Ok(None);
-    };
-    let done = Done::load(folder)?;
-    let ended = done.as_ref().map(|done| done.time.clone());
-    let state = match done {
-        Some(done) => State::Done {
-            outcome: done.outcome,
-            iteration: done.iteration,
-        },
-        None => State::Partial {
-            iteration: checkpoint::newest(folder, &about.plan.identity)?
-                .map_or(0, |found| found.checkpoint.iteration),
-        },
-    };
-    Ok(Some(RunView {
-        folder: folder.into(),
-        about,
-        state,
-        ended,
-    }))
-}
-
-/// The runs in `results_dir` whose identities are not in `keep`.
-///
-/// # Errors
-/// As for [`find`].
-pub fn unnamed(results_dir: &Path, keep: &[String]) -> Result<Vec<RunView>> {
-    let mut runs = find(results_dir)?;
-    runs.retain(|run| !keep.contains(&run.about.plan.identity));
     Ok(runs)
 }

@@ -1,11 +1,11 @@
-//! The solution by construction (section 1): a deeper plain network that computes what a trained shallower one computes,
-//! because the blocks that it has more are the identity.
+//! The solution by construction (section 1): a deeper plain network that computes the same as a trained shallower one,
+//! because its additional blocks are the identity.
 //!
-//! Behind a ReLU nothing is below 0, so that convolutions with delta kernels and ReLUs let a stage's output pass as it is.
-//! A batch normalisation does where its scale and shift undo it: scale `sqrt(v + epsilon)`, shift `m`, with running mean `m`
-//! and variance `v`. With the moving average the deeper network then computes the same but for rounding. With the statistics
-//! of a mini-batch it computes nearly the same where `m` and `v` are those of the stage's output on training images: what is
-//! left is how far a mini-batch's statistics are from these, and values that they push below 0.
+//! The output of a stage is not negative after its ReLU, so convolutions with delta kernels and ReLUs pass it through
+//! unchanged. A batch normalisation with running mean `m` and variance `v` is the identity if its scale is
+//! `sqrt(v + epsilon)` and its shift is `m`. With moving averages, the deeper network then computes the same up to rounding.
+//! With mini-batch statistics it computes nearly the same if `m` and `v` are those of the stage's output on training images;
+//! the remaining difference is that between the statistics of a mini-batch and these, and values pushed below 0.
 
 use anyhow::{Context, Result};
 
@@ -13,14 +13,14 @@ use crate::exit::Exit;
 use crate::network::{Family, Network};
 use crate::weights::{Tensor, Weights};
 
-/// Mean and variance of each channel of what a stage puts out, for every stage.
+/// Mean and variance of each output channel, for every stage.
 pub type StageMoments = Vec<Vec<(f64, f64)>>;
 
-/// Weights for `deeper` from those of `network`: every stage's blocks first, then blocks that compute the identity.
+/// Weights for `deeper`: in each stage the blocks of `network`, followed by identity blocks.
 ///
 /// # Errors
-/// [`Exit::Usage`] where `deeper` is not a plain network of the same widths with at least as many blocks in every stage;
-/// [`Exit::Storage`] where a tensor is missing.
+/// [`Exit::Usage`] if `deeper` is not a plain network of the same widths with at least as many blocks in every stage;
+/// [`Exit::Storage`] if a tensor is missing or has the wrong shape.
 pub fn construct(
     network: &Network,
     weights: &Weights,
@@ -41,11 +41,11 @@ pub fn construct(
         .all(|(a, b)| a <= b);
     if !alike || !grows {
         return Err(Exit::Usage.error(format!(
-            "{} cannot be constructed from {}: both must be plain networks of the same widths, and no stage may get shorter",
+            "cannot construct {} from {}: both must be plain networks of the same widths, and no stage may get shorter",
             deeper.name, network.name
         )));
     }
-    let taken = |name: &str| {
+    let existing = |name: &str| {
         weights.tensors.get(name).cloned().ok_or_else(|| {
             Exit::Storage.error(format!(
                 "no tensor {name}: these are not the weights of {}",
@@ -55,8 +55,8 @@ pub fn construct(
     };
     let mut constructed = Weights::default();
     for parameter in deeper.parameters() {
-        let tensor = match added(&parameter.name, network) {
-            None => taken(&parameter.name)?,
+        let tensor = match added_to_stage(&parameter.name, network) {
+            None => existing(&parameter.name)?,
             Some(stage) => {
                 let moments = stages
                     .get(stage)
@@ -66,7 +66,7 @@ pub fn construct(
         };
         if tensor.shape != parameter.shape {
             return Err(Exit::Storage.error(format!(
-                "tensor {} is {:?} and not {:?}: these are not the weights of {}",
+                "tensor {} has shape {:?} instead of {:?}: these are not the weights of {}",
                 parameter.name, tensor.shape, parameter.shape, network.name
             )));
         }
@@ -75,15 +75,15 @@ pub fn construct(
     Ok(constructed)
 }
 
-/// The stage, counted from 0, of a tensor in a block that `network` does not have: `layer2.7.conv1.weight` is of stage 1.
-fn added(name: &str, network: &Network) -> Option<usize> {
+/// The stage, counted from 0, of a tensor in a block that `network` lacks: 1 for `layer2.7.conv1.weight`.
+fn added_to_stage(name: &str, network: &Network) -> Option<usize> {
     let mut parts = name.strip_prefix("layer")?.split('.');
     let stage = parts.next()?.parse::<usize>().ok()?.checked_sub(1)?;
     let block: usize = parts.next()?.parse().ok()?;
     (block >= *network.blocks.get(stage)?).then_some(stage)
 }
 
-/// A tensor of a block that computes the identity.
+/// A tensor of an identity block.
 fn identity(name: &str, shape: &[usize], moments: &[(f64, f64)], epsilon: f32) -> Tensor {
     let each = |value: &dyn Fn((f64, f64)) -> f32| {
         moments
@@ -96,7 +96,7 @@ fn identity(name: &str, shape: &[usize], moments: &[(f64, f64)], epsilon: f32) -
     } else if name.ends_with("running_var") {
         each(&|(_, variance)| variance as f32)
     } else if name.contains(".bn") {
-        // As the variance is kept and used: in 32 bits.
+        // In 32 bits, like the stored variance.
         each(&|(_, variance)| (variance as f32 + epsilon).sqrt())
     } else {
         delta(shape)
@@ -107,7 +107,7 @@ fn identity(name: &str, shape: &[usize], moments: &[(f64, f64)], epsilon: f32) -
     }
 }
 
-/// `[outputs][inputs][k][k]`: one in the middle of each output's own input, else zero.
+/// A kernel `[outputs][inputs][k][k]` that copies each input to the output with the same index.
 fn delta(shape: &[usize]) -> Vec<f32> {
     let [outputs, inputs, height, width] = shape[..] else {
         return Vec::new();
@@ -124,10 +124,9 @@ fn delta(shape: &[usize]) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::engine::{self, Hyperparameters, Options, Statistics};
-    use crate::manifest::{DecayOn, Initialisation, MomentumForm};
-    use crate::network::Shortcut;
+    use crate::network::{Shortcut, initialise};
     use crate::random::{Purpose, Stream};
-    use crate::train::initialise;
+    use crate::recipe::{DecayOn, Initialisation, MomentumForm};
 
     fn plain(depth: usize) -> Network {
         Network::cifar(Family::Plain, depth, Shortcut::A, 10).unwrap()
@@ -158,7 +157,7 @@ mod tests {
         }
     }
 
-    /// A little trained, so that its moving averages are its own.
+    /// Trained for a few steps, so that the moving averages are not the initial ones.
     fn trained(network: &Network) -> (Box<dyn engine::Differentiable>, Weights) {
         let mut engine = engine(network);
         engine
@@ -172,11 +171,11 @@ mod tests {
     }
 
     #[test]
-    fn the_deeper_network_computes_what_the_shallower_one_does() {
+    fn the_deeper_network_computes_the_same_as_the_shallower_one() {
         let (shallow, deep) = (plain(8), plain(26));
         let (mut before, weights) = trained(&shallow);
         let responses = before.responses(&images(), None).unwrap();
-        // Every stage of plain-8 is one block: its last convolutions are the third, the fifth and the seventh.
+        // Every stage of plain-8 is one block, so its last convolutions are the third, fifth and seventh.
         let stages: StageMoments = [2, 4, 6]
             .map(|place| responses[place].output.channels())
             .to_vec();
@@ -184,7 +183,7 @@ mod tests {
         let mut after = engine(&deep);
         after.restore(&made).unwrap();
 
-        // With given statistics: the same but for rounding, and so the same errors.
+        // Moving averages: the same up to rounding, and the same errors.
         let one = before.logits(&images(), Statistics::Moving).unwrap();
         let other = after.logits(&images(), Statistics::Moving).unwrap();
         let largest = one.iter().map(|v| v.abs()).fold(0.0, f32::max);
@@ -199,7 +198,7 @@ mod tests {
             after.evaluate(&images(), Statistics::Moving).unwrap().wrong
         );
 
-        // With the mini-batch's own, as while training: the same where it is the one that the moments are of.
+        // Mini-batch statistics, as in training: nearly the same on the batch that the moments are from.
         let one = before.differentiate(&images()).unwrap();
         let other = after.differentiate(&images()).unwrap();
         assert!(
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_constructed_is_refused() {
+    fn incompatible_networks_and_weights_are_rejected() {
         let (_, weights) = trained(&plain(8));
         let stages = vec![
             vec![(0.0, 1.0); 16],

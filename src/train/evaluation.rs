@@ -1,35 +1,25 @@
-//! Batch-norm statistics estimated on training images, then loss and error on the test images and, at the end, on
-//! training images without augmentation (the clean pass).
+//! Evaluation: estimates batch-norm statistics on training images, then measures loss and error on the test images and,
+//! after the last iteration, on training images without augmentation (the clean pass).
 
 use crate::data::ImageSet;
 use crate::engine::{self, Engine, Tally};
 use crate::exit::Exit;
-use crate::manifest::EvaluationRecipe;
+use crate::recipe::EvaluationRecipe;
 use crate::record::{Evaluation, Split, Statistics};
 
-use super::{Observer, Stop, TrainingData};
+use super::data::TrainingData;
+use super::observer::{Observer, Phase};
+use super::stop::Stop;
 
-/// Images in each forward pass of an evaluation. Every image is judged by itself, so this shapes no result but the last
-/// bits of the summed loss.
+/// Images per forward pass of an evaluation. It only affects the rounding of the summed loss.
 pub const EVALUATION_BATCH: usize = 128;
 
-/// What an evaluation is busy with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Batch-norm statistics are gathered on training images.
-    Statistics,
-    /// The test images are looked at.
-    Test,
-    /// Training images are looked at, after the last iteration.
-    Clean,
-}
-
-/// Evaluates after `iteration` updates: estimates the population statistics, looks at every test image and, with
-/// `clean`, at the training images of the clean pass, each with both kinds of statistics. Neither weights nor moving
-/// averages change. Returns all the rows together, or `None` if a stop was asked for before the end.
+/// Evaluates after `iteration` updates: estimates the population statistics, then evaluates the test images and, if
+/// `clean`, the training images of the clean pass, each with both kinds of statistics. Weights and moving averages do not
+/// change. Returns all rows, or `None` if a stop was requested before the end.
 ///
 /// # Errors
-/// Those of the engine, and [`Exit::Internal`] if it looked at another number of images than it was given.
+/// Those of the engine, and [`Exit::Internal`] if its image count is wrong.
 pub fn evaluate(
     engine: &mut dyn Engine,
     data: &TrainingData,
@@ -38,7 +28,7 @@ pub fn evaluate(
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> anyhow::Result<Option<Vec<Evaluation>>> {
-    if !gather_statistics(engine, data, recipe, stop, observer)? {
+    if !estimate_statistics(engine, data, recipe, stop, observer)? {
         return Ok(None);
     }
     let test: Vec<u32> = (0..data.test.labels.len() as u32).collect();
@@ -73,7 +63,7 @@ pub fn evaluate(
         ] {
             if tally.images != total {
                 return Err(Exit::Internal.error(format!(
-                    "the evaluation at iteration {iteration} looked at {} images of {total}; please report this",
+                    "the evaluation at iteration {iteration} counted {} images instead of {total}; please report this",
                     tally.images
                 )));
             }
@@ -92,8 +82,8 @@ pub fn evaluate(
     Ok(Some(rows))
 }
 
-/// Estimates the population statistics over `data.statistics` in batches of `statistics_batch`. False if stopped.
-fn gather_statistics(
+/// Estimates the population statistics over `data.statistics` in batches of `statistics_batch`. Returns false if stopped.
+fn estimate_statistics(
     engine: &mut dyn Engine,
     data: &TrainingData,
     recipe: &EvaluationRecipe,
@@ -124,10 +114,10 @@ fn add(sum: &mut Tally, batch: Tally) {
     sum.wrong_top5 += batch.wrong_top5;
 }
 
-/// Refuses a set that an evaluation cannot be made of.
+/// Checks the number of test images.
 ///
 /// # Errors
-/// [`Exit::Data`] where there is no test image, or another number than `expected`.
+/// [`Exit::Data`] if there are none, or not as many as `expected`.
 pub fn check_test_images(test: &ImageSet, expected: Option<usize>) -> anyhow::Result<()> {
     let images = test.labels.len();
     match expected {

@@ -1,17 +1,27 @@
-//! The training loop: learning-rate schedule and warm-up, evaluation with estimated batch-norm statistics, stopping.
-//! It hands rows and states to a [`Keeper`] and progress to an [`Observer`]; it knows no file and no device.
+//! The training loop. It knows no files and no devices: rows and states go to a [`Keeper`], progress to an [`Observer`].
+//!
+//! - `training.rs`: the loop over iterations
+//! - `evaluation.rs`: batch-norm statistics estimated on training images, then loss and error
+//! - `schedule.rs`: the learning rate of each update
+//! - `state.rs`: the loop's own state, kept with every checkpoint, and the warm-up
+//! - `stop.rs`: the flag that asks for a stop
+//! - `observer.rs` and `data.rs`: what a caller provides
+//! - `construct.rs`: a deeper plain network constructed from a trained shallower one
+
 mod construct;
+mod data;
 mod evaluation;
-mod initialise;
+mod observer;
 mod schedule;
 mod state;
 mod stop;
 mod training;
 
 pub use construct::{StageMoments, construct};
-pub use evaluation::{EVALUATION_BATCH, Phase};
-pub use initialise::initialise;
+pub use data::{MiniBatches, TrainingData};
+pub use evaluation::EVALUATION_BATCH;
+pub use observer::{Keeper, Observer, Phase};
 pub use schedule::Schedule;
 pub use state::{LoopState, MiniBatch, WarmUpState};
 pub use stop::{Signal, Stop};
-pub use training::{Keeper, MiniBatches, Observer, Outcome, Training, TrainingData};
+pub use training::Training;

@@ -1,11 +1,11 @@
 //! The learning rate of each update.
 
-use crate::manifest::{Recipe, WarmUp};
+use crate::recipe::{Recipe, WarmUp};
 
-use super::WarmUpState;
+use super::state::WarmUpState;
 
-/// The learning rate by iteration (section 4.2): a rate, multiplied by a factor after each of some iterations, under a
-/// lower rate until the warm-up is over.
+/// The learning rate by iteration (section 4.2): an initial rate, multiplied by a factor at each drop, and capped by a
+/// lower rate during warm-up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     rate: f64,
@@ -24,9 +24,8 @@ impl Schedule {
         }
     }
 
-    /// The rate of update number `update`, counted from 1. A drop at N takes effect after N updates: update N is made with
-    /// the old rate, update N + 1 with the new one. While the warm-up lasts its own rate caps the schedule's, which goes
-    /// on by iteration as if there were no warm-up.
+    /// The rate of update number `update`, counted from 1. A drop at N takes effect after N updates: update N uses the old
+    /// rate, update N + 1 the new one. During warm-up the warm-up's rate is a cap; drops stay at their iterations.
     pub fn rate(&self, update: u64, warm_up: &WarmUpState) -> f64 {
         let passed = self.drops.iter().filter(|&&drop| drop < update).count();
         let scheduled = (0..passed).fold(self.rate, |rate, _| rate * self.factor);
@@ -36,7 +35,7 @@ impl Schedule {
         }
     }
 
-    /// The warm-up's rule, if the recipe has one.
+    /// The warm-up rule, if the recipe has one.
     pub fn warm_up(&self) -> Option<&WarmUp> {
         self.warm_up.as_ref()
     }
@@ -47,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_paper_s_drops_take_effect_after_32000_and_48000_updates() {
+    fn the_default_drops_take_effect_after_32000_and_48000_updates() {
         let schedule = Schedule::new(&Recipe::default());
         let rate = |update| schedule.rate(update, &WarmUpState::default());
         let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
@@ -58,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warm_up_caps_the_rate_and_leaves_the_drops_where_they_are() {
+    fn a_warm_up_caps_the_rate_without_moving_the_drops() {
         let recipe = Recipe {
             warm_up: Some(WarmUp {
                 learning_rate: 0.02,

@@ -1,37 +1,37 @@
-//! What the loop must remember besides the engine's tensors to go on as if nothing had happened.
+//! The loop's own state: with the engine's tensors, all that an exact resume needs.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
-use crate::manifest::WarmUp;
+use crate::recipe::WarmUp;
 
-/// The loop's own state, kept with every checkpoint. Whatever shapes the numbers is an integer here, because decimal
-/// text does not always give the same float back; `seconds` is only recorded.
+/// The loop's own state, saved with every checkpoint. Everything that affects results is an integer, because floats may
+/// not survive JSON exactly; `seconds` is only recorded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoopState {
     /// Updates made.
     pub iteration: u64,
-    /// The iteration whose evaluation is the last one that was recorded whole; 0 for none.
+    /// The iteration of the last completed evaluation; 0 for none.
     pub evaluated: u64,
     pub warm_up: WarmUpState,
-    /// Seconds of training (loading and steps, not evaluation) over all restarts.
+    /// Seconds of training (loading and steps, not evaluation), over all restarts.
     pub seconds: f64,
 }
 
-/// How far the warm-up is (section 4.2, ResNet-110).
+/// The state of the warm-up (section 4.2, ResNet-110).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WarmUpState {
-    /// The network got going once; the warm-up never comes back.
+    /// Set once the error has fallen below the threshold, and never reset.
     pub over: bool,
-    /// The last mini-batches, oldest first, at most the window; empty when there is no warm-up or it is over.
+    /// The last mini-batches, oldest first, at most the window; empty if there is no warm-up or it is over.
     pub recent: VecDeque<MiniBatch>,
 }
 
-/// A mini-batch's count of errors.
+/// The error count of a mini-batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MiniBatch {
     pub wrong: u32,
@@ -46,8 +46,7 @@ impl MiniBatch {
 }
 
 impl WarmUpState {
-    /// Takes note of one more mini-batch under the rule `rule`: once the mean error of a full window is below the
-    /// threshold, the warm-up is over for good.
+    /// Adds a mini-batch. Once the mean error over a full window is below the threshold of `rule`, the warm-up is over.
     pub fn observe(&mut self, rule: Option<&WarmUp>, batch: MiniBatch) {
         let Some(rule) = rule else { return };
         if self.over {
@@ -68,22 +67,22 @@ impl WarmUpState {
 }
 
 impl LoopState {
-    /// As it is kept with a checkpoint.
+    /// Serializes the state for a checkpoint.
     ///
     /// # Errors
-    /// If `seconds` is not a number that JSON can hold.
+    /// If serialization fails.
     pub fn to_json(&self) -> anyhow::Result<String> {
         Ok(serde_json::to_string(self)?)
     }
 
-    /// Takes back what `to_json` gave.
+    /// Parses the output of [`to_json`](Self::to_json).
     ///
     /// # Errors
     /// [`Exit::Storage`] if the text is not a loop state.
     pub fn from_json(text: &str) -> anyhow::Result<Self> {
         serde_json::from_str(text).map_err(|error| {
             Exit::Storage.error(format!(
-                "the checkpoint's loop state is not readable ({error}); start the run over with --fresh"
+                "cannot read the checkpoint's loop state ({error}); start the run over with --fresh"
             ))
         })
     }
@@ -106,12 +105,12 @@ mod tests {
     }
 
     #[test]
-    fn the_warm_up_ends_below_the_threshold_over_a_full_window_and_for_good() {
+    fn the_warm_up_ends_once_a_full_window_is_below_the_threshold() {
         let mut state = WarmUpState::default();
         for _ in 0..19 {
             state.observe(Some(&rule()), batch(10));
         }
-        assert!(!state.over, "19 mini-batches are not yet 20");
+        assert!(!state.over, "the window of 20 is not full");
         let mut state = WarmUpState::default();
         for _ in 0..100 {
             state.observe(Some(&rule()), batch(80));
@@ -122,11 +121,11 @@ mod tests {
         for _ in 0..50 {
             state.observe(Some(&rule()), batch(100));
         }
-        assert!(state.over, "the latch stays");
+        assert!(state.over, "the warm-up does not come back");
     }
 
     #[test]
-    fn a_state_in_the_middle_of_a_warm_up_survives_its_text() {
+    fn a_state_during_warm_up_round_trips_through_json() {
         let mut state = LoopState {
             iteration: 21,
             evaluated: 20,

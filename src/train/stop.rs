@@ -1,11 +1,11 @@
-//! The flag that asks training to stop, and which signal asked.
+//! The flag that requests a stop, and the signal that set it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::exit::Exit;
 
-/// What asked training to stop.
+/// The signal that requested a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// Ctrl-C (SIGINT).
@@ -15,7 +15,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// The code with which a program that heeded this signal exits.
+    /// The exit code of a program stopped by this signal.
     pub fn exit(self) -> Exit {
         match self {
             Signal::Interrupt => Exit::Interrupted,
@@ -24,30 +24,29 @@ impl Signal {
     }
 }
 
-/// A flag shared between whoever asks for a stop and the loop, which looks at it before every mini-batch of every phase.
-/// Clones share the flag.
+/// A flag that the loop checks before every mini-batch of every phase. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<AtomicU8>);
 
 impl Stop {
-    /// A flag that nobody has raised.
+    /// A flag that is not set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks for a stop. The first signal is the one that is remembered.
+    /// Requests a stop. Only the first signal is remembered.
     pub fn request(&self, signal: Signal) {
         let code = match signal {
             Signal::Interrupt => 1,
             Signal::Terminate => 2,
         };
-        // A failed exchange means that a stop was asked for before.
+        // A failed exchange means that a stop was requested before.
         let _ = self
             .0
             .compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Which signal asked for a stop, if any did.
+    /// The signal that requested a stop, if any.
     pub fn requested(&self) -> Option<Signal> {
         match self.0.load(Ordering::Relaxed) {
             0 => None,

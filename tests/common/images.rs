@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use refig::data::{Dataset, ImageSet, Origin};
+use refig::data::{Dataset, ImageSet};
+use refig::origin::Origin;
 use refig::random::{Purpose, Stream};
 
 fn images(count: usize, stream: u64) -> ImageSet {

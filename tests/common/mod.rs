@@ -6,12 +6,15 @@ pub mod images;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use refig::manifest::{NetworkEntry, Recipe};
+use refig::manifest::NetworkEntry;
 use refig::network::{Network, Shortcut};
+use refig::origin::Origin;
 use refig::plan::RunPlan;
-use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
+use refig::processor::{Instructions, Processor};
+use refig::recipe::Recipe;
+use refig::record::{Ending, Evaluation, Iteration, Recorder, Split, Statistics};
 use refig::run::disk::Disk;
-use refig::run::{Notes, Outcome, Resume, Rows, RunDirectory, RunView};
+use refig::run::{Notes, Resume, Rows, RunDirectory, RunView};
 use refig::weights::{Tensor, Weights};
 
 /// Iterations of the run.
@@ -35,17 +38,17 @@ pub fn entry() -> NetworkEntry {
     }
 }
 
-pub fn plan_on(device: &str, instructions: &str) -> RunPlan {
-    RunPlan::new(&entry(), 3, "quick", "feed", device, instructions).unwrap()
+pub fn plan_on(processor: Processor) -> RunPlan {
+    RunPlan::new(&entry(), 3, "quick", "feed", processor).unwrap()
 }
 
 pub fn plan() -> RunPlan {
-    plan_on("cpu", "avx2")
+    plan_on(Processor::Cpu(Instructions::Avx2))
 }
 
 pub fn notes() -> Notes {
     Notes {
-        data: "synthetic".into(),
+        data: Origin::Synthetic,
         overrides: vec!["recipe.iterations=8".into()],
         threads: 2,
         ..Notes::default()
@@ -109,7 +112,7 @@ pub fn evaluation(iteration: u64, state: &Weights, statistics: Statistics) -> Ev
 pub fn train(disk: Disk, results: &Path, fresh: bool) -> anyhow::Result<()> {
     let mut run = RunDirectory::open_on(disk, results, &plan(), &notes(), fresh)?;
     let (mut state, mut done, mut evaluated) = match run.resume()? {
-        Resume::Done => return Ok(()),
+        Resume::Done(_) => return Ok(()),
         Resume::New => (weights(1.0), 0, 0),
         Resume::At(checkpoint) => {
             let evaluated: u64 = checkpoint.loop_state.parse()?;
@@ -125,7 +128,7 @@ pub fn train(disk: Disk, results: &Path, fresh: bool) -> anyhow::Result<()> {
             run.checkpoint(done, &state, &evaluated.to_string())?;
         }
         if done == LAST {
-            return run.finish(Outcome::Finished, &state);
+            return run.finish(Ending::Finished, &state);
         }
         state = next(&state);
         done += 1;
@@ -137,10 +140,7 @@ pub fn train(disk: Disk, results: &Path, fresh: bool) -> anyhow::Result<()> {
 }
 
 pub fn rows_of(run: &RunView) -> Rows {
-    Rows {
-        iterations: run.iterations().unwrap(),
-        evaluations: run.evaluations().unwrap(),
-    }
+    run.clone().read().unwrap().1
 }
 
 /// Equal to the bit, `seconds` aside.

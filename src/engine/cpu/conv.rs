@@ -1,51 +1,9 @@
-//! Direct convolution, forward and backward to its input: which sweeps over the pixels make them (`sweep.rs`).
+//! Convolution, forward and input gradient, as sweeps over the pixels (`sweep.rs`).
 
-use super::Context;
-use super::feature::Feature;
+use super::context::Context;
+use super::conv_shape::ConvShape;
 use super::sweep::{Run, Sweep, Weights, run_sweeps};
 use super::winograd;
-
-/// A convolution of square kernels with padding `kernel / 2` and no bias.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConvShape {
-    /// Its halo is at least `kernel / 2`.
-    pub input: Feature,
-    /// Output channels.
-    pub outputs: usize,
-    /// Side of the kernel, odd.
-    pub kernel: usize,
-    pub stride: usize,
-}
-
-impl ConvShape {
-    /// The output, with a halo of one pixel.
-    pub fn output(&self) -> Feature {
-        let side = |length: usize| (length + 2 * self.padding() - self.kernel) / self.stride + 1;
-        Feature::new(
-            self.input.images,
-            side(self.input.height),
-            side(self.input.width),
-            self.outputs,
-        )
-    }
-
-    pub fn padding(&self) -> usize {
-        self.kernel / 2
-    }
-
-    /// Floats of the weights, `[outputs][inputs][kernel][kernel]`.
-    pub fn weights(&self) -> usize {
-        self.outputs * self.input.channels * self.kernel * self.kernel
-    }
-
-    pub(super) fn check(&self) {
-        assert!(self.kernel % 2 == 1, "a kernel of even side, {self:?}");
-        assert!(
-            self.input.halo >= self.padding(),
-            "a halo below the padding, {self:?}"
-        );
-    }
-}
 
 /// `y = x * w`. `x` is `shape.input`, `y` is `shape.output()`, `w` is `[outputs][inputs][kernel][kernel]`.
 pub fn conv_forward(ctx: &Context, x: &[f32], w: &[f32], y: &mut [f32], shape: ConvShape) {
@@ -86,11 +44,11 @@ pub fn conv_forward(ctx: &Context, x: &[f32], w: &[f32], y: &mut [f32], shape: C
     run_sweeps(ctx, &[sweep], &weights, x, input, y, output, false);
 }
 
-/// The gradient of the input: `dx = dy * w` transposed, or `dx += ...` with `accumulate` (the halo of `dx` is zero then).
-/// Kernels up to 3.
+/// The gradient of the input, for kernels up to 3: `dx = dy * w` transposed, or `dx += ...` with `accumulate`, for which
+/// the halo of `dx` must be zero.
 ///
-/// A stride is taken apart into one dense sweep for each parity of the input's rows and columns: no multiplication by the
-/// zeros between the outputs.
+/// A strided convolution is split into one dense sweep for each parity of the input's rows and columns, so that nothing is
+/// multiplied by the zeros between the outputs.
 pub fn conv_input_gradient(
     ctx: &Context,
     dy: &[f32],
@@ -103,7 +61,7 @@ pub fn conv_input_gradient(
     let (input, output) = (shape.input, shape.output());
     output.check("dy", dy);
     assert_eq!(w.len(), shape.weights());
-    assert!(shape.kernel <= 3, "no input gradient for {shape:?}");
+    assert!(shape.kernel <= 3, "unsupported input gradient: {shape:?}");
     if winograd::serves(shape) {
         return winograd::input_gradient(ctx, dy, w, dx, shape, accumulate);
     }
@@ -111,8 +69,8 @@ pub fn conv_input_gradient(
     let mut sweeps = Vec::new();
     for py in 0..s.min(input.height) {
         for px in 0..s.min(input.width) {
-            // Output positions that read an input position, as (kernel position, offset from input position / stride),
-            // by increasing offset.
+            // Output positions that read an input position, as (kernel position, offset from input position / stride), in
+            // order of increasing offset.
             let reach = |parity: usize| -> Vec<(usize, isize)> {
                 (0..k)
                     .rev()

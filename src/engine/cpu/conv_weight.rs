@@ -1,25 +1,28 @@
-//! The gradient of a convolution's weights: partial sums over fixed groups of images, added in their order.
+//! The gradient of a convolution's weights: partial sums over fixed groups of images, added in order.
 
-use super::conv::ConvShape;
-use super::feature::{Feature, Shared};
+use super::context::Context;
+use super::conv_shape::ConvShape;
+use super::feature::Feature;
+use super::shared_slice::SharedSlice;
 use super::vector::{Kernel, Vector, dispatch, unroll};
-use super::{Context, Instructions, winograd};
+use super::winograd;
+use crate::processor::Instructions;
 
-/// Groups that the images of a mini-batch are divided into, at most. Fixed, so that sums do not depend on the number of
-/// threads.
+/// Most groups that the images of a mini-batch are split into. Fixed, so that sums do not depend on the number of threads.
 const GROUPS: usize = 16;
 
-/// Floats of all groups' sums, at most (unless one group has more): wide layers have fewer groups, and tasks enough without.
+/// Most floats of all groups' sums together, unless a single group has more. Wide layers get fewer groups, having enough
+/// tasks anyway.
 const SUMS: usize = GROUPS * 64 * 64 * 9;
 
-/// Pixels that are summed in registers before they are added to memory: what stays in the first cache, and short sums that
-/// lose little.
+/// Pixels that are summed in registers before they are added to memory: few enough to stay in the L1 cache and to lose
+/// little precision.
 const PIXELS: usize = 128;
 
-/// Floats of sums that a task keeps in the second cache, where it can choose.
+/// Floats of sums that a task aims to keep in the L2 cache.
 const NEAR: usize = 1 << 16;
 
-/// Tasks for each thread, at least.
+/// Fewest tasks per thread.
 const TASKS: usize = 8;
 
 /// `dw`, `[outputs][inputs][kernel][kernel]`, from the input `x` and the output's gradient `dy`.
@@ -47,7 +50,7 @@ pub fn conv_weight_gradient(
         .max(1);
     let blocks = shape.outputs.div_ceil(width);
     let depth = k * k * cin;
-    // Blocks that a task makes together share what it reads of `x`. How many changes no sum.
+    // The blocks of one task share its reads of `x`. Their number does not affect any sum.
     let together = (NEAR / (depth * width))
         .min(groups * blocks / (TASKS * ctx.threads.count()))
         .clamp(1, blocks.max(1));
@@ -58,7 +61,7 @@ pub fn conv_weight_gradient(
     let all = groups * blocks * depth * width;
     let mut scratch = ctx.scratch(all + groups * sets * together * chunk * width);
     let (partial, near) = scratch.split_at_mut(all);
-    let (sums, near) = (Shared::new(partial), Shared::new(near));
+    let (sums, near) = (SharedSlice::new(partial), SharedSlice::new(near));
     ctx.threads.run(groups * sets, &|task| {
         let (group, set) = (task / sets, task % sets);
         let first = set * together;
@@ -87,7 +90,7 @@ pub fn conv_weight_gradient(
     });
     let stride = blocks * depth * width;
     let partial = &scratch[..all];
-    let dw = Shared::new(dw);
+    let dw = SharedSlice::new(dw);
     let pieces = cin.div_ceil(INPUTS);
     ctx.threads.run(blocks * pieces, &|task| {
         let (block, first) = (task / pieces, task % pieces * INPUTS);
@@ -107,19 +110,19 @@ pub fn conv_weight_gradient(
     });
 }
 
-/// Input channels whose sums one task gathers: what it writes for an output channel fills cache lines.
+/// Input channels whose sums one task gathers, enough for its writes for an output channel to fill cache lines.
 const INPUTS: usize = 32;
 
-/// Adds the groups of some input channels and a block of output channels, and puts the sums into the order of weights.
+/// Adds up the groups for some input channels and a block of output channels, and writes the sums in the order of weights.
 struct GroupSums<'a> {
-    /// Of the first group, `[kernel position][input channel][output channel of the block]`.
+    /// The first group's, `[kernel position][input channel][output channel of the block]`.
     partial: &'a [f32],
-    /// Floats from group to group.
+    /// Floats between groups.
     stride: usize,
     groups: usize,
     taps: usize,
     inputs: usize,
-    /// Input channels, from and to.
+    /// Input channels, as start and end.
     some: (usize, usize),
     outputs: usize,
     /// `[output channel][input channel][kernel position]`
@@ -136,7 +139,7 @@ impl Kernel for GroupSums<'_> {
                 let (tap, vector) = (place / vectors, place % vectors);
                 let at = ((tap * self.inputs + input) * vectors + vector) * V::LANES;
                 let first = vector * V::LANES;
-                // SAFETY: `partial` holds all groups; places of `dw` are this task's own.
+                // SAFETY: `partial` holds all groups; no other task writes these places of `dw`.
                 unsafe {
                     let from = self.partial[at..].as_ptr();
                     let mut sum = V::load(from);
@@ -156,7 +159,7 @@ impl Kernel for GroupSums<'_> {
     }
 }
 
-/// Some of the floats that a kernel row covers, which are contiguous in the input.
+/// A run of the floats that a kernel row covers, which are contiguous in the input.
 #[derive(Clone, Copy)]
 struct Tile {
     kernel_row: usize,
@@ -165,7 +168,7 @@ struct Tile {
     length: usize,
 }
 
-/// All tiles of a kernel, those of the same channels after one another: they read the same cache lines.
+/// All tiles of a kernel. Those of the same channels are adjacent, since they read the same cache lines.
 fn tiles(instructions: Instructions, kernel: usize, inputs: usize) -> Vec<Tile> {
     let lengths: &[usize] = match instructions {
         Instructions::Avx512 if kernel == 7 && inputs == 3 => &[7],
@@ -194,12 +197,13 @@ fn tiles(instructions: Instructions, kernel: usize, inputs: usize) -> Vec<Tile> 
     tiles
 }
 
+/// The sums of some images, for some blocks of output channels.
 struct WeightKernel<'a> {
     x: &'a [f32],
     dy: &'a [f32],
     input: Feature,
     output: Feature,
-    /// Floats from the start of an image to what its first output pixel reads.
+    /// Floats from the start of an image to the first float that its first output pixel reads.
     corner: usize,
     stride: usize,
     /// Floats that a kernel row covers.
@@ -208,16 +212,16 @@ struct WeightKernel<'a> {
     images: (usize, usize),
     /// Blocks of output channels.
     blocks: (usize, usize),
-    /// Of the first block.
+    /// The first block's.
     sums: *mut f32,
-    /// Floats from block to block.
+    /// Floats between blocks.
     sums_block: usize,
-    /// Room for the pixels of a chunk of `dy`, block after block.
+    /// Room for the pixels of a chunk of `dy`, block by block.
     near: *mut f32,
     near_block: usize,
 }
 
-/// Pixels of one chunk: some images whole, or some rows of one.
+/// The pixels of a chunk: some whole images, or some rows of one.
 #[derive(Clone, Copy)]
 struct Chunk {
     images: (usize, usize),
@@ -240,7 +244,7 @@ impl Kernel for WeightKernel<'_> {
                     images,
                     rows: (row, (row + rows).min(self.output.height)),
                 };
-                // SAFETY: features were checked; tiles lie within the kernel, `sums` and `near` have room for the blocks.
+                // SAFETY: features were checked; tiles lie within the kernel; `sums` and `near` have room for the blocks.
                 unsafe { self.chunk::<V>(chunk, fresh) };
                 fresh = false;
                 row += rows;
@@ -287,8 +291,8 @@ impl WeightKernel<'_> {
         }
     }
 
-    /// Copies the chunk's pixels of one block of `dy` side by side, zeros past the last channel: pixels of many channels lie
-    /// so far apart in memory that they would push each other out of the first cache.
+    /// Copies one block of the chunk's pixels of `dy` side by side, with zeros after the last channel. With many channels,
+    /// pixels are so far apart in memory that they would evict each other from the L1 cache.
     #[inline(always)]
     unsafe fn bring_near<V: Vector, const N: usize>(&self, chunk: Chunk, block: usize) {
         let output = self.output;
@@ -325,7 +329,7 @@ impl WeightKernel<'_> {
         }
     }
 
-    /// `L` floats of what a kernel row covers by `N` vectors of output channels.
+    /// `L` floats of a kernel row by `N` vectors of output channels.
     #[inline(always)]
     unsafe fn tile<V: Vector, const N: usize, const L: usize>(
         &self,
@@ -338,7 +342,7 @@ impl WeightKernel<'_> {
         let x_step = self.stride * input.channels;
         let x_down = self.stride * input.row_storage();
         unsafe {
-            // [input float][vector], as many as are used.
+            // [input float][vector], of which L * N are used.
             let mut sum = [V::splat(0.0); 32];
             let mut dy = self.near.cast_const().wrapping_add(block * self.near_block);
             for image in chunk.images.0..chunk.images.1 {

@@ -1,9 +1,10 @@
-//! The fully connected layer, as the 1x1 convolution that it is: images stand in a row of pixels.
+//! The fully connected layer, computed as a 1x1 convolution with the images as pixels of a row.
 
-use super::conv::{ConvShape, conv_forward, conv_input_gradient};
+use super::context::Context;
+use super::conv::{conv_forward, conv_input_gradient};
+use super::conv_shape::ConvShape;
 use super::conv_weight::conv_weight_gradient;
-use super::feature::Feature;
-use super::{Context, add_halo};
+use super::feature::{Feature, add_halo};
 
 /// `[images][inputs]` to `[images][outputs]`; weights are `[outputs][inputs]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub struct LinearShape {
 
 impl LinearShape {
     fn convolution(&self) -> ConvShape {
-        // As many in a row as a register tile takes.
+        // As many per row as fit a register tile.
         let width = [16, 8, 4, 2, 1]
             .into_iter()
             .find(|width| self.images.is_multiple_of(*width));
@@ -64,7 +65,7 @@ pub fn linear_forward(
     }
 }
 
-/// Gradients of input, weights and bias; all three are overwritten.
+/// Gradients of the input, the weights and the bias. All three are overwritten.
 pub fn linear_backward(
     ctx: &Context,
     x: &[f32],

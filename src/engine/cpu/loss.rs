@@ -1,11 +1,11 @@
-//! Cross-entropy after softmax, errors, and the gradient. A few thousand values: double precision costs nothing.
+//! Softmax cross-entropy, errors, and the gradient. For a few thousand values, double precision costs nothing.
 
 /// Sums over the images of one mini-batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CrossEntropy {
     /// Sum, not mean, of `-ln softmax(logits)[label]`.
     pub loss: f64,
-    /// Images whose class is not the most probable one; the first of equal ones counts as it.
+    /// Images whose class is not the most probable one. In case of a tie the first class counts as more probable.
     pub wrong: u32,
     /// Images whose class is not among the five most probable.
     pub wrong_top5: u32,
@@ -22,7 +22,7 @@ pub fn cross_entropy(logits: &[f32], labels: &[u16], classes: usize) -> CrossEnt
         let better = |(class, &logit): (usize, &f32)| {
             class != label && !(logit < own || logit == own && class > label)
         };
-        // What cannot be compared (NaN) counts as better.
+        // A NaN counts as better.
         let rank = logits
             .iter()
             .enumerate()
@@ -57,7 +57,7 @@ pub fn cross_entropy_gradient(
     }
 }
 
-/// `ln sum exp`, safe for large values.
+/// `ln sum exp`, without overflow for large values.
 fn log_sum(logits: &[f32]) -> f64 {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let largest = f64::from(largest);

@@ -1,14 +1,15 @@
-//! Max-pooling of the ImageNet stem: windows of 3x3 pixels, two apart, with a padding of one.
+//! Max-pooling of the ImageNet stem: 3x3 windows with stride 2 and padding 1.
 
-use super::Context;
-use super::feature::{Feature, Shared, zero_halo};
+use super::context::Context;
+use super::feature::{Feature, zero_halo};
+use super::shared_slice::SharedSlice;
 use super::vector::{Kernel, Vector, dispatch};
 
-/// Pixels of a window's side.
+/// Side of a window, in pixels.
 const WINDOW: usize = 3;
-/// Pixels between windows.
+/// Distance between windows, in pixels.
 const STRIDE: usize = 2;
-/// Pixels around the image that windows reach into; they never count, whatever the values inside.
+/// Pixels around the image that windows reach into. They are never the maximum.
 const PADDING: usize = 1;
 
 impl Feature {
@@ -22,7 +23,7 @@ impl Feature {
         )
     }
 
-    /// The shape of what [`max_pool_forward`] remembers of each window: as [`Feature::max_pooled`] without a halo.
+    /// The shape of [`max_pool_forward`]'s `places`: [`Feature::max_pooled`] without a halo.
     pub fn max_places(&self) -> Feature {
         Feature {
             halo: 0,
@@ -31,8 +32,8 @@ impl Feature {
     }
 }
 
-/// The largest value of each window, a NaN where there is one. `places`, of the shape [`Feature::max_places`], says which of
-/// the window's nine pixels it was, counted row by row: the first of equal ones.
+/// The largest value of each window, or a NaN if there is one. `places`, of shape [`Feature::max_places`], receives its
+/// row-major index in the window, the first one in case of a tie.
 pub fn max_pool_forward(
     ctx: &Context,
     x: &[f32],
@@ -44,12 +45,12 @@ pub fn max_pool_forward(
     feature.check("x", x);
     output.check("y", y);
     kept.check("places", places);
-    let (y, places) = (Shared::new(y), Shared::new(places));
+    let (y, places) = (SharedSlice::new(y), SharedSlice::new(places));
     ctx.threads.run(output.images, &|image| {
         zero_halo(output, image, y);
         dispatch(
             ctx.instructions,
-            &Largest {
+            &Maximum {
                 x,
                 feature,
                 image,
@@ -60,7 +61,7 @@ pub fn max_pool_forward(
     });
 }
 
-/// Gives each window's gradient to the pixel that its value came from. `dx` is overwritten.
+/// The gradient of the input: each window's gradient goes to its maximum. `dx` is overwritten.
 pub fn max_pool_backward(
     ctx: &Context,
     places: &[f32],
@@ -71,11 +72,11 @@ pub fn max_pool_backward(
     feature.max_pooled().check("dy", dy);
     feature.max_places().check("places", places);
     feature.check("dx", dx);
-    let dx = Shared::new(dx);
+    let dx = SharedSlice::new(dx);
     ctx.threads.run(feature.images, &|image| {
         dispatch(
             ctx.instructions,
-            &Returned {
+            &Gradient {
                 places,
                 dy,
                 feature,
@@ -86,7 +87,7 @@ pub fn max_pool_backward(
     });
 }
 
-/// The image's row or column at `place` of the window at `at`, if it lies in the image.
+/// The image's row or column at `place` of the window at `at`, if it is inside the image.
 #[inline(always)]
 fn inside(at: usize, place: usize, length: usize) -> Option<usize> {
     let padded = at * STRIDE + place;
@@ -96,23 +97,23 @@ fn inside(at: usize, place: usize, length: usize) -> Option<usize> {
     Some(padded - PADDING)
 }
 
-/// One image forward. Plain loops over channels: the compiler makes vectors of the enabled instructions of them.
-struct Largest<'a> {
+/// One image forward. The compiler vectorises the plain loops over channels with the enabled instructions.
+struct Maximum<'a> {
     x: &'a [f32],
     feature: Feature,
     image: usize,
-    y: Shared<'a>,
-    places: Shared<'a>,
+    y: SharedSlice<'a>,
+    places: SharedSlice<'a>,
 }
 
-impl Kernel for Largest<'_> {
+impl Kernel for Maximum<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
         let (output, kept) = (self.feature.max_pooled(), self.feature.max_places());
         let channels = output.channels;
         for row in 0..output.height {
             for column in 0..output.width {
-                // SAFETY: each task writes its own image.
+                // SAFETY: each task writes a different image.
                 let (y, places) = unsafe {
                     (
                         self.y.slice(output.at(self.image, row, column), channels),
@@ -145,21 +146,21 @@ impl Kernel for Largest<'_> {
 }
 
 /// One image backward.
-struct Returned<'a> {
+struct Gradient<'a> {
     places: &'a [f32],
     dy: &'a [f32],
     feature: Feature,
     image: usize,
-    dx: Shared<'a>,
+    dx: SharedSlice<'a>,
 }
 
-impl Kernel for Returned<'_> {
+impl Kernel for Gradient<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
         let (output, kept) = (self.feature.max_pooled(), self.feature.max_places());
         let channels = output.channels;
         let start = self.image * self.feature.image_storage();
-        // SAFETY: each task writes its own image.
+        // SAFETY: each task writes a different image.
         unsafe { self.dx.slice(start, self.feature.image_storage()) }.fill(0.0);
         for row in 0..output.height {
             for column in 0..output.width {

@@ -1,113 +1,15 @@
-//! Batch normalisation forward, with the addition of a shortcut and the ReLU fused in: one pass for the statistics, one that
+//! Batch normalisation forward, fused with the addition of a shortcut and the ReLU: one pass for the statistics, one that
 //! writes.
 
-use super::Context;
-use super::feature::{Feature, Shared, zero_halo};
+use super::context::Context;
+use super::feature::{Feature, zero_halo};
+use super::norm_shape::NormShape;
+use super::shared_slice::SharedSlice;
+use super::shortcut::{Shortcut, subsampling};
 use super::vector::{Kernel, Vector, dispatch};
 
-/// Parts that a group's images are divided into for sums. Fixed, so that sums do not depend on the number of threads.
-const PARTS: usize = 32;
-
-/// What is normalised.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NormShape {
-    pub feature: Feature,
-    /// Images whose statistics are taken together; 0 for all. The last group may be smaller.
-    pub group: usize,
-    pub epsilon: f32,
-}
-
-impl NormShape {
-    /// Images of a whole group.
-    fn group_images(&self) -> usize {
-        let images = self.feature.images.max(1);
-        if self.group == 0 {
-            images
-        } else {
-            self.group.min(images)
-        }
-    }
-
-    /// How many groups there are: means and variances are `[groups][channels]`.
-    pub fn groups(&self) -> usize {
-        self.feature.images.div_ceil(self.group_images())
-    }
-
-    /// Images of a group, from and to.
-    pub fn images_of(&self, group: usize) -> (usize, usize) {
-        let first = group * self.group_images();
-        (
-            first,
-            (first + self.group_images()).min(self.feature.images),
-        )
-    }
-
-    /// Values that a group's mean is taken over.
-    pub fn values(&self, group: usize) -> usize {
-        let (first, last) = self.images_of(group);
-        (last - first) * self.feature.height * self.feature.width
-    }
-
-    pub(super) fn group_of(&self, image: usize) -> usize {
-        image / self.group_images()
-    }
-
-    /// Sums are made over parts of a group, never across groups: `(group, first image, last image)`.
-    pub(super) fn parts(&self) -> Vec<(usize, usize, usize)> {
-        let mut parts = Vec::new();
-        for group in 0..self.groups() {
-            let (first, last) = self.images_of(group);
-            let count = (last - first).min(PARTS);
-            for part in 0..count {
-                let cut = |part: usize| first + (last - first) * part / count;
-                parts.push((group, cut(part), cut(part + 1)));
-            }
-        }
-        parts
-    }
-}
-
-/// What is added before the ReLU.
-#[derive(Clone, Copy, Debug)]
-pub enum Shortcut<'a> {
-    None,
-    /// A feature of the same shape.
-    Identity(&'a [f32]),
-    /// Option A of section 3.3: every `stride`-th pixel of a feature with fewer channels, zeros for the others.
-    Subsampled {
-        data: &'a [f32],
-        feature: Feature,
-    },
-}
-
-impl Shortcut<'_> {
-    fn check(&self, to: Feature) {
-        match self {
-            Shortcut::None => {}
-            Shortcut::Identity(data) => to.check("shortcut", data),
-            Shortcut::Subsampled { data, feature } => {
-                feature.check("shortcut", data);
-                subsampling(*feature, to);
-            }
-        }
-    }
-}
-
-/// The stride from `from` to `to`, which has at least its channels.
-pub(super) fn subsampling(from: Feature, to: Feature) -> usize {
-    let stride = from.height.div_ceil(to.height.max(1)).max(1);
-    assert!(
-        from.images == to.images
-            && from.channels <= to.channels
-            && from.height.div_ceil(stride) == to.height
-            && from.width.div_ceil(stride) == to.width,
-        "no shortcut from {from:?} to {to:?}"
-    );
-    stride
-}
-
-/// `y = scale * (x - mean) / sqrt(variance + epsilon) + shift`, plus the shortcut, then the ReLU if asked for, with each
-/// group's own mean and biased variance, which are written to `mean` and `variance`, `[groups][channels]`.
+/// `y = scale * (x - mean) / sqrt(variance + epsilon) + shift`, plus the shortcut, then with `relu` the ReLU. Each group's
+/// mean and biased variance are written to `mean` and `variance`, `[groups][channels]`.
 pub fn norm_forward(
     ctx: &Context,
     shape: NormShape,
@@ -129,8 +31,8 @@ pub fn norm_forward(
     );
     let parts = shape.parts();
     let mut sums = vec![0.0f64; parts.len() * 2 * channels];
-    let shared = Shared::new(&mut sums);
-    // Deviations from any value of the channel are summed: squares of x itself would lose a small variance.
+    let shared = SharedSlice::new(&mut sums);
+    // Sums are of deviations from some value of the channel: sums of squares of x would lose a small variance.
     let pivot = |group: usize| &x[feature.at(shape.images_of(group).0, 0, 0)..][..channels];
     ctx.threads.run(parts.len(), &|part| {
         let (group, first, last) = parts[part];
@@ -156,7 +58,7 @@ pub fn norm_forward(
             let spread = (squares - sum * sum / count) / count;
             mean[group * channels + channel] =
                 (f64::from(pivot(group)[channel]) + sum / count) as f32;
-            // Rounding may go below zero; a NaN stays one.
+            // Rounding may go below zero; a NaN must stay one.
             variance[group * channels + channel] = if spread < 0.0 { 0.0 } else { spread as f32 };
         }
     }
@@ -175,7 +77,7 @@ pub fn norm_forward(
     apply(ctx, shape, x, &lines, shortcut, relu, y);
 }
 
-/// As [`norm_forward`] with a given mean and variance, `[channels]`, the same for all images.
+/// As [`norm_forward`], with a given mean and variance, `[channels]`, for all images.
 pub fn norm_inference(
     ctx: &Context,
     shape: NormShape,
@@ -193,8 +95,8 @@ pub fn norm_inference(
     apply(ctx, shape, x, &[line], shortcut, relu, y);
 }
 
-/// Normalisation as one multiplication and one addition a channel. The backward pass makes the same line again and so knows,
-/// to the bit, where the ReLU let a value pass.
+/// Normalisation as one multiplication and one addition per channel. The backward pass computes the same line, so that it
+/// knows exactly where the ReLU let values pass.
 pub(super) struct Line {
     pub factor: Vec<f32>,
     pub offset: Vec<f32>,
@@ -247,7 +149,7 @@ fn apply(
     feature.check("y", y);
     assert_eq!(lines[0].factor.len(), feature.channels);
     shortcut.check(feature);
-    let y = Shared::new(y);
+    let y = SharedSlice::new(y);
     ctx.threads.run(feature.images, &|image| {
         zero_halo(feature, image, y);
         let line = &lines[shape.group_of(image)];
@@ -276,7 +178,7 @@ fn apply(
     });
 }
 
-/// Calls a method with four vectors of channels at a time, then with one, then with the part of one that is left.
+/// Calls a method for four vectors of channels at a time, then for one, then for the rest of less than one.
 macro_rules! by_channels {
     ($vector:ident, $from:expr, $to:expr, $object:ident.$method:ident $(::<$($constant:ident),+>)?) => {{
         let (mut channel, to) = ($from, $to);
@@ -321,10 +223,10 @@ pub(super) unsafe fn store<V: Vector, const WHOLE: bool>(value: V, to: *mut f32,
     }
 }
 
-/// Adds the lanes of a short sum to sums of double precision.
+/// Adds the lanes of a short sum to double-precision sums.
 ///
 /// # Safety
-/// `to` has `count` places.
+/// As for [`Vector`]; `to` has `count` places.
 #[inline(always)]
 pub(super) unsafe fn flush<V: Vector>(value: V, to: *mut f64, count: usize) {
     let mut lanes = [0.0f32; 16];
@@ -349,12 +251,12 @@ struct SumKernel<'a> {
 impl Kernel for SumKernel<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
-        // SAFETY: the feature's length was checked, `sums` has two rows of channels.
+        // SAFETY: the feature's length was checked; `sums` has two rows of channels.
         unsafe { by_channels!(V, 0, self.feature.channels, self.sum) }
     }
 }
 
-/// Pixels that are summed in single precision before they go to double.
+/// Pixels that are summed in single precision before they are added to double-precision sums.
 pub(super) const SHORT: usize = 32;
 
 impl SumKernel<'_> {
@@ -399,15 +301,16 @@ impl SumKernel<'_> {
     }
 }
 
-/// One image.
+/// Normalises one image.
 struct ApplyKernel<'a> {
     x: &'a [f32],
     feature: Feature,
     image: usize,
     line: &'a Line,
     added: Option<&'a [f32]>,
-    /// The shape of `added` and the distance of the pixels that are taken.
+    /// The shape of `added`.
     source: Feature,
+    /// Distance between the pixels of `added` that are read.
     stride: usize,
     floor: f32,
     y: *mut f32,
@@ -418,7 +321,7 @@ impl Kernel for ApplyKernel<'_> {
     unsafe fn run<V: Vector>(&self) {
         const WITH: bool = true;
         const WITHOUT: bool = false;
-        // SAFETY: both features and the shortcut were checked; each task writes its own image.
+        // SAFETY: both features and the shortcut were checked; each task writes a different image.
         unsafe {
             let shared = self.added.map_or(0, |_| self.source.channels);
             by_channels!(V, 0, shared, self.apply::<WITH>);

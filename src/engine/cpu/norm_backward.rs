@@ -1,26 +1,28 @@
 //! Batch normalisation backward, through the ReLU and to the shortcut: one pass for the sums, one that writes.
 
-use super::Context;
-use super::feature::{Feature, Shared, zero_halo};
-use super::norm::{Line, NormShape, SHORT, by_channels, flush, load, store, subsampling};
+use super::context::Context;
+use super::feature::{Feature, zero_halo};
+use super::norm::{Line, SHORT, by_channels, flush, load, store};
+use super::norm_shape::NormShape;
+use super::shared_slice::SharedSlice;
 use super::vector::{Kernel, Vector, dispatch};
 
-/// Where the ReLU after a normalisation let values pass.
+/// Where the ReLU after a normalisation lets gradients pass.
 #[derive(Clone, Copy, Debug)]
 pub enum Mask<'a> {
-    /// There was no ReLU.
+    /// Everywhere: there was no ReLU.
     None,
-    /// ReLU of the normalised value alone, without a shortcut: known from `x` to the bit, the output need not be kept.
+    /// Recomputed from `x`, exactly, so that the output need not be kept; possible without a shortcut.
     Recomputed,
     /// Where this output is above 0.
     Output(&'a [f32]),
 }
 
-/// Gradients of [`norm_forward`](super::norm_forward), whose `mean` and `variance` are given back.
+/// Gradients of [`norm_forward`](super::norm_forward), given its `mean` and `variance`.
 ///
-/// `dy` comes with the gradient of the output. With `dx`, the gradient of the input goes there and `dy` leaves masked by the
-/// ReLU, which is the gradient of the shortcut. Without, `dy` leaves as the gradient of the input. `dscale` and `dshift`,
-/// `[channels]`, are overwritten.
+/// On entry, `dy` is the gradient of the output. With `dx`, the gradient of the input is written there, and `dy` is masked
+/// by the ReLU, which makes it the gradient of the shortcut. Without, `dy` becomes the gradient of the input. `dscale` and
+/// `dshift`, `[channels]`, are overwritten.
 pub fn norm_backward(
     ctx: &Context,
     shape: NormShape,
@@ -73,9 +75,9 @@ pub fn norm_backward(
     }
     let parts = shape.parts();
     let mut sums = vec![0.0f64; parts.len() * 2 * channels];
-    let shared = Shared::new(&mut sums);
-    let dy = Shared::new(dy);
-    let dx = dx.map(Shared::new);
+    let shared = SharedSlice::new(&mut sums);
+    let dy = SharedSlice::new(dy);
+    let dx = dx.map(SharedSlice::new);
     let rows = |group: usize| group * channels..(group + 1) * channels;
     ctx.threads.run(parts.len(), &|part| {
         let (group, first, last) = parts[part];
@@ -143,46 +145,7 @@ pub fn norm_backward(
     });
 }
 
-/// The gradient of [`Shortcut::Subsampled`](super::Shortcut): adds `dy` (of shape `to`) to the pixels and channels of `dx`
-/// (of shape `from`) that were taken.
-pub fn shortcut_a_backward(ctx: &Context, dy: &[f32], to: Feature, dx: &mut [f32], from: Feature) {
-    to.check("dy", dy);
-    from.check("dx", dx);
-    let stride = subsampling(from, to);
-    let dx = Shared::new(dx);
-    ctx.threads.run(to.images, &|image| {
-        for y in 0..to.height {
-            for x in 0..to.width {
-                let at = to.at(image, y, x);
-                // SAFETY: each task writes its own image.
-                let place =
-                    unsafe { dx.slice(from.at(image, y * stride, x * stride), from.channels) };
-                for (sum, value) in place.iter_mut().zip(&dy[at..]) {
-                    *sum += value;
-                }
-            }
-        }
-    });
-}
-
-/// `sum += value`, float by float.
-pub fn add_into(ctx: &Context, value: &[f32], sum: &mut [f32]) {
-    assert_eq!(value.len(), sum.len());
-    const PIECE: usize = 1 << 14;
-    let len = sum.len();
-    let sum = Shared::new(sum);
-    ctx.threads.run(len.div_ceil(PIECE), &|task| {
-        let from = task * PIECE;
-        let count = PIECE.min(len - from);
-        // SAFETY: each task has its own piece.
-        let sum = unsafe { sum.slice(from, count) };
-        for (sum, value) in sum.iter_mut().zip(&value[from..from + count]) {
-            *sum += value;
-        }
-    });
-}
-
-/// Which gradients pass, see [`Mask`].
+/// [`Mask`] without the output.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Gate {
     Open,
@@ -212,7 +175,7 @@ struct GradientSums<'a> {
 impl Kernel for GradientSums<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
-        // SAFETY: features were checked; each task has its own images and sums.
+        // SAFETY: features were checked; tasks have disjoint images and sums.
         unsafe {
             match self.gate {
                 Gate::Open => by_channels!(V, 0, self.feature.channels, self.sum::<OPEN>),
@@ -283,7 +246,7 @@ impl GradientSums<'_> {
     }
 }
 
-/// One image.
+/// The gradient of one image.
 struct InputGradient<'a> {
     x: &'a [f32],
     dy: *const f32,
@@ -301,8 +264,8 @@ struct InputGradient<'a> {
 impl Kernel for InputGradient<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
-        // SAFETY: features were checked; each task writes its own image. `dx` may be `dy`: a place is read before it is
-        // written, and never again.
+        // SAFETY: features were checked; each task writes a different image. `dx` may be `dy`: each place is read before it
+        // is written and not after.
         unsafe {
             match self.gate {
                 Gate::Open => by_channels!(V, 0, self.feature.channels, self.write::<OPEN>),

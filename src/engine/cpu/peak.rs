@@ -1,25 +1,27 @@
-//! What the processor can do: fused multiply-adds from registers alone, on all threads.
+//! The CPU's peak throughput: multiply-adds on registers, on all threads.
 
-use super::Context;
-use super::vector::{Kernel, Vector, dispatch};
 use std::time::Instant;
 
-/// Rounds of one timed task.
+use super::context::Context;
+use super::vector::{Kernel, Vector, dispatch};
+use crate::processor::Instructions;
+
+/// Rounds of a timed task.
 const ROUNDS: usize = 1_000_000;
 
-/// Chains of multiply-adds in flight, enough to hide their latency.
+/// Independent chains of multiply-adds, enough to hide their latency.
 const CHAINS: usize = 12;
 
-/// Measurements of one sample; the better one counts.
+/// Measurements per sample, of which the best counts.
 const TRIES: usize = 2;
 
-/// GFLOP/s (a multiply-add counts two) at this moment. Takes some milliseconds: to be taken before and after what it is to
-/// be compared with, since a processor's speed changes with its temperature and with what else runs on the machine.
+/// The current peak in GFLOP/s; a multiply-add counts as two operations. Takes a few milliseconds. Sample it before and
+/// after what it is compared with, since a CPU's speed changes with temperature and load.
 pub fn peak_sample(ctx: &Context) -> f64 {
     let lanes = match ctx.instructions {
-        super::Instructions::Avx512 => 16,
-        super::Instructions::Avx2 => 8,
-        super::Instructions::Portable => 4,
+        Instructions::Avx512 => 16,
+        Instructions::Avx2 => 8,
+        Instructions::Portable => 4,
     };
     let threads = ctx.threads.count();
     let operations = (2 * lanes * CHAINS * ROUNDS * threads) as f64;
@@ -38,7 +40,7 @@ struct Chains;
 impl Kernel for Chains {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
-        // SAFETY: registers only, but for the last stores into an array of sixteen.
+        // SAFETY: registers only, except for the final stores to an array of sixteen floats.
         unsafe {
             let factor = V::splat(std::hint::black_box(0.999));
             let addend = V::splat(std::hint::black_box(0.001));

@@ -1,62 +1,64 @@
-//! Sweeps over pixels, of which convolutions are made: a block of output channels and up to sixteen pixels stay in registers
-//! while one run of input floats after the other is multiplied in.
+//! Sweeps over pixels, which make up convolutions: a block of output channels of up to sixteen pixels stays in registers
+//! while one run of input floats after another is multiplied in.
 
-use super::feature::{Feature, Shared, zero_halo};
+use super::context::Context;
+use super::feature::{Feature, zero_halo};
+use super::shared_slice::SharedSlice;
 use super::vector::{Kernel, Vector, dispatch, unroll};
-use super::{Context, Instructions};
+use crate::processor::Instructions;
 
-/// Floats between pixels from which on they push each other out of the first cache: sixteen of them, so far apart, share few
-/// of its lines.
+/// Distance in floats from which on sixteen pixels evict each other from the L1 cache, because they share few of its sets.
 const FAR: usize = 256;
 
-/// Floats of each pixel that are copied side by side before they are used, where pixels are that far apart.
+/// Floats of each pixel that are copied side by side before use, if pixels are that far apart.
 const CHUNK: usize = 32;
 
-/// Tasks for each thread, at least: the last ones to end wait for less.
+/// Fewest tasks per thread; more tasks mean less waiting for the last one.
 const TASKS: usize = 8;
 
-/// Contiguous input floats that one output pixel reads.
+/// Contiguous input floats that an output pixel reads.
 #[derive(Clone, Copy)]
 pub(super) struct Run {
-    /// From the first float that the pixel reads.
+    /// Relative to the first float that the pixel reads.
     pub offset: usize,
     pub length: usize,
 }
 
-/// A dense pass that makes `rows x columns` pixels of every image.
+/// A dense pass that computes `rows x columns` pixels of every image.
 pub(super) struct Sweep {
     pub runs: Vec<Run>,
-    /// Kernel positions (row by row) of the weights that the runs meet, one for each input pixel.
+    /// Kernel positions (row by row) that the runs are multiplied with, one for each input pixel.
     pub taps: Vec<usize>,
     pub rows: usize,
     pub columns: usize,
-    /// Floats from the start of an image to what its first pixel reads, between rows, between columns.
+    /// Floats from the start of an image to the first float that its first pixel reads.
     pub from: usize,
+    /// Distance in floats between what neighbouring rows read.
     pub from_row: usize,
     pub from_column: usize,
-    /// The same where it writes.
+    /// The same for what it writes.
     pub to: usize,
     pub to_row: usize,
     pub to_column: usize,
 }
 
-/// Weights as they lie in memory, seen from a sweep: what it reads are inputs, what it makes are outputs.
+/// Weights in memory, seen from a sweep: it reads inputs and computes outputs.
 pub(super) struct Weights<'a> {
     pub values: &'a [f32],
     pub inputs: usize,
-    /// Floats from input channel to input channel.
+    /// Floats between input channels.
     pub from_input: usize,
     pub outputs: usize,
     pub from_output: usize,
 }
 
 impl Weights<'_> {
-    /// Floats of a sweep's packed weights.
+    /// Size in floats of a sweep's packed weights.
     fn packed(&self, width: usize, taps: &[usize]) -> usize {
         self.outputs.div_ceil(width) * taps.len() * self.inputs * width
     }
 
-    /// Packs one block of output channels: `[floats of all runs][channels of a block]`, zeros past the last channel.
+    /// Packs a block of output channels: `[floats of all runs][channels of a block]`, with zeros after the last channel.
     fn pack(&self, width: usize, taps: &[usize], first: usize, packed: &mut [f32]) {
         let lanes = (self.outputs - first).min(width);
         if lanes < width {
@@ -75,7 +77,7 @@ impl Weights<'_> {
     }
 }
 
-/// Runs the sweeps over every image of `from` (of shape `input`) into `to` (of shape `output`).
+/// Runs sweeps over every image of `from`, of shape `input`, into `to`, of shape `output`.
 pub(super) fn run_sweeps(
     ctx: &Context,
     sweeps: &[Sweep],
@@ -102,18 +104,18 @@ pub(super) fn run_sweeps(
         .map(|sweep| weights.packed(width, &sweep.taps))
         .sum();
     let mut packed = ctx.scratch(floats);
-    let places = Shared::new(&mut packed);
+    let places = SharedSlice::new(&mut packed);
     ctx.threads.run(sweeps.len() * blocks, &|task| {
         let (sweep, block) = (task / blocks, task % blocks);
         let taps = &sweeps[sweep].taps;
         let len = taps.len() * weights.inputs * width;
-        // SAFETY: each task packs its own block.
+        // SAFETY: each task packs a different block.
         let into = unsafe { places.slice(starts[sweep] + block * len, len) };
         weights.pack(width, taps, block * width, into);
     });
     let packed = &packed[..floats];
-    let to = Shared::new(to);
-    // Enough tasks for all threads at a small batch; a pixel's arithmetic does not depend on the partition.
+    let to = SharedSlice::new(to);
+    // Enough tasks for all threads even with few images; a pixel's arithmetic does not depend on the partition.
     let parts = (TASKS * ctx.threads.count()).div_ceil(output.images.max(1));
     let band = match ctx.instructions {
         Instructions::Avx512 => 4,
@@ -162,9 +164,9 @@ struct SweepKernel<'a> {
 impl Kernel for SweepKernel<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
-        // SAFETY: the lengths of both features were checked, and the sweeps stay within halo and image.
+        // SAFETY: the lengths of both features were checked, and sweeps stay within images and their halos.
         unsafe {
-            // A distance known when compiling lets one register address every pixel.
+            // With a distance known at compile time, one register addresses all pixels.
             match self.sweep.from_column {
                 3 => self.blocks::<V, 3>(),
                 6 => self.blocks::<V, 6>(),
@@ -206,8 +208,8 @@ impl SweepKernel<'_> {
         }
     }
 
-    /// 32 registers: up to sixteen pixels of one vector each, in one, two or four rows as the width has it. Fewer than four
-    /// would leave the multipliers waiting for sums.
+    /// For 32 registers: up to sixteen pixels of one vector each, in one, two or four rows depending on the width. Fewer
+    /// than four would leave the multipliers waiting for sums.
     #[inline(always)]
     unsafe fn tiles_of_sixteen<V: Vector, const STEP: usize>(
         &self,
@@ -267,7 +269,7 @@ impl SweepKernel<'_> {
         }
     }
 
-    /// 16 registers: six pixels of two vectors each. What six leave of a row is taken from two, three or six rows at once.
+    /// For 16 registers: six pixels of two vectors each. The rest of a row is processed for two, three or six rows at once.
     #[inline(always)]
     unsafe fn tiles_of_six<V: Vector, const STEP: usize>(&self, weights: *const f32, first: usize) {
         let columns = self.sweep.columns;
@@ -317,7 +319,7 @@ impl SweepKernel<'_> {
         }
     }
 
-    /// `R` rows of `P` pixels by `N` vectors of output channels, beginning at channel `first`.
+    /// `R` rows of `P` pixels by `N` vectors of output channels, starting at channel `first`.
     #[inline(always)]
     unsafe fn tile<V: Vector, const N: usize, const R: usize, const P: usize, const STEP: usize>(
         &self,
@@ -339,7 +341,7 @@ impl SweepKernel<'_> {
                 .as_ptr()
                 .wrapping_add(sweep.from + row * sweep.from_row + column * sweep.from_column);
             let down = sweep.from_row;
-            // [row][pixel][vector], as many as are used.
+            // [row][pixel][vector], of which R * P * N are used.
             let mut sum = [V::splat(0.0); 32];
             let mut weights = weights;
             for run in &sweep.runs {

@@ -1,5 +1,5 @@
-//! A small pool of threads for one loop at a time. Which thread takes which task is left to chance; a task's result must
-//! depend on its number alone, and then nothing depends on the number of threads.
+//! A small thread pool that runs one loop at a time. Any thread may take any task, so a task's result must depend on its
+//! index alone; then nothing depends on the number of threads.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -7,24 +7,24 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// Turns of a spinning wait before a worker goes to sleep: some 20 microseconds, the pause between two layers of a network.
+/// Spins before a worker goes to sleep: about 20 microseconds, the pause between two layers of a network.
 const SPINS: usize = 1000;
 
-/// `count` threads, the calling one among them.
+/// A thread pool, of which the calling thread is part.
 pub struct Threads {
-    shared: Arc<Shared>,
+    shared: Arc<State>,
     workers: Vec<JoinHandle<()>>,
-    /// One loop at a time, whoever asks.
+    /// Held by the loop that is running.
     turn: Mutex<()>,
 }
 
-struct Shared {
+struct State {
     post: Mutex<Post>,
     wake: Condvar,
-    /// Of the last loop posted; read while spinning.
+    /// `Post::generation` of the latest loop, for reading while spinning.
     generation: AtomicU64,
     next_task: AtomicUsize,
-    /// Workers inside the posted loop.
+    /// Workers that are running tasks of the posted loop.
     active: AtomicUsize,
     panicked: AtomicBool,
     spins: usize,
@@ -42,7 +42,7 @@ struct Job {
     body: *const (dyn Fn(usize) + Sync),
 }
 
-// SAFETY: `body` is Sync, and `Threads::run` keeps it alive until no worker holds the job.
+// SAFETY: `body` is `Sync`, and `Threads::run` keeps it alive until no worker holds the job.
 unsafe impl Send for Job {}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -50,10 +50,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Threads {
-    /// A pool of `count` threads (at least one) that starts `count - 1`. Where the system starts fewer, there are fewer.
+    /// Creates a pool of `count` threads, at least one, by starting `count - 1`; fewer if the system starts fewer.
     pub fn new(count: usize) -> Threads {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(State {
             post: Mutex::new(Post {
                 job: None,
                 generation: 0,
@@ -64,7 +64,7 @@ impl Threads {
             next_task: AtomicUsize::new(0),
             active: AtomicUsize::new(0),
             panicked: AtomicBool::new(false),
-            // With more threads than cores a spinning one is in the way of a working one.
+            // With more threads than cores, spinning threads would slow down working ones.
             spins: if count <= cores { SPINS } else { 0 },
         });
         let workers = (1..count)
@@ -83,13 +83,16 @@ impl Threads {
         }
     }
 
-    /// Threads that take part, the caller included.
+    /// The number of threads, including the caller.
     pub fn count(&self) -> usize {
         self.workers.len() + 1
     }
 
-    /// Calls `body` with each of `0..tasks`, each once, on any thread, and returns when all are done. Not to be called
-    /// from within a task. A panic in a task is passed on after the others have ended.
+    /// Calls `body` once for each of `0..tasks`, on any thread, and returns when all calls have returned. Must not be
+    /// called from within a task.
+    ///
+    /// # Panics
+    /// If a task panics, after the other threads have left the loop.
     pub fn run(&self, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
         if self.workers.is_empty() || tasks <= 1 {
             (0..tasks).for_each(body);
@@ -97,8 +100,8 @@ impl Threads {
         }
         let _turn = lock(&self.turn);
         let shared = &*self.shared;
-        // SAFETY: only the lifetime is changed. The job is taken back below and every worker that took it has left it
-        // before this function returns or unwinds.
+        // SAFETY: only the lifetime is changed. Before this function returns or unwinds, the job is withdrawn and every
+        // worker that took it has left it.
         let body: &'static (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(body) };
         let job = Job { tasks, body };
         shared.next_task.store(0, Ordering::Relaxed);
@@ -140,13 +143,13 @@ impl Drop for Threads {
         }
         self.shared.wake.notify_all();
         for worker in self.workers.drain(..) {
-            // A worker catches the panics of its tasks, so that there is nothing to learn from its end.
+            // Workers catch the panics of their tasks, so there is no error to handle.
             let _ = worker.join();
         }
     }
 }
 
-impl Shared {
+impl State {
     fn take_tasks(&self, job: Job) -> Result<(), Box<dyn Any + Send>> {
         // SAFETY: see `Job`.
         let body = unsafe { &*job.body };
@@ -177,7 +180,7 @@ impl Shared {
             if post.stop {
                 return;
             }
-            // A worker that wakes late finds the loop over and sleeps again.
+            // The loop may be over by the time the worker wakes.
             let Some(job) = post.job else { continue };
             self.active.fetch_add(1, Ordering::Relaxed);
             drop(post);

@@ -1,90 +1,34 @@
-//! Vectors of floats: one trait, so that every kernel is written once for AVX-512, AVX2+FMA and portable code.
+//! Vectors of floats behind one trait, so that every kernel is written once for AVX-512, AVX2+FMA and portable code.
 
-/// The instruction set that the kernels use. Results differ between sets in the last bits, never within one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Instructions {
-    /// 16 floats a vector, 32 registers.
-    Avx512,
-    /// 8 floats a vector, 16 registers, fused multiply-add.
-    Avx2,
-    /// Plain Rust, for every other processor (ARM among them).
-    Portable,
-}
+use crate::processor::Instructions;
 
 impl Instructions {
-    pub const ALL: [Instructions; 3] = [
-        Instructions::Avx512,
-        Instructions::Avx2,
-        Instructions::Portable,
-    ];
-
-    /// The fastest set of this processor.
-    pub fn detect() -> Instructions {
-        Instructions::ALL
-            .into_iter()
-            .find(|set| set.available())
-            .unwrap_or(Instructions::Portable)
-    }
-
-    /// Whether this processor has the set.
-    pub fn available(self) -> bool {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Instructions::Avx512 => {
-                is_x86_feature_detected!("avx512f") && Instructions::Avx2.available()
-            }
-            #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 => {
-                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
-            }
-            #[cfg(not(target_arch = "x86_64"))]
-            Instructions::Avx512 | Instructions::Avx2 => false,
-            Instructions::Portable => true,
-        }
-    }
-
-    /// The name that a run records and that the command line takes.
-    pub fn name(self) -> &'static str {
-        match self {
-            Instructions::Avx512 => "avx512",
-            Instructions::Avx2 => "avx2",
-            Instructions::Portable => "portable",
-        }
-    }
-
-    /// Output channels that the convolutions hold in registers together; [`Vector::BLOCK`] in kernels.
+    /// Output channels that convolutions hold in registers at once; [`Vector::BLOCK`] in kernels.
     pub(super) fn block(self) -> usize {
         match self {
             Instructions::Avx512 | Instructions::Avx2 => 16,
             Instructions::Portable => 8,
         }
     }
-
-    /// The set of that name, in any case; `None` for another word.
-    pub fn parse(name: &str) -> Option<Instructions> {
-        Instructions::ALL
-            .into_iter()
-            .find(|set| set.name().eq_ignore_ascii_case(name))
-    }
 }
 
-/// A few floats in a register. Methods are inlined into a function that enables the instructions.
+/// A register of floats. Methods are inlined into a function that enables the instructions.
 ///
-/// With debug assertions the standard library checks every pointer that is read, in the innermost loops too: three times the
-/// time. The dev profile, which trains, therefore leaves them out of this crate; overflow checks stay, which is why pointers
-/// are stepped with `wrapping_add` and index arithmetic is kept out of the loops over pixels.
+/// With debug assertions the standard library checks every pointer read, in innermost loops too, which takes three times as
+/// long. The dev profile, which is used for training, therefore disables them for this crate. It keeps overflow checks,
+/// which is why pointers are advanced with `wrapping_add` and index arithmetic is kept out of the loops over pixels.
 ///
 /// # Safety
-/// Every method: the processor has the instructions of the implementing type ([`dispatch`] sees to it), and pointers are
-/// valid for the floats read or written, aligned for `f32` only.
+/// For every method, the CPU must have the instructions of the implementing type, which [`dispatch`] ensures, and pointers
+/// must be valid for the floats read or written, with the alignment of `f32`.
 pub(super) trait Vector: Copy {
-    /// Floats in a vector.
+    /// Floats per vector.
     const LANES: usize;
     /// Whether there are 32 registers, so that 16 accumulators leave room.
     const MANY_REGISTERS: bool;
-    /// Vectors of output channels that the convolutions hold in registers together.
+    /// Vectors of output channels that convolutions hold in registers at once.
     const VECTORS: usize = if Self::MANY_REGISTERS { 1 } else { 2 };
-    /// Floats of them.
+    /// The same in floats.
     const BLOCK: usize = Self::VECTORS * Self::LANES;
 
     unsafe fn splat(value: f32) -> Self;
@@ -95,23 +39,23 @@ pub(super) trait Vector: Copy {
     }
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);
-    /// The first `count <= LANES` floats, zeros after them.
+    /// The first `count <= LANES` floats, followed by zeros.
     unsafe fn load_part(from: *const f32, count: usize) -> Self;
     unsafe fn store_part(self, to: *mut f32, count: usize);
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn sub(self, other: Self) -> Self;
     /// `self * factor + addend`.
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
-    /// `self` where it is below `value`, else `value`: a NaN in `value` stays.
+    /// The larger of `self` and `value`; a NaN in `value` stays.
     unsafe fn or_above(self, value: Self) -> Self;
     /// `self` where `gate > 0`, else 0.
     unsafe fn where_positive(self, gate: Self) -> Self;
 }
 
-/// Hints that the cache line of an address, valid or not, will be read soon.
+/// Prefetches the cache line of an address, valid or not, for reading.
 #[inline(always)]
 pub(super) fn will_read(from: *const f32) {
-    // SAFETY: a hint, which never faults and needs no instructions beyond the architecture's first ones.
+    // SAFETY: a prefetch never faults and needs no instruction-set extension.
     #[cfg(target_arch = "x86_64")]
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -121,7 +65,7 @@ pub(super) fn will_read(from: *const f32) {
     let _ = from;
 }
 
-/// Hints that it will be written.
+/// Prefetches the cache line of an address, valid or not, for writing.
 #[inline(always)]
 pub(super) fn will_write(to: *const f32) {
     // SAFETY: as above.
@@ -134,29 +78,29 @@ pub(super) fn will_write(to: *const f32) {
     let _ = to;
 }
 
-/// Work written for any vector.
+/// Code written for any vector.
 pub(super) trait Kernel {
     /// # Safety
     /// As for [`Vector`]; implementations must be `#[inline(always)]`.
     unsafe fn run<V: Vector>(&self);
 }
 
-/// Runs a kernel with the vectors of an instruction set that [`Instructions::available`] has confirmed.
+/// Runs a kernel with an instruction set that [`Instructions::available`] has confirmed.
 pub(super) fn dispatch<K: Kernel>(instructions: Instructions, kernel: &K) {
     match instructions {
-        // SAFETY: a `Context` is made only with instructions that the processor has.
+        // SAFETY: a `Context` has only instructions that the CPU supports.
         #[cfg(target_arch = "x86_64")]
         Instructions::Avx512 => unsafe { x86::run_avx512(kernel) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Instructions::Avx2 => unsafe { x86::run_avx2(kernel) },
-        // SAFETY: portable vectors need no instructions; the kernel's pointers are its maker's promise.
+        // SAFETY: portable vectors need no special instructions; the kernel's creator ensures that its pointers are valid.
         _ => unsafe { kernel.run::<Portable>() },
     }
 }
 
-/// Writes a block out for each value of a constant, of which there are two to sixteen, so that arrays indexed by it are
-/// registers from the start: a loop would be unrolled too late for that.
+/// Repeats a block for each value of a constant, two to sixteen times, so that arrays indexed by it become registers. The
+/// compiler would unroll a loop too late for that.
 macro_rules! unroll {
     (2: $i:ident in 0..$count:expr => $body:block) => {
         unroll!(@each $i, $count, $body, 0 1)
@@ -182,11 +126,11 @@ macro_rules! unroll {
 }
 pub(super) use unroll;
 
-/// Four floats in plain Rust.
+/// Four floats, in plain Rust.
 #[derive(Clone, Copy)]
 pub(super) struct Portable([f32; 4]);
 
-/// Lane by lane, by index: closures would not be inlined into functions that enable instructions.
+/// Computes lane by lane, by index: closures would not be inlined into functions that enable instructions.
 macro_rules! lanes {
     ($i:ident => $value:expr) => {{
         let mut out = [0.0f32; 4];
@@ -235,7 +179,7 @@ impl Vector for Portable {
     }
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
-        // Two roundings: a fused one is a slow library call where the processor lacks it.
+        // Rounds twice: `f32::mul_add` is a slow library call on CPUs without fused multiply-add.
         lanes!(i => self.0[i] * factor.0[i] + addend.0[i])
     }
     #[inline(always)]
@@ -254,20 +198,20 @@ mod x86 {
     use std::arch::x86_64::*;
 
     /// # Safety
-    /// The processor has AVX-512F and AVX2+FMA; the kernel's pointers are valid.
+    /// The CPU must have AVX-512F, AVX2 and FMA; the kernel's pointers must be valid.
     #[target_feature(enable = "avx512f,avx2,fma")]
     pub(super) unsafe fn run_avx512<K: Kernel>(kernel: &K) {
         unsafe { kernel.run::<Wide>() }
     }
 
     /// # Safety
-    /// The processor has AVX2 and FMA; the kernel's pointers are valid.
+    /// The CPU must have AVX2 and FMA; the kernel's pointers must be valid.
     #[target_feature(enable = "avx2,fma")]
     pub(super) unsafe fn run_avx2<K: Kernel>(kernel: &K) {
         unsafe { kernel.run::<Narrow>() }
     }
 
-    /// Sixteen floats of AVX-512.
+    /// Sixteen floats, with AVX-512.
     #[derive(Clone, Copy)]
     struct Wide(__m512);
 
@@ -320,7 +264,7 @@ mod x86 {
         }
     }
 
-    /// Eight floats of AVX2.
+    /// Eight floats, with AVX2.
     #[derive(Clone, Copy)]
     struct Narrow(__m256);
 

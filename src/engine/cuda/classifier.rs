@@ -1,38 +1,20 @@
-//! Launches of the classifier and of its loss.
+//! Launches of the classifier and its loss.
 
-use super::arguments::{self, CrossEntropyArguments, Divisor, Linear, size};
-use super::gpu::{Address, Gpu, Slot, check};
+use super::arguments::{Address, CrossEntropyArguments, Linear};
+use super::gpu::{Gpu, Slot, check};
+use super::index::{Divisor, size};
+use super::kernel;
+use super::labels::Labels;
 use crate::engine::cpu::{CrossEntropy, LinearShape};
 
-/// Outputs of a block, a warp each.
+/// Outputs per block, one warp each.
 const OUTPUTS: usize = 4;
 
-/// Steps whose losses the GPU keeps until they are asked for.
+/// Steps whose losses the GPU keeps until they are read.
 pub const LEDGER: usize = 20;
 
-/// Loss, wrong, wrong among the five most probable: one entry of the sums.
+/// Size of an entry in bytes: loss, errors, top-5 errors.
 const ENTRY: usize = 3 * size_of::<f64>();
-
-/// The classes of the mini-batch that came in last. They lie in one place: the next mini-batch overwrites them, in the order
-/// of the launches.
-#[derive(Clone, Copy, Debug)]
-pub struct Labels {
-    pub images: usize,
-}
-
-impl Labels {
-    /// From the host's memory. May wait for the work before.
-    pub fn put<G: Gpu>(gpu: &G, labels: &[u16]) -> Result<Self, G::Error> {
-        gpu.send(Slot::Labels, labels)?;
-        Ok(Self {
-            images: labels.len(),
-        })
-    }
-
-    pub(super) fn address<G: Gpu>(self, gpu: &G) -> Result<Address, G::Error> {
-        gpu.scratch(Slot::Labels, self.images * size_of::<u16>())
-    }
-}
 
 /// `y = x weight^T + bias`.
 pub fn classify<G: Gpu>(
@@ -61,7 +43,7 @@ pub fn classify<G: Gpu>(
     };
     let grid = [(images * outputs).div_ceil(OUTPUTS), 1, 1];
     // SAFETY: lengths were checked.
-    unsafe { gpu.launch(arguments::LINEAR, grid, &arguments) }
+    unsafe { gpu.launch(kernel::LINEAR, grid, &arguments) }
 }
 
 fn arguments(shape: LinearShape) -> Linear {
@@ -113,18 +95,18 @@ pub fn classify_gradient<G: Gpu>(
         ..arguments(shape)
     };
     let numbers = images * inputs + outputs * inputs + outputs;
-    let threads = arguments::LINEAR_GRADIENT.threads as usize;
+    let threads = kernel::LINEAR_GRADIENT.threads as usize;
     // SAFETY: lengths were checked.
     unsafe {
         gpu.launch(
-            arguments::LINEAR_GRADIENT,
+            kernel::LINEAR_GRADIENT,
             [numbers.div_ceil(threads), 1, 1],
             &arguments,
         )
     }
 }
 
-/// Sums of loss and errors. Waits for all work before it.
+/// Sums of loss and errors. Waits for all earlier work.
 pub fn cross_entropy<G: Gpu>(
     gpu: &G,
     logits: &G::Numbers,
@@ -138,7 +120,7 @@ pub fn cross_entropy<G: Gpu>(
     Ok(entry(&bytes))
 }
 
-/// Enters the sums of loss and errors at a place of the ledger, below [`LEDGER`]. Waits for nothing.
+/// Writes the sums of loss and errors to a place of the ledger, below [`LEDGER`]. Waits for nothing.
 pub fn enter_cross_entropy<G: Gpu>(
     gpu: &G,
     logits: &G::Numbers,
@@ -146,7 +128,10 @@ pub fn enter_cross_entropy<G: Gpu>(
     classes: usize,
     place: usize,
 ) -> Result<(), G::Error> {
-    assert!(place < LEDGER, "place {place} of a ledger of {LEDGER}");
+    assert!(
+        place < LEDGER,
+        "place {place} in a ledger of {LEDGER} entries"
+    );
     let ledger = gpu.scratch(Slot::Ledger, LEDGER * ENTRY)?;
     sum(
         gpu,
@@ -157,7 +142,7 @@ pub fn enter_cross_entropy<G: Gpu>(
     )
 }
 
-/// The first entries of the ledger. Waits for all work before it.
+/// Reads the first entries of the ledger. Waits for all earlier work.
 pub fn read_ledger<G: Gpu>(gpu: &G, entries: usize) -> Result<Vec<CrossEntropy>, G::Error> {
     let mut bytes = vec![0; entries * ENTRY];
     gpu.receive(Slot::Ledger, &mut bytes)?;
@@ -175,7 +160,7 @@ fn entry(bytes: &[u8; ENTRY]) -> CrossEntropy {
     }
 }
 
-/// Launches the sums of one mini-batch to `sums`, which has room for an entry.
+/// Launches a mini-batch's sums, which are written to `sums`, an address with room for an entry.
 fn sum<G: Gpu>(
     gpu: &G,
     logits: &G::Numbers,
@@ -192,8 +177,8 @@ fn sum<G: Gpu>(
         images: size(labels.images),
         classes: size(classes),
     };
-    // SAFETY: lengths were checked; labels are below the number of classes, as the engine's mini-batches are.
-    unsafe { gpu.launch(arguments::CROSS_ENTROPY, [1, 1, 1], &arguments) }
+    // SAFETY: lengths were checked, and the engine checks that labels are below the number of classes.
+    unsafe { gpu.launch(kernel::CROSS_ENTROPY, [1, 1, 1], &arguments) }
 }
 
 /// The gradient of the mean loss.
@@ -214,8 +199,8 @@ pub fn cross_entropy_gradient<G: Gpu>(
         images: size(labels.images),
         classes: size(classes),
     };
-    let threads = arguments::CROSS_ENTROPY_GRADIENT.threads as usize;
+    let threads = kernel::CROSS_ENTROPY_GRADIENT.threads as usize;
     let grid = [labels.images.div_ceil(threads), 1, 1];
     // SAFETY: as above.
-    unsafe { gpu.launch(arguments::CROSS_ENTROPY_GRADIENT, grid, &arguments) }
+    unsafe { gpu.launch(kernel::CROSS_ENTROPY_GRADIENT, grid, &arguments) }
 }

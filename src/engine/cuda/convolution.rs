@@ -1,21 +1,22 @@
-//! Launches of convolution, forward and backward.
+//! Launches of convolutions, forward and backward.
 
-use super::arguments::{
-    self, Divisor, Kernels, Lattice, Pack, Shape, Sweep, TAPS, WeightGradient, WeightSum, size,
-};
-use super::gpu::{Address, Gpu, Slot, check, check_feature};
+use super::arguments::{Address, Lattice, Pack, Shape, Sweep, TAPS, WeightGradient, WeightSum};
+use super::gpu::{Gpu, Slot, check, check_feature};
+use super::index::{Divisor, size};
+use super::kernel::{self, Kernels};
 use crate::engine::cpu::{ConvShape, Feature};
-use crate::manifest::Precision;
+use crate::recipe::Precision;
 
-/// Depth that a block of a sweep holds at a time, in numbers or in words of tensor cores: what packed weights are padded to.
+/// Depth that a block of a sweep loads at a time, in numbers or tensor-core words; packed weights are padded to it.
 const DEPTH: usize = 16;
-/// Depth that a block of a weight gradient makes, and pixels, or words of them, that it holds at a time.
+/// Depth that a block of a weight gradient computes.
 const TILE: usize = 64;
+/// Pixels, or words of them, that a block of a weight gradient loads at a time.
 const STRETCH: usize = 16;
-/// Warps that a weight gradient is cut into, enough for the largest GPU. Fixed, so that sums are the same on all.
+/// Warps that a weight gradient is split into, enough for the largest GPU. Fixed, so that sums are the same on all GPUs.
 const WARPS: usize = 2048;
 
-/// A sweep's kernel and the tile of a block.
+/// A sweep's kernel and the tile that one block computes.
 struct Tile {
     kernels: &'static Kernels<Sweep>,
     pixels: usize,
@@ -24,16 +25,14 @@ struct Tile {
 
 fn tile(outputs: usize, pixels: usize, quads: bool) -> Tile {
     let (kernels, tile, columns) = match (outputs, quads) {
-        (..=16, true) => (&arguments::SWEEP_256X16, 256, 16),
-        (..=16, false) => (&arguments::SWEEP_256X16_ANY, 256, 16),
-        (..=32, true) => (&arguments::SWEEP_128X32, 128, 32),
-        (..=32, false) => (&arguments::SWEEP_128X32_ANY, 128, 32),
-        // Larger tiles where there are enough of them.
-        (128.., true) if pixels * outputs >= 256 * 128 * 128 => {
-            (&arguments::SWEEP_128X128, 128, 128)
-        }
-        (_, true) => (&arguments::SWEEP_64X64, 64, 64),
-        (_, false) => (&arguments::SWEEP_64X64_ANY, 64, 64),
+        (..=16, true) => (&kernel::SWEEP_256X16, 256, 16),
+        (..=16, false) => (&kernel::SWEEP_256X16_ANY, 256, 16),
+        (..=32, true) => (&kernel::SWEEP_128X32, 128, 32),
+        (..=32, false) => (&kernel::SWEEP_128X32_ANY, 128, 32),
+        // Larger tiles if there are enough of them.
+        (128.., true) if pixels * outputs >= 256 * 128 * 128 => (&kernel::SWEEP_128X128, 128, 128),
+        (_, true) => (&kernel::SWEEP_64X64, 64, 64),
+        (_, false) => (&kernel::SWEEP_64X64_ANY, 64, 64),
     };
     Tile {
         kernels,
@@ -42,19 +41,20 @@ fn tile(outputs: usize, pixels: usize, quads: bool) -> Tile {
     }
 }
 
-/// One product: `columns * rows` pixels of each image.
+/// One product, which computes `columns * rows` pixels of each image.
 struct Product {
     images: usize,
     rows: usize,
     columns: usize,
     from: Lattice,
     to: Lattice,
-    /// Of each tap: its place in the weights and its distance from the pixel, in floats.
+    /// For each tap, its index in the weights and its distance from the pixel, in floats.
     taps: Vec<(usize, isize)>,
-    /// Channels read and written.
+    /// Channels read.
     inputs: usize,
+    /// Channels written.
     outputs: usize,
-    /// Distances in the weights of neighbouring channels.
+    /// Distances between neighbouring channels in the weights.
     input_step: usize,
     output_step: usize,
     to_feature: Feature,
@@ -74,12 +74,12 @@ fn sweep<G: Gpu>(
     let tile = tile(product.outputs, pixels, product.inputs.is_multiple_of(4));
     let precision = gpu.precision();
     let packed_columns = product.outputs.next_multiple_of(tile.columns);
-    // Rows of the depth, each of all columns; for tensor cores columns, each of all words of the depth.
+    // Packed as depth rows of all columns; for tensor cores, as columns of all depth words.
     let (lines, step) = match words(precision) {
         None => (depth.next_multiple_of(DEPTH), packed_columns),
         Some(each) => (packed_columns, depth.div_ceil(each).next_multiple_of(DEPTH)),
     };
-    // A word takes as much as a float.
+    // A word is as large as a float.
     let packed = gpu.scratch(Slot::Packed, lines * step * size_of::<f32>())?;
     let mut taps = [0; TAPS];
     let mut offsets = [0; TAPS];
@@ -123,17 +123,17 @@ fn sweep<G: Gpu>(
         packed_columns / tile.columns,
         1,
     ];
-    // SAFETY: the addresses are those of features whose lengths the callers checked, of weights, and of scratch memory of the
-    // size computed here; taps lie in the weights and reach no further than the halo.
+    // SAFETY: the addresses are those of features and weights whose lengths the callers checked, and of scratch memory of
+    // the size computed here; taps lie within the weights and reach no further than the halo.
     unsafe {
         if blocks > 0 {
-            gpu.launch(arguments::PACK.of(precision), [blocks, 1, 1], &pack)?;
+            gpu.launch(kernel::PACK.of(precision), [blocks, 1, 1], &pack)?;
         }
         gpu.launch(tile.kernels.of(precision), grid, &sweep)
     }
 }
 
-/// Numbers in a word of a tensor core; none where floats are multiplied.
+/// Numbers per tensor-core word; `None` if floats are multiplied without tensor cores.
 fn words(precision: Precision) -> Option<usize> {
     match precision {
         Precision::Fp32 => None,
@@ -151,19 +151,19 @@ fn check_shape<G: Gpu>(
 ) {
     assert!(
         shape.kernel % 2 == 1 && shape.kernel * shape.kernel <= TAPS,
-        "a kernel of side {}",
+        "unsupported kernel side {}",
         shape.kernel
     );
     assert!(
         shape.input.halo >= shape.padding(),
-        "a halo below the padding, {shape:?}"
+        "the halo is smaller than the padding: {shape:?}"
     );
     check_feature(gpu, "x", x, shape.input);
     check(gpu, "weight", weight, shape.weights());
     check_feature(gpu, "y", y, shape.output());
 }
 
-/// Where a pixel's first tap lies in the input, from one output pixel to the next.
+/// Where each output pixel's first tap lies in the input.
 fn windows(shape: ConvShape) -> Lattice {
     let input = shape.input;
     Lattice {
@@ -183,7 +183,7 @@ fn pixels_of(feature: Feature) -> Lattice {
     }
 }
 
-/// `y = x * weight`; shapes as in the CPU's `conv_forward`.
+/// `y = x * weight`, with shapes as in the CPU's `conv_forward`.
 pub fn convolve<G: Gpu>(
     gpu: &G,
     shape: ConvShape,
@@ -221,8 +221,8 @@ pub fn convolve<G: Gpu>(
     )
 }
 
-/// The gradient of the input, added to `dx` with `accumulate`. A stride is taken apart into one product for each parity of
-/// rows and columns: no multiplication by the zeros between the outputs. Kernels up to 3.
+/// The gradient of the input, for kernels up to 3, added to `dx` with `accumulate`. A strided convolution is split into one
+/// product for each parity of rows and columns, so that nothing is multiplied by the zeros between the outputs.
 pub fn convolve_input_gradient<G: Gpu>(
     gpu: &G,
     shape: ConvShape,
@@ -232,10 +232,10 @@ pub fn convolve_input_gradient<G: Gpu>(
     accumulate: bool,
 ) -> Result<(), G::Error> {
     check_shape(gpu, shape, dx, weight, dy);
-    assert!(shape.kernel <= 3, "no input gradient for {shape:?}");
+    assert!(shape.kernel <= 3, "unsupported input gradient: {shape:?}");
     let (input, output) = (shape.input, shape.output());
     let (k, s, pad) = (shape.kernel, shape.stride, shape.padding());
-    // Outputs that read an input of a parity, as (tap, distance of the output from input / stride).
+    // The taps through which inputs of a parity are read, as (tap, distance of the output from input / stride).
     let reach = |parity: usize| -> Vec<(usize, isize)> {
         (0..k)
             .filter(|tap| (parity + pad + s - tap % s).is_multiple_of(s))
@@ -304,12 +304,12 @@ pub fn convolve_weight_gradient<G: Gpu>(
     let (input, output, k) = (shape.input, shape.output(), shape.kernel);
     let quads = input.channels.is_multiple_of(4) && shape.outputs.is_multiple_of(4);
     let (kernels, columns) = match (shape.outputs, quads) {
-        (..=16, true) => (&arguments::WEIGHT_GRADIENT_16, 16),
-        (..=16, false) => (&arguments::WEIGHT_GRADIENT_16_ANY, 16),
-        (..=32, true) => (&arguments::WEIGHT_GRADIENT_32, 32),
-        (..=32, false) => (&arguments::WEIGHT_GRADIENT_32_ANY, 32),
-        (_, true) => (&arguments::WEIGHT_GRADIENT_64, 64),
-        (_, false) => (&arguments::WEIGHT_GRADIENT_64_ANY, 64),
+        (..=16, true) => (&kernel::WEIGHT_GRADIENT_16, 16),
+        (..=16, false) => (&kernel::WEIGHT_GRADIENT_16_ANY, 16),
+        (..=32, true) => (&kernel::WEIGHT_GRADIENT_32, 32),
+        (..=32, false) => (&kernel::WEIGHT_GRADIENT_32_ANY, 32),
+        (_, true) => (&kernel::WEIGHT_GRADIENT_64, 64),
+        (_, false) => (&kernel::WEIGHT_GRADIENT_64_ANY, 64),
     };
     let kernel = kernels.of(gpu.precision());
     let stretch = STRETCH * words(gpu.precision()).unwrap_or(1);
@@ -358,11 +358,12 @@ pub fn convolve_weight_gradient<G: Gpu>(
         by_inputs: Divisor::new(input.channels),
     };
     let grid = [packed_depth / TILE, packed_columns / columns, parts];
-    // SAFETY: lengths were checked, the parts' memory has the size computed here, windows reach no further than the halo.
+    // SAFETY: lengths were checked, the partial sums' memory has the size computed here, windows reach no further than the
+    // halo.
     unsafe {
         gpu.launch(kernel, grid, &gradient)?;
         gpu.launch(
-            arguments::WEIGHT_SUM,
+            kernel::WEIGHT_SUM,
             [(depth * shape.outputs).div_ceil(16), 1, 1],
             &sum,
         )

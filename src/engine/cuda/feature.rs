@@ -1,10 +1,10 @@
-//! Features between the host's memory, where they are floats, and the GPU's, where they are as its precision has them.
+//! Transfers of features between the host, where they are floats, and the GPU, which stores them in its precision.
 
 use super::gpu::{Gpu, check_feature};
 use crate::engine::cpu::Feature;
-use crate::manifest::Precision;
+use crate::recipe::Precision;
 
-/// The nearest bf16, ties to even, as the kernels round.
+/// Rounds to the nearest bf16, ties to even, as the kernels do.
 pub fn round_bf16(value: f32) -> u16 {
     let bits = value.to_bits();
     match value.is_nan() {
@@ -13,7 +13,7 @@ pub fn round_bf16(value: f32) -> u16 {
     }
 }
 
-/// The nearest number of TF32, ties away from zero, as the kernels round.
+/// Rounds to the nearest TF32 number, ties away from zero, as the kernels do.
 pub fn round_tf32(value: f32) -> f32 {
     match value.is_nan() {
         true => value,
@@ -21,11 +21,12 @@ pub fn round_tf32(value: f32) -> f32 {
     }
 }
 
+/// The value of a bf16.
 pub fn widen_bf16(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 
-/// A feature's numbers, halo included, from the GPU. Waits for the work before.
+/// Downloads a feature's numbers, halo included. Waits for earlier work.
 pub fn download_feature<G: Gpu>(
     gpu: &G,
     numbers: &G::Numbers,
@@ -46,7 +47,7 @@ pub fn download_feature<G: Gpu>(
     })
 }
 
-/// Copies a feature's numbers, rounded to what the GPU keeps, with its halo. For checks.
+/// Uploads a feature's numbers, halo included, rounded to the GPU's precision. For checks.
 pub fn upload_feature<G: Gpu>(gpu: &G, values: &[f32]) -> Result<G::Numbers, G::Error> {
     match gpu.precision() {
         Precision::Fp32 | Precision::Tf32 => gpu.upload(values),

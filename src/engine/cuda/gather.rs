@@ -1,16 +1,18 @@
-//! Reading many small tensors at once: a copy of each alone would wait for each alone.
+//! Reads many small tensors at once, instead of waiting for a copy of each.
 
-use super::arguments::{self, Gather, TENSORS, size};
+use super::arguments::{Gather, TENSORS};
 use super::gpu::{Gpu, Slot};
+use super::index::size;
+use super::kernel;
 
-/// The numbers of each tensor. Waits for the work before, once.
+/// Downloads the numbers of each tensor. Waits for earlier work once.
 pub fn download_many<G: Gpu>(gpu: &G, many: &[&G::Numbers]) -> Result<Vec<Vec<f32>>, G::Error> {
     let counts: Vec<usize> = many.iter().map(|numbers| gpu.len(numbers)).collect();
     let all: usize = counts.iter().sum();
     if all == 0 {
         return Ok(vec![Vec::new(); many.len()]);
     }
-    let to = gpu.scratch(Slot::Gathered, all * size_of::<f32>())?;
+    let to = gpu.scratch(Slot::Gather, all * size_of::<f32>())?;
     let mut offset = 0;
     for (many, counts) in many.chunks(TENSORS).zip(counts.chunks(TENSORS)) {
         let mut arguments = Gather {
@@ -26,13 +28,13 @@ pub fn download_many<G: Gpu>(gpu: &G, many: &[&G::Numbers]) -> Result<Vec<Vec<f3
             offset += count;
         }
         let largest = counts.iter().copied().max().unwrap_or(0).max(1);
-        let threads = arguments::GATHER.threads as usize;
+        let threads = kernel::GATHER.threads as usize;
         let grid = [largest.div_ceil(threads), many.len(), 1];
-        // SAFETY: the slot has the room for all counts; each tensor goes to its own place.
-        unsafe { gpu.launch(arguments::GATHER, grid, &arguments)? };
+        // SAFETY: the slot has room for all counts; tensors go to disjoint places.
+        unsafe { gpu.launch(kernel::GATHER, grid, &arguments)? };
     }
     let mut bytes = vec![0; all * size_of::<f32>()];
-    gpu.receive(Slot::Gathered, &mut bytes)?;
+    gpu.receive(Slot::Gather, &mut bytes)?;
     let (words, _) = bytes.as_chunks::<4>();
     let mut floats = words.iter().map(|word| f32::from_ne_bytes(*word));
     let split = counts

@@ -1,48 +1,46 @@
-//! What kernels are launched on.
+//! The interface that kernels are launched through.
 
-use super::arguments::Kernel;
+use super::arguments::Address;
+use super::kernel::Kernel;
 use crate::engine::cpu::Feature;
-use crate::manifest::Precision;
+use crate::recipe::Precision;
 
-/// Where something lies in a GPU's memory; what `kernels/` calls a pointer.
-pub type Address = u64;
-
-/// Memory for what an operator needs besides its operands. Its next launch may write it again.
+/// Scratch memory: what an operator needs besides its operands. The next operator may overwrite it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Slot {
-    /// Images on their way in.
+    /// Images on their way to the GPU.
     Pixels,
     Labels,
-    /// Weights in the order of a sweep.
+    /// Weights in the order in which a sweep reads them.
     Packed,
-    /// Sums of parts.
+    /// Partial sums.
     Partial,
-    /// Factors and offsets of a normalisation.
+    /// A normalisation's factors and offsets.
     Lines,
-    /// Counts blocks that have ended: zero between launches.
+    /// Counts blocks that have finished; zero between launches.
     Counter,
-    /// Of the cross-entropy.
+    /// Of a cross-entropy that is read right away.
     Sums,
-    /// Of the cross-entropy of steps that were not asked for yet.
+    /// Cross-entropies of steps that have not been read yet.
     Ledger,
-    /// Many tensors on their way out.
-    Gathered,
+    /// Many tensors on their way to the host.
+    Gather,
 }
 
-/// A GPU, or what stands in for one. Work is done in the order of the calls; only `receive` and `download` wait for it.
+/// A GPU or its stand-in. Work is done in the order of the calls; only `receive` and `download` wait for it.
 pub trait Gpu {
     type Error: std::fmt::Debug;
-    /// Floats in the GPU's memory.
+    /// Floats in GPU memory.
     type Numbers;
-    /// Bytes in the GPU's memory that no kernel changes.
+    /// Bytes in GPU memory that no kernel changes.
     type Bytes;
-    /// Launches that were noted.
+    /// Recorded launches.
     type Graph;
 
-    /// What products are made of, and activations and their gradients kept in; everything else is floats.
+    /// The precision of products, and the format of activations and their gradients. Everything else is 32-bit floats.
     fn precision(&self) -> Precision;
 
-    /// Floats of memory that a feature takes.
+    /// Memory that a feature takes, in floats.
     fn floats(&self, feature: Feature) -> usize {
         match self.precision() {
             Precision::Fp32 | Precision::Tf32 => feature.storage(),
@@ -50,7 +48,7 @@ pub trait Gpu {
         }
     }
 
-    /// Where the numbers begin, a multiple of 16.
+    /// The address of the first number, a multiple of 16.
     fn address(&self, numbers: &Self::Numbers) -> Address;
 
     fn len(&self, numbers: &Self::Numbers) -> usize;
@@ -59,27 +57,27 @@ pub trait Gpu {
 
     fn download(&self, numbers: &Self::Numbers) -> Result<Vec<f32>, Self::Error>;
 
-    /// Copies bytes that stay.
+    /// Copies bytes to the GPU to stay there.
     fn keep(&self, bytes: &[u8]) -> Result<Self::Bytes, Self::Error>;
 
     fn bytes_address(&self, bytes: &Self::Bytes) -> Address;
 
-    /// At least so many bytes, zero before their first use.
+    /// At least `bytes` bytes, zero before their first use.
     fn scratch(&self, slot: Slot, bytes: usize) -> Result<Address, Self::Error>;
 
-    /// Copies plain values to a slot; they may change once this returns.
+    /// Copies plain values to a slot; the source may change once this returns.
     fn send<T: Copy>(&self, slot: Slot, values: &[T]) -> Result<Address, Self::Error>;
 
-    /// Waits for all work before and copies bytes from a slot.
+    /// Waits for all earlier work and copies bytes from a slot.
     fn receive(&self, slot: Slot, bytes: &mut [u8]) -> Result<(), Self::Error>;
 
-    /// From here on launches are noted besides being made. False where that is switched off.
-    fn begin_noting(&self) -> bool;
+    /// Starts recording launches, besides making them. Returns false if recording is switched off.
+    fn begin_recording(&self) -> bool;
 
-    /// What was noted since; `None` where a slot's memory was exchanged meanwhile, or launches were not noted.
-    fn end_noting(&self) -> Result<Option<Self::Graph>, Self::Error>;
+    /// Stops recording. `None` if a slot was reallocated meanwhile or nothing was being recorded.
+    fn end_recording(&self) -> Result<Option<Self::Graph>, Self::Error>;
 
-    /// Makes noted launches again, in their order. False, with none made, where a slot's memory was exchanged since.
+    /// Repeats recorded launches in order. Returns false, having launched nothing, if a slot was reallocated since.
     ///
     /// # Safety
     /// As for each of the launches.
@@ -88,8 +86,9 @@ pub trait Gpu {
     /// Launches a kernel on a grid of blocks.
     ///
     /// # Safety
-    /// Every address in `arguments` is that of memory of this GPU that lives until the work is done or is freed in its
-    /// order, and is large enough for what the kernel does with it; nothing else uses what it writes meanwhile.
+    /// Every address in `arguments` must point to memory of this GPU that stays allocated until the work is done (or is
+    /// freed in stream order) and is large enough for the kernel; nothing else may use what the kernel writes in the
+    /// meantime.
     unsafe fn launch<A: Copy>(
         &self,
         kernel: Kernel<A>,
@@ -98,12 +97,12 @@ pub trait Gpu {
     ) -> Result<(), Self::Error>;
 }
 
-/// Checks a number of floats, as the CPU's kernels do: a wrong one is a bug of the caller.
+/// Checks a length in floats. As in the CPU's kernels, a wrong one is a bug in the caller.
 pub fn check<G: Gpu>(gpu: &G, what: &str, numbers: &G::Numbers, len: usize) {
     assert_eq!(gpu.len(numbers), len, "floats of {what}");
 }
 
-/// As [`check`] for a feature.
+/// As [`check`], for a feature.
 pub fn check_feature<G: Gpu>(gpu: &G, what: &str, numbers: &G::Numbers, feature: Feature) {
     check(gpu, what, numbers, gpu.floats(feature));
 }

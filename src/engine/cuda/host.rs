@@ -1,6 +1,6 @@
-//! The kernels on the host, for tests: compiled by the machine's C++ compiler through `kernels/host.h` and loaded as a
-//! library. `CXX` names the compiler; `REFIG_HOST_FLAGS` adds flags, such as `-DREFIG_HOST_THREADS` (a block's threads are
-//! threads of the system) and those of a sanitizer.
+//! The kernels on the host, for tests: compiled by the system's C++ compiler through `kernels/host.h` and loaded as a
+//! library. `CXX` names the compiler; `REFIG_HOST_FLAGS` adds flags, such as `-DREFIG_HOST_THREADS` (a block's threads
+//! become system threads) and those of a sanitizer.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::cell::{Cell, RefCell};
@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::arguments::{Kernel, NAMES};
-use super::gpu::{Address, Gpu, Slot};
-use super::graph::Noted;
-use crate::manifest::Precision;
+use super::arguments::Address;
+use super::gpu::{Gpu, Slot};
+use super::kernel::{Kernel, NAMES};
+use super::launch::Launch;
+use crate::recipe::Precision;
 
 unsafe extern "C" {
     fn dlopen(file: *const c_char, flags: c_int) -> *mut c_void;
@@ -21,22 +22,22 @@ unsafe extern "C" {
     fn dlerror() -> *const c_char;
 }
 
-/// Everything is bound at once, so that what is missing shows here.
+/// Binds all symbols at once, so that missing ones are reported here.
 const RTLD_NOW: c_int = 2;
 
-/// Floats before and behind all numbers that nobody may change; whoever reads them gets a NaN.
+/// Guard floats before and after all numbers. They must stay unchanged, and reading one gives a NaN.
 const GUARD: usize = 64;
 const CANARY: u32 = 0x7fc0_dead;
 
 /// The functions that launch kernels, by name.
 struct Library(BTreeMap<&'static str, *mut c_void>);
 
-// SAFETY: addresses of functions, good on every thread.
+// SAFETY: addresses of functions are valid on every thread.
 unsafe impl Send for Library {}
 // SAFETY: as above.
 unsafe impl Sync for Library {}
 
-/// Says why the kernels cannot be compiled or loaded.
+/// The library, or why the kernels cannot be compiled or loaded.
 fn library() -> &'static Result<Library, String> {
     static LIBRARY: OnceLock<Result<Library, String>> = OnceLock::new();
     LIBRARY.get_or_init(|| {
@@ -68,7 +69,7 @@ fn compile(folder: &Path) -> Result<PathBuf, String> {
                 "-pthread",
                 "-Wno-unknown-pragmas",
             ])
-            // As on a GPU: a multiplication and an addition are one only where the source says so.
+            // As on a GPU, multiplications and additions are fused only if the source says so.
             .args(["-ffp-contract=off", "-march=native", "-x", "c++"])
             .args(flags.split_whitespace())
             .arg("-include")
@@ -81,17 +82,17 @@ fn compile(folder: &Path) -> Result<PathBuf, String> {
             Ok(output) if output.status.success() => return Ok(file),
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stderr).into_owned();
-                found.get_or_insert(format!("{compiler} does not compile the kernels:\n{said}"));
+                found.get_or_insert(format!("{compiler} cannot compile the kernels:\n{said}"));
             }
             Err(_) => {}
         }
     }
-    Err(found.unwrap_or_else(|| "no C++ compiler (c++, g++, clang++, or what CXX names)".into()))
+    Err(found.unwrap_or_else(|| "no C++ compiler found (tried c++, g++, clang++, or $CXX)".into()))
 }
 
 fn load(file: &Path) -> Result<Library, String> {
     let said = || {
-        // SAFETY: dlerror gives a string or null.
+        // SAFETY: dlerror returns a string or null.
         unsafe {
             dlerror().as_ref().map_or(String::new(), |text| {
                 CStr::from_ptr(text).to_string_lossy().into_owned()
@@ -100,7 +101,7 @@ fn load(file: &Path) -> Result<Library, String> {
     };
     let path =
         CString::new(file.as_os_str().as_encoded_bytes()).map_err(|error| error.to_string())?;
-    // SAFETY: the library is our own, and its initialisers do nothing but make empty objects.
+    // SAFETY: the library is our own, and its initialisers only construct empty objects.
     let library = unsafe { dlopen(path.as_ptr(), RTLD_NOW) };
     if library.is_null() {
         return Err(said());
@@ -118,7 +119,10 @@ fn load(file: &Path) -> Result<Library, String> {
     Ok(Library(functions))
 }
 
-/// Whether tests can run here. A compiler that is there and does not compile the kernels is a failure; no compiler is said.
+/// Whether the tests can run here. Without a compiler they are skipped with a message.
+///
+/// # Panics
+/// If there is a compiler but it cannot compile the kernels.
 pub fn available() -> bool {
     match library() {
         Ok(_) => true,
@@ -130,7 +134,7 @@ pub fn available() -> bool {
     }
 }
 
-/// Floats between guards.
+/// Floats with guards around them.
 pub struct Numbers {
     start: *mut f32,
     len: usize,
@@ -141,7 +145,7 @@ impl Numbers {
         Layout::from_size_align((len + 2 * GUARD) * size_of::<f32>(), 64).unwrap()
     }
 
-    /// Without a value: reading one that was not written gives a NaN.
+    /// Creates `len` floats without values: reading one that was not written gives a NaN.
     pub fn new(len: usize) -> Self {
         // SAFETY: the layout is not empty; every float is written before it is used.
         unsafe {
@@ -155,7 +159,7 @@ impl Numbers {
     }
 
     fn all(&self) -> &[f32] {
-        // SAFETY: written in `new`, alive with self.
+        // SAFETY: initialised in `new`, owned by self.
         unsafe { std::slice::from_raw_parts(self.start, self.len + 2 * GUARD) }
     }
 
@@ -180,18 +184,19 @@ impl Drop for Numbers {
     }
 }
 
-/// The host in a GPU's place.
+/// The host as a stand-in for a GPU.
 #[derive(Default)]
 pub struct Host {
     precision: Precision,
     scratch: RefCell<BTreeMap<Slot, Numbers>>,
-    /// Slots whose memory was exchanged for larger ones.
-    exchanged: Cell<usize>,
-    noted: RefCell<Option<(usize, Vec<Noted>)>>,
+    /// How often a slot was reallocated to grow.
+    reallocations: Cell<usize>,
+    /// The reallocations before `begin_recording`, and the launches since.
+    recording: RefCell<Option<(usize, Vec<Launch>)>>,
 }
 
 impl Host {
-    pub fn computing_in(precision: Precision) -> Self {
+    pub fn in_precision(precision: Precision) -> Self {
         Self {
             precision,
             ..Self::default()
@@ -206,10 +211,10 @@ impl Host {
             .is_none_or(|numbers| numbers.len < floats)
         {
             let fresh = Numbers::new(floats);
-            // SAFETY: its own floats.
+            // SAFETY: the numbers have `floats` floats.
             unsafe { std::ptr::write_bytes(fresh.address() as *mut f32, 0, floats) };
             if scratch.insert(slot, fresh).is_some() {
-                self.exchanged.set(self.exchanged.get() + 1);
+                self.reallocations.set(self.reallocations.get() + 1);
             }
         }
         scratch[&slot].address()
@@ -220,7 +225,7 @@ impl Gpu for Host {
     type Error = String;
     type Numbers = Numbers;
     type Bytes = Vec<u8>;
-    type Graph = (usize, Vec<Noted>);
+    type Graph = (usize, Vec<Launch>);
 
     fn precision(&self) -> Precision {
         self.precision
@@ -236,7 +241,7 @@ impl Gpu for Host {
 
     fn upload(&self, values: &[f32]) -> Result<Numbers, String> {
         let numbers = Numbers::new(values.len());
-        // SAFETY: as many floats.
+        // SAFETY: source and destination have `values.len()` floats.
         unsafe {
             std::ptr::copy_nonoverlapping(
                 values.as_ptr(),
@@ -265,36 +270,37 @@ impl Gpu for Host {
 
     fn send<T: Copy>(&self, slot: Slot, values: &[T]) -> Result<Address, String> {
         let address = self.slot(slot, size_of_val(values));
-        // SAFETY: the slot has the room.
+        // SAFETY: the slot has room for the values.
         unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), address as *mut T, values.len()) };
         Ok(address)
     }
 
     fn receive(&self, slot: Slot, bytes: &mut [u8]) -> Result<(), String> {
         let address = self.slot(slot, bytes.len());
-        // SAFETY: the slot has as many bytes.
+        // SAFETY: the slot has at least `bytes.len()` bytes.
         unsafe {
             std::ptr::copy_nonoverlapping(address as *const u8, bytes.as_mut_ptr(), bytes.len())
         };
         Ok(())
     }
 
-    fn begin_noting(&self) -> bool {
-        self.noted.replace(Some((self.exchanged.get(), Vec::new())));
+    fn begin_recording(&self) -> bool {
+        let fresh = (self.reallocations.get(), Vec::new());
+        self.recording.replace(Some(fresh));
         true
     }
 
-    fn end_noting(&self) -> Result<Option<Self::Graph>, String> {
-        let noted = self.noted.take();
-        Ok(noted.filter(|(exchanged, _)| *exchanged == self.exchanged.get()))
+    fn end_recording(&self) -> Result<Option<Self::Graph>, String> {
+        let recording = self.recording.take();
+        Ok(recording.filter(|(before, _)| *before == self.reallocations.get()))
     }
 
-    unsafe fn launch_graph(&self, (exchanged, launches): &Self::Graph) -> Result<bool, String> {
-        if *exchanged != self.exchanged.get() {
+    unsafe fn launch_graph(&self, (before, launches): &Self::Graph) -> Result<bool, String> {
+        if *before != self.reallocations.get() {
             return Ok(false);
         }
         for launch in launches {
-            // SAFETY: the caller's promise.
+            // SAFETY: by the caller's promise.
             unsafe { run(launch)? };
         }
         Ok(true)
@@ -308,18 +314,18 @@ impl Gpu for Host {
     ) -> Result<(), String> {
         assert!(
             grid.iter().all(|&side| side > 0),
-            "an empty grid for {}",
+            "empty grid for {}",
             kernel.name
         );
         assert!(
             grid[1] < 1 << 16 && grid[2] < 1 << 16,
-            "a grid that no GPU takes for {}",
+            "grid too large for a GPU for {}",
             kernel.name
         );
-        let launch = Noted::new(kernel, grid, arguments);
-        // SAFETY: the caller's promise.
+        let launch = Launch::new(kernel, grid, arguments);
+        // SAFETY: by the caller's promise.
         unsafe { run(&launch)? };
-        if let Some((_, launches)) = &mut *self.noted.borrow_mut() {
+        if let Some((_, launches)) = &mut *self.recording.borrow_mut() {
             launches.push(launch);
         }
         Ok(())
@@ -330,20 +336,20 @@ impl Gpu for Host {
 ///
 /// # Safety
 /// As for [`Gpu::launch`].
-unsafe fn run(noted: &Noted) -> Result<(), String> {
-    type Launch = unsafe extern "C" fn(u32, u32, u32, u32, *const c_void, usize) -> c_int;
+unsafe fn run(launch: &Launch) -> Result<(), String> {
+    type Function = unsafe extern "C" fn(u32, u32, u32, u32, *const c_void, usize) -> c_int;
     let library = library().as_ref().map_err(String::clone)?;
-    // SAFETY: `KERNEL` in host.h defines the function so.
-    let launch: Launch = unsafe { std::mem::transmute(library.0[noted.kernel]) };
-    let [x, y, z] = noted.grid;
-    let arguments = noted.arguments().cast();
-    // SAFETY: the caller's promise; the function refuses arguments of another size.
-    let code = unsafe { launch(x, y, z, noted.threads, arguments, noted.size) };
+    // SAFETY: `KERNEL` in host.h defines the function with this signature.
+    let function: Function = unsafe { std::mem::transmute(library.0[launch.kernel]) };
+    let [x, y, z] = launch.grid;
+    let arguments = launch.arguments().cast();
+    // SAFETY: by the caller's promise; the function refuses arguments of another size.
+    let code = unsafe { function(x, y, z, launch.threads, arguments, launch.size) };
     match code {
         0 => Ok(()),
         _ => Err(format!(
-            "{}: its arguments or its block are of another size",
-            noted.kernel
+            "{}: its arguments or block have another size",
+            launch.kernel
         )),
     }
 }

@@ -1,16 +1,18 @@
-//! Launches that bring mini-batches in: from a set in the GPU's memory by the loader's decisions, or as the host has them.
+//! Launches that bring mini-batches in: drawn from a set in GPU memory by the loader's decisions, or copied from the host.
 
-use super::arguments::{self, DRAWN, Drawing, DrawnImage, PutImages, Shape, size};
-use super::classifier::Labels;
+use super::arguments::{DRAWN, Drawing, DrawnImage, PutImages, Shape};
 use super::gpu::{Gpu, Slot, check_feature};
+use super::index::size;
+use super::kernel;
+use super::labels::Labels;
 use crate::data::{Drawn, Originals};
 use crate::engine::cpu::Feature;
-use crate::manifest::PaddingValue;
+use crate::recipe::PaddingValue;
 
-/// Threads of a block.
+/// Threads per block.
 const THREADS: usize = 256;
 
-/// A set of images in the GPU's memory, as its files have it, and what normalises it.
+/// A set of images in GPU memory, as bytes, and its normalisation.
 pub struct Images<G: Gpu> {
     /// `[images][3][size][size]`
     bytes: G::Bytes,
@@ -23,7 +25,7 @@ pub struct Images<G: Gpu> {
 }
 
 impl<G: Gpu> Images<G> {
-    /// Copies a set to the GPU: 3 bytes a pixel.
+    /// Copies a set to the GPU, 3 bytes per pixel.
     pub fn new(gpu: &G, originals: &Originals) -> Result<Self, G::Error> {
         let (images, normaliser) = (originals.images(), originals.normaliser());
         assert_eq!(
@@ -44,11 +46,11 @@ impl<G: Gpu> Images<G> {
     }
 }
 
-/// Crops, mirrors and normalises the images of `drawn` into a feature with a halo, and writes their classes. The decisions
-/// travel as arguments of the launch, which no launch waits for.
+/// Crops, flips and normalises the images of `drawn` into a feature with a halo, and writes their classes. The decisions
+/// are passed as arguments of the launch, so nothing is waited for.
 ///
 /// # Panics
-/// If a decision is about an image that is not in the set.
+/// If a decision names an image that is not in the set.
 pub fn draw_images<G: Gpu>(
     gpu: &G,
     images: &Images<G>,
@@ -72,7 +74,7 @@ pub fn draw_images<G: Gpu>(
         for (place, decision) in table.iter_mut().zip(decisions) {
             assert!(
                 (decision.index as usize) < images.count,
-                "image {} of {}",
+                "image {} of a set of {}",
                 decision.index,
                 images.count
             );
@@ -100,13 +102,13 @@ pub fn draw_images<G: Gpu>(
         };
         let floats = decisions.len() * feature.image_storage();
         let grid = [floats.div_ceil(THREADS), 1, 1];
-        // SAFETY: lengths and indices were checked; a decision that leads out of its image reads nothing.
-        unsafe { gpu.launch(arguments::DRAW_IMAGES.of(gpu.precision()), grid, &arguments)? };
+        // SAFETY: lengths and indices were checked; pixels outside an image are not read.
+        unsafe { gpu.launch(kernel::DRAW_IMAGES.of(gpu.precision()), grid, &arguments)? };
     }
     Ok(labels)
 }
 
-/// `[images][height][width][channels]` from the host's memory into a feature with a halo. May wait for the work before.
+/// Copies pixels, `[images][height][width][channels]`, from the host into a feature with a halo. May wait for earlier work.
 pub fn put_images<G: Gpu>(
     gpu: &G,
     pixels: &[f32],
@@ -122,5 +124,5 @@ pub fn put_images<G: Gpu>(
     };
     let grid = [feature.storage().div_ceil(THREADS), 1, 1];
     // SAFETY: lengths were checked.
-    unsafe { gpu.launch(arguments::PUT_IMAGES.of(gpu.precision()), grid, &arguments) }
+    unsafe { gpu.launch(kernel::PUT_IMAGES.of(gpu.precision()), grid, &arguments) }
 }

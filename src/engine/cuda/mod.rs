@@ -1,58 +1,62 @@
-//! The operators on NVIDIA GPUs: `kernels/` holds few, fused kernels in CUDA C++, which `build.rs` compiles with nvcc; `images.rs`, `convolution.rs`, `norm.rs`, `passes.rs`, `classifier.rs`, `update.rs` and `gather.rs` turn shapes into launches;
-//! `arguments.rs` is what both sides agree on. Activations lie as the CPU's do.
+//! The operators on NVIDIA GPUs. `kernels/` has a few fused kernels in CUDA C++, which `build.rs` compiles with nvcc.
 //!
-//! Three precisions. In `fp32` everything is 32-bit floats, multiplied and added one by one. In `tf32` the convolutions' three
-//! products go through tensor cores: factors are rounded to TF32 when they are read, sums are floats. In `bf16` they do too,
-//! and activations and their gradients are kept in 16 bits, half the memory and half the traffic of the passes between the
-//! products; weights, statistics, the classifier and every sum stay floats, and what a pass reads is widened before it
-//! computes. No loss scaling: bf16 has a float's range.
+//! - `convolution.rs`, `norm.rs`, `passes.rs`, `classifier.rs`, `update.rs`, `images.rs`, `labels.rs` and `gather.rs` turn
+//!   shapes into launches; `feature.rs` transfers features
+//! - `kernel.rs` names the kernels, `arguments.rs` lays out their arguments, `index.rs` has their index arithmetic
+//! - `gpu.rs` is the interface of a GPU, `launch.rs` a recorded launch, `nvidia.rs` a real GPU on dfdx's device, `open.rs`
+//!   opens it. `host.rs` runs the same kernels on the host in tests
+//! - `self_check/` compares operators with the CPU's, in tests and before a GPU is used
 //!
-//! A launch goes to a [`Gpu`]: a real one (`nvidia.rs`, on dfdx's own device), or in tests the same kernels compiled for the
-//! host (`host.rs`), which is how they are held against the CPU's operators without a GPU (`check.rs`, `tests.rs`).
+//! # Precision
+//! In `fp32` everything is 32-bit floats, without tensor cores. In `tf32` the three products of a convolution use tensor
+//! cores: factors are rounded to TF32 when they are read, sums are floats. `bf16` uses them too, and keeps activations and
+//! their gradients in 16 bits, which halves memory and the traffic of passes between products; weights, statistics, the
+//! classifier and all sums stay floats, and passes widen what they read before they compute. There is no loss scaling,
+//! since bf16 has a float's range.
 //!
-//! No sum depends on which thread or block is faster: parts are cut by the shape alone and added in their order, without
-//! atomic additions of floats. The same GPU and the same build give the same bits; another architecture's compiler may
-//! contract multiplications and additions otherwise, and the CPU's sums have another order. A run that is resumed goes on from
-//! its checkpoint on any GPU; in the bits of a run without a stop only on the same kind, and provenance names both.
+//! # Determinism
+//! No sum depends on the timing of threads or blocks: work is split by the shape alone and partial sums are added in order,
+//! without atomic additions of floats. The same build on the same GPU gives the same bits. On another architecture the
+//! compiler may fuse multiplications and additions differently, and the CPU adds in another order. A run can be resumed on
+//! any GPU, but only one of the same kind gives the bits of an uninterrupted run; provenance names both.
 //!
-//! A step waits for nothing on the host's side: decisions, learning rates and addresses travel as arguments of launches,
-//! storage is allocated and freed in the stream's order, and losses stay on the GPU until a bunch of them is read. From the
-//! third mini-batch of a size on, the forward and backward pass are one graph (`graph.rs`), once it has shown that it gives
-//! the bits of the single launches; `REFIG_CUDA_GRAPHS=off` stays with those. What waits: mini-batches given as pixels
-//! (parity, recorded steps), evaluation, whose sums are read one by one, and checkpoints.
+//! # Waiting
+//! A training step never makes the host wait: decisions, learning rates and addresses travel as arguments of launches,
+//! storage is allocated and freed in stream order, and losses stay on the GPU until several are read together. From the
+//! third mini-batch of a size on, forward and backward pass are launched as one graph, once it has reproduced the bits of
+//! the single launches; `REFIG_CUDA_GRAPHS=off` keeps the single launches. What does wait: mini-batches passed as pixels
+//! (parity), evaluation, which reads each batch's sums, and checkpoints.
 
-// Kernels take what they need by name.
+// Kernels take every operand as a separate argument.
 #![allow(clippy::too_many_arguments)]
 
 mod arguments;
-mod check;
-mod check_convolution;
-mod check_images;
-mod check_norm;
-mod check_passes;
 mod classifier;
 mod convolution;
-mod difference;
 mod feature;
 mod gather;
 mod gpu;
-mod graph;
 #[cfg(test)]
 mod host;
 mod images;
+mod index;
+mod kernel;
+mod labels;
+mod launch;
 mod norm;
 #[cfg(feature = "cuda")]
 mod nvidia;
+#[cfg(feature = "cuda")]
+mod open;
 mod passes;
+mod self_check;
 #[cfg(test)]
 mod tests;
 mod update;
 
 #[cfg(feature = "cuda")]
-pub use check::self_check;
-#[cfg(feature = "cuda")]
 pub use classifier::{
-    LEDGER, Labels, classify, classify_gradient, cross_entropy, cross_entropy_gradient,
+    LEDGER, classify, classify_gradient, cross_entropy, cross_entropy_gradient,
     enter_cross_entropy, read_ledger,
 };
 #[cfg(feature = "cuda")]
@@ -66,9 +70,13 @@ pub use gpu::Gpu;
 #[cfg(feature = "cuda")]
 pub use images::{Images, draw_images, put_images};
 #[cfg(feature = "cuda")]
+pub use labels::Labels;
+#[cfg(feature = "cuda")]
 pub use norm::{Gate, Shortcut, normalise, normalise_fixed, normalise_gradient};
 #[cfg(feature = "cuda")]
 pub use nvidia::{Graph, Nvidia, cards};
+#[cfg(feature = "cuda")]
+pub use open::open;
 #[cfg(feature = "cuda")]
 pub use passes::{add, max_pool, max_pool_gradient, pool, pool_gradient, subsample_gradient};
 #[cfg(feature = "cuda")]

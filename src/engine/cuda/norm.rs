@@ -1,32 +1,40 @@
 //! Launches of batch normalisation.
 
-use super::arguments::{self, Divisor, Norm, NormApply, NormGradientApply, Shape, size};
-use super::gpu::{Address, Gpu, Slot, check, check_feature};
+use super::arguments::{Address, Norm, NormApply, NormGradientApply, Shape};
+use super::gpu::{Gpu, Slot, check, check_feature};
+use super::index::{Divisor, size};
+use super::kernel;
 use crate::engine::cpu::{Feature, NormShape};
 
-/// Threads of a block, and channels whose sums one makes.
+/// Threads per block.
 const THREADS: usize = 256;
+/// Channels that one block sums.
 const CHANNELS: usize = 64;
-/// Values that one block sums, and the most blocks for a group. Fixed, so that sums are the same on every GPU.
+/// Values that one block sums. Fixed, like `MOST_PARTS`, so that sums are the same on every GPU.
 const VALUES: usize = 4096;
+/// Most blocks per group.
 const MOST_PARTS: usize = 512;
 
 /// What is added before the ReLU.
 pub enum Shortcut<'a, N> {
-    Nothing,
-    Same(&'a N),
+    None,
+    /// A feature of the same shape.
+    Identity(&'a N),
     /// Option A: every second pixel of a feature of this shape.
     Subsampled(&'a N, Feature),
 }
 
-/// Which gradients the ReLU behind a normalisation let pass.
+/// Where the ReLU after a normalisation lets gradients pass.
 pub enum Gate<'a, N> {
+    /// Everywhere: there was no ReLU.
     Open,
+    /// Recomputed from the normalisation's input.
     Recomputed,
+    /// Where this output is above 0.
     Output(&'a N),
 }
 
-/// The stride from `from` to `to`, which has at least its channels.
+/// The stride of option A's shortcut from `from` to `to`, which has at least as many channels.
 pub fn subsampling(from: Feature, to: Feature) -> usize {
     let stride = from.height.div_ceil(to.height.max(1)).max(1);
     assert!(
@@ -34,7 +42,7 @@ pub fn subsampling(from: Feature, to: Feature) -> usize {
             && from.channels <= to.channels
             && from.height.div_ceil(stride) == to.height
             && from.width.div_ceil(stride) == to.width,
-        "no shortcut from {from:?} to {to:?}"
+        "no option A shortcut from {from:?} to {to:?}"
     );
     stride
 }
@@ -44,7 +52,7 @@ fn group_images(shape: NormShape) -> usize {
     (last - first).max(1)
 }
 
-/// The arguments that sums need; the operands' addresses are 0 where there is none.
+/// The operands of sums; addresses of absent ones are 0.
 struct Operands {
     x: Address,
     scale: Address,
@@ -103,7 +111,7 @@ fn sums<G: Gpu>(
     Ok((norm, [parts, channels.div_ceil(CHANNELS), groups]))
 }
 
-/// Blocks of a pass over a whole feature, and whether a thread takes four floats.
+/// The grid of a pass over a whole feature, and whether each thread handles four floats.
 fn pass(feature: Feature) -> ([usize; 3], bool) {
     let fours = feature.channels.is_multiple_of(4);
     let indices = feature.storage() / if fours { 4 } else { 1 };
@@ -122,8 +130,8 @@ fn apply<G: Gpu>(
     let feature = shape.feature;
     check_feature(gpu, "y", y, feature);
     let (add, added, source) = match shortcut {
-        Shortcut::Nothing => (0, 0, feature),
-        Shortcut::Same(added) => {
+        Shortcut::None => (0, 0, feature),
+        Shortcut::Identity(added) => {
             check_feature(gpu, "shortcut", added, feature);
             (1, gpu.address(added), feature)
         }
@@ -150,15 +158,15 @@ fn apply<G: Gpu>(
     };
     let (grid, fours) = pass(feature);
     let kernel = match fours {
-        true => arguments::NORM_APPLY_4.of(gpu.precision()),
-        false => arguments::NORM_APPLY_1.of(gpu.precision()),
+        true => kernel::NORM_APPLY_4.of(gpu.precision()),
+        false => kernel::NORM_APPLY_1.of(gpu.precision()),
     };
-    // SAFETY: lengths were checked, and the lines are those of this shape's groups.
+    // SAFETY: lengths were checked, and the lines belong to this shape's groups.
     unsafe { gpu.launch(kernel, grid, &arguments) }
 }
 
-/// Normalises with each group's statistics, which are written to `mean` and `variance`, `[groups][channels]`; adds the
-/// shortcut, then the ReLU.
+/// Normalises with each group's statistics, which are written to `mean` and `variance`, `[groups][channels]`, then adds the
+/// shortcut, then applies the ReLU.
 pub fn normalise<G: Gpu>(
     gpu: &G,
     shape: NormShape,
@@ -189,12 +197,12 @@ pub fn normalise<G: Gpu>(
         apart: false,
     };
     let (norm, grid) = sums(gpu, shape, operands)?;
-    // SAFETY: lengths were checked, scratch memory is of the sizes that the kernel counts in.
-    unsafe { gpu.launch(arguments::NORM_STATISTICS.of(gpu.precision()), grid, &norm)? };
+    // SAFETY: lengths were checked, scratch memory has the sizes that the kernel assumes.
+    unsafe { gpu.launch(kernel::NORM_STATISTICS.of(gpu.precision()), grid, &norm)? };
     apply(gpu, shape, x, norm.lines, shortcut, relu, y)
 }
 
-/// As [`normalise`] with given statistics, `[channels]`.
+/// As [`normalise`], with given statistics, `[channels]`.
 pub fn normalise_fixed<G: Gpu>(
     gpu: &G,
     shape: NormShape,
@@ -232,12 +240,12 @@ pub fn normalise_fixed<G: Gpu>(
     let (norm, _) = sums(gpu, shape, operands)?;
     let grid = [channels.div_ceil(THREADS), 1, 1];
     // SAFETY: as above.
-    unsafe { gpu.launch(arguments::NORM_LINES, grid, &norm)? };
+    unsafe { gpu.launch(kernel::NORM_LINES, grid, &norm)? };
     apply(gpu, shape, x, norm.lines, shortcut, relu, y)
 }
 
-/// As the CPU's `norm_backward`: with `dx`, the gradient of the input goes there and `dy` leaves as that of what was added;
-/// without, `dy` leaves as the gradient of the input.
+/// As the CPU's `norm_backward`: with `dx`, writes the gradient of the input there and turns `dy` into the gradient of the
+/// shortcut; without, turns `dy` into the gradient of the input.
 pub fn normalise_gradient<G: Gpu>(
     gpu: &G,
     shape: NormShape,
@@ -297,23 +305,19 @@ pub fn normalise_gradient<G: Gpu>(
         lines: norm.lines,
         mean: norm.mean,
         shape: norm.shape,
-        // What does not pass was taken out of `dy` already.
+        // `dy` is masked already.
         gate: if apart { 0 } else { gate },
         by_group: norm.by_group,
     };
     let (blocks, fours) = pass(feature);
     let kernel = match fours {
-        true => arguments::NORM_GRADIENT_APPLY_4.of(gpu.precision()),
-        false => arguments::NORM_GRADIENT_APPLY_1.of(gpu.precision()),
+        true => kernel::NORM_GRADIENT_APPLY_4.of(gpu.precision()),
+        false => kernel::NORM_GRADIENT_APPLY_1.of(gpu.precision()),
     };
-    // SAFETY: lengths were checked, scratch memory is of the sizes that the kernels count in; where `dx` is `dy`, a thread
+    // SAFETY: lengths were checked, scratch memory has the sizes that the kernels assume; if `dx` is `dy`, each thread
     // reads its floats before it writes them.
     unsafe {
-        gpu.launch(
-            arguments::NORM_GRADIENT_SUMS.of(gpu.precision()),
-            grid,
-            &norm,
-        )?;
+        gpu.launch(kernel::NORM_GRADIENT_SUMS.of(gpu.precision()), grid, &norm)?;
         gpu.launch(kernel, blocks, &arguments)
     }
 }

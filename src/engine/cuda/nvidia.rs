@@ -1,7 +1,7 @@
-//! An NVIDIA GPU, by the driver, on dfdx's own device: its context, its stream, its memory.
+//! An NVIDIA GPU, through the driver, sharing context, stream and memory with dfdx's device.
 //!
-//! Nothing here needs to know where dfdx keeps the values of a tensor: activations and parameters lie in storage that the
-//! engine holds itself (`storage.rs`), whose address cudarc tells.
+//! Nothing here depends on where dfdx keeps the values of a tensor: activations and parameters are in storage that the
+//! engine owns (`session.rs`), and cudarc gives its address.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_void};
@@ -11,50 +11,51 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cudarc::driver::{CudaDevice, CudaSlice, DevicePtr, DeviceSlice, DriverError, result, sys};
 use dfdx::prelude::{Cuda, CudaError, Storage};
 
-use super::arguments::{Kernel, NAMES};
-use super::gpu::{Address, Gpu, Slot};
-use super::graph::Noted;
+use super::arguments::Address;
+use super::gpu::{Gpu, Slot};
+use super::kernel::{Kernel, NAMES};
+use super::launch::Launch;
 use crate::engine::device::Card;
-use crate::manifest::Precision;
+use crate::recipe::Precision;
 
-/// Set to `off`, every step is launched kernel by kernel. The results are the same.
+/// `off` launches every step kernel by kernel, with the same results.
 const SWITCH: &str = "REFIG_CUDA_GRAPHS";
 
 type Floats = <Cuda as Storage<f32>>::Vec;
 
-/// What nvcc made of `kernels/`, at an address that the driver takes; empty in a build without nvcc.
+/// nvcc's output for `kernels/`, aligned for the driver; empty in a build without nvcc.
 #[repr(align(64))]
 struct Aligned<B: ?Sized>(B);
 static KERNELS: &Aligned<[u8]> =
     &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/kernels.fatbin")));
 
-/// A GPU with its kernels loaded. In 32-bit floats unless told otherwise.
+/// A GPU with its kernels loaded. It computes in fp32 unless told otherwise.
 pub struct Nvidia {
     dfdx: Cuda,
     device: Arc<CudaDevice>,
     precision: Precision,
     functions: BTreeMap<&'static str, sys::CUfunction>,
     scratch: Mutex<BTreeMap<Slot, CudaSlice<u8>>>,
-    /// Slots whose memory was exchanged for larger ones.
-    exchanged: AtomicUsize,
-    /// Launches since `begin_noting`, and how many slots had been exchanged by then.
-    noted: Mutex<Option<(usize, Vec<Noted>)>>,
+    /// How often a slot was reallocated to grow.
+    reallocations: AtomicUsize,
+    /// The reallocations before `begin_recording`, and the launches since.
+    recording: Mutex<Option<(usize, Vec<Launch>)>>,
 }
 
-/// A step's launches as the driver's graph, one behind the other.
+/// Recorded launches as a graph of the driver, each after the one before it.
 pub struct Graph {
     graph: sys::CUgraph,
     executable: sys::CUgraphExec,
-    /// Slots that had been exchanged when it was made.
-    exchanged: usize,
+    /// `Nvidia::reallocations` when it was recorded.
+    reallocations: usize,
     device: Arc<CudaDevice>,
 }
 
 impl Drop for Graph {
     fn drop(&mut self) {
-        // The work that it was launched for goes on; the driver frees it behind that.
+        // Work in flight continues; the driver frees the graph after it.
         if self.device.bind_to_thread().is_ok() {
-            // SAFETY: both are its own and are used no more. What cannot be freed is left.
+            // SAFETY: self owns both, and they are not used again. If freeing fails they leak.
             unsafe {
                 sys::cuGraphExecDestroy(self.executable).result().ok();
                 sys::cuGraphDestroy(self.graph).result().ok();
@@ -63,9 +64,9 @@ impl Drop for Graph {
     }
 }
 
-/// The GPUs that the driver shows.
+/// The GPUs that the driver lists.
 pub fn cards() -> Result<Vec<Card>, String> {
-    let said = |error: DriverError| format!("the driver says {}", words(error));
+    let said = |error: DriverError| format!("the driver says: {}", message(error));
     result::init().map_err(said)?;
     let count = result::device::get_count().map_err(said)?;
     (0..count.max(0))
@@ -77,7 +78,7 @@ fn card(number: i32) -> Result<Card, DriverError> {
     use sys::CUdevice_attribute_enum as Attribute;
     let device = result::device::get(number)?;
     let mut name = [0; 128];
-    // SAFETY: the driver writes at most the array's length, with a zero at its end; the device is one that it gave.
+    // SAFETY: the driver writes at most the array's length, zero-terminated; the device handle is the driver's.
     let (name, memory, major, minor) = unsafe {
         sys::cuDeviceGetName(name.as_mut_ptr(), name.len() as i32, device).result()?;
         (
@@ -101,10 +102,10 @@ fn card(number: i32) -> Result<Card, DriverError> {
     })
 }
 
-/// The driver's name for an error, such as `no CUDA-capable device is detected (CUDA_ERROR_NO_DEVICE)`.
-fn words(error: DriverError) -> String {
+/// The driver's message for an error, such as `no CUDA-capable device is detected (CUDA_ERROR_NO_DEVICE)`.
+fn message(error: DriverError) -> String {
     let mut text = std::ptr::null();
-    // SAFETY: the driver gives a string that lives for ever, or leaves the null.
+    // SAFETY: the driver returns a static string or leaves the pointer null.
     let described = unsafe {
         let code = sys::cuGetErrorString(error.0, &mut text);
         match code.result().is_ok() && !text.is_null() {
@@ -119,15 +120,18 @@ impl Nvidia {
     /// Loads the kernels onto dfdx's device.
     pub fn new(dfdx: &Cuda) -> Result<Self, String> {
         if KERNELS.0.is_empty() {
-            return Err("this program was built without nvcc and has no kernels".into());
+            return Err(
+                "this program was built without nvcc and has no kernels; install nvcc and rebuild"
+                    .into(),
+            );
         }
-        // The device behind any storage is dfdx's own.
+        // dfdx does not expose its device, but any storage does.
         let storage = Storage::<f32>::try_alloc_len(dfdx, 1).map_err(|error| error.to_string())?;
         let device = storage.device();
-        let said = |error: DriverError| format!("loading the kernels: {}", words(error));
+        let said = |error: DriverError| format!("loading the kernels: {}", message(error));
         device.bind_to_thread().map_err(said)?;
         let mut functions = BTreeMap::new();
-        // SAFETY: the image is nvcc's, whole and aligned; it stays loaded as long as the context.
+        // SAFETY: the image is nvcc's, complete and aligned; it stays loaded as long as the context.
         unsafe {
             let module = result::module::load_data(KERNELS.0.as_ptr().cast()).map_err(said)?;
             for &name in NAMES {
@@ -142,12 +146,12 @@ impl Nvidia {
             precision: Precision::Fp32,
             functions,
             scratch: Mutex::default(),
-            exchanged: AtomicUsize::new(0),
-            noted: Mutex::default(),
+            reallocations: AtomicUsize::new(0),
+            recording: Mutex::default(),
         })
     }
 
-    /// From here on in this precision.
+    /// Switches to another precision.
     pub fn compute_in(&mut self, precision: Precision) {
         self.precision = precision;
     }
@@ -160,29 +164,31 @@ impl Nvidia {
         }
         let memory = self.device.alloc_zeros::<u8>(bytes.max(1))?;
         let address = *memory.device_ptr();
-        // What was there is freed behind the work that uses it.
+        // The old memory is freed after the work that uses it.
         if scratch.insert(slot, memory).is_some() {
-            self.exchanged.fetch_add(1, Ordering::Relaxed);
+            self.reallocations.fetch_add(1, Ordering::Relaxed);
         }
         Ok(address)
     }
 
-    fn noted(&self) -> MutexGuard<'_, Option<(usize, Vec<Noted>)>> {
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    fn recording(&self) -> MutexGuard<'_, Option<(usize, Vec<Launch>)>> {
+        self.recording
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A graph of these launches.
-    fn graph(&self, launches: &[Noted], exchanged: usize) -> Result<Graph, DriverError> {
+    /// Builds a graph of launches.
+    fn graph(&self, launches: &[Launch], reallocations: usize) -> Result<Graph, DriverError> {
         self.device.bind_to_thread()?;
         let mut made = Graph {
             graph: std::ptr::null_mut(),
             executable: std::ptr::null_mut(),
-            exchanged,
+            reallocations,
             device: self.device.clone(),
         };
         let mut before: sys::CUgraphNode = std::ptr::null_mut();
-        // SAFETY: the driver writes the handles and copies the arguments, which are those that the kernels were launched
-        // with; every node but the first depends on the one before.
+        // SAFETY: the driver writes the handles and copies the arguments, which are those of the original launches; every
+        // node but the first depends on the one before it.
         unsafe {
             sys::cuGraphCreate(&mut made.graph, 0).result()?;
             for (place, launch) in launches.iter().enumerate() {
@@ -234,7 +240,7 @@ impl Gpu for Nvidia {
         let mut numbers = match Storage::<f32>::try_alloc_len(&self.dfdx, values.len()) {
             Ok(numbers) => numbers,
             Err(CudaError::Driver(error)) => return Err(error),
-            // Allocation asks the driver alone.
+            // Allocation fails with driver errors only.
             Err(_) => return Err(DriverError(sys::CUresult::CUDA_ERROR_UNKNOWN)),
         };
         self.device.htod_sync_copy_into(values, &mut numbers)?;
@@ -262,7 +268,7 @@ impl Gpu for Nvidia {
     fn send<T: Copy>(&self, slot: Slot, values: &[T]) -> Result<Address, DriverError> {
         let address = self.slot(slot, size_of_val(values))?;
         self.device.bind_to_thread()?;
-        // SAFETY: the slot has the room; from pageable memory the driver has taken its copy when this returns.
+        // SAFETY: the slot has room; the driver has copied pageable memory by the time this returns.
         unsafe { result::memcpy_htod_async(address, values, *self.device.cu_stream())? };
         Ok(address)
     }
@@ -270,33 +276,32 @@ impl Gpu for Nvidia {
     fn receive(&self, slot: Slot, bytes: &mut [u8]) -> Result<(), DriverError> {
         let address = self.slot(slot, bytes.len())?;
         self.device.bind_to_thread()?;
-        // SAFETY: the slot has as many bytes, and they are waited for.
+        // SAFETY: the slot has as many bytes, and the copy is waited for below.
         unsafe { result::memcpy_dtoh_async(bytes, address, *self.device.cu_stream())? };
         self.device.synchronize()
     }
 
-    fn begin_noting(&self) -> bool {
+    fn begin_recording(&self) -> bool {
         let on = std::env::var_os(SWITCH).is_none_or(|value| value != "off");
-        let exchanged = self.exchanged.load(Ordering::Relaxed);
-        *self.noted() = on.then(|| (exchanged, Vec::new()));
+        let reallocations = self.reallocations.load(Ordering::Relaxed);
+        *self.recording() = on.then(|| (reallocations, Vec::new()));
         on
     }
 
-    fn end_noting(&self) -> Result<Option<Graph>, DriverError> {
-        match self.noted().take() {
-            Some((exchanged, launches)) if exchanged == self.exchanged.load(Ordering::Relaxed) => {
-                self.graph(&launches, exchanged).map(Some)
-            }
+    fn end_recording(&self) -> Result<Option<Graph>, DriverError> {
+        let now = self.reallocations.load(Ordering::Relaxed);
+        match self.recording().take() {
+            Some((before, launches)) if before == now => self.graph(&launches, now).map(Some),
             _ => Ok(None),
         }
     }
 
     unsafe fn launch_graph(&self, graph: &Graph) -> Result<bool, DriverError> {
-        if graph.exchanged != self.exchanged.load(Ordering::Relaxed) {
+        if graph.reallocations != self.reallocations.load(Ordering::Relaxed) {
             return Ok(false);
         }
         self.device.bind_to_thread()?;
-        // SAFETY: a whole graph of this device; what it does with its addresses is the caller's promise.
+        // SAFETY: a complete graph of this device; the caller promises that its addresses are valid.
         unsafe { sys::cuGraphLaunch(graph.executable, *self.device.cu_stream()).result()? };
         Ok(true)
     }
@@ -310,11 +315,11 @@ impl Gpu for Nvidia {
         self.device.bind_to_thread()?;
         let [x, y, z] = grid.map(|side| side as u32);
         let mut parameters = [std::ptr::from_ref(arguments).cast_mut().cast::<c_void>()];
-        if let Some((_, launches)) = &mut *self.noted() {
-            launches.push(Noted::new(kernel, grid, arguments));
+        if let Some((_, launches)) = &mut *self.recording() {
+            launches.push(Launch::new(kernel, grid, arguments));
         }
-        // SAFETY: the function is of this device and takes one argument of this type, which the driver copies now; what it
-        // does with its addresses is the caller's promise.
+        // SAFETY: the function belongs to this device and takes one argument of this type, which the driver copies now; the
+        // caller promises that its addresses are valid.
         unsafe {
             result::launch_kernel(
                 self.functions[kernel.name],

@@ -1,16 +1,18 @@
-//! Launches of passes over whole features.
+//! Launches of passes over whole features: addition, pooling, option A's gradient.
 
-use super::arguments::{self, Add, Divisor, MaxPool, Pool, Shape, Subsample, size};
+use super::arguments::{Add, MaxPool, Pool, Shape, Subsample};
 use super::gpu::{Gpu, check, check_feature};
+use super::index::{Divisor, size};
+use super::kernel;
 use super::norm::subsampling;
 use crate::engine::cpu::Feature;
-use crate::engine::operators::Kind;
-use crate::manifest::Precision;
+use crate::engine::residency::Kind;
+use crate::recipe::Precision;
 
-/// Threads of a block.
+/// Threads per block.
 const THREADS: usize = 256;
 
-/// Adds the gradient of an option A shortcut.
+/// Adds the gradient `dy` of an option A shortcut to `dx`.
 pub fn subsample_gradient<G: Gpu>(
     gpu: &G,
     dy: &G::Numbers,
@@ -29,10 +31,10 @@ pub fn subsample_gradient<G: Gpu>(
         by_from_channels: Divisor::new(from.channels),
     };
     let grid = [(to.pixels() * from.channels).div_ceil(THREADS), 1, 1];
-    // SAFETY: lengths were checked; each thread adds to its own place.
+    // SAFETY: lengths were checked; each thread adds to a different place.
     unsafe {
         gpu.launch(
-            arguments::SUBSAMPLE_GRADIENT.of(gpu.precision()),
+            kernel::SUBSAMPLE_GRADIENT.of(gpu.precision()),
             grid,
             &arguments,
         )
@@ -63,10 +65,10 @@ pub fn add<G: Gpu>(
     };
     let grid = [count.div_ceil(4 * THREADS), 1, 1];
     // SAFETY: lengths were checked.
-    unsafe { gpu.launch(arguments::ADD.of(precision), grid, &arguments) }
+    unsafe { gpu.launch(kernel::ADD.of(precision), grid, &arguments) }
 }
 
-/// Max-pooling as the CPU's `max_pool_forward`; `places` takes which pixel of each window it was.
+/// Max-pooling, as the CPU's `max_pool_forward`.
 pub fn max_pool<G: Gpu>(
     gpu: &G,
     feature: Feature,
@@ -87,7 +89,7 @@ pub fn max_pool<G: Gpu>(
     };
     let grid = [pooled.storage().div_ceil(THREADS), 1, 1];
     // SAFETY: lengths were checked.
-    unsafe { gpu.launch(arguments::MAX_POOL.of(gpu.precision()), grid, &arguments) }
+    unsafe { gpu.launch(kernel::MAX_POOL.of(gpu.precision()), grid, &arguments) }
 }
 
 /// The gradient of [`max_pool`]'s input.
@@ -113,7 +115,7 @@ pub fn max_pool_gradient<G: Gpu>(
     // SAFETY: lengths were checked.
     unsafe {
         gpu.launch(
-            arguments::MAX_POOL_GRADIENT.of(gpu.precision()),
+            kernel::MAX_POOL_GRADIENT.of(gpu.precision()),
             grid,
             &arguments,
         )
@@ -124,7 +126,7 @@ fn mean(feature: Feature) -> f32 {
     1.0 / (feature.height * feature.width) as f32
 }
 
-/// The mean of each image's pixels, `[images][channels]`.
+/// The mean over each image's pixels, `[images][channels]`.
 pub fn pool<G: Gpu>(
     gpu: &G,
     feature: Feature,
@@ -143,7 +145,7 @@ pub fn pool<G: Gpu>(
     // SAFETY: lengths were checked.
     unsafe {
         gpu.launch(
-            arguments::POOL.of(gpu.precision()),
+            kernel::POOL.of(gpu.precision()),
             [means.div_ceil(THREADS), 1, 1],
             &arguments,
         )
@@ -167,11 +169,5 @@ pub fn pool_gradient<G: Gpu>(
     };
     let grid = [feature.storage().div_ceil(THREADS), 1, 1];
     // SAFETY: lengths were checked.
-    unsafe {
-        gpu.launch(
-            arguments::POOL_GRADIENT.of(gpu.precision()),
-            grid,
-            &arguments,
-        )
-    }
+    unsafe { gpu.launch(kernel::POOL_GRADIENT.of(gpu.precision()), grid, &arguments) }
 }

@@ -1,23 +1,23 @@
-//! The kernels, compiled for the host, against the CPU's operators on small and odd shapes, with the launches that a GPU
-//! gets. What no host can show (speed, a GPU's memory model, the driver) is not tested here.
+//! The kernels, compiled for the host, against the CPU's operators on small and odd shapes, with the launches that a GPU is
+//! given. What a host cannot show (speed, a GPU's memory model, the driver) is not tested here.
 
-use super::arguments::Divisor;
-use super::check::{Comparison, TENSOR_TOLERANCE, TOLERANCE, self_check};
-use super::check_images::originals;
-use super::difference::{noise, noisy_feature};
 use super::gpu::{Gpu, Slot};
 use super::host::{self, Host};
 use super::images::Images;
+use super::index::Divisor;
+use super::self_check::{
+    Comparison, TENSOR_TOLERANCE, TOLERANCE, noise, noisy_feature, originals, self_check,
+};
 use super::{convolution, norm};
 use crate::data::Loader;
 use crate::engine::cpu::{
     Context, ConvShape, Feature, Instructions, LinearShape, NormShape, SgdStep,
 };
-use crate::manifest::{MomentumForm, Normalisation, PaddingValue, Precision, Recipe};
+use crate::recipe::{MomentumForm, Normalisation, PaddingValue, Precision, Recipe};
 
 const PRECISIONS: [Precision; 3] = [Precision::Fp32, Precision::Tf32, Precision::Bf16];
 
-/// Runs comparisons on the host in every precision and demands that all are within the tolerance.
+/// Runs comparisons on the host in every precision and asserts that all are within tolerance.
 fn compare(work: impl Fn(&mut Comparison<'_, Host>)) {
     for precision in PRECISIONS {
         compare_in(precision, &work);
@@ -28,7 +28,7 @@ fn compare_in(precision: Precision, work: impl FnOnce(&mut Comparison<'_, Host>)
     if !host::available() {
         return;
     }
-    let gpu = Host::computing_in(precision);
+    let gpu = Host::in_precision(precision);
     let ctx = Context::new(1, Instructions::detect());
     let mut comparison = Comparison {
         gpu: &gpu,
@@ -38,7 +38,7 @@ fn compare_in(precision: Precision, work: impl FnOnce(&mut Comparison<'_, Host>)
     work(&mut comparison);
     assert!(!comparison.found.is_empty());
     for found in &comparison.found {
-        // The host adds in floats, as the CPU does: half of what a GPU may err, also where tensor cores may more.
+        // The host adds floats as the CPU does: it gets half of a GPU's tolerance, and none of the tensor cores' extra.
         let allowed = match found.allowed {
             TENSOR_TOLERANCE => TOLERANCE,
             allowed => allowed,
@@ -83,11 +83,11 @@ fn division_by_multiplication_is_exact() {
 }
 
 #[test]
-fn every_operator_passes_the_check_that_a_gpu_has_to_pass() {
+fn every_operator_passes_the_self_check() {
     if host::available() {
         for precision in PRECISIONS {
-            let far = self_check(&Host::computing_in(precision)).unwrap();
-            assert!(far.is_empty(), "{precision:?} {far:#?}");
+            let failures = self_check(&Host::in_precision(precision)).unwrap();
+            assert!(failures.is_empty(), "{precision:?} {failures:#?}");
         }
     }
 }
@@ -106,7 +106,7 @@ fn convolutions_of_any_shape_agree_with_the_cpu() {
             (64, 16),
         ];
         let sides = [(1, 1), (2, 3), (5, 4), (4, 17), (9, 8)];
-        // A third of all: every pair of them meets.
+        // A third of all combinations, in which every pair occurs.
         for (first, (kernel, stride)) in kernels.into_iter().enumerate() {
             for (second, (inputs, outputs)) in channels.into_iter().enumerate() {
                 for (third, (height, width)) in sides.into_iter().enumerate() {
@@ -195,7 +195,7 @@ fn passes_and_the_classifier_agree_with_the_cpu() {
 
 #[test]
 fn drawn_images_are_the_loaders_to_the_bit() {
-    // The self-check's own images, in every place of a padding, with paddings wider than the image too.
+    // Every offset within a padding, also for paddings wider than the image.
     compare(|all| {
         for padding_value in [PaddingValue::Zero, PaddingValue::Black] {
             for (size, batch, pad, halo) in [
@@ -210,7 +210,7 @@ fn drawn_images_are_the_loaders_to_the_bit() {
             }
         }
     });
-    // A loader's mini-batches, more images than a launch takes, and those of an evaluation.
+    // A loader's mini-batches, larger than a launch takes, and one of an evaluation.
     compare(|all| {
         for normalisation in [Normalisation::PerPixelMean, Normalisation::ChannelMeanStd] {
             let originals = originals(601, 8, normalisation);
@@ -241,7 +241,7 @@ fn updates_of_many_tensors_agree_with_the_cpu() {
                 form,
                 weight_decay: 1e-2,
             };
-            // More than a launch takes, among them more numbers than its blocks have threads.
+            // More tensors than a launch takes, some with more numbers than its blocks have threads.
             let lengths: Vec<usize> = (0..60).map(|i| [1, 16, 2304, 70_000][i % 4] + i).collect();
             let shape = NormShape {
                 feature: Feature::new(5, 3, 3, 130),
@@ -274,7 +274,7 @@ fn sums_are_the_same_bits_every_time() {
 }
 
 #[test]
-fn noted_launches_are_made_again_with_what_lies_there_then() {
+fn recorded_launches_are_repeated_on_the_current_contents_of_memory() {
     if !host::available() {
         return;
     }
@@ -284,7 +284,7 @@ fn noted_launches_are_made_again_with_what_lies_there_then() {
     let of = |seed| gpu.upload(&noisy_feature(shape.input, seed)).unwrap();
     let write = |numbers: &mut host::Numbers, values: &[f32]| {
         let (from, to) = (values.as_ptr(), gpu.address(numbers) as *mut f32);
-        // SAFETY: as many floats.
+        // SAFETY: the numbers have `values.len()` floats.
         unsafe { std::ptr::copy_nonoverlapping(from, to, values.len()) };
     };
     let (mut x, other) = (of(1), of(7));
@@ -300,8 +300,8 @@ fn noted_launches_are_made_again_with_what_lies_there_then() {
         let [y, z, mean, variance] = into;
         convolution::convolve(&gpu, shape, x, &weights, y).unwrap();
         let (affine, statistics) = ([&affine[0], &affine[1]], [mean, variance]);
-        let nothing = norm::Shortcut::Nothing;
-        norm::normalise(&gpu, norm, y, affine, nothing, true, z, statistics).unwrap();
+        let none = norm::Shortcut::None;
+        norm::normalise(&gpu, norm, y, affine, none, true, z, statistics).unwrap();
     };
     let all = |numbers: &[host::Numbers; 4]| {
         numbers
@@ -309,20 +309,23 @@ fn noted_launches_are_made_again_with_what_lies_there_then() {
             .map(|numbers| gpu.download(numbers).unwrap())
     };
     let mut found = lengths.map(host::Numbers::new);
-    // Slots are there after the first: the second is noted.
+    // The first pass allocates the slots, the second is recorded.
     pass(&x, &mut found);
-    assert!(gpu.begin_noting());
+    assert!(gpu.begin_recording());
     pass(&x, &mut found);
-    let graph = gpu.end_noting().unwrap().expect("nothing was exchanged");
+    let graph = gpu
+        .end_recording()
+        .unwrap()
+        .expect("nothing was reallocated");
     let first = all(&found);
     let mut expected = lengths.map(host::Numbers::new);
     pass(&other, &mut expected);
     write(&mut x, &gpu.download(&other).unwrap());
-    // SAFETY: everything is still there.
+    // SAFETY: everything is still allocated.
     assert!(unsafe { gpu.launch_graph(&graph) }.unwrap());
     assert_eq!(all(&found), all(&expected));
     assert_ne!(all(&found), first);
-    // Other memory in a slot makes the graph's addresses worthless.
+    // Reallocating a slot invalidates the graph's addresses.
     let larger = conv(2, 6, 5, 64, 128, 3, 1);
     let [wide, deep] = [larger.input.storage(), larger.weights()].map(|len| vec![0.5; len]);
     let mut into = host::Numbers::new(larger.output().storage());
@@ -330,16 +333,16 @@ fn noted_launches_are_made_again_with_what_lies_there_then() {
     convolution::convolve(&gpu, larger, &wide, &deep, &mut into).unwrap();
     // SAFETY: as above.
     assert!(!unsafe { gpu.launch_graph(&graph) }.unwrap());
-    // And what is noted across such an exchange is no graph.
+    // A recording during which a slot is reallocated gives no graph.
     let gpu = Host::default();
-    assert!(gpu.begin_noting());
+    assert!(gpu.begin_recording());
     gpu.scratch(Slot::Packed, 8).unwrap();
     gpu.scratch(Slot::Packed, 800).unwrap();
-    assert!(gpu.end_noting().unwrap().is_none());
+    assert!(gpu.end_recording().unwrap().is_none());
 }
 
 #[test]
-fn a_nan_stays_one_through_a_normalisation() {
+fn a_nan_survives_normalisation() {
     if !host::available() {
         return;
     }
@@ -362,7 +365,7 @@ fn a_nan_stays_one_through_a_normalisation() {
         shape,
         &gpu.upload(&x).unwrap(),
         [&scale, &shift],
-        norm::Shortcut::Nothing,
+        norm::Shortcut::None,
         true,
         &mut y,
         [&mut mean, &mut variance],

@@ -1,14 +1,16 @@
 //! Launches that update many small tensors at once.
 
-use super::arguments::{self, Average, Descent, TENSORS, size};
+use super::arguments::{Average, Descent, TENSORS};
 use super::gpu::{Gpu, check};
+use super::index::size;
+use super::kernel;
 use crate::engine::cpu::{NormShape, SgdStep};
-use crate::manifest::MomentumForm;
+use crate::recipe::MomentumForm;
 
-/// Blocks for the largest tensor of a launch: enough for two million weights to keep a GPU busy.
+/// Most blocks per tensor of a launch: enough for two million weights to keep a GPU busy.
 const MOST_BLOCKS: usize = 512;
 
-/// A parameter's step of gradient descent.
+/// One parameter's step of gradient descent.
 pub struct Update<'a, N> {
     pub step: SgdStep,
     pub weights: &'a mut N,
@@ -16,8 +18,8 @@ pub struct Update<'a, N> {
     pub velocity: &'a mut N,
 }
 
-/// A launch's worth of updates whose steps differ in the weight decay alone.
-fn same(a: &SgdStep, b: &SgdStep) -> bool {
+/// Whether two steps differ in weight decay only, so that one launch can make both.
+fn alike(a: &SgdStep, b: &SgdStep) -> bool {
     SgdStep {
         weight_decay: 0.0,
         ..*a
@@ -27,10 +29,10 @@ fn same(a: &SgdStep, b: &SgdStep) -> bool {
     }
 }
 
-/// One step of gradient descent with momentum on each parameter.
+/// One step of gradient descent with momentum for each parameter.
 pub fn descend<G: Gpu>(gpu: &G, updates: &mut [Update<'_, G::Numbers>]) -> Result<(), G::Error> {
-    for alike in updates.chunk_by_mut(|a, b| same(&a.step, &b.step)) {
-        for updates in alike.chunks_mut(TENSORS) {
+    for run in updates.chunk_by_mut(|a, b| alike(&a.step, &b.step)) {
+        for updates in run.chunks_mut(TENSORS) {
             let step = updates[0].step;
             let (inside, outside) = match step.form {
                 MomentumForm::Caffe => (step.learning_rate, 1.0),
@@ -58,19 +60,19 @@ pub fn descend<G: Gpu>(gpu: &G, updates: &mut [Update<'_, G::Numbers>]) -> Resul
                 arguments.decays[place] = update.step.weight_decay;
                 largest = largest.max(count);
             }
-            let blocks = largest.div_ceil(arguments::DESCEND.threads as usize);
+            let blocks = largest.div_ceil(kernel::DESCEND.threads as usize);
             let grid = [blocks.clamp(1, MOST_BLOCKS), updates.len(), 1];
-            // SAFETY: lengths were checked; every parameter is written by its own row of blocks.
-            unsafe { gpu.launch(arguments::DESCEND, grid, &arguments)? };
+            // SAFETY: lengths were checked; each parameter is written by one row of blocks.
+            unsafe { gpu.launch(kernel::DESCEND, grid, &arguments)? };
         }
     }
     Ok(())
 }
 
-/// A running statistic that moves towards a mini-batch's.
+/// One running statistic's update.
 pub struct MovingAverage<'a, N> {
     pub shape: NormShape,
-    /// Whether the batch's biased variance is to be made unbiased.
+    /// Whether to convert the batch's biased variance to the unbiased one.
     pub unbiased: bool,
     /// `[groups][channels]`
     pub batch: &'a N,
@@ -78,7 +80,7 @@ pub struct MovingAverage<'a, N> {
     pub running: &'a mut N,
 }
 
-/// Moves running statistics towards the mean of the groups', each counted by its values.
+/// Moves running statistics towards the mean over the groups, each weighted by its number of values.
 pub fn average<G: Gpu>(
     gpu: &G,
     momentum: f32,
@@ -109,9 +111,9 @@ pub fn average<G: Gpu>(
             arguments.unbiased[place] = average.unbiased.into();
             largest = largest.max(channels);
         }
-        let blocks = largest.div_ceil(arguments::AVERAGE.threads as usize);
-        // SAFETY: lengths were checked; every statistic is written by its own row of blocks.
-        unsafe { gpu.launch(arguments::AVERAGE, [blocks, averages.len(), 1], &arguments)? };
+        let blocks = largest.div_ceil(kernel::AVERAGE.threads as usize);
+        // SAFETY: lengths were checked; each statistic is written by one row of blocks.
+        unsafe { gpu.launch(kernel::AVERAGE, [blocks, averages.len(), 1], &arguments)? };
     }
     Ok(())
 }

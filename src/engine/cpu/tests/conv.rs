@@ -1,7 +1,7 @@
 use super::super::{ConvShape, Feature, conv_forward, conv_input_gradient, conv_weight_gradient};
 use super::{bits, contexts, error, interior, noise, noisy_feature, single};
 
-/// Images whose outputs and input gradients are compared when there are many.
+/// Images whose outputs and input gradients are compared if there are many.
 const SAMPLE: [usize; 3] = [0, 77, 127];
 
 const TOLERANCE: f64 = 3e-6;
@@ -22,7 +22,7 @@ fn shape(
     }
 }
 
-/// Every distinct convolution of ResNet-20 and ResNet-56 on 32x32 images, projections of option B among them.
+/// Every distinct convolution of ResNet-20 and ResNet-56 on 32x32 images, including projections of option B.
 fn resnet_shapes(images: usize) -> Vec<ConvShape> {
     vec![
         shape(images, 32, 3, 16, 3, 1),
@@ -36,7 +36,7 @@ fn resnet_shapes(images: usize) -> Vec<ConvShape> {
     ]
 }
 
-/// Calls with every multiplication of an image's convolution: (index in x, index in w, index in y).
+/// Calls `visit` for every product of an image's convolution, with the indices in x, w and y.
 fn each_product(shape: ConvShape, image: usize, mut visit: impl FnMut(usize, usize, usize)) {
     let (input, output, k) = (shape.input, shape.output(), shape.kernel);
     for y in 0..output.height {
@@ -69,7 +69,7 @@ struct Reference {
     dw: Vec<f64>,
 }
 
-/// Only the given images' outputs and input gradients; the weights' gradient over those images alone.
+/// Outputs and input gradients of the given images only; the weight gradient over these images.
 fn reference(shape: ConvShape, images: &[usize], x: &[f32], w: &[f32], dy: &[f32]) -> Reference {
     let mut sums = Reference {
         y: vec![0.0; shape.output().storage()],
@@ -107,7 +107,7 @@ struct Results {
     dw: Vec<f32>,
 }
 
-/// All three operators into memory full of NaN.
+/// Runs all three operators on memory filled with NaN.
 fn run(ctx: &super::super::Context, shape: ConvShape, data: &Data) -> Results {
     let mut results = Results {
         y: vec![f32::NAN; shape.output().storage()],
@@ -200,7 +200,7 @@ fn resnet_convolutions_of_128_images_agree_with_double_precision_on_any_threads(
     }
 }
 
-/// A few places of the weights' gradient over all images.
+/// A few elements of the weight gradient over all images.
 fn sampled_weight_gradient(shape: ConvShape, data: &Data) -> Vec<(usize, f64)> {
     let (input, output, k) = (shape.input, shape.output(), shape.kernel);
     let places = (0..16).map(|i| i * (shape.weights() - 1) / 15);
@@ -262,9 +262,9 @@ fn any_width_and_any_channels_work() {
     }
 }
 
-/// Kinds of convolutions that only the networks of Table 1 have, with few images: the stem, tiles of 7 and 14 pixels, pixels
-/// far apart in memory (whole copied pieces and others), fewer groups of sums than images. Sums of up to 2304 products: more
-/// would need another tolerance, a single-precision sum of 4608 errs by 2e-6 of the largest one.
+/// Kinds of convolutions that occur only in the networks of Table 1, with few images: the stem, tiles of 7 and 14 pixels,
+/// pixels far apart in memory (with and without copying), fewer groups of sums than images. Sums have up to 2304 products:
+/// more would need a larger tolerance, since a single-precision sum of 4608 is off by 2e-6 of the largest.
 #[test]
 fn wide_convolutions_agree_with_double_precision_on_any_threads() {
     let stem = ConvShape {

@@ -8,7 +8,7 @@ use super::super::{
 };
 use super::{interior, noise, noisy_feature, single};
 
-/// The sum of outputs times weights of no meaning.
+/// The sum of outputs times arbitrary weights.
 fn dot(y: &[f32], with: &[f32]) -> f64 {
     y.iter()
         .zip(with)
@@ -16,8 +16,8 @@ fn dot(y: &[f32], with: &[f32]) -> f64 {
         .sum()
 }
 
-/// Compares `gradient` with central differences of `outputs`, weighted by `with`, at each place where `open`. Places where a
-/// step turns a ReLU on or off have no difference to compare with.
+/// Compares `gradient` with central differences of `outputs`, weighted by `with`, at each place where `open`. Places where
+/// a step switches a ReLU are skipped.
 fn check(
     what: &str,
     at: &[f32],
@@ -70,7 +70,7 @@ fn convolutions() {
             kernel,
             stride,
         };
-        // All outputs well above zero, so that no place is left out.
+        // All outputs are well above zero, so that no place is skipped.
         let x: Vec<f32> = interior(shape.input)
             .iter()
             .zip(noise(shape.input.storage(), 1))

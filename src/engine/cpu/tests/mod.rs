@@ -1,16 +1,22 @@
-//! The kernels against double precision, finite differences and themselves on other numbers of threads.
+//! The kernels against double precision, finite differences, and themselves with other numbers of threads.
 
+mod add;
 mod conv;
 mod differences;
+mod linear;
+mod loss;
 mod norm;
-mod rest;
+mod peak;
+mod pooling;
+mod sgd;
+mod threads;
 
 use super::{Context, Feature, Instructions};
 
-/// Numbers of threads whose results must be the same bits.
+/// Numbers of threads that must give the same bits.
 const THREADS: [usize; 4] = [1, 2, 3, 7];
 
-/// One context for each number of threads, for each instruction set of this machine.
+/// For each instruction set of this machine, a context for each number of threads.
 fn contexts() -> Vec<Vec<Context>> {
     Instructions::ALL
         .into_iter()
@@ -24,7 +30,7 @@ fn contexts() -> Vec<Vec<Context>> {
         .collect()
 }
 
-/// Single-threaded, one for each instruction set.
+/// For each instruction set of this machine, a single-threaded context.
 fn single() -> Vec<Context> {
     Instructions::ALL
         .into_iter()
@@ -33,7 +39,7 @@ fn single() -> Vec<Context> {
         .collect()
 }
 
-/// Values in -1..1 that are the same for the same seed.
+/// Pseudo-random values in -1..1, determined by the seed.
 fn noise(len: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d;
     (0..len)
@@ -46,7 +52,7 @@ fn noise(len: usize, seed: u64) -> Vec<f32> {
         .collect()
 }
 
-/// Noise inside, zeros in the halo.
+/// Noise in the interior, zeros in the halo.
 fn noisy_feature(feature: Feature, seed: u64) -> Vec<f32> {
     let mut data = noise(feature.storage(), seed);
     for (place, inside) in data.iter_mut().zip(interior(feature)) {
@@ -57,7 +63,7 @@ fn noisy_feature(feature: Feature, seed: u64) -> Vec<f32> {
     data
 }
 
-/// For each float of a feature whether it is no part of the halo.
+/// For each float of a feature, whether it is outside the halo.
 fn interior(feature: Feature) -> Vec<bool> {
     let mut inside = vec![false; feature.storage()];
     for image in 0..feature.images {
@@ -75,7 +81,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-/// The largest difference, as a share of the largest reference value.
+/// The largest difference relative to the largest reference value.
 fn error(values: &[f32], reference: &[f64]) -> f64 {
     assert_eq!(values.len(), reference.len());
     let largest = reference
@@ -85,7 +91,7 @@ fn error(values: &[f32], reference: &[f64]) -> f64 {
         .iter()
         .zip(reference)
         .map(|(&value, &reference)| (f64::from(value) - reference).abs());
-    // A NaN is the worst of all.
+    // A NaN counts as the worst.
     worst.fold(0.0, |worst, d| if d <= worst { worst } else { d }) / largest
 }
 

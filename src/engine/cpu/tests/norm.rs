@@ -30,7 +30,7 @@ fn shapes() -> Vec<NormShape> {
     shapes
 }
 
-/// Noise with a mean and a deviation of each channel's own.
+/// Noise with a different mean and deviation in each channel.
 fn input(feature: Feature) -> Vec<f32> {
     let mut x = noisy_feature(feature, 4);
     for (at, (value, inside)) in x.iter_mut().zip(interior(feature)).enumerate() {
@@ -158,7 +158,7 @@ struct Reference {
     variance: Vec<f64>,
 }
 
-/// In double precision; what passes the ReLU is taken from `output`, since a value near zero may round either way.
+/// In double precision. Where the ReLU passes is taken from `output`, since values near zero may be rounded either way.
 fn reference(shape: NormShape, case: &Case, relu: bool, add: bool, output: &[f32]) -> Reference {
     let (feature, channels) = (shape.feature, shape.feature.channels);
     let mut r = Reference {
@@ -224,7 +224,7 @@ fn batch_norm_agrees_with_double_precision_on_any_threads() {
             for (relu, add) in [(false, false), (true, false), (true, true)] {
                 let name = contexts[0].instructions().name();
                 let first = run(&contexts[0], shape, &case, relu, add, false);
-                // Compared with each other in each instruction set, with double precision once a set and variant.
+                // Compared with double precision for one number of threads, and bit for bit between numbers of threads.
                 let expected = reference(shape, &case, relu, add, &first.y);
                 let what = format!("{shape:?} {name} relu {relu} shortcut {add}");
                 assert!(error(&first.y, &expected.y) < TOLERANCE, "y {what}");
@@ -361,7 +361,7 @@ fn option_a_takes_every_second_pixel_and_appends_zero_channels() {
         };
         let case = case(shape);
         let data = noisy_feature(from, 20);
-        // The same shortcut written out.
+        // The same shortcut, materialised.
         let mut full = vec![0.0; to.storage()];
         let gradient = noisy_feature(from, 21);
         let mut expected = gradient.clone();
@@ -401,7 +401,7 @@ fn option_a_takes_every_second_pixel_and_appends_zero_channels() {
                 );
                 y
             });
-            // Adding nothing keeps a negative zero that adding zero does not.
+            // Adding nothing keeps negative zeros, adding zero does not.
             outputs.iter_mut().flatten().for_each(|value| *value += 0.0);
             assert_eq!(outputs[0], outputs[1]);
             let mut sum = gradient.clone();

@@ -1,18 +1,18 @@
-//! Forward, and back to the input: the same pass with the kernels turned.
+//! Forward and input gradient, which is the same pass with the kernels rotated by 180 degrees.
 
-use super::super::Context;
-use super::super::conv::ConvShape;
-use super::super::feature::{Feature, Shared, zero_halo};
+use super::super::context::Context;
+use super::super::conv_shape::ConvShape;
+use super::super::feature::{Feature, zero_halo};
+use super::super::shared_slice::SharedSlice;
 use super::super::vector::{Kernel, Vector, dispatch, unroll, will_write};
 use super::tiles::{
-    Tile, Tiling, announce_patch, each_line, four, group, transform_patch, with_near,
+    LANE, PLACES, Tile, Tiling, each_line, four, group, prefetch_patch, transform_patch, with_near,
 };
-use super::{LANE, PLACES};
 
-/// Tiles that are in registers together.
+/// Tiles that are held in registers at once.
 const TILES: usize = 16;
 
-/// Tasks for each thread, at least: the last ones to end wait for less.
+/// Fewest tasks per thread; more tasks mean less waiting for the last one.
 const TASKS: usize = 8;
 
 /// `A^T m` along four values.
@@ -36,7 +36,7 @@ unsafe fn spread<V: Vector>(g: [V; 3]) -> [V; 4] {
     }
 }
 
-/// Writes a vector or adds it to what is there.
+/// Stores a vector, or adds it with `accumulate`.
 #[inline(always)]
 unsafe fn write<V: Vector>(value: V, to: *mut f32, accumulate: bool) {
     unsafe {
@@ -48,18 +48,18 @@ unsafe fn write<V: Vector>(value: V, to: *mut f32, accumulate: bool) {
     }
 }
 
-/// Weights as they lie in memory, seen from a pass: what it reads are inputs, what it makes are outputs.
+/// Weights in memory, seen from a pass: it reads inputs and computes outputs.
 struct Kernels<'a> {
     values: &'a [f32],
     inputs: usize,
-    /// Floats from input channel to input channel.
+    /// Floats between input channels.
     from_input: usize,
     from_output: usize,
-    /// The last kernel position first.
-    turned: bool,
+    /// Whether to reverse the kernel positions.
+    rotated: bool,
 }
 
-/// Transforms one block of output channels, `G g G^T`: `[place][input][channels of a block]`.
+/// Transforms a block of output channels, `G g G^T`, to `[place][input][channels of a block]`.
 struct Pack<'a> {
     kernels: &'a Kernels<'a>,
     first: usize,
@@ -71,7 +71,7 @@ impl Kernel for Pack<'_> {
     unsafe fn run<V: Vector>(&self) {
         let vectors = V::VECTORS;
         let kernels = self.kernels;
-        // SAFETY: `packed` has room for a block, and the channels are among the weights'.
+        // SAFETY: `packed` has room for a block, and the weights have its channels.
         unsafe {
             let mut lanes = [[0.0f32; LANE]; 9];
             for input in 0..kernels.inputs {
@@ -81,7 +81,7 @@ impl Kernel for Pack<'_> {
                         let from = input * kernels.from_input + output * kernels.from_output;
                         let kernel = &kernels.values[from..from + 9];
                         for (tap, value) in kernel.iter().enumerate() {
-                            lanes[if kernels.turned { 8 - tap } else { tap }][lane] = *value;
+                            lanes[if kernels.rotated { 8 - tap } else { tap }][lane] = *value;
                         }
                     }
                     let mut g = [V::splat(0.0); 9];
@@ -107,7 +107,7 @@ impl Kernel for Pack<'_> {
     }
 }
 
-/// `y = x * w`, as [`conv_forward`](super::super::conv_forward).
+/// `y = x * w`; see [`conv_forward`](super::super::conv_forward).
 pub(in super::super) fn forward(
     ctx: &Context,
     x: &[f32],
@@ -120,12 +120,12 @@ pub(in super::super) fn forward(
         inputs: shape.input.channels,
         from_input: 9,
         from_output: 9 * shape.input.channels,
-        turned: false,
+        rotated: false,
     };
     convolve(ctx, &kernels, x, shape.input, y, shape.output(), false);
 }
 
-/// `dx = dy * w` transposed, as [`conv_input_gradient`](super::super::conv_input_gradient).
+/// `dx = dy * w` transposed; see [`conv_input_gradient`](super::super::conv_input_gradient).
 pub(in super::super) fn input_gradient(
     ctx: &Context,
     dy: &[f32],
@@ -139,7 +139,7 @@ pub(in super::super) fn input_gradient(
         inputs: shape.outputs,
         from_input: 9 * shape.input.channels,
         from_output: 9,
-        turned: true,
+        rotated: true,
     };
     convolve(
         ctx,
@@ -167,7 +167,7 @@ fn convolve(
     let floats = PLACES * kernels.inputs * width;
     let blocks = output.channels / width;
     let mut packed = ctx.scratch(blocks * floats);
-    let places = Shared::new(&mut packed);
+    let places = SharedSlice::new(&mut packed);
     ctx.threads.run(blocks, &|block| {
         let pack = Pack {
             kernels,
@@ -180,7 +180,7 @@ fn convolve(
     let tiling = Tiling::of(output);
     let together = tiling.all().div_ceil(TILES);
     let tasks = (TASKS * ctx.threads.count()).min(together).max(1);
-    let to = Shared::new(to);
+    let to = SharedSlice::new(to);
     ctx.threads.run(tasks, &|task| {
         let bounds = |task: usize| (together * task / tasks * TILES).min(tiling.all());
         let tiles = (bounds(task), bounds(task + 1));
@@ -208,7 +208,7 @@ fn convolve(
     });
 }
 
-/// Some tiles of all images.
+/// A pass over a range of tiles of all images.
 struct Pass<'a> {
     /// `[block of output channels][place][input][channels of a block]`
     packed: &'a [f32],
@@ -218,8 +218,8 @@ struct Pass<'a> {
     output: Feature,
     tiling: Tiling,
     tiles: (usize, usize),
-    /// Room for the transformed patches, `[group of channels][place][tile][channel]`, then the products of a block of output
-    /// channels, `[place][tile][channel]`.
+    /// Room for the transformed patches, `[group of channels][place][tile][channel]`, followed by the products of a block
+    /// of output channels, `[place][tile][channel]`.
     near: *mut f32,
     accumulate: bool,
 }
@@ -237,8 +237,8 @@ impl Kernel for Pass<'_> {
             for (index, tile) in tiles.iter_mut().enumerate().take(count) {
                 *tile = self.tiling.tile(first + index);
             }
-            // SAFETY: features were checked when the pass was made, `near` has room for what is kept in it, and tiles are
-            // this task's own.
+            // SAFETY: features were checked when the pass was created, `near` has room for patches and products, and no
+            // other task writes these tiles.
             unsafe {
                 for (index, tile) in tiles.iter().enumerate().take(count) {
                     let to = self.near.wrapping_add(index * LANE);
@@ -249,7 +249,7 @@ impl Kernel for Pass<'_> {
                     let weights = self.packed[channel * PLACES * inputs..].as_ptr();
                     for place in 0..PLACES {
                         if channel == 0 {
-                            self.announce(first + TILES + place);
+                            self.prefetch(first + TILES + place);
                         }
                         let weights = weights.wrapping_add(place * inputs * width);
                         let patches = self.near.cast_const().wrapping_add(place * TILES * LANE);
@@ -276,20 +276,20 @@ impl Kernel for Pass<'_> {
 }
 
 impl Pass<'_> {
-    /// Hints at what a tile to come takes.
+    /// Prefetches what an upcoming tile reads and writes.
     #[inline(always)]
-    fn announce(&self, tile: usize) {
+    fn prefetch(&self, tile: usize) {
         if tile >= self.tiles.1 {
             return;
         }
         let (tile, channels) = (self.tiling.tile(tile), (0, self.output.channels));
-        announce_patch(self.from.as_ptr(), self.input, tile);
+        prefetch_patch(self.from.as_ptr(), self.input, tile);
         each_line(self.output, tile, channels, |at| {
             will_write(self.to.wrapping_add(at));
         });
     }
 
-    /// Sums over the input channels of `P` tiles from `tile` on, by `N` vectors of output channels.
+    /// Sums over the input channels, for `P` tiles from `tile` on and `N` vectors of output channels.
     #[inline(always)]
     unsafe fn multiply<V: Vector, const N: usize, const P: usize>(
         &self,
@@ -329,7 +329,7 @@ impl Pass<'_> {
         }
     }
 
-    /// `A^T m A` of one tile and one vector of channels, into the output.
+    /// Writes `A^T m A` of one tile and one vector of channels to the output.
     #[inline(always)]
     unsafe fn put<V: Vector>(
         &self,

@@ -1,8 +1,8 @@
-//! Convolutions of 3x3 kernels with stride 1 by minimal filtering, F(2x2, 3x3) of Winograd as Lavin and Gray apply it
-//! (arXiv:1509.09308, section 4.1): sixteen products of channels a tile of 2x2 outputs in the place of thirty-six.
+//! Convolutions with 3x3 kernels and stride 1 by minimal filtering, Winograd's F(2x2, 3x3) as applied by Lavin and Gray
+//! (arXiv:1509.09308, section 4.1): sixteen products of channels per tile of 2x2 outputs instead of thirty-six.
 //!
-//! `tiles.rs` has the tiles and the patches around them, `convolve.rs` the passes forward and back to the input, `weight.rs`
-//! the gradient of the weights. Whatever tiles go together, a tile's sums are the same.
+//! `tiles.rs` has the tiles and the patches around them, `convolve.rs` forward and input gradient, `weight.rs` the gradient
+//! of the weights. A tile's sums do not depend on which tiles are processed together.
 
 mod convolve;
 mod tiles;
@@ -11,15 +11,10 @@ mod weight;
 pub(super) use convolve::{forward, input_gradient};
 pub(super) use weight::weight_gradient;
 
-use super::conv::ConvShape;
+use super::conv_shape::ConvShape;
+use tiles::LANE;
 
-/// Products of a tile: the places of a patch of 4x4 inputs.
-const PLACES: usize = 16;
-
-/// Channels that lie side by side in transformed patches. Channels are a multiple of them.
-const LANE: usize = 16;
-
-/// Whether a convolution can be made so, forward and backward.
+/// Whether minimal filtering supports a convolution, forward and backward.
 pub(super) fn serves(shape: ConvShape) -> bool {
     shape.kernel == 3
         && shape.stride == 1

@@ -2,28 +2,33 @@
 
 use std::cell::RefCell;
 
-use super::super::Aligned;
+use super::super::aligned::AlignedFloats;
 use super::super::feature::Feature;
 use super::super::vector::{Vector, unroll, will_read};
-use super::{LANE, PLACES};
+
+/// Products of a tile, one for each place of a patch of 4x4 inputs.
+pub(super) const PLACES: usize = 16;
+
+/// Channels that are adjacent in transformed patches. The number of channels is a multiple of it.
+pub(super) const LANE: usize = 16;
 
 thread_local! {
-    /// What a task keeps near while it works: transformed patches and products. Kept by the thread, so that it stays in its
-    /// cache from task to task.
-    static NEAR: RefCell<Aligned> = RefCell::new(Aligned::zeros(0));
+    /// A task's working memory: transformed patches and products. It belongs to the thread, so that it stays in the cache
+    /// from task to task.
+    static NEAR: RefCell<AlignedFloats> = RefCell::new(AlignedFloats::zeros(0));
 }
 
-/// Calls with at least `len` floats of any content that are this thread's own.
+/// Calls `body` with `len` floats of this thread's working memory, with unspecified contents.
 pub(super) fn with_near(len: usize, body: impl FnOnce(&mut [f32])) {
     NEAR.with_borrow_mut(|near| {
         if near.len() < len {
-            *near = Aligned::zeros(len);
+            *near = AlignedFloats::zeros(len);
         }
         body(&mut near[..len]);
     });
 }
 
-/// The tiles of a feature, image by image and row by row. Where a side is odd, the last tile hangs over by a pixel.
+/// The tiles of a feature, image by image and row by row. If a side is odd, the last tile overhangs by a pixel.
 #[derive(Clone, Copy)]
 pub(super) struct Tiling {
     feature: Feature,
@@ -31,14 +36,15 @@ pub(super) struct Tiling {
     columns: usize,
 }
 
-/// Where a tile lies.
+/// The position of a tile.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Tile {
     pub image: usize,
     pub row: usize,
     pub column: usize,
-    /// Rows and columns within the feature, 1 or 2.
+    /// Rows within the feature, 1 or 2.
     pub height: usize,
+    /// Columns within the feature, 1 or 2.
     pub width: usize,
 }
 
@@ -87,7 +93,7 @@ unsafe fn patch<V: Vector>(d: [V; 4]) -> [V; 4] {
     }
 }
 
-/// Four vectors, of which the second is `step` floats behind the first, the third as many more, the fourth `last`.
+/// Loads four vectors: at `from`, at distances of `step` and `2 * step` floats, and at a distance of `last`.
 #[inline(always)]
 pub(super) unsafe fn four<V: Vector>(from: *const f32, step: usize, last: usize) -> [V; 4] {
     unsafe {
@@ -100,15 +106,16 @@ pub(super) unsafe fn four<V: Vector>(from: *const f32, step: usize, last: usize)
     }
 }
 
-/// Floats of the transformed patches of one group of channels of `tiles` tiles, `[place][tile][channel]`.
+/// Floats of a group of channels of the transformed patches of `tiles` tiles, `[place][tile][channel]`.
 pub(super) const fn group(tiles: usize) -> usize {
     PLACES * tiles * LANE
 }
 
-/// Transforms the 4x4 patch around a tile, `B^T d B`, of all channels of `x`, into the tile's place among `T` of each group.
+/// Transforms the 4x4 patch around a tile, `B^T d B`, for all channels of `x`. In each group of channels the result goes to
+/// the tile's place among `T`.
 ///
 /// # Safety
-/// `x` holds `feature`, whose halo is at least 1; `to` has room; the processor has the instructions of `V`.
+/// `x` must hold `feature`, with a halo of at least 1; `to` must have room; the CPU must have the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn transform_patch<V: Vector, const T: usize>(
     x: *const f32,
@@ -118,11 +125,11 @@ pub(super) unsafe fn transform_patch<V: Vector, const T: usize>(
 ) {
     let (row, column) = (feature.row_storage(), feature.channels);
     let corner = feature.at(tile.image, tile.row, tile.column) - row - column;
-    // What would lie past the halo counts in outputs only that hang over: anything finite will do.
+    // Pixels past the halo affect only overhanging outputs, so any finite values will do.
     let (last_row, last_column) = (row * (1 + tile.height), column * (1 + tile.width));
     let mut channel = 0;
     while channel < feature.channels {
-        // SAFETY: all sixteen pixels lie in the feature or its halo.
+        // SAFETY: all sixteen pixels are in the feature or its halo.
         unsafe {
             let x = x.wrapping_add(corner + channel);
             let rows: [[V; 4]; 4] = [
@@ -144,10 +151,10 @@ pub(super) unsafe fn transform_patch<V: Vector, const T: usize>(
     }
 }
 
-/// Hints at the pixels of a tile's patch that its neighbours above and to the left do not touch: memory would be waited for
-/// between the products, not under them.
+/// Prefetches the pixels of a tile's patch that its neighbours above and to the left do not read, so that loading them
+/// overlaps with products.
 #[inline(always)]
-pub(super) fn announce_patch(x: *const f32, feature: Feature, tile: Tile) {
+pub(super) fn prefetch_patch(x: *const f32, feature: Feature, tile: Tile) {
     let corner = feature.at(tile.image, tile.row, tile.column) + feature.channels;
     for row in 1..3 {
         for float in (0..2 * feature.channels).step_by(LANE) {
@@ -156,7 +163,7 @@ pub(super) fn announce_patch(x: *const f32, feature: Feature, tile: Tile) {
     }
 }
 
-/// Calls with the beginning of every cache line of some channels of a tile's pixels.
+/// Calls `visit` with the start of every cache line of some channels of a tile's pixels.
 #[inline(always)]
 pub(super) fn each_line(
     feature: Feature,

@@ -1,29 +1,31 @@
-//! The gradient of the weights of 3x3 kernels with stride 1 by minimal filtering, F(3x3, 2x2): sixteen products a tile in the
-//! place of thirty-six, as `convolve.rs` has them, summed over the tiles.
+//! The gradient of the weights of 3x3 kernels with stride 1 by minimal filtering, F(3x3, 2x2): sixteen products per tile
+//! instead of thirty-six, as in `convolve.rs`, summed over the tiles.
 //!
-//! Partial sums over fixed groups of images are added in their order: results do not depend on the number of threads.
+//! Partial sums over fixed groups of images are added in order, so that results do not depend on the number of threads.
 
-use super::super::Context;
-use super::super::conv::ConvShape;
-use super::super::feature::{Feature, Shared};
+use super::super::context::Context;
+use super::super::conv_shape::ConvShape;
+use super::super::feature::Feature;
+use super::super::shared_slice::SharedSlice;
 use super::super::vector::{Kernel, Vector, dispatch, unroll, will_read};
-use super::tiles::{Tile, Tiling, announce_patch, each_line, group, transform_patch, with_near};
-use super::{LANE, PLACES};
+use super::tiles::{
+    LANE, PLACES, Tile, Tiling, each_line, group, prefetch_patch, transform_patch, with_near,
+};
 
-/// Groups that the images of a mini-batch are divided into, at most. Fixed, so that sums do not depend on the number of
-/// threads.
+/// Most groups that the images of a mini-batch are split into. Fixed, so that sums do not depend on the number of threads.
 const GROUPS: usize = 16;
 
-/// Floats of all groups' sums, at most (unless one group has more): wide layers have fewer groups, and tasks enough without.
+/// Most floats of all groups' sums together, unless a single group has more. Wide layers get fewer groups, having enough
+/// tasks anyway.
 const SUMS: usize = PLACES * 64 * 64 * 8;
 
-/// Floats of sums that a task keeps in the second cache, where it can choose.
+/// Floats of sums that a task aims to keep in the L2 cache.
 const NEAR: usize = 1 << 15;
 
 /// Tiles that are summed in registers before they are added to memory.
 const SPAN: usize = 32;
 
-/// `dw`, as [`conv_weight_gradient`](super::super::conv_weight_gradient).
+/// `dw`; see [`conv_weight_gradient`](super::super::conv_weight_gradient).
 pub(in super::super) fn weight_gradient(
     ctx: &Context,
     x: &[f32],
@@ -41,12 +43,12 @@ pub(in super::super) fn weight_gradient(
         .min(SUMS / (PLACES * inputs * shape.outputs))
         .max(1);
     let blocks = shape.outputs / width;
-    // Blocks that a task makes together share the patches of `x`. How many changes no sum.
+    // The blocks of one task share the patches of `x`. Their number does not affect any sum.
     let together = (NEAR / floats).clamp(1, blocks);
     let sets = blocks.div_ceil(together);
     let tiling = Tiling::of(output);
     let mut partial = ctx.scratch(groups * blocks * floats);
-    let sums = Shared::new(&mut partial);
+    let sums = SharedSlice::new(&mut partial);
     ctx.threads.run(groups * sets, &|task| {
         let (group_of_images, set) = (task / sets, task % sets);
         let first = set * together;
@@ -69,10 +71,10 @@ pub(in super::super) fn weight_gradient(
         });
     });
     let partial = &partial[..groups * blocks * floats];
-    let dw = Shared::new(dw);
+    let dw = SharedSlice::new(dw);
     ctx.threads.run(blocks * (inputs / LANE), &|task| {
         let (block, lane) = (task / (inputs / LANE), task % (inputs / LANE));
-        let gather = Gather {
+        let sums = GroupSums {
             partial: &partial[block * floats..],
             stride: blocks * floats,
             groups,
@@ -80,11 +82,11 @@ pub(in super::super) fn weight_gradient(
             first: lane * LANE,
             dw: dw.pointer(block * width * inputs * 9),
         };
-        dispatch(ctx.instructions, &gather);
+        dispatch(ctx.instructions, &sums);
     });
 }
 
-/// The tiles of some images, for some blocks of output channels.
+/// A pass over the tiles of some images, for some blocks of output channels.
 struct Pass<'a> {
     x: &'a [f32],
     dy: &'a [f32],
@@ -92,12 +94,12 @@ struct Pass<'a> {
     output: Feature,
     tiling: Tiling,
     tiles: (usize, usize),
-    /// Output channels, whole blocks of them.
+    /// Output channels, in whole blocks, as start and end.
     channels: (usize, usize),
     /// `[block][place][input channel][output channel of the block]`
     sums: *mut f32,
-    /// Room for the transformed patches of `x`, `[group of channels][place][tile][channel]`, then the transformed tiles of
-    /// `dy`, `[block][place][tile][channel]`.
+    /// Room for the transformed patches of `x`, `[group of channels][place][tile][channel]`, followed by the transformed
+    /// tiles of `dy`, `[block][place][tile][channel]`.
     near: *mut f32,
 }
 
@@ -112,7 +114,7 @@ impl Kernel for Pass<'_> {
         while first < self.tiles.1 {
             let count = SPAN.min(self.tiles.1 - first);
             let fresh = first == self.tiles.0;
-            // SAFETY: features were checked, `near` and `sums` have room for what is kept in them.
+            // SAFETY: features were checked; `near` and `sums` have room for what is written to them.
             unsafe {
                 for index in 0..count {
                     let tile = self.tiling.tile(first + index);
@@ -129,7 +131,7 @@ impl Kernel for Pass<'_> {
                 }
                 for place in 0..PLACES {
                     for next in 0..SPAN / PLACES {
-                        self.announce(first + SPAN + place * (SPAN / PLACES) + next);
+                        self.prefetch(first + SPAN + place * (SPAN / PLACES) + next);
                     }
                     for block in 0..blocks {
                         let dy = (block * PLACES + place) * SPAN * width;
@@ -160,20 +162,20 @@ impl Kernel for Pass<'_> {
 }
 
 impl Pass<'_> {
-    /// Hints at what a tile to come takes.
+    /// Prefetches what an upcoming tile reads.
     #[inline(always)]
-    fn announce(&self, tile: usize) {
+    fn prefetch(&self, tile: usize) {
         if tile >= self.tiles.1 {
             return;
         }
         let tile = self.tiling.tile(tile);
-        announce_patch(self.x.as_ptr(), self.input, tile);
+        prefetch_patch(self.x.as_ptr(), self.input, tile);
         each_line(self.output, tile, self.channels, |at| {
             will_read(self.dy.as_ptr().wrapping_add(at));
         });
     }
 
-    /// `A dy A^T` of one tile and one vector of channels; what hangs over is zero.
+    /// `A dy A^T` of one tile and one vector of channels, with zeros for overhanging pixels.
     #[inline(always)]
     unsafe fn transform_gradient<V: Vector>(
         &self,
@@ -238,7 +240,7 @@ unsafe fn contract<V: Vector>(s: [V; 4]) -> [V; 3] {
 }
 
 /// Adds the products of `C` input channels and `N` vectors of output channels over `count` tiles to `to`, or writes them
-/// where they are the first.
+/// with `fresh`.
 #[inline(always)]
 unsafe fn add_products<V: Vector, const N: usize, const C: usize>(
     x: *const f32,
@@ -277,21 +279,21 @@ unsafe fn add_products<V: Vector, const N: usize, const C: usize>(
     }
 }
 
-/// Adds the groups of sixteen input channels and a block of output channels, and transforms the sums to weights.
-struct Gather<'a> {
-    /// Of the first group, `[place][input channel][output channel of the block]`.
+/// Adds up the groups for sixteen input channels and a block of output channels, and transforms the sums to weights.
+struct GroupSums<'a> {
+    /// The first group's, `[place][input channel][output channel of the block]`.
     partial: &'a [f32],
-    /// Floats from group to group.
+    /// Floats between groups.
     stride: usize,
     groups: usize,
     inputs: usize,
-    /// Input channel.
+    /// The first input channel.
     first: usize,
-    /// Of the block, `[output channel][input channel][kernel position]`.
+    /// The block's, `[output channel][input channel][kernel position]`.
     dw: *mut f32,
 }
 
-impl Kernel for Gather<'_> {
+impl Kernel for GroupSums<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
         let vectors = V::VECTORS;
@@ -299,7 +301,7 @@ impl Kernel for Gather<'_> {
         let mut lanes = [[0.0f32; LANE]; 9];
         for input in self.first..self.first + LANE {
             for vector in 0..vectors {
-                // SAFETY: `partial` holds all groups; places of `dw` are this task's own.
+                // SAFETY: `partial` holds all groups; no other task writes these places of `dw`.
                 unsafe {
                     let from = self.partial[(input * vectors + vector) * V::LANES..].as_ptr();
                     let mut sum = [V::splat(0.0); PLACES];

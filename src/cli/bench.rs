@@ -1,0 +1,126 @@
+//! Speed and numbers of the engine: `bench` and `parity`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::compute::{ComputeArgs, PrecisionArgs};
+use super::format::Format;
+use super::network::NetworkArgs;
+
+#[derive(Clone, Debug, Args)]
+pub struct ParityArgs {
+    /// Recorded steps (safetensors).
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Largest relative error to accept.
+    #[arg(long, default_value_t = 1e-4)]
+    pub tolerance: f64,
+    #[command(flatten)]
+    pub precision: PrecisionArgs,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum BenchWhat {
+    /// Time training steps: milliseconds, images/s, GFLOP/s, share of the measured peak, and the cost of loading.
+    Step(BenchStepArgs),
+    /// Time each distinct convolution of a network, forward and backward.
+    Operators(BenchOperatorsArgs),
+    /// Time training steps against PyTorch, alternating between the two.
+    Compare(BenchCompareArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct BenchStepArgs {
+    /// Network to train.
+    #[arg(long, default_value = "resnet-20")]
+    pub network: String,
+    /// Images per mini-batch.
+    #[arg(long, default_value_t = 128)]
+    pub batch: usize,
+    /// Steps to time.
+    #[arg(long, default_value_t = 10)]
+    pub steps: usize,
+    /// Also time steps fed by a loader, alternating with steps that are not.
+    #[arg(long)]
+    pub with_loader: bool,
+    /// Measure once per line of standard input and print a line of JSON each time.
+    #[arg(long, hide = true)]
+    pub serve: bool,
+    #[command(flatten)]
+    pub precision: PrecisionArgs,
+    #[command(flatten)]
+    pub options: NetworkArgs,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    /// Output format.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct BenchOperatorsArgs {
+    /// Network whose convolutions to time.
+    #[arg(long, default_value = "resnet-20")]
+    pub network: String,
+    /// Images per mini-batch.
+    #[arg(long, default_value_t = 128)]
+    pub batch: usize,
+    /// Measurements per operator; the median is reported.
+    #[arg(long, default_value_t = 5)]
+    pub rounds: usize,
+    #[command(flatten)]
+    pub options: NetworkArgs,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    /// Output format.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct BenchCompareArgs {
+    /// Networks to train, comma-separated.
+    #[arg(
+        long,
+        default_value = "resnet-20",
+        value_delimiter = ',',
+        value_name = "NAMES"
+    )]
+    pub networks: Vec<String>,
+    /// Images per mini-batch.
+    #[arg(long, default_value_t = 128)]
+    pub batch: usize,
+    /// Number of turns each.
+    #[arg(long, default_value_t = 10)]
+    pub pairs: usize,
+    /// Steps per turn; the median is used.
+    #[arg(long, default_value_t = 5)]
+    pub steps: usize,
+    /// PyTorch modes to compare with, comma-separated.
+    #[arg(long, value_enum, default_value = "eager", value_delimiter = ',')]
+    pub mode: Vec<PytorchMode>,
+    /// Python interpreter with PyTorch (see benches/requirements.txt).
+    #[arg(long, default_value = "python3", value_name = "PATH")]
+    pub python: PathBuf,
+    #[command(flatten)]
+    pub precision: PrecisionArgs,
+    #[command(flatten)]
+    pub options: NetworkArgs,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    /// Output format.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PytorchMode {
+    Eager,
+    /// The whole step as one CUDA graph.
+    Graphs,
+    /// torch.compile.
+    Compile,
+}

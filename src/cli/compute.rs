@@ -1,0 +1,43 @@
+//! Device, threads and precision of computations, and `doctor`, which shows what is available.
+
+use clap::{Args, ValueEnum};
+
+use super::data::DataArgs;
+use super::format::Format;
+
+#[derive(Clone, Debug, Args)]
+pub struct ComputeArgs {
+    /// Device: cpu, cuda (the first GPU), cuda:N, or auto (a GPU if this build and the machine have a usable one).
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub device: String,
+    /// Number of threads. Default: one per CPU. Does not affect the results.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// CPU instruction set: avx512, avx2 or portable. Default: the best available.
+    #[arg(long, value_name = "SET")]
+    pub instructions: Option<String>,
+}
+
+/// Precision, for commands without a recipe.
+#[derive(Clone, Debug, Args)]
+pub struct PrecisionArgs {
+    /// Precision: fp32, or on GPUs tf32 (11-bit significands) or bf16 (8-bit significands, 16-bit activations).
+    #[arg(long, value_enum, default_value_t = PrecisionArg::Fp32)]
+    pub precision: PrecisionArg,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionArg {
+    Fp32,
+    Tf32,
+    Bf16,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Output format.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}

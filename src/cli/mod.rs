@@ -1,0 +1,109 @@
+//! The command line as clap types; `commands` carries it out.
+//!
+//! - `select.rs`: which runs of which experiment; `train.rs`: reproduce and plan
+//! - `report.rs`: check, render and report; `runs.rs`: status, watch, diff, export and clean
+//! - `network.rs`: describe and evaluate; `bench.rs`: bench and parity; `data.rs`: data and where to find it
+//! - `compute.rs`: device, threads and precision, and doctor; `format.rs`: text or JSON
+
+mod bench;
+mod compute;
+mod data;
+mod format;
+mod network;
+mod report;
+mod runs;
+mod select;
+mod train;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use bench::{
+    BenchCompareArgs, BenchOperatorsArgs, BenchStepArgs, BenchWhat, ParityArgs, PytorchMode,
+};
+pub use compute::{ComputeArgs, DoctorArgs, PrecisionArg, PrecisionArgs};
+pub use data::{DataAction, DataArgs, DataName};
+pub use format::Format;
+pub use network::{DescribeArgs, EvaluateArgs, NetworkArgs, StatisticsArg};
+pub use report::{CheckArgs, CheckFormat, RenderArgs, ReportArgs};
+pub use runs::{CleanArgs, DiffArgs, ExportArgs, ExportKind, StatusArgs, WatchArgs};
+pub use select::SelectionArgs;
+pub use train::ReproduceArgs;
+
+/// Reproduce the figures of "Deep Residual Learning for Image Recognition" and measure how close they come to the paper.
+#[derive(Debug, Parser)]
+#[command(name = "refig", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub places: Places,
+}
+
+/// Folders of experiments, runs and reports, and how much to print.
+#[derive(Clone, Debug, Args)]
+pub struct Places {
+    /// Folder of experiment manifests.
+    #[arg(long, global = true, default_value = "experiments", value_name = "DIR")]
+    pub experiments_dir: PathBuf,
+    /// Folder of recorded runs.
+    #[arg(long, global = true, default_value = "results", value_name = "DIR")]
+    pub results_dir: PathBuf,
+    /// Folder of figures and verdicts.
+    #[arg(long, global = true, default_value = "reports", value_name = "DIR")]
+    pub reports_dir: PathBuf,
+    /// Print only errors and the final verdict.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train the missing runs of an experiment, draw its figure and check the results.
+    Reproduce(ReproduceArgs),
+    /// Check recorded errors against expectations and claims, without training.
+    Check(CheckArgs),
+    /// Redraw the figure of an experiment from its records.
+    Render(RenderArgs),
+    /// Rewrite the reports of one or all experiments from their records.
+    Report(ReportArgs),
+    /// Show what `reproduce` would do: runs, time, disk space and download. Changes nothing.
+    Plan(ReproduceArgs),
+    /// List all runs in the results folder.
+    Status(StatusArgs),
+    /// Follow the progress of runs.
+    ///
+    /// Reads only the results folder, so it works on any machine that can see it.
+    Watch(WatchArgs),
+    /// Compare two runs: recipe, provenance and numbers.
+    ///
+    /// Exits with 0 if recipe and numbers are equal, otherwise with 1.
+    Diff(DiffArgs),
+    /// Convert records for other programs.
+    Export(ExportArgs),
+    /// List the experiments.
+    List,
+    /// Show a network's layers, shapes, parameters, multiply-adds and activation memory.
+    Describe(DescribeArgs),
+    /// Fetch or verify a data set.
+    Data {
+        #[command(subcommand)]
+        action: DataAction,
+    },
+    /// Replay recorded training steps and compare the numbers.
+    Parity(ParityArgs),
+    /// Measure speed.
+    Bench {
+        #[command(subcommand)]
+        what: BenchWhat,
+    },
+    /// Measure the test error of weights in a safetensors file (torchvision's names).
+    Evaluate(EvaluateArgs),
+    /// Show what this machine can train with and what is missing. Changes nothing.
+    Doctor(DoctorArgs),
+    /// Remove runs that no experiment uses, after confirmation.
+    Clean(CleanArgs),
+    /// Print the JSON schema of manifests.
+    Schema,
+}

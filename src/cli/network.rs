@@ -1,0 +1,63 @@
+//! Single networks: `describe` and `evaluate`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::compute::ComputeArgs;
+use super::data::DataArgs;
+use super::format::Format;
+
+#[derive(Clone, Debug, Args)]
+pub struct NetworkArgs {
+    /// Shortcut option: A, B or C (section 4.1). Default: B for bottleneck networks, otherwise A.
+    #[arg(long)]
+    pub shortcut: Option<String>,
+    /// Width and height of input images in pixels. Default: 224 for networks of Table 1, otherwise 32.
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<usize>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DescribeArgs {
+    /// Network as in manifests (`plain-20`, `resnet-110`) or Table 1 (`plain-34`, `resnet-50`).
+    pub network: String,
+    #[command(flatten)]
+    pub options: NetworkArgs,
+    /// Output format.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Draw the layers and shortcuts to an SVG file instead, as in Fig. 3 of the paper.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct EvaluateArgs {
+    /// Network as in manifests, e.g. `resnet-20`.
+    pub network: String,
+    /// Weights as safetensors with torchvision's names.
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// Batch-norm statistics. Default: from the file's metadata, else `moving`.
+    #[arg(long, value_enum)]
+    pub statistics: Option<StatisticsArg>,
+    /// Input normalisation: `per-pixel-mean` or `channel-mean-std`. Default: from the file's metadata, else the paper's.
+    #[arg(long)]
+    pub normalisation: Option<String>,
+    #[command(flatten)]
+    pub options: NetworkArgs,
+    #[command(flatten)]
+    pub data: DataArgs,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    /// Output format.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StatisticsArg {
+    Moving,
+    Population,
+}

@@ -1,0 +1,87 @@
+//! Recorded runs: `status`, `watch`, `diff`, `export` and `clean`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+#[derive(Clone, Copy, Debug, Args)]
+pub struct StatusArgs {
+    /// Keep following the runs, like `watch`.
+    #[arg(long)]
+    pub follow: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct WatchArgs {
+    /// Show only runs of this experiment, including pending ones. Default: every run in the results folder.
+    pub experiment: Option<String>,
+    /// Profile of the experiment.
+    #[arg(long, requires = "experiment")]
+    pub profile: Option<String>,
+    /// Seeds, as for `reproduce`.
+    #[arg(long, value_name = "SEEDS", requires = "experiment")]
+    pub seeds: Option<String>,
+    /// Print the current state and exit.
+    #[arg(long)]
+    pub once: bool,
+    /// Seconds between updates.
+    #[arg(long, default_value_t = INTERVAL, value_name = "SECONDS")]
+    pub interval: u64,
+}
+
+/// Default seconds between updates.
+const INTERVAL: u64 = 5;
+
+impl Default for WatchArgs {
+    /// Every run, until all are done.
+    fn default() -> Self {
+        Self {
+            experiment: None,
+            profile: None,
+            seeds: None,
+            once: false,
+            interval: INTERVAL,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DiffArgs {
+    /// Folder of a run, its name as in `status`, or a prefix of its identity.
+    pub one: String,
+    /// The run to compare with.
+    pub other: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportKind {
+    /// `runs.csv`, and the iterations and evaluations of each run.
+    Csv,
+    /// An event file per run, for `tensorboard --logdir DIR`.
+    Tensorboard,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    /// Output format.
+    #[arg(value_enum)]
+    pub format: ExportKind,
+    /// Export only runs of this experiment. Default: every run in the results folder.
+    pub experiment: Option<String>,
+    /// Profile of the experiment.
+    #[arg(long, requires = "experiment")]
+    pub profile: Option<String>,
+    /// Seeds, as for `reproduce`.
+    #[arg(long, value_name = "SEEDS", requires = "experiment")]
+    pub seeds: Option<String>,
+    /// Output folder.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CleanArgs {
+    /// Do not ask for confirmation.
+    #[arg(long)]
+    pub yes: bool,
+}

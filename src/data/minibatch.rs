@@ -1,0 +1,88 @@
+//! A mini-batch: normalised pixels, or the decisions from which a device that holds the images makes them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use super::images::ImageSet;
+use super::normalise::Normaliser;
+use crate::exit::Exit;
+use crate::recipe::PaddingValue;
+
+/// The augmentation of one image in a mini-batch. With a padding of 4, `(4, 4, false)` leaves the image unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Index of the image.
+    pub index: u32,
+    /// Offset of the crop in the padded image, 0..=2*pad.
+    pub top: u8,
+    pub left: u8,
+    pub flip: bool,
+}
+
+/// A mini-batch, either as normalised pixels or as decisions that a device turns into pixels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// `[images][size][size][3]`; empty if `drawn` is set.
+    pub pixels: Vec<f32>,
+    pub labels: Vec<u16>,
+    pub size: usize,
+    pub drawn: Option<Drawn>,
+}
+
+/// Unmodified images and their normaliser, to which decisions are applied on whichever device.
+pub struct Originals {
+    images: Arc<ImageSet>,
+    normaliser: Normaliser,
+}
+
+/// A mini-batch that is still to be cropped, flipped and normalised.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    pub from: Arc<Originals>,
+    /// Pixels added on each side, see [`Augmentation::pad`](crate::recipe::Augmentation::pad).
+    pub pad: usize,
+    pub padding_value: PaddingValue,
+    /// One per image; indices are into `from`.
+    pub decisions: Vec<Decision>,
+}
+
+impl Originals {
+    /// # Errors
+    /// [`Exit::Internal`] if the normaliser is for another image size.
+    pub fn new(images: Arc<ImageSet>, normaliser: Normaliser) -> Result<Self> {
+        if normaliser.size() != images.size {
+            return Err(Exit::Internal.error(format!(
+                "a normaliser for images of {0}x{0} was given images of {1}x{1}",
+                normaliser.size(),
+                images.size
+            )));
+        }
+        Ok(Self { images, normaliser })
+    }
+
+    pub fn images(&self) -> &ImageSet {
+        &self.images
+    }
+
+    pub fn normaliser(&self) -> &Normaliser {
+        &self.normaliser
+    }
+}
+
+impl fmt::Debug for Originals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, size) = (self.images.len(), self.images.size);
+        write!(f, "{count} images of {size}x{size}")
+    }
+}
+
+/// Compares the originals by identity, not by content.
+impl PartialEq for Drawn {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.from, &other.from)
+            && (self.pad, self.padding_value) == (other.pad, other.padding_value)
+            && self.decisions == other.decisions
+    }
+}

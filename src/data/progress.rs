@@ -1,0 +1,17 @@
+//! Progress of opening and downloading data.
+
+/// What `open` and `fetch` are doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// A sentence for the user.
+    Note(String),
+    /// Waiting for another process; sent a few times a second.
+    Waiting,
+    /// Bytes of the archive on disk so far, out of `total`.
+    Download { done: u64, total: u64 },
+    /// Files unpacked so far, out of `total`.
+    Unpack { done: u64, total: u64 },
+}
+
+/// Receives [`Progress`]. Returning an error cancels the work, and the error is passed on.
+pub type Report<'a> = dyn FnMut(Progress) -> anyhow::Result<()> + 'a;

@@ -1,0 +1,30 @@
+use super::super::{SgdStep, sgd_update};
+use crate::recipe::MomentumForm;
+
+#[test]
+fn the_forms_of_momentum_differ_when_the_rate_drops() {
+    let run = |form| {
+        let (mut w, mut v) = ([1.0f32], [0.0f32]);
+        for learning_rate in [0.1, 0.1, 0.01] {
+            let step = SgdStep {
+                learning_rate,
+                momentum: 0.9,
+                form,
+                weight_decay: 0.5,
+            };
+            sgd_update(step, &mut w, &[2.0], &mut v);
+        }
+        (w[0], v[0])
+    };
+    // By hand: g = 2 + w/2; w: 1, 0.75, 0.2875; then the rate drops to a tenth.
+    let (w, v) = run(MomentumForm::Pytorch);
+    assert!(
+        (w - 0.224_437_5).abs() < 1e-6 && (v - 6.306_25).abs() < 1e-5,
+        "{w} {v}"
+    );
+    let (w, v) = run(MomentumForm::Caffe);
+    assert!(
+        (w + 0.150_187_5).abs() < 1e-6 && (v - 0.437_687_5).abs() < 1e-6,
+        "{w} {v}"
+    );
+}

@@ -1,0 +1,67 @@
+//! What stands around a figure: the line below its title, colours, sentences.
+
+use std::collections::BTreeSet;
+
+use super::curve_figure::Colour;
+use crate::judge::RunEvidence;
+use crate::manifest::Experiment;
+use crate::origin::Origin;
+
+/// What is written across a figure of runs on the synthetic set.
+pub(super) fn watermark(runs: &[RunEvidence]) -> Option<String> {
+    is_synthetic(runs).then(|| "SYNTHETIC".to_owned())
+}
+
+/// Whether a run was made on the synthetic set.
+pub(super) fn is_synthetic(runs: &[RunEvidence]) -> bool {
+    runs.iter()
+        .any(|run| run.view.file.notes.data == Origin::Synthetic)
+}
+
+/// `#rrggbb`; grey for anything else, which the manifest's check refuses.
+pub(super) fn colour(text: &str) -> Colour {
+    let part = |place: usize| {
+        text.get(1 + 2 * place..3 + 2 * place)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+    };
+    match (part(0), part(1), part(2)) {
+        (Some(red), Some(green), Some(blue)) => (red, green, blue),
+        _ => (128, 128, 128),
+    }
+}
+
+/// Profile, data, device, precision, seeds.
+pub(super) fn line(experiment: &Experiment, runs: &[RunEvidence]) -> String {
+    let mut parts = vec![format!("profile {}", experiment.profile)];
+    let origins = runs.iter().map(|run| run.view.file.notes.data);
+    parts.extend(listed(origins.map(|origin| origin.name().to_owned())));
+    let processors = runs.iter().map(|run| run.plan().processor.to_string());
+    parts.extend(listed(processors));
+    let precisions = runs
+        .iter()
+        .map(|run| run.plan().recipe.precision.name().to_owned());
+    parts.extend(listed(precisions));
+    let seeds: BTreeSet<u64> = runs.iter().map(|run| run.plan().seed).collect();
+    let named: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    parts.push(match named.len() {
+        1 => format!("seed {}", named[0]),
+        count => format!("mean of n = {count} seeds ({})", named.join(", ")),
+    });
+    parts.join(" · ")
+}
+
+/// Different texts, joined.
+fn listed(texts: impl Iterator<Item = String>) -> Option<String> {
+    let different: BTreeSet<String> = texts.collect();
+    let different: Vec<String> = different.into_iter().collect();
+    (!different.is_empty()).then(|| different.join(" and "))
+}
+
+/// A fragment as a sentence.
+pub(super) fn sentence(fragment: &str) -> String {
+    let mut letters = fragment.chars();
+    let first = letters
+        .next()
+        .map(|letter| letter.to_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+}

@@ -1,0 +1,353 @@
+//! From an experiment and the rows of its runs to the figure as plain data: which curve in which panel, and every word
+//! that a reader needs before comparing. Pure: no files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::captions::{colour, is_synthetic, line, sentence, watermark};
+use super::curve_figure::{Figure, Limits, Panel, Quantity, Series};
+use crate::judge::{PaperCurves, RunEvidence, Verdict};
+use crate::manifest::{self, Experiment, Metric, NetworkEntry};
+use crate::record::curve::{self, Point};
+use crate::record::{Ending, Split, Statistics};
+
+/// The figure of these runs, with what is missing or odd about them. `references` are the paper's curves by file; those
+/// of files that are not among them are left out.
+pub fn assemble(
+    experiment: &Experiment,
+    verdict: &Verdict,
+    runs: &[RunEvidence],
+    references: &BTreeMap<PathBuf, PaperCurves>,
+) -> (Figure, Vec<String>) {
+    let iterations = experiment
+        .networks
+        .iter()
+        .filter(|entry| !entry.optional || has_run(runs, &entry.name))
+        .map(|entry| entry.recipe.iterations)
+        .max()
+        .unwrap_or(experiment.recipe.iterations);
+    let mut panels = Vec::new();
+    for panel in &experiment.panels {
+        let wanted = panel
+            .only_with
+            .as_ref()
+            .is_none_or(|network| has_run(runs, network));
+        // A panel without a run has nothing to show but the paper.
+        let any = panel.networks.iter().any(|network| has_run(runs, network));
+        if wanted && any {
+            panels.push(assemble_panel(
+                experiment, panel, runs, references, iterations,
+            ));
+        }
+    }
+    let warnings = warnings(experiment, runs);
+    let mut notes = notes(experiment, runs, references, &panels, iterations);
+    notes.extend(verdict.near_chance().map(|line| sentence(&line)));
+    notes.extend(warnings.iter().map(|warning| sentence(warning)));
+    let figure = Figure {
+        title: experiment.title.clone(),
+        line: line(experiment, runs),
+        notes,
+        watermark: watermark(runs),
+        iterations,
+        quantity: Quantity::Errors,
+        chance: Some(verdict.chance),
+        dashed_training: experiment.dashed_training,
+        limits: experiment
+            .error_axis
+            .map(|[low, high]| Limits { low, high }),
+        panels,
+    };
+    (figure, warnings)
+}
+
+fn has_run(runs: &[RunEvidence], network: &str) -> bool {
+    runs.iter().any(|run| run.plan().network.name == network)
+}
+
+fn assemble_panel(
+    experiment: &Experiment,
+    panel: &manifest::Panel,
+    runs: &[RunEvidence],
+    references: &BTreeMap<PathBuf, PaperCurves>,
+    iterations: u64,
+) -> Panel {
+    let entries = panel
+        .networks
+        .iter()
+        .filter_map(|name| experiment.network(name))
+        .filter(|entry| !entry.optional || has_run(runs, &entry.name));
+    let mut series = Vec::new();
+    for entry in entries {
+        for metric in &panel.shows {
+            let split = match metric {
+                Metric::TrainingError => Split::Train,
+                Metric::TestError => Split::Test,
+                // No curve over iterations.
+                Metric::Response => continue,
+            };
+            let mut drawn = assemble_series(experiment, entry, runs, split);
+            if let Some(reference) = &panel.reference
+                && let Some(paper) = references.get(&reference.file)
+                && let Some(curve) = paper.curve(&reference.panels, &entry.name, split)
+            {
+                // At the same fraction of the schedule.
+                let scale = iterations as f64 / paper.iterations().max(1.0);
+                drawn.reference = curve
+                    .points
+                    .iter()
+                    .map(|point| (point.0 * scale, point.1))
+                    .collect();
+            }
+            series.push(drawn);
+        }
+    }
+    Panel {
+        title: panel.title.clone(),
+        first_iteration: panel.first_iteration,
+        series,
+    }
+}
+
+/// Finished runs make the mean; runs that are not finished, or diverged, are drawn beside it. Where none is finished the
+/// others make what there is of a curve.
+fn assemble_series(
+    experiment: &Experiment,
+    entry: &NetworkEntry,
+    runs: &[RunEvidence],
+    split: Split,
+) -> Series {
+    let mut by_end: BTreeMap<bool, Vec<(Vec<Point>, Ending)>> = BTreeMap::new();
+    for run in runs
+        .iter()
+        .filter(|run| run.plan().network.name == entry.name)
+    {
+        let points = match split {
+            Split::Train => {
+                let interval = run.plan().recipe.evaluation.interval;
+                let step = curve::sampling_step(run.plan().recipe.iterations, interval);
+                curve::training(&run.rows.iterations, experiment.training_window, step)
+            }
+            Split::Test => {
+                curve::evaluations(&run.rows.evaluations, Split::Test, Statistics::Population)
+            }
+        };
+        let finished = run.view.ending == Ending::Finished;
+        by_end
+            .entry(finished)
+            .or_default()
+            .push((points, run.view.ending));
+    }
+    let finished = by_end.remove(&true).unwrap_or_default();
+    let mut others = by_end.remove(&false).unwrap_or_default();
+    let mut ending = Some(Ending::Finished);
+    let mut means: Vec<Vec<Point>> = finished.into_iter().map(|(points, _)| points).collect();
+    if means.is_empty() {
+        ending = others.first().map(|(_, ending)| *ending);
+        // One run is its own curve; several end at different places and are drawn one by one.
+        if others.len() == 1 {
+            means = others.drain(..).map(|(points, _)| points).collect();
+        }
+    }
+    Series {
+        network: entry.label.clone(),
+        colour: colour(&entry.colour),
+        split,
+        mean: curve::mean(&means),
+        range: curve::range(&means),
+        others,
+        ending,
+        reference: Vec::new(),
+    }
+}
+
+fn notes(
+    experiment: &Experiment,
+    runs: &[RunEvidence],
+    references: &BTreeMap<PathBuf, PaperCurves>,
+    panels: &[Panel],
+    iterations: u64,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    let departures = experiment.departures();
+    if !departures.is_empty() {
+        notes.push(format!(
+            "Not the paper's recipe: {}.",
+            departures.join(", ")
+        ));
+    }
+    if !experiment.overrides.is_empty() {
+        let given = experiment.overrides.join(", ");
+        notes.push(format!("Changed on the command line: {given}."));
+    }
+    if is_synthetic(runs) {
+        notes.push(
+            "The images are SYNTHETIC, drawn from a seed: nothing here can be compared with the paper."
+                .into(),
+        );
+    }
+    let training = panels
+        .iter()
+        .flat_map(|panel| &panel.series)
+        .any(|series| series.split == Split::Train);
+    let mut how =
+        vec!["Test error with batch-norm statistics of training images (population)".to_owned()];
+    if training {
+        let window = experiment.training_window;
+        how.push(format!(
+            "training error as the mean of the last {window} augmented mini-batches"
+        ));
+    }
+    notes.push(format!("{}.", how.join("; ")));
+    notes.extend(over_seeds(runs, panels));
+    notes.extend(starts(experiment, runs));
+    let drawn = panels
+        .iter()
+        .flat_map(|panel| &panel.series)
+        .any(|series| !series.reference.is_empty());
+    if drawn {
+        let mut note =
+            "The paper's curves are read off its drawing (arXiv:1512.03385v1)".to_owned();
+        let theirs = references
+            .values()
+            .map(PaperCurves::iterations)
+            .fold(0.0, f64::max);
+        if theirs != iterations as f64 {
+            note += &format!(
+                "; their {theirs} iterations are drawn at the same fraction of the schedule as these {iterations}"
+            );
+        }
+        notes.push(note + ".");
+    }
+    notes
+}
+
+/// What lines and bands over several seeds are, and of how many runs.
+fn over_seeds(runs: &[RunEvidence], panels: &[Panel]) -> Option<String> {
+    let bands = panels
+        .iter()
+        .flat_map(|panel| &panel.series)
+        .any(|series| !series.range.is_empty());
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for run in runs
+        .iter()
+        .filter(|run| run.view.ending == Ending::Finished)
+    {
+        *counts.entry(&run.plan().network.name).or_default() += 1;
+    }
+    let (least, most) = (counts.values().min()?, counts.values().max()?);
+    let n = if least == most {
+        format!("n = {most}")
+    } else {
+        format!("n = {least} to {most}")
+    };
+    bands.then(|| {
+        format!("A curve is the mean of all finished runs of its network ({n}), its band reaches from the lowest to the highest of them.")
+    })
+}
+
+/// Of runs that start from another's weights: the training error that they begin with, beside the one that the other
+/// ended with.
+fn starts(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for entry in &experiment.networks {
+        let Some(start) = &entry.start else { continue };
+        let mut seeds = Vec::new();
+        for run in runs
+            .iter()
+            .filter(|run| run.plan().network.name == entry.name)
+        {
+            let before = runs
+                .iter()
+                .find(|other| Some(other.plan().identity()) == run.plan().start.as_deref());
+            let ended = before.and_then(|before| {
+                clean_error(before, before.plan().recipe.iterations, Statistics::Moving)
+            });
+            let begins = |statistics| clean_error(run, 0, statistics);
+            if let (Some(ended), Some(begins), Some(anew)) = (
+                ended,
+                begins(Statistics::Moving),
+                begins(Statistics::Population),
+            ) {
+                let seed = run.plan().seed;
+                seeds.push(format!(
+                    "seed {seed}: {ended:.2} % and {begins:.2} % (statistics estimated anew: {anew:.2} %)"
+                ));
+            }
+        }
+        if !seeds.is_empty() {
+            notes.push(format!(
+                "Training error without augmentation, moving averages, where {} ends and {} begins: {}.",
+                start.label,
+                entry.label,
+                seeds.join("; ")
+            ));
+        }
+    }
+    notes
+}
+
+/// The error of the clean pass at an iteration, %.
+fn clean_error(run: &RunEvidence, iteration: u64, statistics: Statistics) -> Option<f64> {
+    let row = run.rows.evaluations.iter().find(|row| {
+        row.iteration == iteration && row.split == Split::Train && row.statistics == statistics
+    });
+    row.map(|row| row.error)
+}
+
+/// What is missing, not finished, diverged or measured otherwise: fragments, as warnings are.
+fn warnings(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let seeds: BTreeSet<u64> = runs.iter().map(|run| run.plan().seed).collect();
+    let mut missing = Vec::new();
+    let mut some = Vec::new();
+    for entry in experiment.networks.iter().filter(|entry| !entry.optional) {
+        let there: BTreeSet<u64> = runs
+            .iter()
+            .filter(|run| run.plan().network.name == entry.name)
+            .map(|run| run.plan().seed)
+            .collect();
+        if there.is_empty() {
+            missing.push(entry.label.clone());
+        } else if there.len() < seeds.len() {
+            some.push(format!("{} (n = {})", entry.label, there.len()));
+        }
+    }
+    if !missing.is_empty() {
+        warnings.push(format!("no run of {}", missing.join(", ")));
+    }
+    if !some.is_empty() {
+        warnings.push(format!("fewer seeds of {}", some.join(", ")));
+    }
+    let named = |run: &RunEvidence| {
+        let name = &run.plan().network.name;
+        let label = experiment.network(name).map_or(name, |entry| &entry.label);
+        format!("{label} seed {}", run.plan().seed)
+    };
+    let mut odd: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for run in runs {
+        let last = run.rows.iterations.last().map_or(0, |row| row.iteration);
+        match run.view.ending {
+            Ending::Partial => odd.entry("not finished").or_default().push(format!(
+                "{} (at {last} of {})",
+                named(run),
+                run.plan().recipe.iterations
+            )),
+            Ending::Diverged => odd
+                .entry("diverged")
+                .or_default()
+                .push(format!("{} (at {last})", named(run))),
+            Ending::Finished => {}
+        }
+        let entry = experiment.network(&run.plan().network.name);
+        if entry.is_some_and(|entry| entry.recipe.evaluation != run.plan().recipe.evaluation) {
+            odd.entry("measured with other evaluation settings than the manifest's")
+                .or_default()
+                .push(named(run));
+        }
+    }
+    for (what, which) in odd {
+        warnings.push(format!("{what}: {}", which.join(", ")));
+    }
+    warnings
+}

@@ -1,0 +1,125 @@
+//! Bars, two plots a row.
+
+use anyhow::Result;
+use plotters::prelude::*;
+use plotters::style::text_anchor::HPos;
+
+use super::axes;
+use super::canvas::*;
+use super::labels;
+use crate::figure::published_bars::{BarFigure, BarPlot};
+
+/// Width and height of a plot in pixels.
+const SIZE: (f64, f64) = (500.0, 240.0);
+/// Pixels above and below a plot, for its title and labels.
+const ABOVE: f64 = 44.0;
+const BELOW: f64 = 54.0;
+const ACROSS: usize = 2;
+
+const THEIRS: RGBColor = RGBColor(170, 184, 200);
+const PAPER: RGBColor = RGBColor(34, 84, 150);
+
+/// The figure as the text of an SVG. The same figure gives the same text.
+pub fn bars(figure: &BarFigure) -> Result<String> {
+    let rows = figure.plots.len().div_ceil(ACROSS) as f64;
+    let columns = figure.plots.len().clamp(1, ACROSS) as f64;
+    let cell = (LEFT + SIZE.0 + 20.0, ABOVE + SIZE.1 + BELOW);
+    let width = 2.0 * SIDE + columns * cell.0;
+    let notes: Vec<String> = figure
+        .notes
+        .iter()
+        .flat_map(|note| labels::wrapped(note, SMALL, width - 2.0 * SIDE))
+        .collect();
+    let top = 36.0;
+    let bottom = top + rows * cell.1;
+    let height = bottom + 10.0 + 17.0 * notes.len() as f64 + 8.0;
+    let mut text = String::new();
+    {
+        let canvas =
+            SVGBackend::with_string(&mut text, (units(width) as u32, units(height) as u32))
+                .into_drawing_area();
+        canvas.fill(&WHITE).map_err(failed)?;
+        write(&canvas, &figure.title, (SIDE, 22.0), TITLE, INK, HPos::Left)?;
+        for (index, plot) in figure.plots.iter().enumerate() {
+            let (row, column) = (index / ACROSS, index % ACROSS);
+            let corner = (
+                SIDE + column as f64 * cell.0 + LEFT,
+                top + row as f64 * cell.1 + ABOVE,
+            );
+            draw(&canvas, plot, corner)?;
+        }
+        for (line, place) in notes.iter().zip(0..) {
+            let y = bottom + 12.0 + 17.0 * f64::from(place);
+            write(&canvas, line, (SIDE, y), SMALL, GREY, HPos::Left)?;
+        }
+        canvas.present().map_err(failed)?;
+    }
+    Ok(finished(&text, width, height))
+}
+
+fn draw(canvas: &Canvas, plot: &BarPlot, corner: (f64, f64)) -> Result<()> {
+    let highest = plot.bars.iter().map(|bar| bar.value).fold(0.0, f64::max);
+    // Room for the number above the highest bar.
+    let axis = axes::values(0.0, highest * 1.12, &plot.axis);
+    let floor = corner.1 + SIZE.1;
+    let middle = corner.0 + SIZE.0 / 2.0;
+    let title = (middle, corner.1 - 16.0);
+    write(canvas, &plot.title, title, TEXT + 1.0, INK, HPos::Center)?;
+    for (value, label) in &axis.ticks {
+        let up = floor - fraction(&axis, *value) * SIZE.1;
+        if *value > axis.low {
+            let grid = pale((110, 110, 110), 0.4);
+            segment(canvas, (corner.0, up), (corner.0 + SIZE.0, up), grid, GRID)?;
+        }
+        write(canvas, label, (corner.0 - 9.0, up), SMALL, INK, HPos::Right)?;
+    }
+    let beside = (corner.0 - 42.0, corner.1 + SIZE.1 / 2.0);
+    let style = text_style(TEXT, INK.to_rgba(), HPos::Center).transform(FontTransform::Rotate270);
+    canvas
+        .draw_text(&axis.label, &style, at(beside))
+        .map_err(failed)?;
+    let share = SIZE.0 / plot.bars.len().max(1) as f64;
+    for (bar, place) in plot.bars.iter().zip(0..) {
+        let centre = corner.0 + share * (f64::from(place) + 0.5);
+        let half = (share * 0.36).min(34.0);
+        let up = floor - fraction(&axis, bar.value) * SIZE.1;
+        let colour = if bar.paper { PAPER } else { THEIRS };
+        canvas
+            .draw(&Rectangle::new(
+                [at((centre - half, up)), at((centre + half, floor))],
+                colour.filled(),
+            ))
+            .map_err(failed)?;
+        write(
+            canvas,
+            &bar.text,
+            (centre, up - 10.0),
+            SMALL,
+            INK,
+            HPos::Center,
+        )?;
+        write(
+            canvas,
+            &bar.label,
+            (centre, floor + 14.0),
+            SMALL,
+            INK,
+            HPos::Center,
+        )?;
+        write(
+            canvas,
+            &bar.below,
+            (centre, floor + 30.0),
+            SMALL,
+            GREY,
+            HPos::Center,
+        )?;
+    }
+    segment(
+        canvas,
+        (corner.0, floor),
+        (corner.0 + SIZE.0, floor),
+        INK,
+        FRAME,
+    )
+}

@@ -1,0 +1,201 @@
+//! Lines and text in pixels on plotters' canvas, and the styles that lines have.
+//!
+//! plotters draws at whole coordinates, so the canvas has [`UNITS`] of them to a pixel and the SVG's `viewBox` scales
+//! them back. Its backend knows no dashes and no font files: both are put into the text of the SVG afterwards, dashes by
+//! the stroke widths that only dashed lines have.
+
+use anyhow::Result;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::axes::Axis;
+use super::font;
+use crate::exit::Exit;
+use crate::figure::curve_figure::Colour;
+use crate::record::Ending;
+use crate::record::curve::Point;
+
+/// Coordinates to a pixel.
+pub(super) const UNITS: f64 = 10.0;
+
+// Widths and heights in pixels.
+pub(super) const PLOT: (f64, f64) = (440.0, 350.0);
+pub(super) const LEFT: f64 = 58.0;
+pub(super) const RIGHT: f64 = 138.0;
+pub(super) const PANEL: f64 = LEFT + PLOT.0 + RIGHT;
+pub(super) const SIDE: f64 = 16.0;
+
+// Font sizes in pixels.
+pub(super) const TITLE: f64 = 17.0;
+pub(super) const TEXT: f64 = 13.0;
+pub(super) const SMALL: f64 = 12.0;
+
+// Stroke widths in coordinates. Those of dashed lines occur nowhere else.
+pub(super) const TEST: u32 = 26;
+pub(super) const TRAINING: u32 = 13;
+pub(super) const TRAINING_SOLID: u32 = 12;
+pub(super) const REFERENCE_TRAINING_SOLID: u32 = 11;
+pub(super) const REFERENCE_TEST: u32 = 15;
+pub(super) const REFERENCE_TRAINING: u32 = 9;
+pub(super) const SINGLE: u32 = 8;
+pub(super) const GRID: u32 = 7;
+pub(super) const CHANCE: u32 = 14;
+pub(super) const FRAME: u32 = 10;
+pub(super) const MARK: u32 = 18;
+/// Dash and gap, in coordinates, of each dashed width.
+pub(super) const DASHES: [(u32, &str); 4] = [
+    (TRAINING, "55 30"),
+    (REFERENCE_TRAINING, "40 25"),
+    (GRID, "10 30"),
+    (CHANCE, "70 25 15 25"),
+];
+
+pub(super) const INK: RGBColor = RGBColor(34, 34, 34);
+pub(super) const GREY: RGBColor = RGBColor(110, 110, 110);
+
+pub(super) type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+pub(super) fn mark(
+    canvas: &Canvas,
+    place: (f64, f64),
+    ending: Ending,
+    colour: RGBColor,
+) -> Result<()> {
+    let reach = 4.5;
+    match ending {
+        Ending::Finished => Ok(()),
+        Ending::Diverged => {
+            let (left, right) = (place.0 - reach, place.0 + reach);
+            let (top, bottom) = (place.1 - reach, place.1 + reach);
+            segment(canvas, (left, top), (right, bottom), colour, MARK)?;
+            segment(canvas, (left, bottom), (right, top), colour, MARK)
+        }
+        Ending::Partial => {
+            let ring = ShapeStyle {
+                color: colour.to_rgba(),
+                filled: false,
+                stroke_width: MARK,
+            };
+            canvas
+                .draw(&Circle::new(at(place), units(reach), ring))
+                .map_err(failed)
+        }
+    }
+}
+
+/// The edge of a box. The backend's own rectangles have hairlines.
+pub(super) fn outline(
+    canvas: &Canvas,
+    corner: (f64, f64),
+    size: (f64, f64),
+    colour: RGBColor,
+) -> Result<()> {
+    let (right, bottom) = (corner.0 + size.0, corner.1 + size.1);
+    let path = [
+        corner,
+        (right, corner.1),
+        (right, bottom),
+        (corner.0, bottom),
+        corner,
+    ];
+    let style = ShapeStyle {
+        color: colour.to_rgba(),
+        filled: false,
+        stroke_width: FRAME,
+    };
+    canvas
+        .draw(&PathElement::new(path.map(at).to_vec(), style))
+        .map_err(failed)
+}
+
+pub(super) fn segment(
+    canvas: &Canvas,
+    from: (f64, f64),
+    to: (f64, f64),
+    colour: RGBColor,
+    width: u32,
+) -> Result<()> {
+    let style = ShapeStyle {
+        color: colour.to_rgba(),
+        filled: false,
+        stroke_width: width,
+    };
+    canvas
+        .draw(&PathElement::new(vec![at(from), at(to)], style))
+        .map_err(failed)
+}
+
+pub(super) fn write(
+    canvas: &Canvas,
+    text: &str,
+    place: (f64, f64),
+    size: f64,
+    colour: RGBColor,
+    anchor: HPos,
+) -> Result<()> {
+    canvas
+        .draw_text(text, &text_style(size, colour.to_rgba(), anchor), at(place))
+        .map_err(failed)
+}
+
+pub(super) fn text_style(size: f64, colour: RGBAColor, anchor: HPos) -> TextStyle<'static> {
+    // The backend divides sizes by 1.24.
+    (font::FAMILY, size * UNITS * 1.24)
+        .into_font()
+        .color(&colour)
+        .pos(Pos::new(anchor, VPos::Center))
+}
+
+pub(super) fn units(pixels: f64) -> i32 {
+    (pixels * UNITS).round() as i32
+}
+
+pub(super) fn at(place: (f64, f64)) -> (i32, i32) {
+    (units(place.0), units(place.1))
+}
+
+pub(super) fn rgb(colour: Colour) -> RGBColor {
+    RGBColor(colour.0, colour.1, colour.2)
+}
+
+/// A colour moved towards white by a share of the way.
+pub(super) fn pale(colour: Colour, share: f64) -> RGBColor {
+    let move_up = |part: u8| (f64::from(part) + (255.0 - f64::from(part)) * share).round() as u8;
+    RGBColor(move_up(colour.0), move_up(colour.1), move_up(colour.2))
+}
+
+pub(super) fn failed(error: impl std::fmt::Display) -> anyhow::Error {
+    Exit::Internal.error(format!("the figure cannot be drawn: {error}"))
+}
+
+/// Puts in what the backend cannot write: the size on screen, the font, dashes, round joins.
+pub(super) fn finished(text: &str, width: f64, height: f64) -> String {
+    let from = format!("width=\"{}\" height=\"{}\"", units(width), units(height));
+    let to = format!(
+        "width=\"{width:.0}\" height=\"{height:.0}\" stroke-linejoin=\"round\" stroke-linecap=\"butt\""
+    );
+    let mut text = text.replacen(&from, &to, 1);
+    if let Some(end) = text.find('>') {
+        text.insert_str(end + 1, &format!("\n{}", font::style_element()));
+    }
+    for (width, dashes) in DASHES {
+        text = text.replace(
+            &format!("stroke-width=\"{width}\""),
+            &format!("stroke-width=\"{width}\" stroke-dasharray=\"{dashes}\""),
+        );
+    }
+    // Half the height of Roboto's capitals: the same in every renderer, which `ex` is not.
+    text.replace("dy=\"0.5ex\"", "dy=\"0.355em\"")
+}
+
+pub(super) fn pairs(points: &[Point]) -> Vec<(f64, f64)> {
+    points
+        .iter()
+        .map(|point| (point.iteration as f64, point.error))
+        .collect()
+}
+
+pub(super) fn fraction(axis: &Axis, value: f64) -> f64 {
+    (value - axis.low) / (axis.high - axis.low)
+}

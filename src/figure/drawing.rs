@@ -1,0 +1,109 @@
+//! The figure that an experiment's kind asks for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::curve_figure::Figure;
+use super::draw;
+use super::final_errors::{self, PaperTable, Table};
+use super::published_bars::BarFigure;
+use super::{curves, layer_responses};
+use crate::judge::{Evidence, Verdict};
+use crate::manifest::{Experiment, Kind, Reference};
+
+/// A figure as plain data.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Drawing {
+    Curves(Figure),
+    Table(Table),
+    Bars(BarFigure),
+}
+
+impl Drawing {
+    /// The figure of an experiment with what a reader should know of what is missing in it; with `reference`, over the paper's
+    /// curves and values. None where there is nothing to draw: no run, or none whose layer responses were measured.
+    ///
+    /// # Errors
+    /// [`crate::exit::Exit`]'s `Storage` or `Usage` where the paper's values cannot be read.
+    pub fn of(
+        evidence: &Evidence,
+        verdict: &Verdict,
+        reference: bool,
+    ) -> Result<Option<(Self, Vec<String>)>> {
+        let (experiment, runs) = (&evidence.experiment, &evidence.runs);
+        if runs.is_empty() {
+            return Ok(None);
+        }
+        let (drawing, warnings) = match experiment.kind {
+            Kind::Table => {
+                let papers = by_file(experiment, reference, PaperTable::read)?;
+                let table = final_errors::assemble(experiment, verdict, &papers);
+                (Drawing::Table(table), Vec::new())
+            }
+            Kind::Responses => {
+                let how = experiment.responses.as_ref();
+                let how = how.context("an experiment of layer responses without `responses`")?;
+                if runs.iter().all(|run| run.responses.is_none()) {
+                    return Ok(None);
+                }
+                let papers = by_file(experiment, reference, layer_responses::read_paper)?;
+                let (figure, warnings) = layer_responses::assemble(experiment, how, runs, &papers);
+                (Drawing::Curves(figure), warnings)
+            }
+            Kind::Curves | Kind::Bars => {
+                let none = BTreeMap::new();
+                let papers = if reference { &evidence.paper } else { &none };
+                let (figure, warnings) = curves::assemble(experiment, verdict, runs, papers);
+                (Drawing::Curves(figure), warnings)
+            }
+        };
+        Ok(Some((drawing, warnings)))
+    }
+
+    /// The text of an SVG. The same figure gives the same text.
+    ///
+    /// # Errors
+    /// If it cannot be drawn, which is a bug.
+    pub fn svg(&self) -> Result<String> {
+        match self {
+            Drawing::Curves(figure) => draw::curves::svg(figure),
+            Drawing::Table(table) => draw::table::table(table),
+            Drawing::Bars(figure) => draw::bars::bars(figure),
+        }
+    }
+
+    /// Whether there is nothing to see in it: of curves, no panel.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Drawing::Curves(figure) if figure.panels.is_empty())
+    }
+
+    /// Of a table, its Markdown.
+    pub fn markdown(&self) -> Option<String> {
+        match self {
+            Drawing::Table(table) => Some(table.markdown()),
+            Drawing::Curves(_) | Drawing::Bars(_) => None,
+        }
+    }
+}
+
+/// The paper's values of every panel by their file.
+fn by_file<T>(
+    experiment: &Experiment,
+    reference: bool,
+    read: impl Fn(&Path) -> Result<T>,
+) -> Result<BTreeMap<PathBuf, T>> {
+    let files = experiment
+        .panels
+        .iter()
+        .filter_map(|panel| panel.values.as_ref())
+        .filter(|_| reference);
+    let mut papers = BTreeMap::new();
+    for Reference { file, .. } in files {
+        if !papers.contains_key(file) {
+            papers.insert(file.clone(), read(file)?);
+        }
+    }
+    Ok(papers)
+}

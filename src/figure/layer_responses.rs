@@ -1,0 +1,266 @@
+//! The figure of layer responses (Fig. 7): from the measurements beside the runs to curves over the layers.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::captions::{colour, is_synthetic, line, sentence, watermark};
+use super::curve_figure::{Figure, Limits, Panel, Quantity, Series};
+use crate::exit::Exit;
+use crate::judge::RunEvidence;
+use crate::manifest::{
+    Experiment, LayerOrder, ResponseImages, ResponsePooling, ResponseStatistics, Responses,
+};
+use crate::record::curve::{self, Point};
+use crate::record::{Ending, Split};
+use crate::run::ResponseRecord;
+
+/// The columns of a file of the paper's responses, in order.
+const COLUMNS: &str = "figure,panel,network,layer_index,std,note";
+
+/// The paper's responses: by panel and network (in small letters), layer number and standard deviation.
+pub type PaperResponses = BTreeMap<(String, String), Vec<(f64, f64)>>;
+
+/// Reads a file of the paper's responses.
+///
+/// # Errors
+/// [`Exit::Storage`] where it cannot be read, [`Exit::Usage`] with the number of a line that is no point.
+pub fn read_paper(path: &Path) -> Result<PaperResponses> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Exit::Storage.error(format!(
+            "cannot read the paper's responses from {}: {error}; put the file back or leave them out with --no-reference",
+            path.display()
+        ))
+    })?;
+    let refuse = |number: usize, line: &str| {
+        Exit::Usage.error(format!(
+            "{}:{number}: `{line}` is not a point ({COLUMNS}); restore the file",
+            path.display()
+        ))
+    };
+    let mut lines = text.lines();
+    match lines.next().map(str::trim) {
+        Some(COLUMNS) => {}
+        other => return Err(refuse(1, other.unwrap_or(""))),
+    }
+    let mut curves = PaperResponses::new();
+    for (line, number) in lines.zip(2..).filter(|(line, _)| !line.trim().is_empty()) {
+        let fields: Vec<&str> = line.trim().split(',').collect();
+        let [_, panel, network, layer, deviation, _] = fields[..] else {
+            return Err(refuse(number, line));
+        };
+        let (Ok(layer), Ok(deviation)) = (layer.parse::<f64>(), deviation.parse::<f64>()) else {
+            return Err(refuse(number, line));
+        };
+        let key = (panel.to_owned(), network.to_ascii_lowercase());
+        curves.entry(key).or_default().push((layer, deviation));
+    }
+    Ok(curves)
+}
+
+/// The deviations of a run's layers in the order asked for.
+pub fn curve(record: &ResponseRecord, order: LayerOrder) -> Vec<Point> {
+    let mut deviations: Vec<f64> = record.layer.iter().map(|layer| layer.deviation).collect();
+    if order == LayerOrder::Sorted {
+        deviations.sort_by(|a, b| b.total_cmp(a));
+    }
+    (1..)
+        .zip(deviations)
+        .map(|(iteration, error)| Point { iteration, error })
+        .collect()
+}
+
+/// The figure, with what is missing in it; `papers` are by file.
+pub fn assemble(
+    experiment: &Experiment,
+    how: &Responses,
+    runs: &[RunEvidence],
+    papers: &BTreeMap<PathBuf, PaperResponses>,
+) -> (Figure, Vec<String>) {
+    let mut panels = Vec::new();
+    for panel in &experiment.panels {
+        let entries = panel
+            .networks
+            .iter()
+            .filter_map(|name| experiment.network(name));
+        let mut series = Vec::new();
+        for entry in entries {
+            let measured: Vec<Vec<Point>> = runs
+                .iter()
+                .filter(|run| run.plan().network.name == entry.name)
+                .filter_map(|run| run.responses.as_ref())
+                .map(|record| curve(record, panel.order))
+                .collect();
+            if entry.optional && measured.is_empty() {
+                continue;
+            }
+            let paper = panel.values.as_ref().and_then(|reference| {
+                let curves = papers.get(&reference.file)?;
+                reference
+                    .panels
+                    .iter()
+                    .find_map(|name| curves.get(&(name.clone(), entry.name.clone())))
+            });
+            series.push(Series {
+                network: entry.label.clone(),
+                colour: colour(&entry.colour),
+                split: Split::Test,
+                mean: curve::mean(&measured),
+                range: curve::range(&measured),
+                others: Vec::new(),
+                ending: (!measured.is_empty()).then_some(Ending::Finished),
+                reference: paper.cloned().unwrap_or_default(),
+            });
+        }
+        panels.push(Panel {
+            title: panel.title.clone(),
+            first_iteration: 1,
+            series,
+        });
+    }
+    let all = || panels.iter().flat_map(|panel| &panel.series);
+    let layers = all()
+        .flat_map(|series| &series.mean)
+        .map(|point| point.iteration)
+        .max();
+    let heights = all().flat_map(|series| {
+        let ours = series.range.iter().map(|range| range.high);
+        let mean = series.mean.iter().map(|point| point.error);
+        ours.chain(mean)
+            .chain(series.reference.iter().map(|point| point.1))
+            .collect::<Vec<_>>()
+    });
+    let highest = heights.fold(0.0, f64::max);
+    let warnings = warnings(experiment, runs);
+    let figure = Figure {
+        title: experiment.title.clone(),
+        line: line(experiment, runs),
+        notes: notes(experiment, how, &panels, is_synthetic(runs), &warnings),
+        watermark: watermark(runs),
+        quantity: Quantity::Responses,
+        chance: None,
+        iterations: layers.unwrap_or(1),
+        dashed_training: experiment.dashed_training,
+        limits: Some(Limits {
+            low: 0.0,
+            high: (highest * 1.05).max(0.1),
+        }),
+        panels,
+    };
+    (figure, warnings)
+}
+
+fn notes(
+    experiment: &Experiment,
+    how: &Responses,
+    panels: &[Panel],
+    synthetic: bool,
+    warnings: &[String],
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    let departures = experiment.departures();
+    if !departures.is_empty() {
+        let all = departures.join(", ");
+        notes.push(format!("Not the paper's recipe: {all}."));
+    }
+    if synthetic {
+        notes.push(
+            "The images are SYNTHETIC, drawn from a seed: nothing here can be compared with the paper."
+                .into(),
+        );
+    }
+    let images = match how.images {
+        ResponseImages::Training => "training",
+        ResponseImages::Test => "test",
+    };
+    let statistics = match how.statistics {
+        ResponseStatistics::Batch => "each mini-batch's own statistics",
+        ResponseStatistics::Population => "statistics of training images (population)",
+        ResponseStatistics::Moving => "moving averages",
+    };
+    let pooling = match how.pooling {
+        ResponsePooling::Layer => "over all values of the layer together",
+        ResponsePooling::ChannelMean => "as the mean of the channels' own",
+    };
+    notes.push(format!(
+        "The standard deviation of each 3x3 layer's output behind batch normalisation and before addition and ReLU, {pooling}, \
+         on {} {images} images without augmentation, with {statistics}; the paper does not say which.",
+        how.count
+    ));
+    let paper = panels.iter().flat_map(|panel| &panel.series);
+    if paper.map(|series| series.reference.len()).max() > Some(0) {
+        notes.push("The paper's curves are read off its drawing (arXiv:1512.03385v1).".into());
+    }
+    for warning in warnings {
+        notes.push(sentence(warning));
+    }
+    notes
+}
+
+fn warnings(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut missing = Vec::new();
+    for entry in experiment.networks.iter().filter(|entry| !entry.optional) {
+        if !runs.iter().any(|run| run.plan().network.name == entry.name) {
+            missing.push(entry.label.clone());
+        }
+    }
+    if !missing.is_empty() {
+        warnings.push(format!("no run of {}", missing.join(", ")));
+    }
+    let unmeasured: Vec<String> = runs
+        .iter()
+        .filter(|run| run.responses.is_none())
+        .map(|run| run.view.title())
+        .collect();
+    if !unmeasured.is_empty() {
+        warnings.push(format!(
+            "not measured: {}; `refig reproduce {} --profile {}` measures finished runs",
+            unmeasured.join(", "),
+            experiment.name,
+            experiment.profile
+        ));
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::ResponsePooling;
+    use crate::origin::Origin;
+    use crate::run::LayerResponse;
+
+    #[test]
+    fn responses_are_sorted_from_the_largest_down() {
+        let record = ResponseRecord {
+            format: ResponseRecord::FORMAT,
+            run: String::new(),
+            network: "plain-20".into(),
+            seed: 1,
+            data: Origin::Cifar10,
+            device: "cpu avx2".into(),
+            images: 64,
+            how: Responses {
+                images: ResponseImages::Training,
+                count: 64,
+                statistics: ResponseStatistics::Batch,
+                pooling: ResponsePooling::Layer,
+            },
+            layer: [1.0, 3.0, 2.0]
+                .map(|deviation| LayerResponse {
+                    name: String::new(),
+                    deviation,
+                    mean: 0.0,
+                })
+                .into(),
+        };
+        let values = |order| -> Vec<(u64, f64)> {
+            let points = curve(&record, order);
+            points.iter().map(|p| (p.iteration, p.error)).collect()
+        };
+        assert_eq!(values(LayerOrder::Original), [(1, 1.0), (2, 3.0), (3, 2.0)]);
+        assert_eq!(values(LayerOrder::Sorted), [(1, 3.0), (2, 2.0), (3, 1.0)]);
+    }
+}

@@ -1,0 +1,166 @@
+//! Figures of reference data alone: values from a file as bars.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::exit::Exit;
+use crate::manifest::Bars;
+
+/// The columns of a file of values, in order.
+const COLUMNS: &str = "panel,label,below,value,mark,source";
+
+/// One value of a reference file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bar {
+    /// Which panels show it.
+    pub panel: String,
+    /// Below the bar.
+    pub label: String,
+    /// Below the label: a year, a depth.
+    pub below: String,
+    pub value: f64,
+    /// As the file has it: `7.4`, `152`.
+    pub text: String,
+    /// Of the paper itself.
+    pub paper: bool,
+    pub source: String,
+}
+
+/// One plot of bars.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BarPlot {
+    pub title: String,
+    /// The name of the vertical axis.
+    pub axis: String,
+    pub bars: Vec<Bar>,
+}
+
+/// All that such a figure shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BarFigure {
+    pub title: String,
+    pub plots: Vec<BarPlot>,
+    /// Below the plots: where the values are from.
+    pub notes: Vec<String>,
+}
+
+/// Parses a file of values; `source` names it in errors.
+///
+/// # Errors
+/// [`Exit::Usage`] with the number of a line that cannot be read.
+pub fn parse(text: &str, source: &str) -> Result<Vec<Bar>> {
+    let mut lines = text.lines();
+    if lines.next().map(str::trim) != Some(COLUMNS) {
+        return Err(Exit::Usage.error(format!(
+            "{source}:1: the first line is not `{COLUMNS}`; restore the file"
+        )));
+    }
+    let mut bars = Vec::new();
+    for (line, number) in lines.zip(2..).filter(|(line, _)| !line.trim().is_empty()) {
+        let fields: Vec<&str> = line.trim().splitn(6, ',').collect();
+        let bar = match fields[..] {
+            [panel, label, below, value, mark, source] => value
+                .parse()
+                .ok()
+                .filter(|number: &f64| number.is_finite() && *number >= 0.0)
+                .map(|number| Bar {
+                    panel: panel.into(),
+                    label: label.into(),
+                    below: below.into(),
+                    value: number,
+                    text: value.into(),
+                    paper: mark == "paper",
+                    source: source.into(),
+                }),
+            _ => None,
+        };
+        bars.push(bar.ok_or_else(|| {
+            Exit::Usage.error(format!(
+                "{source}:{number}: `{line}` is not a value ({COLUMNS}); restore the file"
+            ))
+        })?);
+    }
+    Ok(bars)
+}
+
+fn read(path: &Path) -> Result<Vec<Bar>> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Exit::Storage.error(format!(
+            "cannot read the values from {}: {error}; put the file back",
+            path.display()
+        ))
+    })?;
+    parse(&text, &path.display().to_string())
+}
+
+/// The figure of a manifest of bars, from its files.
+///
+/// # Errors
+/// [`Exit::Storage`] where a file cannot be read; [`Exit::Usage`] where it is no file of values or has none for a panel.
+pub fn assemble(bars: &Bars) -> Result<BarFigure> {
+    let mut figure = BarFigure {
+        title: bars.title.clone(),
+        ..BarFigure::default()
+    };
+    for panel in &bars.panels {
+        let mut values = read(&panel.file)?;
+        values.retain(|bar| panel.panels.contains(&bar.panel));
+        if values.is_empty() {
+            return Err(Exit::Usage.error(format!(
+                "{}: no values for {}; name one of the file's panels",
+                panel.file.display(),
+                panel.panels.join(", ")
+            )));
+        }
+        let mut sources: Vec<&str> = Vec::new();
+        for bar in &values {
+            if !sources.contains(&bar.source.as_str()) {
+                sources.push(&bar.source);
+            }
+        }
+        figure
+            .notes
+            .push(format!("{}: {}.", panel.title, sources.join("; ")));
+        figure.plots.push(BarPlot {
+            title: panel.title.clone(),
+            axis: panel.axis.clone(),
+            bars: values,
+        });
+    }
+    figure.notes.push(
+        "Values as published, none measured by this program; the paper's own are dark.".into(),
+    );
+    Ok(figure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shipped() -> Bars {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/context.toml");
+        Bars::load(&path).unwrap().unwrap()
+    }
+
+    #[test]
+    fn the_context_figure_shows_the_published_values() {
+        let figure = assemble(&shipped()).unwrap();
+        let values = |plot: usize| -> Vec<f64> {
+            let bars = &figure.plots[plot].bars;
+            bars.iter().map(|bar| bar.value).collect()
+        };
+        assert_eq!(values(0), [28.2, 25.8, 16.4, 11.7, 7.3, 6.7, 3.57]);
+        assert_eq!(values(1), [8.0, 8.0, 19.0, 22.0, 152.0]);
+        assert_eq!(values(2), [34.0, 58.0, 66.0, 86.0]);
+        assert_eq!(values(3), [7.4, 6.7, 6.1, 5.7]);
+        assert!(figure.plots[0].bars[6].paper && !figure.plots[0].bars[5].paper);
+    }
+
+    #[test]
+    fn a_damaged_line_is_named() {
+        let text = format!("{COLUMNS}\na,b,c,tall,,d\n");
+        let error = parse(&text, "context.csv").unwrap_err().to_string();
+        assert!(error.starts_with("context.csv:2:"), "{error}");
+    }
+}

@@ -1,0 +1,257 @@
+//! Two runs side by side: what differs in what shapes them, in what they were made with, and in what came out.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use serde_json::Value;
+
+use crate::recipe::TRAINING_WINDOW;
+use crate::record::{Ending, Evaluation, Iteration, Split, Statistics, curve};
+use crate::run::{Rows, RunView};
+
+/// A fact that is not the same on both sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub what: String,
+    pub one: String,
+    pub other: String,
+}
+
+/// What two runs differ in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Network, recipe, seed, data, device: what shapes the numbers, and how they are measured.
+    pub recipe: Vec<Row>,
+    /// Commit, machine, times: what should not matter.
+    pub provenance: Vec<Row>,
+    /// State, final and best errors.
+    pub numbers: Vec<Row>,
+    /// How long the records are the same to the bit, `seconds` aside.
+    pub records: String,
+    /// Whether all of the records are.
+    pub same_records: bool,
+}
+
+impl Difference {
+    /// Whether the runs are of one recipe and came out the same. Provenance does not count.
+    pub fn is_none(&self) -> bool {
+        self.recipe.is_empty() && self.numbers.is_empty() && self.same_records
+    }
+
+    /// For a terminal.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for (heading, rows) in [
+            ("recipe", &self.recipe),
+            ("provenance", &self.provenance),
+            ("numbers", &self.numbers),
+        ] {
+            if rows.is_empty() {
+                let _ = writeln!(text, "{heading}: the same");
+                continue;
+            }
+            let _ = writeln!(text, "{heading}:");
+            let wide = |side: fn(&Row) -> &String| {
+                let lengths = rows.iter().map(|row| side(row).chars().count());
+                lengths.max().unwrap_or(0)
+            };
+            let (what, one) = (wide(|row| &row.what), wide(|row| &row.one));
+            for row in rows {
+                let _ = writeln!(
+                    text,
+                    "  {:<what$}  {:<one$}  {}",
+                    row.what, row.one, row.other
+                );
+            }
+        }
+        let _ = writeln!(text, "records: {}", self.records);
+        text
+    }
+}
+
+/// Compares two runs.
+///
+/// # Errors
+/// [`crate::exit::Exit::Storage`] where records cannot be read.
+pub fn difference(one: RunView, other: RunView) -> Result<Difference> {
+    let mut difference = Difference::default();
+    let ((one, rows), (other, other_rows)) = (one.read()?, other.read()?);
+    let plans = [&one, &other].map(|run| serde_json::to_value(run.plan()));
+    let [a, b] = plans;
+    compare("", &a?, &b?, &mut difference.recipe);
+    // Hashes of the rest, and the folder's name.
+    let derived = ["identity", "measured", "profile"];
+    difference
+        .recipe
+        .retain(|row| !derived.contains(&row.what.as_str()));
+    let starts = [&one, &other].map(|run| {
+        serde_json::to_value(serde_json::json!({
+            "data": run.file.notes.data,
+            "overrides": run.file.notes.overrides,
+            "threads": run.file.notes.threads,
+            "profile": run.plan().profile,
+            "start": run.file.start,
+            "restarts": run.file.restarts.len(),
+        }))
+    });
+    let [a, b] = starts;
+    compare("", &a?, &b?, &mut difference.provenance);
+
+    let a = numbers(&one, &rows);
+    let b = numbers(&other, &other_rows);
+    for ((what, one), (_, other)) in a.into_iter().zip(b) {
+        if one != other {
+            difference.numbers.push(Row { what, one, other });
+        }
+    }
+    (difference.same_records, difference.records) = same_until(&rows, &other_rows);
+    Ok(difference)
+}
+
+/// Leaves that differ, by their path.
+fn compare(path: &str, one: &Value, other: &Value, rows: &mut Vec<Row>) {
+    let below = |key: &str| match path {
+        "" => key.to_owned(),
+        path => format!("{path}.{key}"),
+    };
+    match (one, other) {
+        (Value::Object(a), Value::Object(b)) => {
+            for (key, value) in a {
+                compare(&below(key), value, b.get(key).unwrap_or(&Value::Null), rows);
+            }
+            for (key, value) in b.iter().filter(|(key, _)| !a.contains_key(*key)) {
+                compare(&below(key), &Value::Null, value, rows);
+            }
+        }
+        (a, b) if a == b => {}
+        (a, b) => rows.push(Row {
+            what: path.to_owned(),
+            one: short(a),
+            other: short(b),
+        }),
+    }
+}
+
+fn short(value: &Value) -> String {
+    match value {
+        Value::Null => "–".into(),
+        Value::String(text) if text.is_empty() => "–".into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// What a run came to, by name. The same names for every run.
+fn numbers(run: &RunView, rows: &Rows) -> Vec<(String, String)> {
+    let (iterations, evaluations) = (&rows.iterations, &rows.evaluations);
+    let state = match run.ending {
+        Ending::Partial => format!("stands at {}", run.iteration),
+        ending => format!("{ending:?} at {}", run.iteration).to_lowercase(),
+    };
+    let percent = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.4} %"));
+    let last = |split, statistics| {
+        let row = evaluations
+            .iter()
+            .rev()
+            .find(|row| row.split == split && row.statistics == statistics);
+        row.map_or("–".into(), |row| {
+            format!("{:.4} % at {}", row.error, row.iteration)
+        })
+    };
+    let best = evaluations
+        .iter()
+        .filter(|row| row.split == Split::Test && row.statistics == Statistics::Population)
+        .filter(|row| row.error.is_finite())
+        .min_by(|a, b| {
+            a.error
+                .total_cmp(&b.error)
+                .then(a.iteration.cmp(&b.iteration))
+        });
+    let training = curve::training(iterations, TRAINING_WINDOW, u64::MAX);
+    let facts = [
+        ("state", state),
+        (
+            "test error, last",
+            last(Split::Test, Statistics::Population),
+        ),
+        (
+            "test error, best",
+            best.map_or("–".into(), |row| {
+                format!("{:.4} % at {}", row.error, row.iteration)
+            }),
+        ),
+        (
+            "test error, moving average",
+            last(Split::Test, Statistics::Moving),
+        ),
+        (
+            "training error",
+            percent(training.last().map(|point| point.error)),
+        ),
+        (
+            "training error, clean pass",
+            last(Split::Train, Statistics::Population),
+        ),
+        (
+            "training loss",
+            iterations
+                .last()
+                .map_or("–".into(), |row| format!("{:.6}", row.loss)),
+        ),
+    ];
+    facts.map(|(name, value)| (name.into(), value)).into()
+}
+
+/// Whether all rows are the same, and until where they are.
+fn same_until(rows: &Rows, other_rows: &Rows) -> (bool, String) {
+    let (one, other) = (&rows.iterations, &other_rows.iterations);
+    let (evaluated, evaluated_other) = (&rows.evaluations, &other_rows.evaluations);
+    let bits = |row: &Iteration| {
+        let floats = [row.epoch, row.learning_rate, row.loss, row.error];
+        (row.iteration, floats.map(f64::to_bits))
+    };
+    let measured = |row: &Evaluation| {
+        let floats = [row.loss, row.error, row.top5_error];
+        let what = (row.iteration, row.split, row.statistics, row.images);
+        (what, floats.map(f64::to_bits))
+    };
+    let rows = one
+        .iter()
+        .zip(other)
+        .take_while(|(a, b)| bits(a) == bits(b));
+    let rows = rows.count();
+    let evaluations = evaluated
+        .iter()
+        .zip(evaluated_other)
+        .take_while(|(a, b)| measured(a) == measured(b))
+        .count();
+    if rows == one.len() && rows == other.len() {
+        if evaluations == evaluated.len() && evaluations == evaluated_other.len() {
+            let text =
+                format!("the same to the bit, {rows} iterations and {evaluations} evaluations");
+            return (true, text);
+        }
+        let at = evaluated
+            .get(evaluations)
+            .or(evaluated_other.get(evaluations));
+        let at = at.map_or(0, |row| row.iteration);
+        return (
+            false,
+            format!(
+                "{rows} iterations the same to the bit; evaluations differ from iteration {at} on"
+            ),
+        );
+    }
+    let text = match (one.get(rows), other.get(rows)) {
+        (Some(a), Some(b)) => format!(
+            "the same to the bit for {rows} iterations; at {} the losses are {} and {}",
+            a.iteration, a.loss, b.loss
+        ),
+        _ => format!(
+            "the same to the bit for {rows} iterations, where one ends; {} and {} are recorded",
+            one.len(),
+            other.len()
+        ),
+    };
+    (false, text)
+}

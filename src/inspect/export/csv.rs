@@ -1,0 +1,128 @@
+//! Comma-separated values (RFC 4180): a header, then a row a line. Numbers are written so that reading them gives the same
+//! bits; a number that is not there is empty.
+
+use crate::record::{Ending, Evaluation, Iteration, Split, Statistics};
+use crate::run::RunView;
+
+/// The header of the table of runs.
+pub(super) const RUNS: &str = "profile,network,seed,state,iteration,training_loss,test_error,moving_test_error,\
+                               training_error_clean,data,data_digest,device,instructions,identity,commit,folder\n";
+
+/// A run's row in the table of runs: its last numbers and where they are from.
+pub(super) fn run(run: &RunView, iterations: &[Iteration], evaluations: &[Evaluation]) -> String {
+    let plan = run.plan();
+    let last = run.iteration;
+    let error = |split, statistics| {
+        let row = evaluations.iter().rev().find(|row| {
+            row.iteration == last && row.split == split && row.statistics == statistics
+        });
+        row.map_or(String::new(), |row| row.error.to_string())
+    };
+    let loss = iterations.last().map(|row| row.loss.to_string());
+    line(&[
+        plan.profile.clone(),
+        plan.network.name.clone(),
+        plan.seed.to_string(),
+        match run.ending {
+            Ending::Finished => "finished",
+            Ending::Diverged => "diverged",
+            Ending::Partial => "partial",
+        }
+        .into(),
+        last.to_string(),
+        loss.unwrap_or_default(),
+        error(Split::Test, Statistics::Population),
+        error(Split::Test, Statistics::Moving),
+        error(Split::Train, Statistics::Population),
+        run.file.notes.data.key().into(),
+        plan.data_digest.clone(),
+        plan.processor.device().into(),
+        plan.processor.instructions().into(),
+        plan.identity().into(),
+        run.file.start.commit.clone(),
+        plan.folder(),
+    ])
+}
+
+/// The columns of `iterations.parquet`.
+pub(super) fn iterations(rows: &[Iteration]) -> String {
+    let mut text = String::from("iteration,epoch,learning_rate,loss,error,seconds\n");
+    for row in rows {
+        let floats = [
+            row.epoch,
+            row.learning_rate,
+            row.loss,
+            row.error,
+            row.seconds,
+        ];
+        let mut fields = vec![row.iteration.to_string()];
+        fields.extend(floats.iter().map(f64::to_string));
+        text.push_str(&line(&fields));
+    }
+    text
+}
+
+/// The columns of `evaluations.parquet`.
+pub(super) fn evaluations(rows: &[Evaluation]) -> String {
+    let mut text = String::from("iteration,split,statistics,images,loss,error,top5_error\n");
+    for row in rows {
+        text.push_str(&line(&[
+            row.iteration.to_string(),
+            row.split.name().into(),
+            row.statistics.name().into(),
+            row.images.to_string(),
+            row.loss.to_string(),
+            row.error.to_string(),
+            row.top5_error.to_string(),
+        ]));
+    }
+    text
+}
+
+fn line(fields: &[String]) -> String {
+    let fields: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
+    fields.join(",") + "\n"
+}
+
+fn quoted(field: &str) -> String {
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_end_a_field_is_quoted() {
+        let fields = ["a", "b,c", "say \"d\"", ""].map(String::from);
+        assert_eq!(line(&fields), "a,\"b,c\",\"say \"\"d\"\"\",\n");
+    }
+
+    #[test]
+    fn numbers_come_back_to_the_bit() {
+        let row = Iteration {
+            iteration: 7,
+            epoch: 0.1 + 0.2,
+            learning_rate: 1e-7,
+            loss: f64::NAN,
+            error: 100.0 / 3.0,
+            seconds: 1e300,
+        };
+        let text = iterations(std::slice::from_ref(&row));
+        let fields: Vec<&str> = text.lines().nth(1).unwrap().split(',').collect();
+        for (field, value) in fields[1..].iter().zip([
+            row.epoch,
+            row.learning_rate,
+            row.loss,
+            row.error,
+            row.seconds,
+        ]) {
+            let read: f64 = field.parse().unwrap();
+            assert!(read.to_bits() == value.to_bits() || read.is_nan() && value.is_nan());
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! A profile's accepted errors: recorded once by `check --accept NAME`, and held against later runs from then on. One small
+//! TOML file a baseline, `baselines/<experiment>-<profile>-<name>.toml` beside the manifest. A baseline guards against change;
+//! it is no evidence about the paper, and never held against the runs that it was recorded from.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::comparable::ROUNDING;
+use super::rows::{BaselineRow, BaselineStatus};
+use super::significance::default_tolerance;
+use super::statistics::Measured;
+use super::subject::Subject;
+use crate::exit::Exit;
+use crate::manifest::{Experiment, Metric};
+use crate::origin::Origin;
+use crate::record::Ending;
+use crate::run::disk::Disk;
+
+/// Version of the file.
+const FORMAT: u32 = 2;
+/// Runs of a network below which a baseline is not accepted unasked.
+pub const FEWEST_SEEDS: usize = 3;
+
+/// Errors of an experiment at a profile, as they once were.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Baseline {
+    pub format: u32,
+    pub name: String,
+    pub experiment: String,
+    pub profile: String,
+    /// What the runs were made on.
+    pub data: Origin,
+    /// The commit at which it was accepted.
+    pub commit: String,
+    /// The commits that made the runs, `-dirty` where the tree was.
+    pub made_by: Vec<String>,
+    pub seeds: Vec<u64>,
+    /// `--set` arguments of the runs.
+    pub overrides: Vec<String>,
+    pub values: Vec<Value>,
+}
+
+/// One network's errors by one metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Value {
+    pub network: String,
+    pub metric: Metric,
+    /// sha256 (hex) of network, recipe and measurement.
+    pub recipe: String,
+    /// The identities of the runs that it was recorded from.
+    pub runs: Vec<String>,
+    /// At the last iteration, %, one a seed in the order of `seeds`.
+    pub errors: Vec<f64>,
+    /// %.
+    pub mean: f64,
+    /// Over n - 1, points; none for one seed.
+    pub deviation: Option<f64>,
+}
+
+impl Baseline {
+    /// Where the baseline `name` of an experiment lies.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] for a name that is no file's name.
+    pub fn path(experiment: &Experiment, name: &str) -> Result<PathBuf> {
+        let usual = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        if name.is_empty() || name.starts_with('.') || !name.chars().all(usual) {
+            return Err(Exit::Usage.error(format!(
+                "\"{name}\" does not name a baseline; use letters, digits, `-`, `_` and `.`, for example 2026-11"
+            )));
+        }
+        let file = format!("{}-{}-{name}.toml", experiment.name, experiment.profile);
+        Ok(folder(experiment).join(file))
+    }
+
+    /// Every baseline of the experiment at its profile, by name.
+    ///
+    /// # Errors
+    /// [`Exit::Storage`] where one is damaged or of a newer version.
+    pub fn all(experiment: &Experiment) -> Result<Vec<Self>> {
+        let files = walkdir::WalkDir::new(folder(experiment))
+            .max_depth(1)
+            .sort_by_file_name()
+            .into_iter()
+            // Where the folder is missing there is no baseline.
+            .filter_map(Result::ok)
+            .filter(|entry| entry.path().extension().is_some_and(|end| end == "toml"));
+        let mut baselines = Vec::new();
+        for file in files {
+            let baseline = Self::read(file.path())?;
+            if baseline.experiment == experiment.name && baseline.profile == experiment.profile {
+                baselines.push(baseline);
+            }
+        }
+        Ok(baselines)
+    }
+
+    /// The errors of `subjects`: every network that is not optional, with every seed, finished, on one sort of images.
+    ///
+    /// # Errors
+    /// [`Exit::Missing`] where one is missing, not finished or not of its recipe; with fewer than [`FEWEST_SEEDS`] seeds
+    /// [`Exit::Usage`], unless `few_seeds`.
+    pub fn of(
+        name: &str,
+        commit: &str,
+        experiment: &Experiment,
+        seeds: &[u64],
+        subjects: &[Subject],
+        few_seeds: bool,
+    ) -> Result<Self> {
+        if seeds.len() < FEWEST_SEEDS && !few_seeds {
+            return Err(Exit::Usage.error(format!(
+                "a baseline of {} seed(s) knows too little of their scatter; give {FEWEST_SEEDS} or more with --seeds, or --allow-few-seeds",
+                seeds.len()
+            )));
+        }
+        let missing = |what: String| {
+            Exit::Missing.error(format!(
+                "no baseline of {} at profile {}: {what}",
+                experiment.name, experiment.profile
+            ))
+        };
+        let origins: BTreeSet<Origin> = subjects.iter().map(|run| run.origin).collect();
+        if origins.len() > 1 {
+            return Err(missing(
+                "the runs are of different data; choose with --data".into(),
+            ));
+        }
+        let mut values = Vec::new();
+        for entry in experiment.networks.iter().filter(|entry| !entry.optional) {
+            let network = &entry.name;
+            let mut runs = Vec::new();
+            for seed in seeds {
+                let run = subjects
+                    .iter()
+                    .find(|run| run.network == *network && run.seed == *seed)
+                    .ok_or_else(|| missing(format!("{network} seed {seed} has not been run")))?;
+                if run.ending != Ending::Finished {
+                    return Err(missing(format!("{network} seed {seed} did not finish")));
+                }
+                if let Some(fault) = run.faults.first() {
+                    return Err(missing(format!("{network} seed {seed}: {fault}")));
+                }
+                runs.push(run);
+            }
+            for metric in [Metric::TestError, Metric::TrainingError] {
+                let errors: Option<Vec<f64>> = runs
+                    .iter()
+                    .map(|run| run.error(metric).filter(|error| error.is_finite()))
+                    .collect();
+                let errors = errors.ok_or_else(|| {
+                    missing(format!("a run of {network} recorded no {}", metric.text()))
+                })?;
+                let measured = Measured::of(&errors);
+                values.push(Value {
+                    network: network.clone(),
+                    metric,
+                    recipe: runs
+                        .first()
+                        .map(|run| run.recipe.clone())
+                        .unwrap_or_default(),
+                    runs: runs.iter().map(|run| run.identity.clone()).collect(),
+                    errors,
+                    mean: measured.mean,
+                    deviation: measured.deviation,
+                });
+            }
+        }
+        let made_by: BTreeSet<&str> = subjects.iter().map(|run| run.commit.as_str()).collect();
+        Ok(Self {
+            format: FORMAT,
+            name: name.into(),
+            experiment: experiment.name.clone(),
+            profile: experiment.profile.clone(),
+            data: origins.first().copied().unwrap_or_default(),
+            commit: commit.into(),
+            made_by: made_by.into_iter().map(String::from).collect(),
+            seeds: seeds.to_vec(),
+            overrides: experiment.overrides.clone(),
+            values,
+        })
+    }
+
+    /// Writes the file whole.
+    ///
+    /// # Errors
+    /// [`Exit::Storage`] if it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = toml::to_string(self).context("a baseline does not fit TOML")?;
+        let about = "# Errors accepted with `refig check --accept`; they guard against change.\n";
+        let disk = Disk::default();
+        disk.create_dir(path.parent().unwrap_or(Path::new("")))?;
+        disk.replace(path, format!("{about}{text}").as_bytes())
+    }
+
+    /// Reads a baseline.
+    ///
+    /// # Errors
+    /// [`Exit::Missing`] where there is no such file, [`Exit::Storage`] where it is damaged or of a newer version.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Exit::Missing.error(format!(
+                "cannot read the baseline {}: {error}; make it with `refig check --accept NAME`",
+                path.display()
+            ))
+        })?;
+        let table: toml::Table = toml::from_str(&text).map_err(|e| unreadable(path, &e))?;
+        let format = table.get("format").and_then(toml::Value::as_integer);
+        if format.is_some_and(|found| found > i64::from(FORMAT)) {
+            return Err(Exit::Storage.error(format!(
+                "{}: format {} is newer than {FORMAT}; use the version that wrote it",
+                path.display(),
+                format.unwrap_or_default()
+            )));
+        }
+        table.try_into().map_err(|e| unreadable(path, &e))
+    }
+
+    /// Each of its values held against those of `networks` in `subjects` that it was not recorded from.
+    pub(super) fn compare(&self, networks: &[String], subjects: &[Subject]) -> Vec<BaselineRow> {
+        self.values
+            .iter()
+            .filter(|value| networks.contains(&value.network))
+            .filter_map(|value| self.compare_value(value, subjects))
+            .collect()
+    }
+
+    /// None where there is no finished run of the network at all.
+    fn compare_value(&self, value: &Value, subjects: &[Subject]) -> Option<BaselineRow> {
+        let finished: Vec<&Subject> = subjects
+            .iter()
+            .filter(|run| run.network == value.network && run.ending == Ending::Finished)
+            .collect();
+        let others = finished
+            .iter()
+            .filter(|run| !value.runs.contains(&run.identity));
+        let refused = others.clone().find_map(|run| {
+            if run.origin != self.data {
+                let (made, recorded) = (run.origin.name(), self.data.name());
+                Some(format!("made on {made}, recorded on {recorded}"))
+            } else if let Some(fault) = run.faults.first() {
+                Some(format!("not of its recipe: {fault}"))
+            } else if run.recipe != value.recipe {
+                Some("the recipe is not the baseline's".into())
+            } else {
+                None
+            }
+        });
+        let errors: Vec<f64> = others
+            .filter_map(|run| run.error(value.metric))
+            .filter(|error| error.is_finite())
+            .collect();
+        let tolerance = default_tolerance(value.deviation, false);
+        let measured = (!errors.is_empty()).then(|| Measured::of(&errors));
+        let status = match (&refused, measured) {
+            (Some(_), _) => BaselineStatus::NotComparable,
+            (None, None) if finished.is_empty() => return None,
+            (None, None) => BaselineStatus::OwnRuns,
+            (None, Some(ours)) if (ours.mean - value.mean).abs() <= tolerance + ROUNDING => {
+                BaselineStatus::Unchanged
+            }
+            (None, Some(_)) => BaselineStatus::Changed,
+        };
+        Some(BaselineRow {
+            baseline: self.name.clone(),
+            network: value.network.clone(),
+            metric: value.metric,
+            measured,
+            expected: value.mean,
+            expected_deviation: value.deviation,
+            expected_runs: value.errors.len(),
+            tolerance,
+            status,
+            note: refused.unwrap_or_default(),
+        })
+    }
+}
+
+/// Beside the manifest.
+fn folder(experiment: &Experiment) -> PathBuf {
+    experiment.file.with_file_name("baselines")
+}
+
+fn unreadable(path: &Path, error: &toml::de::Error) -> anyhow::Error {
+    Exit::Storage.error(format!(
+        "{}: {}; accept the baseline again",
+        path.display(),
+        error.to_string().trim()
+    ))
+}

@@ -1,0 +1,39 @@
+//! The circumstances under which runs are judged.
+
+use serde::Serialize;
+
+/// Whose value an expectation or a claim holds up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Yardstick {
+    /// The paper's, which only the paper's recipe on the paper's data can be held against.
+    Paper,
+    /// This project's own at this profile.
+    Profile,
+}
+
+/// The circumstances under which runs are judged.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Circumstances {
+    pub experiment: String,
+    /// The experiment's file.
+    pub manifest: String,
+    pub title: String,
+    pub profile: String,
+    /// Networks in the order of the figure.
+    pub networks: Vec<String>,
+    /// Seeds that every network must have.
+    pub seeds: Vec<u64>,
+    /// `--set` arguments.
+    pub overrides: Vec<String>,
+    /// What differs from the paper's recipe, a phrase each.
+    pub differences: Vec<String>,
+    /// Whether this profile's claims are the paper's own, with the paper's margins.
+    pub papers_profile: bool,
+    /// The command that makes these results again.
+    pub command: String,
+    /// Whether the figure is of layer responses, which every finished run must have.
+    pub responses: bool,
+    /// The error of guessing, %.
+    pub chance: f64,
+}

@@ -1,0 +1,98 @@
+//! The orderings that the paper asserts, against what the runs reached.
+
+use super::circumstances::{Circumstances, Yardstick};
+use super::comparable::{ROUNDING, comparable, gather};
+use super::rows::{ClaimRow, ComparisonRow, Gap};
+use super::significance::{Evidence, between};
+use super::statistics::Measured;
+use super::status::Status;
+use super::subject::Subject;
+use crate::manifest::{Claim, Comparison};
+
+pub(super) fn judge_claim(
+    circumstances: &Circumstances,
+    claim: &Claim,
+    subjects: &[Subject],
+) -> ClaimRow {
+    let against = if circumstances.papers_profile {
+        Yardstick::Paper
+    } else {
+        Yardstick::Profile
+    };
+    let comparisons: Vec<ComparisonRow> = claim
+        .comparisons
+        .iter()
+        .map(|comparison| {
+            let names = [comparison.higher.as_str(), comparison.lower.as_str()];
+            let allowed = comparable(circumstances, against, claim.data, &names, subjects);
+            judge_comparison(circumstances, comparison, allowed, subjects)
+        })
+        .collect();
+    ClaimRow {
+        claim: claim.says.clone(),
+        against,
+        status: Status::of_all(comparisons.iter().map(|row| row.status)),
+        comparisons,
+        line: claim.line,
+    }
+}
+
+fn judge_comparison(
+    circumstances: &Circumstances,
+    comparison: &Comparison,
+    allowed: Result<(), (Status, String)>,
+    subjects: &[Subject],
+) -> ComparisonRow {
+    let [higher, lower] = [&comparison.higher, &comparison.lower]
+        .map(|network| gather(circumstances, network, comparison.metric, subjects));
+    let holds = |gap: f64| gap >= comparison.margin - ROUNDING;
+    let mut gaps = Vec::new();
+    let mut mean_gap = None;
+    let mut evidence = Evidence::default();
+    if let (Ok(higher), Ok(lower)) = (&higher, &lower) {
+        for ((&seed, a), b) in circumstances.seeds.iter().zip(higher).zip(lower) {
+            gaps.push(Gap {
+                seed,
+                points: a - b,
+                holds: holds(a - b),
+            });
+        }
+        mean_gap = Some(Measured::of(higher).mean - Measured::of(lower).mean);
+        evidence = between(higher, lower, comparison.margin);
+    }
+    // What the scatter of the seeds says of a gap on either side of the margin.
+    let margin = comparison.margin;
+    let within_noise = evidence.welch.is_some_and(|gap| gap.contains(margin));
+    let opposed = margin < 0.0 && evidence.welch.is_some_and(|gap| gap.high < 0.0);
+    let (status, note) = match (allowed, higher, lower) {
+        (Err(refused), _, _) => refused,
+        // A failure is certain, whatever is missing of the other network.
+        (_, Err((Status::Fail, why)), _) | (_, _, Err((Status::Fail, why))) => (Status::Fail, why),
+        (_, Err(a), Err(b)) => (Status::Missing, format!("{}; {}", a.1, b.1)),
+        (_, Err(why), _) | (_, _, Err(why)) => why,
+        (Ok(()), Ok(_), Ok(_)) => {
+            let status = match mean_gap.is_some_and(holds) {
+                true if opposed => Status::PassByMargin,
+                true if within_noise => Status::PassWithinNoise,
+                true => Status::Pass,
+                false if within_noise => Status::FailWithinNoise,
+                false => Status::Fail,
+            };
+            (status, String::new())
+        }
+    };
+    ComparisonRow {
+        text: comparison.text(),
+        metric: comparison.metric,
+        higher: comparison.higher.clone(),
+        lower: comparison.lower.clone(),
+        margin: comparison.margin,
+        gap: mean_gap,
+        gaps,
+        welch: evidence.welch,
+        bootstrap: evidence.bootstrap,
+        evidence: evidence.words,
+        status,
+        note,
+    }
+}

@@ -1,0 +1,147 @@
+//! Whether runs may be compared with a value, and their own values if they are there.
+
+use super::circumstances::{Circumstances, Yardstick};
+use super::status::Status;
+use super::subject::Subject;
+use crate::manifest::Metric;
+use crate::origin::{DataKind, Origin};
+use crate::record::Ending;
+
+/// Values read from decimal text and their sums are off by less than this, points.
+pub(super) const ROUNDING: f64 = 1e-9;
+
+/// What keeps values from being compared, or the values: one a seed, in the order of the seeds.
+pub(super) type Gathered = Result<Vec<f64>, (Status, String)>;
+
+/// The runs of a network with the seeds asked for, in their order.
+pub(super) fn of_network<'a>(
+    network: &'a str,
+    circumstances: &'a Circumstances,
+    subjects: &'a [Subject],
+) -> impl Iterator<Item = (u64, Option<&'a Subject>)> {
+    circumstances.seeds.iter().map(move |&seed| {
+        let found = subjects
+            .iter()
+            .find(|subject| subject.network == network && subject.seed == seed);
+        (seed, found)
+    })
+}
+
+/// Not comparable comes first, for whatever the numbers are they say nothing; then what failed for certain, then what is missing.
+pub(super) fn comparable(
+    circumstances: &Circumstances,
+    against: Yardstick,
+    data: DataKind,
+    networks: &[&str],
+    subjects: &[Subject],
+) -> Result<(), (Status, String)> {
+    let refuse = |reason: String| Err((Status::NotComparable, reason));
+    for network in networks {
+        for (seed, subject) in of_network(network, circumstances, subjects) {
+            if let Some(fault) = subject.and_then(|subject| subject.faults.first()) {
+                return refuse(format!(
+                    "{network} seed {seed} is not of its recipe: {fault}"
+                ));
+            }
+        }
+    }
+    if against == Yardstick::Paper {
+        if !circumstances.overrides.is_empty() {
+            return refuse(format!(
+                "not the paper's recipe: --set {}",
+                circumstances.overrides.join(" --set ")
+            ));
+        }
+        if let Some(difference) = circumstances.differences.first() {
+            return refuse(match circumstances.differences.len() {
+                1 => format!("not the paper's recipe: {difference}"),
+                n => format!("not the paper's recipe: {difference} and {} more", n - 1),
+            });
+        }
+    }
+    let wanted = match against {
+        Yardstick::Paper => Some(Origin::Cifar10),
+        Yardstick::Profile => data.only(),
+    };
+    let mut origins: Vec<Origin> = Vec::new();
+    for network in networks {
+        for (_, subject) in of_network(network, circumstances, subjects) {
+            if let Some(subject) = subject
+                && !origins.contains(&subject.origin)
+            {
+                origins.push(subject.origin);
+            }
+        }
+    }
+    if let (Some(wanted), Some(other)) = (
+        wanted,
+        origins.iter().find(|&&origin| Some(origin) != wanted),
+    ) {
+        return refuse(format!(
+            "made on {}, the value is of {}",
+            other.name(),
+            wanted.name()
+        ));
+    }
+    // Nothing was ever recorded or claimed of images that are neither.
+    if origins.contains(&Origin::Other) {
+        return refuse(format!("made on {}", Origin::Other.name()));
+    }
+    if origins.len() > 1 {
+        return refuse("the runs are of different data".into());
+    }
+    Ok(())
+}
+
+pub(super) fn gather(
+    circumstances: &Circumstances,
+    network: &str,
+    metric: Metric,
+    subjects: &[Subject],
+) -> Gathered {
+    let mut values = Vec::new();
+    let mut missing = Vec::new();
+    for (seed, subject) in of_network(network, circumstances, subjects) {
+        let Some(subject) = subject else {
+            missing.push(format!("{network} seed {seed} has not been run"));
+            continue;
+        };
+        match (subject.ending, subject.error(metric)) {
+            (Ending::Diverged, _) => {
+                let at = subject.iteration;
+                return Err((
+                    Status::Fail,
+                    format!("{network} seed {seed} diverged at iteration {at}"),
+                ));
+            }
+            (Ending::Partial, _) => missing.push(format!(
+                "{network} seed {seed} stands at iteration {}",
+                subject.iteration
+            )),
+            (Ending::Finished, Some(value)) if value.is_finite() => values.push(value),
+            (Ending::Finished, Some(value)) => {
+                return Err((
+                    Status::Fail,
+                    format!(
+                        "{network} seed {seed} ended with a {} of {value}",
+                        metric.text()
+                    ),
+                ));
+            }
+            (Ending::Finished, None) => missing.push(format!(
+                "{network} seed {seed} recorded no {}",
+                metric.text()
+            )),
+        }
+    }
+    if !missing.is_empty() {
+        return Err((Status::Missing, missing.join("; ")));
+    }
+    if values.is_empty() {
+        return Err((
+            Status::Missing,
+            format!("no seed of {network} is asked for"),
+        ));
+    }
+    Ok(values)
+}

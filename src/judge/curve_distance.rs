@@ -1,0 +1,303 @@
+//! An experiment's curves against the paper's: which curve belongs to which network, at which points, and whether the
+//! distance may be called one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::distance::{CurveRow, Paper, Sample, phases};
+use super::paper_curves::{PaperCurve, PaperCurves};
+use crate::manifest::{Experiment, Metric, NetworkEntry, Panel};
+use crate::plan::RunPlan;
+use crate::recipe::{Recipe, TRAINING_WINDOW};
+use crate::record::curve::{self, Point};
+use crate::record::{Evaluation, Split, Statistics};
+use crate::run::Rows;
+
+/// Test images of CIFAR-10.
+const TEST_IMAGES: f64 = 10_000.0;
+
+/// A run that reached its last iteration.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FinishedRun<'a> {
+    pub plan: &'a RunPlan,
+    pub rows: &'a Rows,
+}
+
+/// A row for each network and metric that the paper has a curve of and a finished run exists of. `refuse` says of a
+/// network why it cannot be compared with the paper, if it cannot.
+pub(super) fn distances(
+    experiment: &Experiment,
+    paper: &BTreeMap<PathBuf, PaperCurves>,
+    finished: &[FinishedRun],
+    refuse: &dyn Fn(&str) -> Option<String>,
+) -> Vec<CurveRow> {
+    let mut rows: Vec<CurveRow> = Vec::new();
+    for panel in &experiment.panels {
+        let Some(drawn) = &panel.reference else {
+            continue;
+        };
+        let Some(reference) = paper.get(&drawn.file) else {
+            continue;
+        };
+        for entry in panel.networks.iter().filter_map(|n| experiment.network(n)) {
+            let of_network: Vec<FinishedRun> = finished
+                .iter()
+                .filter(|run| run.plan.network == entry.network)
+                .copied()
+                .collect();
+            for &metric in &panel.shows {
+                let known = rows
+                    .iter()
+                    .any(|row| row.network == entry.name && row.metric == metric);
+                let split = split_of(metric);
+                let Some(curve) = reference.curve(&drawn.panels, &entry.name, split) else {
+                    continue;
+                };
+                if known || of_network.is_empty() {
+                    continue;
+                }
+                let file = drawn.file.file_name().unwrap_or_default().to_string_lossy();
+                let reason = refuse(&entry.name);
+                let mut row = CurveRow {
+                    network: entry.name.clone(),
+                    metric,
+                    source: format!("{file}, {}", curve.panel),
+                    seeds: of_network.len(),
+                    comparable: reason.is_none(),
+                    note: reason.unwrap_or_default(),
+                    phases: Vec::new(),
+                };
+                measure(
+                    &mut row,
+                    experiment,
+                    panel,
+                    entry,
+                    &of_network,
+                    reference,
+                    curve,
+                );
+                rows.push(row);
+            }
+        }
+    }
+    rows
+}
+
+fn split_of(metric: Metric) -> Split {
+    match metric {
+        Metric::TrainingError => Split::Train,
+        Metric::TestError | Metric::Response => Split::Test,
+    }
+}
+
+fn measure(
+    row: &mut CurveRow,
+    experiment: &Experiment,
+    panel: &Panel,
+    entry: &NetworkEntry,
+    runs: &[FinishedRun],
+    reference: &PaperCurves,
+    curve: &PaperCurve,
+) {
+    let recipe = &entry.recipe;
+    let Some(scale) = proportion(recipe, reference.iterations()) else {
+        let theirs = Recipe::default().drops;
+        add(
+            &mut row.note,
+            &format!(
+                "its drops at {:?} of {} are not at the fractions of the paper's {:?} of {}, so that no points correspond",
+                recipe.drops,
+                recipe.iterations,
+                theirs,
+                reference.iterations()
+            ),
+        );
+        return;
+    };
+    if scale != 1.0 {
+        let at = format!(
+            "points at the same fraction of the schedule, {scale} of the paper's iterations"
+        );
+        add(&mut row.note, &at);
+    }
+    let begins = panel.first_iteration as f64 / scale;
+    let ours: Vec<Vec<Point>> = runs
+        .iter()
+        .map(|run| match row.metric {
+            Metric::TrainingError => {
+                curve::training(&run.rows.iterations, experiment.training_window, 1)
+            }
+            Metric::TestError | Metric::Response => at_every_evaluation(&run.rows.evaluations),
+        })
+        .collect();
+    let (images, papers_images) = match row.metric {
+        Metric::TrainingError => (
+            (experiment.training_window * recipe.batch) as f64,
+            (TRAINING_WINDOW * Recipe::default().batch) as f64,
+        ),
+        Metric::TestError | Metric::Response => (TEST_IMAGES, TEST_IMAGES),
+    };
+    let paper = Paper {
+        samples: samples(curve, reference, begins, scale),
+        limit: reference.limit(),
+        images: papers_images,
+    };
+    row.phases = phases(&ours, images, &paper, &recipe.drops);
+}
+
+/// One more phrase of a note.
+fn add(note: &mut String, phrase: &str) {
+    if !note.is_empty() {
+        note.push_str("; ");
+    }
+    note.push_str(phrase);
+}
+
+/// Our iterations over the paper's, where the drops lie at the paper's fractions of the schedule.
+fn proportion(recipe: &Recipe, papers_iterations: f64) -> Option<f64> {
+    let paper = Recipe::default();
+    let scale = recipe.iterations as f64 / papers_iterations;
+    let alike = recipe.drops.len() == paper.drops.len()
+        && recipe
+            .drops
+            .iter()
+            .zip(&paper.drops)
+            .all(|(&ours, &theirs)| {
+                (ours as f64 - theirs as f64 * scale).abs() < 1e-6 * papers_iterations
+            });
+    (alike && scale > 0.0).then_some(scale)
+}
+
+/// The curve at its sampling points from where its panel begins, in our iterations; those that are no iteration of ours
+/// are left out. Between the panel's beginning and the curve's end, a point that is not drawn lies above the axis.
+fn samples(curve: &PaperCurve, reference: &PaperCurves, begins: f64, scale: f64) -> Vec<Sample> {
+    let step = reference.sampling();
+    let last = curve.points.last().map_or(0.0, |point| point.0);
+    let drawn: BTreeMap<u64, f64> = curve
+        .points
+        .iter()
+        .map(|&(iteration, error)| (iteration.round() as u64, error))
+        .collect();
+    (1..)
+        .map(|place| f64::from(place) * step)
+        .skip_while(|&iteration| iteration < begins)
+        .take_while(|&iteration| iteration <= last)
+        .filter_map(|iteration| {
+            let ours = iteration * scale;
+            let whole = (ours - ours.round()).abs() < 1e-6;
+            whole.then(|| {
+                let theirs = drawn.get(&(iteration.round() as u64)).copied();
+                (ours.round() as u64, theirs)
+            })
+        })
+        .collect()
+}
+
+/// Every test error with population statistics, not thinned.
+fn at_every_evaluation(rows: &[Evaluation]) -> Vec<Point> {
+    rows.iter()
+        .filter(|row| row.split == Split::Test && row.statistics == Statistics::Population)
+        .filter(|row| row.error.is_finite())
+        .map(|row| Point {
+            iteration: row.iteration,
+            error: row.error,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::processor::{Instructions, Processor};
+    use std::path::Path;
+
+    fn experiment(profile: &str) -> Experiment {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig6.toml");
+        Experiment::load(&path, profile, &[]).unwrap()
+    }
+
+    /// Evaluations at every thousandth of the paper's iterations that lie `by` above its curve; 30 % where that is not drawn.
+    fn like_the_papers(experiment: &Experiment, network: &str, by: f64) -> Vec<Evaluation> {
+        let panel = experiment
+            .panels
+            .iter()
+            .find(|panel| panel.networks.iter().any(|name| name == network))
+            .unwrap();
+        let drawn = panel.reference.as_ref().unwrap();
+        let reference = PaperCurves::read(&drawn.file).unwrap();
+        let curve = reference
+            .curve(&drawn.panels, network, Split::Test)
+            .unwrap();
+        let scale = experiment.recipe.iterations as f64 / 64_000.0;
+        (1..=64)
+            .map(|thousand| {
+                let point = curve
+                    .points
+                    .iter()
+                    .find(|point| point.0 == 1000.0 * f64::from(thousand));
+                Evaluation {
+                    iteration: (1000.0 * scale) as u64 * thousand as u64,
+                    split: Split::Test,
+                    statistics: Statistics::Population,
+                    images: 10_000,
+                    loss: 1.0,
+                    error: point.map_or(30.0, |point| point.1 + by),
+                    top5_error: 0.0,
+                }
+            })
+            .collect()
+    }
+
+    fn of(experiment: &Experiment, network: &str, by: f64) -> CurveRow {
+        let entry = experiment.network(network).unwrap();
+        let processor = Processor::Cpu(Instructions::Avx2);
+        let plan = RunPlan::new(entry, 1, "paper", "c1fa", processor).unwrap();
+        let run = FinishedRun {
+            plan: &plan,
+            rows: &Rows {
+                iterations: Vec::new(),
+                evaluations: like_the_papers(experiment, network, by),
+            },
+        };
+        let paper = experiment
+            .panels
+            .iter()
+            .filter_map(|panel| panel.reference.as_ref())
+            .map(|drawn| (drawn.file.clone(), PaperCurves::read(&drawn.file).unwrap()))
+            .collect();
+        let rows = distances(experiment, &paper, &[run], &|_| None);
+        let of_test = rows.into_iter().find(|row| row.metric == Metric::TestError);
+        of_test.unwrap()
+    }
+
+    #[test]
+    fn the_papers_own_curve_is_at_no_distance_from_itself_in_every_phase() {
+        for network in ["plain-20", "plain-56", "resnet-20", "resnet-110"] {
+            let row = of(&experiment("paper"), network, 0.0);
+            assert_eq!(row.phases.len(), 3, "{network}");
+            for phase in &row.phases {
+                assert!(phase.mean_difference.unwrap() < 1e-9, "{network}");
+                assert_eq!(phase.above, phase.above_too, "{network}");
+            }
+            let counted: usize = row.phases.iter().map(|p| p.points + p.above).sum();
+            assert_eq!(counted, 64, "{network}");
+            assert!(row.phases[0].above > 0, "{network} begins above the axis");
+        }
+        let row = of(&experiment("paper"), "resnet-56", 0.25);
+        assert!((row.phases[2].mean_signed.unwrap() - 0.25).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_schedule_of_the_same_proportions_is_looked_at_at_the_same_fractions() {
+        let row = of(&experiment("tenth"), "resnet-20", 0.5);
+        assert!(
+            row.note.contains("0.1 of the paper's iterations"),
+            "{}",
+            row.note
+        );
+        let last = row.phases.last().unwrap();
+        assert_eq!((last.first, last.last, last.points), (4900, 6400, 16));
+        assert!((last.mean_difference.unwrap() - 0.5).abs() < 1e-9);
+        assert!(of(&experiment("quick"), "resnet-20", 0.0).phases.is_empty());
+    }
+}

@@ -1,0 +1,231 @@
+//! The verdict in a sentence. "Reproduced" is said of the paper's recipe on the paper's data alone; at any other scale claims
+//! hold or do not hold, at that scale.
+
+use super::status::{Counts, Status};
+
+/// What a headline is made of.
+pub(super) struct Headline<'a> {
+    pub experiment: &'a str,
+    pub profile: &'a str,
+    pub status: Status,
+    pub errors: Counts,
+    pub claims: Counts,
+    /// The paper's recipe on the paper's data.
+    pub papers_scale: bool,
+    pub synthetic: bool,
+    pub seeds: usize,
+    /// Why runs of which nothing is claimed are not complete.
+    pub reason: &'a str,
+}
+
+impl Headline<'_> {
+    pub fn text(&self) -> String {
+        let (name, profile) = (self.experiment, self.profile);
+        let mut text = match self.status {
+            Status::NothingClaimed => {
+                format!(
+                    "{name} at profile {profile}: nothing is claimed, and all its runs are there"
+                )
+            }
+            Status::NotComparable => {
+                format!("{name} at profile {profile}: nothing is comparable, which is not a pass")
+            }
+            _ if !self.reason.is_empty() => format!(
+                "{name} at profile {profile} claims nothing, and is not complete: {}",
+                self.reason
+            ),
+            Status::Missing => format!(
+                "{name} at profile {profile} is not complete: {}",
+                self.so_far()
+            ),
+            status if self.papers_scale && status.fails() => {
+                format!("{name} NOT reproduced: {}", self.failures())
+            }
+            _ if self.papers_scale => format!("{name} reproduced: {}", self.holding()),
+            status if status.fails() => format!("{name}: {} at profile {profile}", self.failures()),
+            _ => format!("{name}: {} at profile {profile}", self.holding()),
+        };
+        if self.status.holds() || self.status.fails() {
+            text += &self.doubts();
+        }
+        if self.synthetic {
+            text.push_str(" [SYNTHETIC images: says nothing about the paper]");
+        }
+        text
+    }
+
+    /// `final errors`, `of the paper` where they are.
+    fn groups(&self) -> [(Counts, &'static str, &'static str); 2] {
+        let errors = match self.papers_scale {
+            true => ("final error of the paper", "final errors of the paper"),
+            false => ("expected error", "expected errors"),
+        };
+        let claims = match self.papers_scale {
+            true => ("claim of the paper", "claims of the paper"),
+            false => ("claim", "claims"),
+        };
+        [
+            (self.errors, errors.0, errors.1),
+            (self.claims, claims.0, claims.1),
+        ]
+    }
+
+    /// `18 of 18 final errors of the paper and 4 of 4 claims of the paper hold`.
+    fn holding(&self) -> String {
+        let each = self.each(|counts| counts.hold());
+        let sum: usize = self.groups().iter().map(|(counts, ..)| counts.hold()).sum();
+        format!("{each} {}", if sum == 1 { "holds" } else { "hold" })
+    }
+
+    fn failures(&self) -> String {
+        let groups = self.groups();
+        let failed: Vec<String> = groups
+            .iter()
+            .filter(|(counts, ..)| counts.fail > 0)
+            .map(|(counts, one, many)| of(counts.fail, counts.asked(), one, many))
+            .collect();
+        let sum: usize = groups.iter().map(|(counts, ..)| counts.fail).sum();
+        let verb = if sum == 1 { "does" } else { "do" };
+        format!("{} {verb} NOT hold", failed.join(" and "))
+    }
+
+    /// `of 18 final errors 4 hold and 14 lack runs; of 3 claims 3 lack runs`.
+    fn so_far(&self) -> String {
+        let groups = self.groups();
+        let each: Vec<String> = groups
+            .iter()
+            .filter(|(counts, ..)| counts.asked() > 0)
+            .map(|(counts, one, many)| {
+                let mut parts = Vec::new();
+                for (count, singular, plural) in [
+                    (counts.hold(), "holds", "hold"),
+                    (counts.missing, "lacks runs", "lack runs"),
+                ] {
+                    if count > 0 {
+                        let verb = if count == 1 { singular } else { plural };
+                        parts.push(format!("{count} {verb}"));
+                    }
+                }
+                let noun = if counts.asked() == 1 { one } else { many };
+                format!("of {} {noun} {}", counts.asked(), parts.join(" and "))
+            })
+            .collect();
+        each.join("; ")
+    }
+
+    fn each(&self, count: impl Fn(&Counts) -> usize) -> String {
+        let groups = self.groups();
+        let each: Vec<String> = groups
+            .iter()
+            .filter(|(counts, ..)| counts.asked() > 0)
+            .map(|(counts, one, many)| of(count(counts), counts.asked(), one, many))
+            .collect();
+        each.join(" and ")
+    }
+
+    /// What weakens it: noise, margins, a single seed.
+    fn doubts(&self) -> String {
+        let mut doubts = Vec::new();
+        let (errors, claims) = (&self.errors, &self.claims);
+        if claims.pass_within_noise > 0 {
+            doubts.push(format!("{} within the noise", claims.pass_within_noise));
+        }
+        if claims.pass_by_margin > 0 {
+            doubts.push(format!("{} only by its margin", claims.pass_by_margin));
+        }
+        if errors.better > 0 {
+            doubts.push(format!("{} better than expected", errors.better));
+        }
+        if self.seeds == 1 {
+            doubts.push("one seed".into());
+        }
+        match doubts.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", doubts.join(", ")),
+        }
+    }
+}
+
+/// `3 of 4 claims`.
+fn of(count: usize, asked: usize, one: &str, many: &str) -> String {
+    format!("{count} of {asked} {}", if asked == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headline(errors: Counts, claims: Counts, papers_scale: bool) -> Headline<'static> {
+        let status = match (errors.fail + claims.fail, errors.missing + claims.missing) {
+            (0, 0) => Status::Pass,
+            (0, _) => Status::Missing,
+            _ => Status::Fail,
+        };
+        Headline {
+            experiment: "fig6",
+            profile: if papers_scale { "paper" } else { "quick" },
+            status,
+            errors,
+            claims,
+            papers_scale,
+            synthetic: false,
+            seeds: 3,
+            reason: "",
+        }
+    }
+
+    fn counts(pass: usize, fail: usize, missing: usize) -> Counts {
+        Counts {
+            pass,
+            fail,
+            missing,
+            ..Counts::default()
+        }
+    }
+
+    #[test]
+    fn only_the_papers_scale_is_called_reproduced() {
+        let whole = headline(counts(18, 0, 0), counts(4, 0, 0), true).text();
+        assert_eq!(
+            whole,
+            "fig6 reproduced: 18 of 18 final errors of the paper and 4 of 4 claims of the paper hold"
+        );
+        let not = headline(counts(16, 2, 0), counts(3, 1, 0), true).text();
+        assert_eq!(
+            not,
+            "fig6 NOT reproduced: 2 of 18 final errors of the paper and 1 of 4 claims of the paper do NOT hold"
+        );
+        let quick = headline(counts(0, 0, 0), counts(3, 0, 0), false).text();
+        assert_eq!(quick, "fig6: 3 of 3 claims hold at profile quick");
+        let fails = headline(counts(0, 0, 0), counts(2, 1, 0), false).text();
+        assert_eq!(fails, "fig6: 1 of 3 claims does NOT hold at profile quick");
+    }
+
+    #[test]
+    fn what_lacks_runs_is_not_hidden_behind_what_holds() {
+        let some = headline(counts(4, 0, 14), counts(0, 0, 3), true).text();
+        assert_eq!(
+            some,
+            "fig6 at profile paper is not complete: of 18 final errors of the paper 4 hold and 14 lack runs; \
+             of 3 claims of the paper 3 lack runs"
+        );
+    }
+
+    #[test]
+    fn doubts_stand_beside_the_count() {
+        let claims = Counts {
+            pass: 1,
+            pass_within_noise: 1,
+            pass_by_margin: 1,
+            ..Counts::default()
+        };
+        let mut doubtful = headline(Counts::default(), claims, false);
+        doubtful.seeds = 1;
+        doubtful.synthetic = true;
+        assert_eq!(
+            doubtful.text(),
+            "fig6: 3 of 3 claims hold at profile quick (1 within the noise, 1 only by its margin, one seed) \
+             [SYNTHETIC images: says nothing about the paper]"
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! The verdict: every expectation, claim and curve judged on the evidence.
+
+use anyhow::Result;
+
+use super::circumstances::{Circumstances, Yardstick};
+use super::claims::judge_claim;
+use super::comparable::{comparable, of_network};
+use super::curve_distance::{FinishedRun, distances};
+use super::evidence::{Evidence, PAPER};
+use super::expectations::{judge_expectation, may_be_held_against};
+use super::rows::NetworkRow;
+use super::run_evidence::RunEvidence;
+use super::statistics::Measured;
+use super::subject::Subject;
+use super::verdict::Verdict;
+use crate::manifest::{Claim, Expectation, Experiment};
+use crate::origin::DataKind;
+use crate::record::Ending;
+
+/// Judges an experiment by its evidence. Seeds without a run are missing. At another profile than the paper's, the paper's
+/// values stand beside it as not comparable.
+///
+/// # Errors
+/// If a recipe cannot be JSON, which every recipe can.
+pub fn judge(evidence: &Evidence) -> Result<Verdict> {
+    let experiment = &evidence.experiment;
+    let subjects = subjects(evidence)?;
+    let circumstances = circumstances(evidence);
+    let own: &[Expectation] = match circumstances.papers_profile {
+        true => &[],
+        false => &experiment.expectations,
+    };
+    let (papers, claims) = (&evidence.papers_errors, &experiment.claims);
+    let mut verdict = judge_values(&circumstances, own, papers, claims, &subjects);
+    for baseline in &evidence.baselines {
+        verdict
+            .baselines
+            .extend(baseline.compare(&circumstances.networks, &subjects));
+    }
+    let finished: Vec<FinishedRun> = evidence
+        .runs
+        .iter()
+        .filter(|run| run.view.ending == Ending::Finished)
+        .map(|run| FinishedRun {
+            plan: run.plan(),
+            rows: &run.rows,
+        })
+        .collect();
+    verdict.curves = distances(experiment, &evidence.paper, &finished, &|network| {
+        let (paper, kind) = (Yardstick::Paper, DataKind::Cifar10);
+        comparable(&circumstances, paper, kind, &[network], &subjects)
+            .err()
+            .map(|(_, reason)| reason)
+    });
+    Ok(verdict)
+}
+
+/// The error of guessing among the networks' classes, %.
+fn chance(experiment: &Experiment) -> f64 {
+    let classes = experiment
+        .networks
+        .iter()
+        .map(|entry| entry.network.classes);
+    100.0 * (1.0 - 1.0 / classes.max().unwrap_or(1) as f64)
+}
+
+/// What is known of each run.
+///
+/// # Errors
+/// As for [`judge`].
+pub fn subjects(evidence: &Evidence) -> Result<Vec<Subject>> {
+    evidence
+        .runs
+        .iter()
+        .map(|run| Subject::of(run, &evidence.experiment))
+        .collect()
+}
+
+fn circumstances(evidence: &Evidence) -> Circumstances {
+    let (experiment, seeds) = (&evidence.experiment, &evidence.seeds);
+    let (name, profile) = (&experiment.name, &experiment.profile);
+    let mut command = format!("cargo run -- reproduce {name} --profile {profile}");
+    if *seeds != experiment.seeds {
+        let list: Vec<String> = seeds.iter().map(u64::to_string).collect();
+        command.push_str(&format!(" --seeds {}", list.join(",")));
+    }
+    for change in &experiment.overrides {
+        command.push_str(&format!(" --set '{change}'"));
+    }
+    // An optional network is part of the check once it has been run.
+    let networks = experiment
+        .networks
+        .iter()
+        .filter(|entry| {
+            let run = |run: &RunEvidence| run.plan().network == entry.network;
+            !entry.optional || evidence.runs.iter().any(run)
+        })
+        .map(|entry| entry.name.clone())
+        .collect();
+    Circumstances {
+        experiment: name.clone(),
+        manifest: experiment.file.display().to_string(),
+        title: experiment.title.clone(),
+        profile: profile.clone(),
+        networks,
+        seeds: seeds.clone(),
+        overrides: experiment.overrides.clone(),
+        differences: experiment.departures(),
+        papers_profile: profile == PAPER,
+        command,
+        responses: experiment.responses.is_some(),
+        chance: chance(experiment),
+    }
+}
+
+/// Judges plain values: `own` are the profile's, `papers` the paper's.
+pub fn judge_values(
+    circumstances: &Circumstances,
+    own: &[Expectation],
+    papers: &[Expectation],
+    claims: &[Claim],
+    subjects: &[Subject],
+) -> Verdict {
+    let networks = circumstances
+        .networks
+        .iter()
+        .map(|network| network_row(network, circumstances, subjects))
+        .collect();
+    let of_profile = own.iter().map(|value| (value, Yardstick::Profile));
+    let of_paper = papers.iter().map(|value| (value, Yardstick::Paper));
+    let expectations = of_profile
+        .chain(of_paper)
+        .map(|(value, against)| {
+            let allowed = may_be_held_against(circumstances, value, against, subjects);
+            judge_expectation(circumstances, value, against, allowed, subjects)
+        })
+        .collect();
+    let claims = claims
+        .iter()
+        .map(|claim| judge_claim(circumstances, claim, subjects))
+        .collect();
+    Verdict::new(circumstances, networks, expectations, claims, subjects)
+}
+
+fn network_row(network: &str, circumstances: &Circumstances, subjects: &[Subject]) -> NetworkRow {
+    let finished: Vec<&Subject> = of_network(network, circumstances, subjects)
+        .filter_map(|(_, subject)| subject)
+        .filter(|subject| subject.ending == Ending::Finished)
+        .collect();
+    let over = |value: &dyn Fn(&Subject) -> Option<f64>| {
+        let values: Option<Vec<f64>> = finished
+            .iter()
+            .map(|subject| value(subject).filter(|v| v.is_finite()))
+            .collect();
+        values
+            .filter(|values| !values.is_empty())
+            .map(|values| Measured::of(&values))
+    };
+    NetworkRow {
+        network: network.into(),
+        seeds_finished: finished.len(),
+        seeds_asked: circumstances.seeds.len(),
+        test_error: over(&|s| s.test_error),
+        moving_test_error: over(&|s| s.moving_test_error),
+        training_error: over(&|s| s.training_error),
+        clean_training_error: over(&|s| s.clean_training_error),
+        best_test_error: over(&|s| s.best.map(|(_, error)| error)),
+        response: over(&|s| s.response),
+    }
+}

@@ -1,0 +1,49 @@
+//! From the records of an experiment's runs to a verdict, which is plain data. Nothing trains and nothing draws.
+//!
+//! - `selection.rs` picks the runs, `evidence.rs` reads them (`run_evidence.rs`) and the paper's curves
+//!   (`paper_curves.rs`) once
+//! - `subject.rs` is what a verdict knows of a run, `recipe_faults.rs` where its records are not of its recipe
+//! - `judgement.rs` judges all of it under `circumstances.rs`: `comparable.rs` what may be compared, `expectations.rs` final
+//!   errors, `claims.rs` orderings, `curve_distance.rs` and `distance.rs` curves, `unclaimed.rs` figures that claim nothing,
+//!   `baseline.rs` errors recorded before
+//! - `statistics.rs` and `significance.rs` are what a few seeds tell, `student.rs` the distribution behind it
+//! - `status.rs`, `rows.rs`, `headline.rs` and `verdict.rs` are what comes of it
+
+mod baseline;
+mod circumstances;
+mod claims;
+mod comparable;
+mod curve_distance;
+mod distance;
+mod evidence;
+mod expectations;
+mod headline;
+mod judgement;
+mod paper_curves;
+mod recipe_faults;
+mod rows;
+mod run_evidence;
+mod selection;
+mod significance;
+pub mod statistics;
+mod status;
+mod student;
+mod subject;
+mod unclaimed;
+mod verdict;
+
+pub use baseline::Baseline;
+pub use circumstances::{Circumstances, Yardstick};
+pub use distance::{CurveRow, FloorFrom, Phase, PhaseRow};
+pub use evidence::{Evidence, PAPER};
+pub use judgement::{judge, judge_values, subjects};
+pub use paper_curves::{PaperCurve, PaperCurves};
+pub use rows::{
+    BaselineRow, BaselineStatus, ClaimRow, ComparisonRow, ExpectationRow, Gap, NetworkRow, RunRow,
+    Test, TestMethod,
+};
+pub use run_evidence::RunEvidence;
+pub use selection::{Seeds, Selection, Wanted, select, settled_seeds, unused};
+pub use status::{Counts, Status};
+pub use subject::Subject;
+pub use verdict::{VERDICT_FORMAT, Verdict};

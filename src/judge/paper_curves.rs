@@ -1,0 +1,195 @@
+//! The paper's own curves, read from `experiments/reference/<figure>.csv`. They were read off the vector drawing of
+//! arXiv:1512.03385v1, one vertex every 1000 iterations, within 0.03 % (CIFAR-10).
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::exit::Exit;
+use crate::record::Split;
+
+/// The columns of a file of curves, in order.
+const COLUMNS: &str = "figure,panel,network,split,iteration,error_percent,note";
+
+/// One curve as the paper drew it. Points above the upper limit of its axis are not in the drawing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PaperCurve {
+    /// Where the paper drew it: `left_plain`, `middle_resnet`.
+    pub panel: String,
+    /// In small letters, as networks are named here: `resnet-110`.
+    pub network: String,
+    pub split: Split,
+    /// Iteration and error (%), iterations rising.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// The curves of one figure.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PaperCurves {
+    pub curves: Vec<PaperCurve>,
+}
+
+impl PaperCurves {
+    /// Reads a file of curves. An unreadable line is an error with its number.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Exit::Storage.error(format!(
+                "cannot read the paper's curves from {}: {error}; put the file back or leave them out with --no-reference",
+                path.display()
+            ))
+        })?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Parses the text of a file; `source` names it in errors.
+    pub fn parse(text: &str, source: &str) -> Result<Self> {
+        let mut lines = text.lines();
+        if lines.next().map(str::trim) != Some(COLUMNS) {
+            return Err(Exit::Usage.error(format!(
+                "{source}:1: the first line is not `{COLUMNS}`; restore the file"
+            )));
+        }
+        let mut curves: Vec<PaperCurve> = Vec::new();
+        for (line, number) in lines.zip(2..).filter(|(line, _)| !line.trim().is_empty()) {
+            let fields: Vec<&str> = line.trim().split(',').collect();
+            let parsed = match fields[..] {
+                [_, panel, network, split, iteration, error, _] => parse_split(split)
+                    .zip(parse_point(iteration, error))
+                    .map(|(split, point)| (panel, network.to_ascii_lowercase(), split, point)),
+                _ => None,
+            };
+            let Some((panel, network, split, point)) = parsed else {
+                return Err(Exit::Usage.error(format!(
+                    "{source}:{number}: `{line}` is not a point of a curve ({COLUMNS}); restore the file"
+                )));
+            };
+            let same = |curve: &&mut PaperCurve| {
+                curve.panel == panel && curve.network == network && curve.split == split
+            };
+            match curves.iter_mut().find(same) {
+                Some(curve) => curve.points.push(point),
+                None => curves.push(PaperCurve {
+                    panel: panel.to_owned(),
+                    network,
+                    split,
+                    points: vec![point],
+                }),
+            }
+        }
+        for curve in &mut curves {
+            curve.points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        }
+        Ok(Self { curves })
+    }
+
+    /// The curve of a network (in small letters) in one of these panels.
+    pub fn curve(&self, panels: &[String], network: &str, split: Split) -> Option<&PaperCurve> {
+        self.curves.iter().find(|curve| {
+            curve.network == network && curve.split == split && panels.contains(&curve.panel)
+        })
+    }
+
+    /// Iterations between two points: the smallest distance in the file.
+    pub fn sampling(&self) -> f64 {
+        self.curves
+            .iter()
+            .flat_map(|curve| curve.points.windows(2))
+            .map(|pair| pair[1].0 - pair[0].0)
+            .filter(|&step| step > 0.0)
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    /// The upper end of the axis, %: the highest point drawn, up to the next whole one. What lies above is not in the file.
+    pub fn limit(&self) -> f64 {
+        self.curves
+            .iter()
+            .flat_map(|curve| &curve.points)
+            .map(|point| point.1)
+            .fold(0.0, f64::max)
+            .ceil()
+    }
+
+    /// The iterations of the paper's schedule: where its longest curve ends.
+    pub fn iterations(&self) -> f64 {
+        self.curves
+            .iter()
+            .flat_map(|curve| curve.points.last())
+            .map(|point| point.0)
+            .fold(0.0, f64::max)
+    }
+}
+
+fn parse_split(text: &str) -> Option<Split> {
+    match text {
+        "train" => Some(Split::Train),
+        "test" | "val" => Some(Split::Test),
+        _ => None,
+    }
+}
+
+fn parse_point(iteration: &str, error: &str) -> Option<(f64, f64)> {
+    let iteration: f64 = iteration.parse().ok()?;
+    let error: f64 = error.parse().ok()?;
+    // The drawing's grid puts a few zeros slightly below the axis.
+    (iteration.is_finite() && error.is_finite()).then(|| (iteration, error.max(0.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shipped(name: &str) -> PaperCurves {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/reference");
+        PaperCurves::read(&folder.join(name)).unwrap()
+    }
+
+    #[test]
+    fn the_papers_curves_end_where_the_figure_ends_them() {
+        let reference = shipped("fig6.csv");
+        let panels = ["left_plain".to_owned(), "middle_resnet".to_owned()];
+        let end = |network: &str| {
+            let curve = reference.curve(&panels, network, Split::Test).unwrap();
+            *curve.points.last().unwrap()
+        };
+        assert_eq!(reference.iterations(), 64_000.0);
+        assert_eq!(reference.sampling(), 1000.0);
+        assert_eq!(reference.limit(), 20.0);
+        for (network, error) in [
+            ("plain-20", 9.68),
+            ("plain-56", 13.25),
+            ("resnet-110", 6.55),
+        ] {
+            let (iteration, read) = end(network);
+            assert_eq!(iteration, 64_000.0, "{network}");
+            assert!((read - error).abs() < 0.01, "{network} ends at {read}");
+        }
+    }
+
+    #[test]
+    fn a_curve_drawn_twice_is_taken_from_the_panel_asked_for() {
+        let reference = shipped("fig6.csv");
+        for (panel, first) in [("middle_resnet", 3_000.0), ("right_110_1202", 35_000.0)] {
+            let curve = reference
+                .curve(&[panel.into()], "resnet-110", Split::Test)
+                .unwrap();
+            assert_eq!(curve.points[0].0, first, "{panel}");
+        }
+    }
+
+    #[test]
+    fn figure_1_holds_both_splits() {
+        let reference = shipped("fig1.csv");
+        for (panel, split) in [("left_train", Split::Train), ("right_test", Split::Test)] {
+            let panels = [panel.to_owned()];
+            assert!(reference.curve(&panels, "plain-56", split).is_some());
+        }
+    }
+
+    #[test]
+    fn a_damaged_line_is_named() {
+        let text = format!("{COLUMNS}\nfig6,left_plain,plain-20,test,4000,abc,vertex\n");
+        let error = PaperCurves::parse(&text, "fig6.csv").unwrap_err();
+        assert!(error.to_string().starts_with("fig6.csv:2:"), "{error}");
+        assert!(PaperCurves::parse("a,b\n", "x.csv").is_err());
+    }
+}

@@ -1,0 +1,160 @@
+//! Whether the records are of the recipe that their run names. The recipe is checked before the number: what was trained
+//! otherwise than its `run.toml` says is comparable with nothing.
+
+use crate::recipe::{EvaluationRecipe, Recipe};
+use crate::record::Iteration;
+
+/// Rates are written from arithmetic in another order: this share is no difference.
+const ROUNDING: f64 = 1e-6;
+
+/// What the rows show that is not the recipe, a phrase each; empty for a run of the recipe.
+pub fn faults(recipe: &Recipe, rows: &[Iteration]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let missing = rows
+        .iter()
+        .zip(1..)
+        .find(|(row, expected)| row.iteration != *expected);
+    if let Some((row, expected)) = missing {
+        faults.push(format!(
+            "iteration {} stands where {expected} is expected",
+            row.iteration
+        ));
+    }
+    faults.extend(learning_rate(recipe, rows));
+    faults
+}
+
+/// How a run was measured otherwise than the experiment measures, where that changes what a test error means.
+pub fn measured_differently(run: &EvaluationRecipe, asked: &EvaluationRecipe) -> Option<String> {
+    let same = EvaluationRecipe {
+        interval: asked.interval,
+        clean_images: asked.clean_images,
+        ..run.clone()
+    };
+    (same != *asked).then(|| {
+        format!(
+            "batch-norm statistics of {} images in batches of {} ({:?}), not of {} in batches of {} ({:?})",
+            run.statistics_images,
+            run.statistics_batch,
+            run.pooling,
+            asked.statistics_images,
+            asked.statistics_batch,
+            asked.pooling
+        )
+    })
+}
+
+/// The first iteration that was made at another rate than the schedule's. Written apart from the training's own schedule,
+/// so that a fault in that one is seen here.
+fn learning_rate(recipe: &Recipe, rows: &[Iteration]) -> Option<String> {
+    let mut warming = recipe.warm_up.as_ref().map(|rule| rule.learning_rate);
+    for row in rows {
+        let drops = recipe
+            .drops
+            .iter()
+            .filter(|&&at| at < row.iteration)
+            .count();
+        let scheduled = recipe.learning_rate * recipe.drop_factor.powi(drops as i32);
+        let is = |rate: f64| (row.learning_rate - rate).abs() <= ROUNDING * rate;
+        if let Some(cap) = warming {
+            if is(scheduled.min(cap)) {
+                continue;
+            }
+            // Over for good.
+            warming = None;
+        }
+        if !is(scheduled) {
+            return Some(format!(
+                "learning rate {} at iteration {}, the recipe's is {}",
+                short(row.learning_rate),
+                row.iteration,
+                short(scheduled)
+            ));
+        }
+    }
+    None
+}
+
+/// A rate without the binary fraction's tail.
+fn short(rate: f64) -> String {
+    let text = format!("{rate:.9}");
+    text.trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::WarmUp;
+
+    fn recipe() -> Recipe {
+        Recipe {
+            iterations: 6,
+            drops: vec![2, 4],
+            ..Recipe::default()
+        }
+    }
+
+    fn rows(rates: &[f64]) -> Vec<Iteration> {
+        rates
+            .iter()
+            .zip(1..)
+            .map(|(&learning_rate, iteration)| Iteration {
+                iteration,
+                epoch: 0.0,
+                learning_rate,
+                loss: 1.0,
+                error: 50.0,
+                seconds: 0.0,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_schedule_of_the_recipe_has_no_fault() {
+        let made = rows(&[0.1, 0.1, 0.1 * 0.1, 0.01, 0.001, 0.001]);
+        assert!(faults(&recipe(), &made).is_empty());
+        let warm = Recipe {
+            warm_up: Some(WarmUp::default()),
+            ..recipe()
+        };
+        assert!(faults(&warm, &rows(&[0.01, 0.1, 0.01, 0.01, 0.001, 0.001])).is_empty());
+        assert!(faults(&warm, &made).is_empty());
+    }
+
+    #[test]
+    fn a_drop_that_was_not_made_and_a_warm_up_that_comes_back_are_named() {
+        let none = faults(&recipe(), &rows(&[0.1; 6]));
+        assert_eq!(
+            none,
+            ["learning rate 0.1 at iteration 3, the recipe's is 0.01"]
+        );
+        let warm = Recipe {
+            warm_up: Some(WarmUp::default()),
+            ..recipe()
+        };
+        assert_eq!(faults(&warm, &rows(&[0.1, 0.01])).len(), 1);
+    }
+
+    #[test]
+    fn a_gap_in_the_rows_is_a_fault() {
+        let mut made = rows(&[0.1, 0.1, 0.01]);
+        made.remove(1);
+        assert!(faults(&recipe(), &made)[0].contains("iteration 3"));
+    }
+
+    #[test]
+    fn other_statistics_are_another_measure_and_another_interval_is_not() {
+        let asked = EvaluationRecipe::default();
+        let often = EvaluationRecipe {
+            interval: 10,
+            clean_images: 0,
+            ..asked.clone()
+        };
+        assert_eq!(measured_differently(&often, &asked), None);
+        let few = EvaluationRecipe {
+            statistics_images: 640,
+            ..asked.clone()
+        };
+        assert!(measured_differently(&few, &asked).unwrap().contains("640"));
+    }
+}

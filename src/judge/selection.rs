@@ -1,0 +1,257 @@
+//! Which runs on disk an experiment is judged and drawn by: those of its recipe that were made on the same data and the
+//! same kind of processor.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::manifest::Experiment;
+use crate::origin::{DataKind, Origin};
+use crate::processor::Processor;
+use crate::run::RunView;
+
+/// Runs that are named one by one where many share a reason.
+const NAMED: usize = 3;
+
+/// Which runs are asked for; by default every one of the experiment's recipes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    pub seeds: Seeds,
+    pub data: DataKind,
+    /// Only runs on data of this digest and this kind of processor.
+    pub made_on: Option<(String, Processor)>,
+}
+
+/// Which seeds are asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Seeds {
+    /// Every one that there is a run of.
+    #[default]
+    All,
+    /// These and no others.
+    Only(Vec<u64>),
+    /// These, and others whose runs are complete: what is there is used, not sampled.
+    AtLeast(Vec<u64>),
+}
+
+/// The runs of one figure.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Selection {
+    /// By network and seed.
+    pub runs: Vec<RunView>,
+    /// Runs of the recipe that are not shown, a phrase for each group.
+    pub left_out: Vec<String>,
+}
+
+/// The seeds asked for and, where others may join them, those whose runs of every network are finished and would share the
+/// figure, in order.
+pub fn settled_seeds(experiment: &Experiment, views: &[RunView], wanted: &Wanted) -> Vec<u64> {
+    let found = |seeds: Option<&[u64]>| select_of(experiment, views, wanted, seeds).runs;
+    match &wanted.seeds {
+        Seeds::Only(seeds) => seeds.clone(),
+        Seeds::All => {
+            let seeds: BTreeSet<u64> = found(None).iter().map(|view| view.plan().seed).collect();
+            seeds.into_iter().collect()
+        }
+        Seeds::AtLeast(asked) => {
+            let there = found(None);
+            let finished = |seed: u64, name: &str| {
+                there.iter().any(|view| {
+                    let plan = view.plan();
+                    plan.seed == seed && plan.network.name == name && view.ending.is_final()
+                })
+            };
+            let complete = |seed: u64| {
+                let mut networks = experiment.networks.iter().filter(|entry| !entry.optional);
+                networks.all(|entry| finished(seed, &entry.name))
+            };
+            let mut seeds: BTreeSet<u64> = asked.iter().copied().collect();
+            let others = there.iter().map(|view| view.plan().seed);
+            seeds.extend(others.filter(|&seed| complete(seed)));
+            seeds.into_iter().collect()
+        }
+    }
+}
+
+/// Selects among the runs on disk: CIFAR-10 before other data, then the device with the most networks; seeds are never
+/// mixed over data or devices.
+pub fn select(
+    experiment: &Experiment,
+    views: &[RunView],
+    wanted: &Wanted,
+    seeds: &[u64],
+) -> Selection {
+    select_of(experiment, views, wanted, Some(seeds))
+}
+
+fn select_of(
+    experiment: &Experiment,
+    views: &[RunView],
+    wanted: &Wanted,
+    seeds: Option<&[u64]>,
+) -> Selection {
+    let mut groups: BTreeMap<Group, Vec<&RunView>> = BTreeMap::new();
+    for view in views {
+        let plan = view.plan();
+        let ours = experiment
+            .network(&plan.network.name)
+            .is_some_and(|entry| plan.belongs_to(entry));
+        let seed = seeds.is_none_or(|seeds| seeds.contains(&plan.seed));
+        let group = Group::of(view);
+        if ours && seed && group.wanted(wanted) {
+            groups.entry(group).or_default().push(view);
+        }
+    }
+    let networks = |members: &[&RunView]| {
+        let names: BTreeSet<&str> = members
+            .iter()
+            .map(|view| view.plan().network.name.as_str())
+            .collect();
+        names.len()
+    };
+    let best = groups
+        .iter()
+        .min_by_key(|(group, members)| {
+            (
+                group.origin,
+                Reverse(networks(members)),
+                Reverse(members.len()),
+                *group,
+            )
+        })
+        .map(|(group, _)| group.clone());
+    let mut selection = Selection::default();
+    for (group, members) in groups {
+        if Some(&group) == best.as_ref() {
+            selection.runs = once_each(experiment, members.into_iter());
+        } else {
+            selection.left_out.push(format!(
+                "{} runs on {} are not shown: a figure shows runs of one data set and one device",
+                members.len(),
+                group.text()
+            ));
+        }
+    }
+    selection
+}
+
+/// Runs of the experiment's networks in its profile's folder that were not selected, each with the reason, in a line; none
+/// where all were.
+pub fn unused(
+    experiment: &Experiment,
+    views: &[RunView],
+    wanted: &Wanted,
+    seeds: &[u64],
+    selected: &[RunView],
+) -> Option<String> {
+    let mut reasons: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for view in views {
+        let plan = view.plan();
+        let used = selected.iter().any(|run| run.folder == view.folder);
+        let Some(entry) = experiment.network(&plan.network.name) else {
+            continue;
+        };
+        if used || plan.profile != experiment.profile {
+            continue;
+        }
+        let newer = selected.iter().any(|run| {
+            let run = run.plan();
+            run.network.name == plan.network.name
+                && run.seed == plan.seed
+                && run.numerics_version > plan.numerics_version
+        });
+        let reason = if newer {
+            "made again by a newer version".into()
+        } else if !plan.belongs_to(entry) {
+            "of another recipe".into()
+        } else if !wanted.data.admits(view.file.notes.data) {
+            format!("on {}", Group::of(view).text())
+        } else if !seeds.contains(&plan.seed) {
+            format!("seed {} was not asked for or is not complete", plan.seed)
+        } else {
+            format!(
+                "on {}, and a figure shows runs of one data set and one device",
+                Group::of(view).text()
+            )
+        };
+        reasons.entry(reason).or_default().push(plan.folder());
+    }
+    let each: Vec<String> = reasons
+        .into_iter()
+        .map(|(reason, runs)| {
+            let more = match runs.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!(
+                "{}{more} ({reason})",
+                runs[..runs.len().min(NAMED)].join(", ")
+            )
+        })
+        .collect();
+    (!each.is_empty()).then(|| format!("left unused: {}", each.join("; ")))
+}
+
+/// What must be the same for runs to share a figure.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    origin: Origin,
+    data_digest: String,
+    processor: Processor,
+}
+
+impl Group {
+    fn of(view: &RunView) -> Self {
+        let plan = view.plan();
+        Self {
+            origin: view.file.notes.data,
+            data_digest: plan.data_digest.clone(),
+            processor: plan.processor,
+        }
+    }
+
+    fn wanted(&self, wanted: &Wanted) -> bool {
+        let made_on = wanted.made_on.as_ref();
+        wanted.data.admits(self.origin)
+            && made_on.is_none_or(|(digest, processor)| {
+                *digest == self.data_digest && *processor == self.processor
+            })
+    }
+
+    fn text(&self) -> String {
+        let digest = self.data_digest.get(..8).unwrap_or(&self.data_digest);
+        format!("{} ({digest}), {}", self.origin.name(), self.processor)
+    }
+}
+
+/// One run of each network and seed: a finished one, the newest arithmetic's, that in the experiment's own profile.
+fn once_each<'a>(
+    experiment: &Experiment,
+    views: impl Iterator<Item = &'a RunView>,
+) -> Vec<RunView> {
+    let mut runs: Vec<RunView> = views.cloned().collect();
+    let place = |view: &RunView| {
+        let name = &view.plan().network.name;
+        experiment
+            .networks
+            .iter()
+            .position(|entry| &entry.name == name)
+    };
+    runs.sort_by_key(|view| {
+        let plan = view.plan();
+        let foreign = plan.profile != experiment.profile;
+        (
+            place(view),
+            plan.seed,
+            !view.ending.is_final(),
+            Reverse(plan.numerics_version),
+            plan.identity().to_owned(),
+            foreign,
+            plan.profile.clone(),
+        )
+    });
+    runs.dedup_by(|next, first| {
+        let (next, first) = (next.plan(), first.plan());
+        next.network.name == first.network.name && next.seed == first.seed
+    });
+    runs
+}

@@ -1,0 +1,197 @@
+//! The verdict on an experiment: its overall status, headline and exit code.
+
+use anyhow::Context;
+use serde::Serialize;
+
+use super::circumstances::Circumstances;
+use super::distance::CurveRow;
+use super::headline::Headline;
+use super::rows::{BaselineRow, ClaimRow, ExpectationRow, NetworkRow, RunRow};
+use super::status::{Counts, Status};
+use super::subject::Subject;
+use super::unclaimed;
+use crate::exit::Exit;
+use crate::origin::Origin;
+
+/// Version of `verdict.json`, raised when a field changes its meaning or goes.
+pub const VERDICT_FORMAT: u32 = 2;
+
+/// The verdict on one experiment at one profile. Serialised, it is `verdict.json`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verdict {
+    pub format: u32,
+    pub experiment: String,
+    /// The experiment's file, as it was named.
+    pub manifest: String,
+    pub title: String,
+    pub profile: String,
+    /// What the runs were made on, in words; SYNTHETIC in capitals.
+    pub data: String,
+    pub synthetic: bool,
+    pub seeds: Vec<u64>,
+    pub status: Status,
+    /// One sentence: did it reproduce.
+    pub headline: String,
+    /// Of the expectations; values that are not comparable are counted apart.
+    pub errors: Counts,
+    /// Of the claims.
+    pub claim_counts: Counts,
+    /// The error of guessing, %.
+    pub chance: f64,
+    /// Networks whose mean test error has come less than a tenth of the way down from chance.
+    pub hardly_learned: Vec<String>,
+    pub networks: Vec<NetworkRow>,
+    pub expectations: Vec<ExpectationRow>,
+    pub claims: Vec<ClaimRow>,
+    /// Values that this project recorded of other runs. They guard against change and are no evidence about the paper.
+    pub baselines: Vec<BaselineRow>,
+    /// Distances to the paper's curves. Shown, never judged.
+    pub curves: Vec<CurveRow>,
+    pub runs: Vec<RunRow>,
+    pub overrides: Vec<String>,
+    /// What differs from the paper's recipe and data.
+    pub differences: Vec<String>,
+    pub command: String,
+}
+
+impl Verdict {
+    pub(super) fn new(
+        circumstances: &Circumstances,
+        networks: Vec<NetworkRow>,
+        expectations: Vec<ExpectationRow>,
+        claims: Vec<ClaimRow>,
+        subjects: &[Subject],
+    ) -> Self {
+        let errors = Counts::of(expectations.iter().map(|row| row.status));
+        let claim_counts = Counts::of(claims.iter().map(|row| row.status));
+        let statuses: Vec<Status> = expectations
+            .iter()
+            .map(|row| row.status)
+            .chain(claims.iter().map(|row| row.status))
+            .collect();
+        let mut origins: Vec<Origin> = Vec::new();
+        for subject in subjects {
+            if !origins.contains(&subject.origin) {
+                origins.push(subject.origin);
+            }
+        }
+        let names: Vec<&str> = origins.iter().map(|origin| origin.name()).collect();
+        let synthetic = origins.contains(&Origin::Synthetic);
+        let mut differences = circumstances.differences.clone();
+        for origin in origins.iter().filter(|&&origin| origin != Origin::Cifar10) {
+            differences.insert(0, format!("data: {} (paper: CIFAR-10)", origin.name()));
+        }
+        let (status, reason) = if statuses.is_empty() {
+            unclaimed::status(circumstances, subjects)
+        } else {
+            (Status::of_all(statuses), String::new())
+        };
+        let mut verdict = Self {
+            format: VERDICT_FORMAT,
+            experiment: circumstances.experiment.clone(),
+            manifest: circumstances.manifest.clone(),
+            title: circumstances.title.clone(),
+            profile: circumstances.profile.clone(),
+            data: if names.is_empty() {
+                "no data yet".into()
+            } else {
+                names.join(" and ")
+            },
+            synthetic,
+            seeds: circumstances.seeds.clone(),
+            status,
+            headline: String::new(),
+            errors,
+            claim_counts,
+            chance: circumstances.chance,
+            hardly_learned: hardly_learned(&networks, circumstances.chance),
+            networks,
+            expectations,
+            claims,
+            baselines: Vec::new(),
+            curves: Vec::new(),
+            runs: subjects.iter().map(RunRow::of).collect(),
+            overrides: circumstances.overrides.clone(),
+            differences,
+            command: circumstances.command.clone(),
+        };
+        verdict.headline = Headline {
+            experiment: &verdict.experiment,
+            profile: &verdict.profile,
+            status,
+            errors,
+            claims: claim_counts,
+            papers_scale: circumstances.papers_profile
+                && verdict.differences.is_empty()
+                && verdict.overrides.is_empty(),
+            synthetic,
+            seeds: verdict.seeds.len(),
+            reason: &reason,
+        }
+        .text();
+        verdict
+    }
+
+    /// 0 where everything judged holds, or nothing is claimed of runs that are all there; [`Exit::CheckFailed`] where something
+    /// does not hold, [`Exit::Missing`] where something is missing or nothing could be compared.
+    pub fn exit(&self) -> Exit {
+        match self.status {
+            status if status.holds() || status == Status::NothingClaimed => Exit::Success,
+            status if status.fails() => Exit::CheckFailed,
+            _ => Exit::Missing,
+        }
+    }
+
+    /// [`Verdict::exit`], with `better` as a failure where `strict`: an error far below the expected one is as suspicious as
+    /// one above.
+    pub fn exit_when(&self, strict: bool) -> Exit {
+        let better = self.errors.better > 0 && self.status != Status::Missing;
+        if strict && better {
+            Exit::CheckFailed
+        } else {
+            self.exit()
+        }
+    }
+
+    /// The networks that have hardly begun to learn, with their errors; none where all have.
+    pub fn near_chance(&self) -> Option<String> {
+        let each: Vec<String> = self
+            .networks
+            .iter()
+            .filter(|row| self.hardly_learned.contains(&row.network))
+            .filter_map(|row| {
+                let error = row.test_error.or(row.training_error)?;
+                Some(format!("{} ({:.1} %)", row.network, error.mean))
+            })
+            .collect();
+        (!each.is_empty()).then(|| {
+            format!(
+                "hardly begun to learn, where chance is {:.0} %: {}",
+                self.chance,
+                each.join(", ")
+            )
+        })
+    }
+
+    /// `verdict.json`, indented, with a line end.
+    ///
+    /// # Errors
+    /// Only if a value cannot be JSON, which none is.
+    pub fn json(&self) -> anyhow::Result<String> {
+        Ok(serde_json::to_string_pretty(self).context("cannot write the verdict as JSON")? + "\n")
+    }
+}
+
+/// The share of the way from chance to zero below which a network has hardly begun to learn.
+const BEGUN: f64 = 0.1;
+
+fn hardly_learned(networks: &[NetworkRow], chance: f64) -> Vec<String> {
+    networks
+        .iter()
+        .filter(|row| {
+            let error = row.test_error.or(row.training_error);
+            error.is_some_and(|error| error.mean > chance * (1.0 - BEGUN))
+        })
+        .map(|row| row.network.clone())
+        .collect()
+}

@@ -1,0 +1,76 @@
+//! Changes made on the command line, such as `--set recipe.batch=64`.
+
+use anyhow::Result;
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::merge::merge;
+use super::source::plain;
+use crate::exit::Exit;
+use crate::recipe::Recipe;
+
+/// What `--set` changes.
+#[derive(Default)]
+pub(super) struct Overrides {
+    /// The arguments as given.
+    pub given: Vec<String>,
+    /// Only the fields that change.
+    pub recipe: Table,
+    pub seeds: Option<Vec<u64>>,
+}
+
+/// The fields that `--set` accepts.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OverrideFile {
+    #[serde(default)]
+    #[allow(dead_code, reason = "type check only; the table is what gets merged")]
+    recipe: Recipe,
+    seeds: Option<Vec<u64>>,
+}
+
+impl Overrides {
+    /// Parses arguments of the form `FIELD=VALUE`; later ones win.
+    pub fn parse(given: &[String]) -> Result<Self> {
+        let mut all = Self {
+            given: given.to_vec(),
+            ..Self::default()
+        };
+        for text in given {
+            let refuse = |why: &str| {
+                Exit::Usage.error(format!(
+                    "--set {text}: {}; write e.g. --set recipe.batch=64 or --set seeds=[1,2]",
+                    plain(why)
+                ))
+            };
+            let (key, value) = text.split_once('=').ok_or_else(|| refuse("no value"))?;
+            let (key, value) = (key.trim(), value.trim());
+            // A bare word is not a TOML value; take it as a string: recipe.shortcut=B.
+            let table: Table = toml::from_str(&format!("{key} = {value}"))
+                .or_else(|_| toml::from_str(&format!("{key} = {}", Value::String(value.into()))))
+                .map_err(|error| refuse(error.message()))?;
+            let checked = OverrideFile::deserialize(table.clone())
+                .map_err(|error| refuse(error.message()))?;
+            if let Some(Value::Table(recipe)) = table.get("recipe") {
+                merge(&mut all.recipe, recipe);
+            }
+            all.seeds = checked.seeds.or(all.seeds);
+        }
+        Ok(all)
+    }
+
+    /// The last argument that set this field of the recipe, if any.
+    pub fn of(&self, field: &str) -> Option<&str> {
+        let wanted = format!("recipe.{field}");
+        self.given
+            .iter()
+            .rev()
+            .find(|text| {
+                text.split_once('=').is_some_and(|(key, _)| {
+                    let rest = wanted.strip_prefix(key.trim());
+                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                })
+            })
+            .map(String::as_str)
+    }
+}

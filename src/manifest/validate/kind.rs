@@ -1,0 +1,98 @@
+//! What only manifests of one kind may hold.
+
+use anyhow::Result;
+
+use super::super::file::{Kind, Metric};
+use super::super::source::Source;
+use super::{name, panels};
+
+/// Checks a manifest of any kind but bars.
+pub(super) fn check(own: &Source) -> Result<()> {
+    let responses = own.file.kind == Kind::Responses;
+    match &own.file.responses {
+        None if responses => {
+            return Err(own.error(
+                &["kind"],
+                "kind = \"responses\" needs a [responses] table with images, count, statistics and pooling",
+            ));
+        }
+        Some(_) if !responses => {
+            return Err(own.error(
+                &["responses"],
+                "[responses] needs kind = \"responses\"; set it or remove the table",
+            ));
+        }
+        Some(how) if how.count == 0 => {
+            return Err(own.error(&["responses", "count"], "count = 0; use at least one image"));
+        }
+        _ => {}
+    }
+    for (index, panel) in own.file.panels.iter().enumerate() {
+        let at = index.to_string();
+        if panel.shows.contains(&Metric::Response) {
+            return Err(own.error(
+                &["panels", &at, "shows"],
+                "responses are not a curve over iterations; use \"training-error\" or \"test-error\"",
+            ));
+        }
+        if panel.axis.is_some() {
+            return Err(own.error(
+                &["panels", &at, "axis"],
+                "`axis` needs kind = \"bars\"; remove it",
+            ));
+        }
+        let table = own.table["panels"].get(index);
+        if !responses && table.is_some_and(|table| table.get("order").is_some()) {
+            return Err(own.error(
+                &["panels", &at, "order"],
+                "`order` needs kind = \"responses\"; remove it",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Checks a manifest of bars: panels with reference data, and nothing to train.
+pub(in crate::manifest) fn bars(own: &Source) -> Result<()> {
+    name::check(own)?;
+    for key in [
+        "runs_from",
+        "networks",
+        "optional_networks",
+        "seeds",
+        "recipe",
+        "exceptions",
+        "variants",
+        "profiles",
+        "claims",
+        "responses",
+        "style",
+    ] {
+        if own.table.contains_key(key) {
+            return Err(own.error(
+                &[key],
+                &format!("`{key}` cannot be combined with kind = \"bars\"; remove it"),
+            ));
+        }
+    }
+    for (at, panel) in own.file.panels.iter().enumerate() {
+        let at = at.to_string();
+        let Some(reference) = &panel.reference else {
+            return Err(own.error(
+                &["panels", &at],
+                &format!(
+                    "panel \"{}\" has no values; name a file in `reference`",
+                    panel.title
+                ),
+            ));
+        };
+        panels::check_reference(own, &at, reference)?;
+        if !panel.networks.is_empty() {
+            return Err(own.error(
+                &["panels", &at, "networks"],
+                "`networks` cannot be combined with kind = \"bars\"; remove it",
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! Variants: their names, their base networks and the networks that they start from.
+
+use anyhow::Result;
+
+use super::super::experiment::NetworkEntry;
+use super::super::source::Source;
+use crate::network::{Family, Network};
+use crate::recipe::Shortcut;
+
+pub(super) fn check(own: &Source, runs: &Source) -> Result<()> {
+    for (name, variant) in &own.file.variants {
+        let allowed =
+            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+        if !name.chars().all(allowed) || Network::parse_cifar(name, Shortcut::A, 10).is_ok() {
+            return Err(own.error(
+                &["variants", name],
+                &format!(
+                    "invalid variant name \"{name}\"; use lower-case letters, digits and dashes, and not a network's name"
+                ),
+            ));
+        }
+        if !runs.file.networks.contains(&variant.of) {
+            return Err(own.error(
+                &["variants", name, "of"],
+                &format!(
+                    "variant of \"{}\", which is not in `networks`; use one of {}",
+                    variant.of,
+                    runs.file.networks.join(", ")
+                ),
+            ));
+        }
+        if let Some(from) = &variant.recipe.init.from
+            && !runs.file.networks.contains(from)
+        {
+            return Err(own.error(
+                &["variants", name, "recipe", "init", "from"],
+                &format!(
+                    "init.from = \"{from}\" is not in `networks`; use one of {}",
+                    runs.file.networks.join(", ")
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Rejects a start that cannot be extended to `network` by adding blocks: both must be plain and of the same widths.
+pub(in crate::manifest) fn check_start(
+    own: &Source,
+    name: &str,
+    network: &Network,
+    start: Option<&NetworkEntry>,
+) -> Result<()> {
+    let Some(from) = start else { return Ok(()) };
+    let grows = network.blocks.len() == from.network.blocks.len()
+        && network
+            .blocks
+            .iter()
+            .zip(&from.network.blocks)
+            .all(|(now, before)| now >= before);
+    let plain = |network: &Network| network.family == Family::Plain;
+    if plain(network) && plain(&from.network) && grows && network.blocks != from.network.blocks {
+        return Ok(());
+    }
+    Err(own.error(
+        &["variants", name, "recipe", "init", "from"],
+        &format!(
+            "init.from = \"{}\" cannot be extended to {}; it takes a shallower network, and both must be plain",
+            from.name, network.name
+        ),
+    ))
+}

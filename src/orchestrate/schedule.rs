@@ -1,0 +1,119 @@
+//! What is left of an experiment's runs, and what it will cost.
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::Probe;
+use crate::engine;
+use crate::plan::RunPlan;
+use crate::run::{self, RunView};
+
+/// The runs to make, in their order.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    pub runs: Vec<Scheduled>,
+}
+
+/// A run and what is left of it.
+#[derive(Clone, Debug)]
+pub struct Scheduled {
+    pub run: RunPlan,
+    pub left: Left,
+    /// Estimated.
+    pub seconds: f64,
+}
+
+/// What is left of a run. Shown as `new`, `resumes at 300`, `done`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    All,
+    /// What comes after this iteration.
+    After(u64),
+    Nothing,
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `pad` heeds the width of a column.
+        match self {
+            Left::All => f.pad("new"),
+            Left::After(iteration) => f.pad(&format!("resumes at {iteration}")),
+            Left::Nothing => f.pad("done"),
+        }
+    }
+}
+
+impl Schedule {
+    /// Looks at each run's folder in `results_dir`, unless everything starts over with `fresh`, and times this machine for
+    /// about two seconds where something is left. `test_images` are those of an evaluation.
+    ///
+    /// # Errors
+    /// Those of files and engine.
+    pub fn new(
+        runs: Vec<RunPlan>,
+        results_dir: &Path,
+        fresh: bool,
+        compute: &engine::Options,
+        test_images: usize,
+    ) -> Result<Self> {
+        let left = runs
+            .iter()
+            .map(|run| match fresh {
+                true => Ok(Left::All),
+                false => left(run, results_dir),
+            })
+            .collect::<Result<Vec<Left>>>()?;
+        let seconds = if left.iter().all(|left| *left == Left::Nothing) {
+            vec![0.0; runs.len()]
+        } else {
+            let probe = Probe::measure(&runs, compute)?;
+            let each = runs.iter().zip(&left);
+            each.map(|(run, left)| match left {
+                Left::All => probe.seconds(run, 0, test_images),
+                Left::After(iteration) => probe.seconds(run, *iteration, test_images),
+                Left::Nothing => 0.0,
+            })
+            .collect()
+        };
+        let runs = runs
+            .into_iter()
+            .zip(left)
+            .zip(seconds)
+            .map(|((run, left), seconds)| Scheduled { run, left, seconds })
+            .collect();
+        Ok(Self { runs })
+    }
+
+    /// The runs themselves.
+    pub fn plans(&self) -> Vec<RunPlan> {
+        self.runs
+            .iter()
+            .map(|scheduled| scheduled.run.clone())
+            .collect()
+    }
+
+    /// Estimated, of all together.
+    pub fn seconds(&self) -> f64 {
+        self.runs.iter().map(|scheduled| scheduled.seconds).sum()
+    }
+
+    /// Bytes that the runs take on disk while they go on, at most.
+    pub fn disk(&self) -> u64 {
+        self.runs
+            .iter()
+            .filter(|scheduled| scheduled.left != Left::Nothing)
+            .map(|scheduled| run::space::needed(&scheduled.run))
+            .sum()
+    }
+}
+
+fn left(run: &RunPlan, results_dir: &Path) -> Result<Left> {
+    let view = RunView::look(&results_dir.join(run.folder()))?;
+    Ok(match view.filter(|view| view.plan().same_run(run)) {
+        None => Left::All,
+        Some(view) if view.ending.is_final() => Left::Nothing,
+        Some(view) => Left::After(view.iteration),
+    })
+}

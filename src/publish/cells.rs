@@ -1,0 +1,128 @@
+//! The texts of a table's cells, the same on the terminal and on pages.
+
+use crate::judge::statistics::Measured;
+use crate::judge::{BaselineRow, BaselineStatus, Gap, PhaseRow, Status, Verdict, Yardstick};
+
+/// Mean difference, largest difference, noise floor of both, share in the band.
+pub fn phase_cells(phase: &PhaseRow) -> [String; 4] {
+    let number = |value: Option<f64>| value.map_or_else(|| "–".into(), |v| format!("{v:.2}"));
+    let largest = match (phase.largest_difference, phase.largest_at) {
+        (Some(by), Some(at)) => format!("{by:+.2} at {at}"),
+        _ => "–".into(),
+    };
+    let mean = match phase.above {
+        0 => number(phase.mean_difference),
+        above => format!(
+            "{} ({} of {above} above the axis too)",
+            number(phase.mean_difference),
+            phase.above_too
+        ),
+    };
+    [
+        mean,
+        largest,
+        format!(
+            "{} / {}",
+            number(phase.floor_mean),
+            number(phase.floor_largest)
+        ),
+        phase
+            .inside_band
+            .map_or_else(|| "–".into(), |share| format!("{:.0} %", 100.0 * share)),
+    ]
+}
+
+/// A dash where there is none.
+pub fn text_or_dash(measured: Option<&Measured>) -> String {
+    measured.map_or_else(|| "–".into(), Measured::text)
+}
+
+/// `1 seed: 0`, `3 seeds: 0, 1, 2`.
+pub fn seeds_text(seeds: &[u64]) -> String {
+    let list: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    let noun = if seeds.len() == 1 { "seed" } else { "seeds" };
+    format!("{} {noun}: {}", seeds.len(), list.join(", "))
+}
+
+/// `+7.10`, or a dash.
+pub fn gap_text(gap: Option<f64>) -> String {
+    gap.map_or_else(|| "–".into(), |points| format!("{points:+.2}"))
+}
+
+/// `+7.10, +5.20 (does not hold)`.
+pub fn gaps_text(gaps: &[Gap]) -> String {
+    let each: Vec<String> = gaps
+        .iter()
+        .map(|gap| {
+            let exception = if gap.holds { "" } else { " (does not hold)" };
+            format!("{:+.2}{exception}", gap.points)
+        })
+        .collect();
+    if each.is_empty() {
+        "–".into()
+    } else {
+        each.join(", ")
+    }
+}
+
+pub fn yardstick(against: Yardstick) -> &'static str {
+    match against {
+        Yardstick::Paper => "(paper)",
+        Yardstick::Profile => "(profile)",
+    }
+}
+
+/// What became of each baseline's values, a line each: its name, how many, and those that changed.
+pub fn baselines(verdict: &Verdict) -> Vec<(String, String)> {
+    let mut names: Vec<&str> = Vec::new();
+    for row in &verdict.baselines {
+        if !names.contains(&row.baseline.as_str()) {
+            names.push(&row.baseline);
+        }
+    }
+    names
+        .into_iter()
+        .map(|name| {
+            let rows = verdict.baselines.iter().filter(|row| row.baseline == name);
+            let of = |status| rows.clone().filter(move |row| row.status == status);
+            let counted = [
+                BaselineStatus::Changed,
+                BaselineStatus::Unchanged,
+                BaselineStatus::OwnRuns,
+                BaselineStatus::NotComparable,
+            ]
+            .map(|status| (of(status).count(), status.name()))
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, name)| format!("{count} {name}"))
+            .collect::<Vec<_>>()
+            .join(", ");
+            let changed: Vec<String> = of(BaselineStatus::Changed).map(baseline_text).collect();
+            let text = match changed.is_empty() {
+                true => counted,
+                false => format!("{counted}: {}", changed.join("; ")),
+            };
+            (format!("baseline {name}"), text)
+        })
+        .collect()
+}
+
+/// `plain-20 test error 66.10 (1), recorded 62.04 with tolerance 3.60`.
+pub fn baseline_text(row: &BaselineRow) -> String {
+    format!(
+        "{} {} {}, recorded {:.2} with tolerance {:.2}",
+        row.network,
+        row.metric.text(),
+        text_or_dash(row.measured.as_ref()),
+        row.expected,
+        row.tolerance
+    )
+}
+
+pub fn with_note(status: Status, note: &str) -> String {
+    if note.is_empty() {
+        status.name().into()
+    } else {
+        format!("{}: {note}", status.name())
+    }
+}

@@ -1,0 +1,484 @@
+//! The figure inside the page: SVG whose colours follow the page's scheme and whose curves can be switched off. Colours are
+//! told apart by the colour-blind, and each network has a sign along its curve and its name at the end besides.
+
+use std::fmt::Write as _;
+
+use super::curves::{BAND, PAPER, SINGLE, TEST, TRAINING, kind, what, words};
+use super::escape::escape;
+use crate::figure::draw::{axes, labels};
+use crate::figure::{Colour, Figure, Panel, Quantity, Series};
+use crate::record::Ending;
+use crate::record::curve::{Point, Range};
+
+// In units of the viewBox, which is so narrow that its text is legible on a phone. It is wider where labels need it.
+const SIZE: (f64, f64) = (540.0, 400.0);
+const CORNER: (f64, f64) = (56.0, 34.0);
+const PLOT: (f64, f64) = (336.0, 310.0);
+/// Between labels at the ends of curves.
+const LABELS: f64 = 17.0;
+/// From a panel's frame to its labels' text.
+const LEAD: f64 = 27.0;
+/// Width of a letter at most: in the style sheet's size of text, and on a phone, where the error is not shown.
+const LETTER: (f64, f64) = (7.6, 10.0);
+/// Signs along a curve, and colours in the style sheet.
+const SIGNS: usize = 8;
+/// Places along a curve that have the network's sign.
+const MARKED: usize = 6;
+
+/// Which of the page's colours and signs a network has: one for each colour of the manifest, so that the networks of one
+/// depth share it.
+struct Palette(Vec<Colour>);
+
+impl Palette {
+    fn of(figure: &Figure) -> Self {
+        let mut colours = Vec::new();
+        for series in figure.panels.iter().flat_map(|panel| &panel.series) {
+            if !colours.contains(&series.colour) {
+                colours.push(series.colour);
+            }
+        }
+        Self(colours)
+    }
+
+    fn place(&self, series: &Series) -> usize {
+        let at = self.0.iter().position(|colour| *colour == series.colour);
+        at.unwrap_or(0) % SIGNS
+    }
+}
+
+/// The switches, the panels and the caption.
+pub(super) fn figure(figure: &Figure) -> String {
+    let palette = Palette::of(figure);
+    let mut text = String::from("<figure>\n");
+    text.push_str(&switches(figure, &palette));
+    text.push_str("<div class=\"panels\">\n");
+    for (panel, number) in figure.panels.iter().zip(0..) {
+        text.push_str(&draw_panel(figure, panel, number, &palette));
+    }
+    text.push_str(
+        "</div>\n<output class=\"readout\" aria-live=\"polite\"></output>\n<figcaption>\n",
+    );
+    let _ = writeln!(text, "<p>{}.</p>", escape(&keys(figure)));
+    for note in &figure.notes {
+        let _ = writeln!(text, "<p>{}</p>", escape(note));
+    }
+    text.push_str("</figcaption>\n</figure>\n");
+    text
+}
+
+/// What the kinds of lines mean.
+fn keys(figure: &Figure) -> String {
+    let mut keys = Vec::new();
+    let ours = match figure.quantity {
+        Quantity::Errors => "bold lines: test error",
+        Quantity::Responses => "bold lines: this program",
+    };
+    for (kind, name) in [
+        (TEST, ours),
+        (TRAINING, "dashed lines: training error"),
+        (PAPER, "pale lines without signs: the paper's curves"),
+        (BAND, "bands: from the lowest to the highest run"),
+        (SINGLE, "thin lines: single runs outside the mean"),
+    ] {
+        if shows(figure, kind) {
+            keys.push(name);
+        }
+    }
+    let marks = |ending: Ending| {
+        figure.panels.iter().flat_map(|p| &p.series).any(|series| {
+            series.ending == Some(ending) || series.others.iter().any(|(_, other)| *other == ending)
+        })
+    };
+    if marks(Ending::Partial) {
+        keys.push("a ring: not finished");
+    }
+    if marks(Ending::Diverged) {
+        keys.push("a cross: diverged");
+    }
+    let mut text = keys.join("; ");
+    if let Some(first) = text.get(..1) {
+        let first = first.to_uppercase();
+        text.replace_range(..1, &first);
+    }
+    text
+}
+
+fn shows(figure: &Figure, wanted: &str) -> bool {
+    figure
+        .panels
+        .iter()
+        .flat_map(|panel| &panel.series)
+        .any(|series| match wanted {
+            PAPER => !series.reference.is_empty(),
+            BAND => !series.range.is_empty(),
+            SINGLE => series.others.iter().any(|(points, _)| !points.is_empty()),
+            own => kind(series) == own,
+        })
+}
+
+/// A button for each network and each kind of line. They are shown once the script is there to heed them.
+fn switches(figure: &Figure, palette: &Palette) -> String {
+    let mut text = String::from(
+        "<div class=\"switches\" role=\"group\" aria-label=\"What the figure shows\">\n",
+    );
+    let mut seen: Vec<&str> = Vec::new();
+    for series in figure.panels.iter().flat_map(|panel| &panel.series) {
+        if seen.contains(&series.network.as_str()) {
+            continue;
+        }
+        seen.push(&series.network);
+        let (name, k) = (escape(&series.network), palette.place(series));
+        let _ = writeln!(
+            text,
+            "<button type=\"button\" aria-pressed=\"true\" data-switch=\"network\" data-value=\"{name}\"><svg viewBox=\"0 0 30 12\" class=\"swatch k{k}\" aria-hidden=\"true\"><path class=\"test\" d=\"M1 6H29\"/>{}</svg>{name}</button>",
+            sign(k, (15.0, 6.0))
+        );
+    }
+    for (kind, name) in [
+        (TEST, "test"),
+        (TRAINING, "training"),
+        (PAPER, "the paper's curves"),
+        (BAND, "bands"),
+        (SINGLE, "single runs"),
+    ] {
+        // The only kind of their own curves is not switched off but network by network.
+        let alone = figure.quantity == Quantity::Responses && kind == TEST;
+        if shows(figure, kind) && !alone {
+            let _ = writeln!(
+                text,
+                "<button type=\"button\" aria-pressed=\"true\" data-switch=\"kind\" data-value=\"{kind}\">{name}</button>"
+            );
+        }
+    }
+    text.push_str("<button type=\"button\" data-switch=\"all\">show all</button>\n</div>\n");
+    text
+}
+
+/// A panel's axes as functions to places in the viewBox.
+struct Frame {
+    x: axes::Axis,
+    y: axes::Axis,
+}
+
+impl Frame {
+    fn place(&self, (iteration, error): (f64, f64)) -> (f64, f64) {
+        let part = |axis: &axes::Axis, value: f64| (value - axis.low) / (axis.high - axis.low);
+        (
+            CORNER.0 + PLOT.0 * part(&self.x, iteration),
+            CORNER.1 + PLOT.1 * (1.0 - part(&self.y, error)),
+        )
+    }
+
+    /// The visible part of a curve as a path; empty where nothing is.
+    fn path(&self, points: &[(f64, f64)]) -> String {
+        let points = axes::from(points, self.x.low);
+        let mut path = String::new();
+        for piece in axes::clipped(&points, self.y.low, self.y.high) {
+            for (point, letter) in piece
+                .iter()
+                .zip(std::iter::once('M').chain(std::iter::repeat('L')))
+            {
+                let (x, y) = self.place(*point);
+                let _ = write!(path, "{letter}{x:.1} {y:.1}");
+            }
+        }
+        path
+    }
+
+    fn inside(&self, point: &(f64, f64)) -> bool {
+        point.0 >= self.x.low && (self.y.low..=self.y.high).contains(&point.1)
+    }
+}
+
+fn draw_panel(figure: &Figure, panel: &Panel, number: usize, palette: &Palette) -> String {
+    let frame = Frame {
+        x: axes::horizontal(figure, panel.first_iteration),
+        y: axes::vertical(figure),
+    };
+    let (title, width, height) = (escape(&panel.title), width(figure), SIZE.1);
+    let (across, value, _) = words(figure);
+    let names: Vec<&str> = panel.series.iter().map(|s| s.network.as_str()).collect();
+    let mut text = format!(
+        "<svg class=\"panel\" viewBox=\"0 0 {width} {height}\" tabindex=\"0\" role=\"img\" aria-label=\"{title}: {value} by {across} of {}. Arrow keys read the curves.\" data-panel=\"{number}\" data-box=\"{} {} {} {}\">\n",
+        escape(&listed(&names)),
+        CORNER.0,
+        CORNER.1,
+        PLOT.0,
+        PLOT.1
+    );
+    draw_axes(&mut text, &frame, &title, figure.chance);
+    for series in &panel.series {
+        let k = palette.place(series);
+        group(&mut text, series, PAPER, k, &{
+            let path = frame.path(&series.reference);
+            curve(
+                &path,
+                &format!("paper {}", kind(series)),
+                &format!("{}, the paper", series.network),
+            )
+        });
+        group(&mut text, series, BAND, k, &band(&frame, series));
+        let single: String = series
+            .others
+            .iter()
+            .map(|(points, ending)| {
+                let path = frame.path(&pairs(points));
+                curve(
+                    &path,
+                    "single",
+                    &format!("{}, run outside the mean", series.network),
+                ) + &mark(&frame, points, *ending)
+            })
+            .collect();
+        group(&mut text, series, SINGLE, k, &single);
+    }
+    // Training first: the bold test curves lie on top.
+    for wanted in [TRAINING, TEST] {
+        for series in panel.series.iter().filter(|series| kind(series) == wanted) {
+            let k = palette.place(series);
+            let points = pairs(&series.mean);
+            let class = if wanted == TRAINING && !figure.dashed_training {
+                "test"
+            } else {
+                wanted
+            };
+            let own = curve(
+                &frame.path(&points),
+                class,
+                &format!("{}, {}", series.network, what(figure, wanted)),
+            ) + &signs(&frame, &points, k)
+                + &series
+                    .ending
+                    .map_or_else(String::new, |ending| mark(&frame, &series.mean, ending));
+            group(&mut text, series, wanted, k, &own);
+        }
+    }
+    let (x, y) = CORNER;
+    let _ = writeln!(
+        text,
+        "<rect class=\"frame\" x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{}\"/>",
+        PLOT.0, PLOT.1
+    );
+    draw_labels(&mut text, panel, &frame, palette);
+    if let Some(word) = &figure.watermark {
+        let _ = writeln!(
+            text,
+            "<text class=\"watermark\" x=\"{}\" y=\"{}\" textLength=\"{}\">{}</text>",
+            x + PLOT.0 / 2.0,
+            y + PLOT.1 / 2.0,
+            PLOT.0 * 0.9,
+            escape(word)
+        );
+    }
+    text.push_str("<g class=\"probe off\"><path/><circle r=\"5\"/></g>\n</svg>\n");
+    text
+}
+
+/// The width of every panel's viewBox: the longest name fits, with an error of five letters.
+fn width(figure: &Figure) -> f64 {
+    let names = figure.panels.iter().flat_map(|panel| &panel.series);
+    let longest = names.map(|series| series.network.chars().count()).max();
+    let letters = longest.unwrap_or(0) as f64;
+    let label = (letters + 6.0) * LETTER.0;
+    (CORNER.0 + PLOT.0 + LEAD + label.max(letters * LETTER.1)).max(SIZE.0)
+}
+
+/// Names, each once.
+fn listed(names: &[&str]) -> String {
+    let mut different: Vec<&str> = Vec::new();
+    for name in names {
+        if !different.contains(name) {
+            different.push(name);
+        }
+    }
+    different.join(", ")
+}
+
+fn draw_axes(text: &mut String, frame: &Frame, title: &str, chance: Option<f64>) {
+    let (left, top) = CORNER;
+    let (right, bottom) = (left + PLOT.0, top + PLOT.1);
+    let middle = left + PLOT.0 / 2.0;
+    let _ = writeln!(
+        text,
+        "<text class=\"title\" x=\"{middle}\" y=\"{}\">{title}</text>",
+        top - 12.0
+    );
+    for (value, label) in &frame.x.ticks {
+        let x = frame.place((*value, frame.y.low)).0;
+        let _ = writeln!(
+            text,
+            "<path class=\"tick\" d=\"M{x:.1} {bottom}v5\"/><text class=\"middle\" x=\"{x:.1}\" y=\"{}\">{label}</text>",
+            bottom + 20.0
+        );
+    }
+    for (value, label) in &frame.y.ticks {
+        let y = frame.place((frame.x.low, *value)).1;
+        let _ = writeln!(
+            text,
+            "<path class=\"grid\" d=\"M{left} {y:.1}H{right}\"/><text class=\"end\" x=\"{}\" y=\"{:.1}\">{label}</text>",
+            left - 8.0,
+            y + 4.5
+        );
+    }
+    if let Some(chance) = chance.filter(|chance| frame.y.within(*chance)) {
+        let y = frame.place((frame.x.low, chance)).1;
+        let _ = writeln!(
+            text,
+            "<path class=\"chance\" d=\"M{left} {y:.1}H{right}\"/><text class=\"chance\" x=\"{}\" y=\"{:.1}\">chance</text>",
+            left + 6.0,
+            y + 14.0
+        );
+    }
+    let (x, y) = (left - 40.0, top + PLOT.1 / 2.0);
+    let _ = writeln!(
+        text,
+        "<text class=\"middle\" x=\"{middle}\" y=\"{}\">{}</text>\n<text class=\"middle\" transform=\"translate({x} {y}) rotate(-90)\">{}</text>",
+        bottom + 42.0,
+        escape(&frame.x.label),
+        escape(&frame.y.label)
+    );
+}
+
+/// What belongs to one network and kind, to be switched off together; nothing where there is nothing.
+fn group(text: &mut String, series: &Series, kind: &str, k: usize, content: &str) {
+    if !content.is_empty() {
+        let network = escape(&series.network);
+        let _ = writeln!(
+            text,
+            "<g class=\"k{k}\" data-network=\"{network}\" data-kind=\"{kind}\">{content}</g>"
+        );
+    }
+}
+
+fn curve(path: &str, class: &str, title: &str) -> String {
+    if path.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<path class=\"{class}\" d=\"{path}\"><title>{}</title></path>",
+        escape(title)
+    )
+}
+
+fn band(frame: &Frame, series: &Series) -> String {
+    let limit = |error: f64| error.clamp(frame.y.low, frame.y.high);
+    let range = || {
+        let seen = |range: &&Range| range.iteration as f64 >= frame.x.low;
+        series.range.iter().filter(seen)
+    };
+    let lower = range().map(|range| (range.iteration as f64, limit(range.low)));
+    let upper = range().map(|range| (range.iteration as f64, limit(range.high)));
+    let mut path = String::new();
+    for (point, letter) in lower
+        .chain(upper.rev())
+        .zip(std::iter::once('M').chain(std::iter::repeat('L')))
+    {
+        let (x, y) = frame.place(point);
+        let _ = write!(path, "{letter}{x:.1} {y:.1}");
+    }
+    if path.is_empty() {
+        return path;
+    }
+    format!("<path class=\"band\" d=\"{path}Z\"/>")
+}
+
+/// A network's sign at some of its curve's points, shifted from network to network so that they do not hide each other.
+fn signs(frame: &Frame, points: &[(f64, f64)], k: usize) -> String {
+    let visible: Vec<&(f64, f64)> = points.iter().filter(|point| frame.inside(point)).collect();
+    let step = visible.len().div_ceil(MARKED).max(1);
+    let shift = if step > 1 {
+        (k * step / SIGNS) % step
+    } else {
+        0
+    };
+    visible
+        .into_iter()
+        .skip(shift)
+        .step_by(step)
+        .map(|point| sign(k, frame.place(*point)))
+        .collect()
+}
+
+/// The sign of a colour: a shape that does not need it.
+fn sign(k: usize, (x, y): (f64, f64)) -> String {
+    let shape = match k {
+        0 => "m-4-4h8v8h-8z",
+        1 => "m0-5l5 9h-10z",
+        2 => "m0-5.5l5.5 5.5l-5.5 5.5l-5.5-5.5z",
+        3 => "m0 5l5-9h-10z",
+        4 => "m-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0z",
+        5 => "m-5 0h10m-5-5v10",
+        6 => "m-4-4l8 8m0-8l-8 8",
+        _ => "m-5-2h10m-10 4h10",
+    };
+    format!("<path class=\"sign\" d=\"M{x:.1} {y:.1}{shape}\"/>")
+}
+
+/// A cross where a run diverged, a ring where one goes on later.
+fn mark(frame: &Frame, points: &[Point], ending: Ending) -> String {
+    let Some(last) = points.last() else {
+        return String::new();
+    };
+    let error = last.error.clamp(frame.y.low, frame.y.high);
+    let (x, y) = frame.place((last.iteration as f64, error));
+    match ending {
+        Ending::Finished => String::new(),
+        Ending::Diverged => {
+            format!("<path class=\"ending\" d=\"M{x:.1} {y:.1}m-6-6l12 12m0-12l-12 12\"/>")
+        }
+        Ending::Partial => {
+            format!("<circle class=\"ending\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"6\"/>")
+        }
+    }
+}
+
+/// Each network's name and last error beside the end of its curve (its test curve where both splits are drawn).
+fn draw_labels(text: &mut String, panel: &Panel, frame: &Frame, palette: &Palette) {
+    let mixed = panel.series.iter().any(|s| kind(s) == TEST)
+        && panel.series.iter().any(|s| kind(s) == TRAINING);
+    let named: Vec<(&Series, f64)> = panel
+        .series
+        .iter()
+        .filter(|series| !mixed || kind(series) == TEST)
+        .filter_map(|series| {
+            let own = series
+                .mean
+                .last()
+                .or_else(|| series.others.first()?.0.last());
+            own.map(|last| (series, last.error))
+        })
+        .collect();
+    let height = |error: f64| {
+        frame
+            .place((frame.x.low, error.clamp(frame.y.low, frame.y.high)))
+            .1
+    };
+    let wanted: Vec<f64> = named.iter().map(|(_, error)| height(*error)).collect();
+    let placed = labels::spread(&wanted, LABELS, CORNER.1 + 4.0, CORNER.1 + PLOT.1 - 4.0);
+    let edge = CORNER.0 + PLOT.0;
+    for ((series, error), (from, to)) in named.into_iter().zip(wanted.into_iter().zip(placed)) {
+        let value = match (series.mean.is_empty(), series.ending) {
+            (_, Some(Ending::Diverged)) => "diverged".into(),
+            (true, _) | (_, Some(Ending::Partial)) => "unfinished".into(),
+            _ if error < 19.995 => format!("{error:.2}"),
+            _ => format!("{error:.1}"),
+        };
+        let (k, name) = (palette.place(series), escape(&series.network));
+        let _ = writeln!(
+            text,
+            "<g class=\"k{k}\" data-network=\"{name}\"><path class=\"lead\" d=\"M{} {from:.1}L{} {to:.1}\"/>{}<text x=\"{}\" y=\"{:.1}\">{name}<tspan class=\"value\" dx=\"5\">{value}</tspan></text></g>",
+            edge + 2.0,
+            edge + 12.0,
+            sign(k, (edge + 18.0, to)),
+            edge + LEAD,
+            to + 4.5
+        );
+    }
+}
+
+fn pairs(points: &[Point]) -> Vec<(f64, f64)> {
+    points
+        .iter()
+        .map(|point| (point.iteration as f64, point.error))
+        .collect()
+}

@@ -1,0 +1,166 @@
+//! What the runs were made with: each fact once, with the runs that differ in it.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::contents::{Cell, Section};
+use crate::judge::RunEvidence;
+use crate::run::Provenance;
+
+/// Facts of one start that are not the machine's or the program's.
+const OF_A_START: [&str; 2] = ["time", "iteration"];
+
+/// The values of a fact, each with the runs that have it.
+type Values = Vec<(String, Vec<String>)>;
+
+/// A table of facts; none without runs.
+pub(super) fn section(runs: &[RunEvidence]) -> Result<Option<Section>> {
+    // In the order of `run.toml`, then values in the order of the runs.
+    let mut facts: Vec<(String, Values)> = Vec::new();
+    let mut add = |name: &str, value: String, run: &RunEvidence| {
+        let at = facts.iter().position(|(known, _)| known == name);
+        let at = at.unwrap_or_else(|| {
+            facts.push((name.into(), Vec::new()));
+            facts.len() - 1
+        });
+        let values = &mut facts[at].1;
+        let run = run.view.title();
+        match values.iter_mut().find(|(known, _)| *known == value) {
+            Some((_, runs)) => runs.push(run),
+            None => values.push((value, vec![run])),
+        }
+    };
+    let mut times = BTreeMap::new();
+    let mut restarts = 0;
+    for run in runs {
+        let (plan, file) = (run.plan(), &run.view.file);
+        add("data", file.notes.data.key().into(), run);
+        add("data digest", plan.data_digest.clone(), run);
+        let (device, instructions) = (plan.processor.device(), plan.processor.instructions());
+        add(
+            "device",
+            format!("{device} {instructions}").trim().into(),
+            run,
+        );
+        add("precision", plan.recipe.precision.name().into(), run);
+        add("numerics version", plan.numerics_version.to_string(), run);
+        if let Value::Object(fields) = serde_json::to_value(&file.start)? {
+            for (name, value) in fields {
+                if !OF_A_START.contains(&name.as_str()) {
+                    add(&name.replace('_', " "), written(&value), run);
+                }
+            }
+        }
+        for value in elsewhere(&file.start, &file.restarts) {
+            add("gone on with another GPU", value, run);
+        }
+        restarts += file.restarts.len();
+        times.insert(file.start.time.clone(), ());
+        if let Some(ended) = &run.view.ended {
+            times.insert(ended.clone(), ());
+        }
+    }
+    let mut rows: Vec<Vec<Cell>> = facts
+        .into_iter()
+        .filter(|(_, values)| values.iter().any(|(value, _)| !value.is_empty()))
+        .map(|(name, values)| vec![Cell::text(name), Cell::text(with_runs(values, runs.len()))])
+        .collect();
+    if let (Some((first, ())), Some((last, ()))) = (times.first_key_value(), times.last_key_value())
+    {
+        rows.push(vec![
+            Cell::text("made"),
+            Cell::text(format!("{first} to {last}, {restarts} restarts")),
+        ]);
+    }
+    Ok(Section::table(
+        "provenance",
+        "Provenance",
+        &[
+            "What is the same for all runs stands alone; where they differ, each value names its runs.",
+        ],
+        &["what", "value"],
+        rows,
+    ))
+}
+
+/// Starts on another GPU than the first: a run goes on from its checkpoint there, but not in the bits of one that was never
+/// stopped.
+fn elsewhere(first: &Provenance, restarts: &[Provenance]) -> Vec<String> {
+    let others = restarts.iter().filter(|start| start.gpu != first.gpu);
+    others
+        .map(|start| format!("{} after {} iterations", start.gpu, start.iteration))
+        .collect()
+}
+
+fn with_runs(values: Vec<(String, Vec<String>)>, all: usize) -> String {
+    if let [(value, runs)] = &values[..]
+        && runs.len() == all
+    {
+        return value.clone();
+    }
+    let each: Vec<String> = values
+        .into_iter()
+        .map(|(value, runs)| {
+            let value = if value.is_empty() { "unknown" } else { &value };
+            match runs.len() {
+                1..=4 => format!("{value} ({})", runs.join(", ")),
+                count => format!("{value} ({count} of {all} runs)"),
+            }
+        })
+        .collect();
+    each.join("; ")
+}
+
+fn written(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Bool(true) => "yes".into(),
+        Value::Bool(false) => "no".into(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(written).collect();
+            items.join(", ")
+        }
+        Value::Object(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| format!("{name}={}", written(value)))
+                .collect();
+            fields.join(", ")
+        }
+        Value::Number(number) => number.to_string(),
+    }
+}
+
+/// The commit of all runs, if it is one and its tree was clean each time.
+pub(super) fn commit(runs: &[RunEvidence]) -> Option<String> {
+    let first = &runs.first()?.view.file.start.commit;
+    let same = runs.iter().all(|run| {
+        let file = &run.view.file;
+        let mut starts = std::iter::once(&file.start).chain(&file.restarts);
+        starts.all(|start| start.commit == *first && !start.dirty)
+    });
+    (same && !first.is_empty()).then(|| first.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_went_on_with_another_gpu_says_so() {
+        let start = |gpu: &str, iteration| Provenance {
+            gpu: gpu.into(),
+            iteration,
+            ..Provenance::default()
+        };
+        let restarts = [start("A100", 7), start("H200", 900), start("A100", 950)];
+        assert_eq!(
+            elsewhere(&start("A100", 0), &restarts),
+            ["H200 after 900 iterations"]
+        );
+        assert!(elsewhere(&start("", 0), &[start("", 3)]).is_empty());
+    }
+}

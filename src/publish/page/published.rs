@@ -1,0 +1,105 @@
+//! The page of a figure of published values: nothing is judged in it, for nothing was measured.
+
+use anyhow::Result;
+
+use super::contents::{Body, Cell, Page, Section};
+use crate::digest::sha256;
+use crate::exit::Exit;
+use crate::figure::BarFigure;
+use crate::judge::Status;
+use crate::manifest::Bars;
+
+/// The figure, every value with its source, the files that they are from.
+///
+/// # Errors
+/// [`Exit::Storage`] where one of these files cannot be read.
+pub fn published(bars: &Bars, figure: &BarFigure) -> Result<Page> {
+    let sections = [
+        Some(Section {
+            id: "figure",
+            heading: "Figure",
+            about: Vec::new(),
+            body: Body::Figure,
+        }),
+        values(figure),
+        provenance(bars)?,
+        Some(Section {
+            id: "reproduce",
+            heading: "How to reproduce",
+            about: vec!["Draws the bars from the file of values; nothing is trained.".into()],
+            body: Body::Commands(vec![format!("cargo run -- render {}", bars.name)]),
+        }),
+    ];
+    Ok(Page {
+        title: bars.title.clone(),
+        experiment: bars.name.clone(),
+        home: "../index.html",
+        judged: false,
+        status: Status::NothingClaimed,
+        headline: "values as published, none measured by this program".into(),
+        shouts: Vec::new(),
+        line: "reference data alone".into(),
+        sections: sections.into_iter().flatten().collect(),
+    })
+}
+
+fn values(figure: &BarFigure) -> Option<Section> {
+    let mut rows = Vec::new();
+    for plot in &figure.plots {
+        rows.extend(plot.bars.iter().map(|bar| {
+            vec![
+                Cell::text(&plot.title),
+                Cell::text(&bar.label),
+                Cell::text(&bar.below),
+                if bar.paper {
+                    Cell::Strong(bar.text.clone())
+                } else {
+                    Cell::text(&bar.text)
+                },
+                Cell::text(&plot.axis),
+                Cell::text(&bar.source),
+            ]
+        }));
+    }
+    Section::table(
+        "values",
+        "Values",
+        &["The paper's own are bold."],
+        &["plot", "of", "which", "#value", "unit", "source"],
+        rows,
+    )
+}
+
+fn provenance(bars: &Bars) -> Result<Option<Section>> {
+    let mut paths = vec![&bars.source];
+    for panel in &bars.panels {
+        if !paths.contains(&&panel.file) {
+            paths.push(&panel.file);
+        }
+    }
+    let mut rows = Vec::new();
+    for path in paths {
+        let bytes = std::fs::read(path).map_err(|error| {
+            Exit::Storage.error(format!(
+                "cannot read {}: {error}; put the file back",
+                path.display()
+            ))
+        })?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        rows.push(vec![
+            Cell::Text(name.into_owned()),
+            Cell::Text(format!("sha256 {}", sha256(&bytes))),
+        ]);
+    }
+    rows.push(vec![
+        Cell::text("refig"),
+        Cell::text(env!("CARGO_PKG_VERSION")),
+    ]);
+    Ok(Section::table(
+        "provenance",
+        "Provenance",
+        &["What the figure was made of."],
+        &["what", "value"],
+        rows,
+    ))
+}

@@ -1,0 +1,477 @@
+//! The verdict as the sections of a page: the answer first, then how close, on what evidence, what was different, and how
+//! to make it again.
+
+use anyhow::Result;
+
+use super::contents::{Body, Cell, Page, Section};
+use super::provenance;
+use crate::figure::Drawing;
+use crate::judge::{
+    ClaimRow, ExpectationRow, NetworkRow, RunEvidence, RunRow, Status, Verdict, Yardstick,
+};
+use crate::manifest::Metric;
+use crate::publish::cells::{
+    baselines, gap_text, gaps_text, phase_cells, seeds_text, text_or_dash, yardstick,
+};
+use crate::record::Ending;
+
+/// What a page shows besides the verdict.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Material<'a> {
+    /// None where there is nothing to draw.
+    pub figure: Option<&'a Drawing>,
+    /// The runs that the verdict rests on.
+    pub runs: &'a [RunEvidence],
+    /// From the report's folder to the folder of results, as in a link; see [`super::relative`].
+    pub results: &'a str,
+}
+
+/// The page of a verdict.
+///
+/// # Errors
+/// [`crate::exit::Exit::Storage`] where a run's files cannot be read.
+pub fn page(verdict: &Verdict, material: &Material) -> Result<Page> {
+    let figure = material.figure.map(|_| Section {
+        id: "figure",
+        heading: "Figure",
+        about: Vec::new(),
+        body: Body::Figure,
+    });
+    let sections = [
+        judged(verdict),
+        figure,
+        networks(verdict),
+        distances(verdict),
+        claims(verdict),
+        tests(verdict),
+        differences(verdict),
+        runs(verdict, material),
+        provenance::section(material.runs)?,
+        reproduce(verdict, material),
+    ];
+    Ok(Page {
+        title: verdict.title.clone(),
+        experiment: verdict.experiment.clone(),
+        home: "../../index.html",
+        judged: true,
+        status: verdict.status,
+        headline: verdict.headline.clone(),
+        shouts: shouts(verdict),
+        line: match material.figure {
+            Some(Drawing::Curves(figure)) => figure.line.clone(),
+            _ => {
+                let (profile, data) = (&verdict.profile, &verdict.data);
+                let seeds = seeds_text(&verdict.seeds);
+                format!("profile {profile} · {data} · {seeds}")
+            }
+        },
+        sections: sections.into_iter().flatten().collect(),
+    })
+}
+
+fn shouts(verdict: &Verdict) -> Vec<(String, String)> {
+    let mut shouts = Vec::new();
+    if verdict.synthetic {
+        shouts.push((
+            "SYNTHETIC".into(),
+            "these runs were trained on images drawn by this program, not on CIFAR-10. They show that the pipeline works \
+             and say nothing about the paper."
+                .into(),
+        ));
+    }
+    if let Some(line) = verdict.near_chance() {
+        shouts.push(("NEAR CHANCE".into(), format!("{line}.")));
+    }
+    if !verdict.overrides.is_empty() {
+        shouts.push((
+            "CHANGED RECIPE".into(),
+            format!(
+                "these runs were made with --set {}, and are not held against recorded errors.",
+                verdict.overrides.join(" --set ")
+            ),
+        ));
+    }
+    shouts
+}
+
+/// Everything that was judged in one table: claims, the paper's values, then what was recorded here. Values that cannot be compared, often the paper's at a smaller scale, are a row
+/// together: they stand beside ours in the table of networks.
+fn judged(verdict: &Verdict) -> Option<Section> {
+    let mut rows = Vec::new();
+    let (apart, judged): (Vec<_>, Vec<_>) = verdict
+        .expectations
+        .iter()
+        .partition(|row| row.status == Status::NotComparable);
+    rows.extend(verdict.claims.iter().map(claim));
+    rows.extend(judged.into_iter().map(expectation));
+    for against in [Yardstick::Profile, Yardstick::Paper] {
+        let of_these: Vec<_> = apart.iter().filter(|row| row.against == against).collect();
+        if let Some(first) = of_these.first() {
+            let whose = match against {
+                Yardstick::Paper => "the paper",
+                Yardstick::Profile => "this profile",
+            };
+            rows.push(vec![
+                Cell::text(format!("{} final errors of {whose}", of_these.len())),
+                Cell::status(Status::NotComparable, &first.note),
+                Cell::text("–"),
+                Cell::text("–"),
+                Cell::text(""),
+            ]);
+        }
+    }
+    for (name, found) in baselines(verdict) {
+        rows.push(vec![
+            Cell::text(name),
+            Cell::text(found),
+            Cell::text("–"),
+            Cell::text("–"),
+            Cell::text("recorded here, no evidence about the paper"),
+        ]);
+    }
+    Section::table(
+        "verdict",
+        "Verdict",
+        &[
+            "Final errors in % at the last iteration, mean ± deviation over the seeds (number of seeds); claims as the gap in \
+             points between two networks' errors.",
+        ],
+        &["asked", "status", "#ours", "#expected", "source"],
+        rows,
+    )
+}
+
+fn expectation(row: &ExpectationRow) -> Vec<Cell> {
+    vec![
+        Cell::text(format!("{}: {}", row.network, row.metric.text())),
+        Cell::status(row.status, &row.note),
+        Cell::text(text_or_dash(row.measured.as_ref())),
+        Cell::text(format!(
+            "{:.2} ± {:.2} {}",
+            row.expected,
+            row.tolerance,
+            yardstick(row.against)
+        )),
+        Cell::text(&row.source),
+    ]
+}
+
+/// A claim in a line: of several comparisons, from the smallest gap to the largest.
+fn claim(row: &ClaimRow) -> Vec<Cell> {
+    let mut gaps: Vec<f64> = row.comparisons.iter().filter_map(|c| c.gap).collect();
+    gaps.sort_by(f64::total_cmp);
+    let ours = match gaps[..] {
+        [] => "–".into(),
+        [one] => gap_text(Some(one)),
+        [first, .., last] => format!("{first:+.2} to {last:+.2}"),
+    };
+    let margin = row.comparisons.first().map_or(0.0, |c| c.margin);
+    let note = row
+        .comparisons
+        .iter()
+        .find(|c| c.status == row.status && c.status != Status::Pass)
+        .map_or("", |c| if c.note.is_empty() { &c.text } else { &c.note });
+    vec![
+        Cell::text(&row.claim),
+        Cell::status(row.status, note),
+        Cell::text(ours),
+        Cell::text(format!("≥ {margin:+} {}", yardstick(row.against))),
+        Cell::text("claim"),
+    ]
+}
+
+fn networks(verdict: &Verdict) -> Option<Section> {
+    let papers = |network: &str, metric: Metric| {
+        verdict
+            .expectations
+            .iter()
+            .find(|row| {
+                row.network == network && row.metric == metric && row.against == Yardstick::Paper
+            })
+            .map(|row| row.expected)
+    };
+    let dash = |value: Option<f64>, signed: bool| match value {
+        None => Cell::text("–"),
+        Some(value) if signed => Cell::text(format!("{value:+.2}")),
+        Some(value) => Cell::text(format!("{value:.2}")),
+    };
+    let responses = verdict.networks.iter().any(|row| row.response.is_some());
+    let rows = verdict.networks.iter().map(|row: &NetworkRow| {
+        let paper = papers(&row.network, Metric::TestError);
+        let away = row.test_error.as_ref().zip(paper).map(|(m, p)| m.mean - p);
+        let mut cells = vec![
+            Cell::text(&row.network),
+            Cell::Strong(text_or_dash(row.test_error.as_ref())),
+            dash(paper, false),
+            dash(away, true),
+            Cell::text(best(verdict, row)),
+            Cell::text(text_or_dash(row.training_error.as_ref())),
+            dash(papers(&row.network, Metric::TrainingError), false),
+            Cell::text(text_or_dash(row.clean_training_error.as_ref())),
+            Cell::text(text_or_dash(row.moving_test_error.as_ref())),
+            Cell::text(match row.test_error.as_ref() {
+                Some(of) if of.seeds > 1 => format!("{:.2} to {:.2}", of.minimum, of.maximum),
+                _ => "–".into(),
+            }),
+            Cell::text(format!("{} of {}", row.seeds_finished, row.seeds_asked)),
+        ];
+        if responses {
+            cells.insert(1, Cell::Strong(text_or_dash(row.response.as_ref())));
+        }
+        cells
+    });
+    let mut columns = vec![
+        "network",
+        "#test, last",
+        "#paper's",
+        "#difference",
+        "#test, best (iteration)",
+        "#training",
+        "#paper's",
+        "#training, clean pass",
+        "#test, moving average",
+        "#test, range",
+        "#seeds finished",
+    ];
+    if responses {
+        columns.insert(1, "#response, mean of layers");
+    }
+    Section::table(
+        "networks",
+        "Every network beside the paper",
+        &[
+            "Errors in %, mean ± deviation over the seeds (number of seeds). Last is the error at the last iteration, the \
+             number that is judged. Best is the lowest along the way; it was chosen by looking at the test set and is not \
+             judged. Test errors use batch-norm statistics of training images (population); training errors are the mean of \
+             the last 20 augmented mini-batches, as in the paper's curves.",
+        ],
+        &columns,
+        rows.collect(),
+    )
+}
+
+/// The best errors with the iterations that they were seen at, seed by seed; once where it was the same.
+fn best(verdict: &Verdict, row: &NetworkRow) -> String {
+    let mut at: Vec<String> = verdict
+        .runs
+        .iter()
+        .filter(|run| run.network == row.network && run.ending == Ending::Finished)
+        .filter_map(|run| run.best_iteration)
+        .map(|iteration| iteration.to_string())
+        .collect();
+    if at.iter().all(|iteration| *iteration == at[0]) {
+        at.truncate(1);
+    }
+    match row.best_test_error.as_ref() {
+        Some(best) if !at.is_empty() => format!("{} at {}", best.text(), at.join(", ")),
+        best => text_or_dash(best),
+    }
+}
+
+fn claims(verdict: &Verdict) -> Option<Section> {
+    let mut rows = Vec::new();
+    for row in &verdict.claims {
+        rows.push(vec![
+            Cell::Strong(format!("{} {}", row.claim, yardstick(row.against))),
+            Cell::status(row.status, ""),
+            Cell::text(""),
+            Cell::text(""),
+        ]);
+        rows.extend(row.comparisons.iter().map(|comparison| {
+            vec![
+                Cell::text(&comparison.text),
+                Cell::status(comparison.status, &comparison.note),
+                Cell::text(gap_text(comparison.gap)),
+                Cell::text(gaps_text(&comparison.gaps)),
+            ]
+        }));
+    }
+    Section::table(
+        "claims",
+        "Claims",
+        &[
+            "The gap is the error that should be the higher one less the other, in points. The mean over the seeds is judged, \
+             each seed's gap is shown; a claim holds where all its comparisons do.",
+        ],
+        &["claim", "status", "#gap", "#each seed"],
+        rows,
+    )
+}
+
+/// Curves against the paper's by the phases of the schedule; why not, where they cannot be compared.
+fn distances(verdict: &Verdict) -> Option<Section> {
+    let mut rows = Vec::new();
+    let mut reasons: Vec<String> = Vec::new();
+    for row in &verdict.curves {
+        if !row.comparable && !reasons.contains(&row.note) {
+            reasons.push(row.note.clone());
+        }
+        for phase in row.phases.iter().filter(|_| row.comparable) {
+            let [mean, largest, floor, band] = phase_cells(phase);
+            rows.push(vec![
+                Cell::text(format!("{}: {}", row.network, row.metric.text())),
+                Cell::text(phase.phase.text()),
+                Cell::text(phase.points.to_string()),
+                Cell::text(mean),
+                Cell::text(largest),
+                Cell::text(floor),
+                Cell::text(band),
+            ]);
+        }
+    }
+    let about = "Ours less the paper's at the paper's own sampling points, in points. Beside it what two independent runs of one \
+                 recipe would show by chance (mean / largest), and the share of the paper's points between the lowest and the \
+                 highest of our seeds.";
+    let columns = [
+        "curve",
+        "phase",
+        "#points",
+        "#mean |difference|",
+        "#largest",
+        "#two runs would show",
+        "#in the band",
+    ];
+    let (id, heading) = ("distances", "Distance to the paper's curves");
+    let mut section = Section::table(id, heading, &[about], &columns, rows).or_else(|| {
+        (!reasons.is_empty()).then(|| Section {
+            id,
+            heading,
+            about: Vec::new(),
+            body: Body::List(Vec::new()),
+        })
+    })?;
+    let reasons = reasons
+        .iter()
+        .map(|reason| format!("Not comparable with the paper's curves: {reason}."));
+    section.about.extend(reasons);
+    Some(section)
+}
+
+/// What the scatter of the seeds says beside the verdict.
+fn tests(verdict: &Verdict) -> Option<Section> {
+    let mut rows = Vec::new();
+    for row in &verdict.expectations {
+        if let Some(test) = &row.test {
+            rows.push(vec![
+                Cell::text(format!("{}: {}", row.network, row.metric.text())),
+                Cell::text(&test.words),
+            ]);
+        }
+    }
+    for comparison in verdict.claims.iter().flat_map(|claim| &claim.comparisons) {
+        if !comparison.evidence.is_empty() {
+            rows.push(vec![
+                Cell::text(&comparison.text),
+                Cell::text(&comparison.evidence),
+            ]);
+        }
+    }
+    Section::table(
+        "tests",
+        "On what it rests",
+        &["Two-sided tests and intervals at 95 %. Tolerances and margins decide, these do not."],
+        &["what", "what the seeds say"],
+        rows,
+    )
+}
+
+fn differences(verdict: &Verdict) -> Option<Section> {
+    let mut items = verdict.differences.clone();
+    for change in &verdict.overrides {
+        items.push(format!("changed on the command line: --set {change}"));
+    }
+    if items.is_empty() {
+        items.push(
+            "nothing in the recipe or the data; readings of what the paper leaves open are in the experiment's comments"
+                .into(),
+        );
+    }
+    Some(Section {
+        id: "differences",
+        heading: "What differs from the paper",
+        about: Vec::new(),
+        body: Body::List(items),
+    })
+}
+
+fn runs(verdict: &Verdict, material: &Material) -> Option<Section> {
+    let folder = |row: &RunRow| {
+        if material.results.is_empty() {
+            Cell::Code(row.folder.clone())
+        } else {
+            Cell::Link {
+                text: row.folder.clone(),
+                href: format!("{}/{}/", material.results, row.folder),
+            }
+        }
+    };
+    let percent = |value: Option<f64>| value.map_or("–".into(), |v| format!("{v:.2}"));
+    let rows = verdict.runs.iter().map(|row| {
+        let mut ending = match row.ending {
+            Ending::Finished => format!("finished at {}", row.iteration),
+            Ending::Diverged => format!("DIVERGED at {}", row.iteration),
+            Ending::Partial => format!("stands at {}", row.iteration),
+        };
+        if !row.faults.is_empty() {
+            ending += &format!("; NOT OF ITS RECIPE: {}", row.faults.join(", "));
+        }
+        let short: String = row.identity.chars().take(16).collect();
+        vec![
+            Cell::text(&row.network),
+            Cell::text(row.seed.to_string()),
+            Cell::text(ending),
+            Cell::text(percent(row.test_error)),
+            Cell::text(match row.best_iteration {
+                Some(at) => format!("{} at {at}", percent(row.best_test_error)),
+                None => "–".into(),
+            }),
+            folder(row),
+            Cell::Code(short),
+            Cell::Code(row.commit.clone()),
+            Cell::text(&row.machine),
+        ]
+    });
+    Section::table(
+        "runs",
+        "Runs",
+        &[
+            "The identity is a hash of everything that shapes a run's numbers. Each folder holds the resolved recipe \
+             (run.toml), every iteration and evaluation (Parquet) and the final weights.",
+        ],
+        &[
+            "network",
+            "#seed",
+            "iterations",
+            "#test, last",
+            "#test, best",
+            "folder",
+            "identity",
+            "commit",
+            "machine",
+        ],
+        rows.collect(),
+    )
+}
+
+fn reproduce(verdict: &Verdict, material: &Material) -> Option<Section> {
+    let mut about = vec![
+        "The first command trains what is missing and makes this page; the second judges the records again without training."
+            .to_owned(),
+    ];
+    let mut lines = Vec::new();
+    match provenance::commit(material.runs) {
+        Some(commit) => lines.push(format!("git checkout {commit}")),
+        None if material.runs.is_empty() => {}
+        None => about.push(
+            "The runs are not of one commit with a clean tree: their numbers may need the changes named above.".into(),
+        ),
+    }
+    lines.push(verdict.command.clone());
+    lines.push(verdict.command.replacen(" reproduce ", " check ", 1));
+    Some(Section {
+        id: "reproduce",
+        heading: "How to reproduce",
+        about,
+        body: Body::Commands(lines),
+    })
+}

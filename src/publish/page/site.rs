@@ -1,0 +1,214 @@
+//! `index.html` of the reports' folder: every report with its status and its figure, so that the folder can be served as a
+//! site. It is made from what lies in the folder.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::escape::{escape, relative};
+use super::html::{badge, document};
+use crate::exit::Exit;
+use crate::judge::Status;
+use crate::publish::cells::seeds_text;
+use crate::run::disk::Disk;
+
+/// What a `verdict.json` says that the index shows, and that a report is made again with.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Summary {
+    pub experiment: String,
+    pub title: String,
+    pub profile: String,
+    pub data: String,
+    pub synthetic: bool,
+    pub seeds: Vec<u64>,
+    pub status: Status,
+    pub headline: String,
+    #[serde(default)]
+    pub overrides: Vec<String>,
+}
+
+/// A profile of an experiment that has no report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blank {
+    pub experiment: String,
+    pub profile: String,
+}
+
+/// A folder below the reports' with something to look at.
+struct Card {
+    folder: PathBuf,
+    name: String,
+    summary: Option<Summary>,
+    /// Title and headline of a page without a verdict.
+    page: Option<(String, String)>,
+    picture: Option<String>,
+}
+
+/// The summary in a report's folder; none where there is no `verdict.json`.
+///
+/// # Errors
+/// [`Exit::Storage`] where it cannot be read.
+pub fn summary(folder: &Path) -> Result<Option<Summary>> {
+    let path = folder.join("verdict.json");
+    if !path.exists() {
+        return Ok(None);
+    }
+    std::fs::read_to_string(&path)
+        .map_err(anyhow::Error::from)
+        .and_then(|text| Ok(serde_json::from_str(&text)?))
+        .map(Some)
+        .map_err(|error| {
+            Exit::Storage.error(format!(
+                "{}: not readable: {error}; make it again with `refig report`",
+                path.display()
+            ))
+        })
+}
+
+/// Writes `index.html` into `reports_dir` and gives its path. `blanks` are named as not made.
+///
+/// # Errors
+/// [`Exit::Storage`] where the folder cannot be read or written.
+pub fn write(reports_dir: &Path, blanks: &[Blank]) -> Result<PathBuf> {
+    let disk = Disk::default();
+    disk.create_dir(reports_dir)?;
+    let path = reports_dir.join("index.html");
+    let html = index(reports_dir, &cards(reports_dir)?, blanks);
+    disk.replace(&path, html.as_bytes())?;
+    Ok(path)
+}
+
+/// Every folder with a verdict or a figure, by name.
+fn cards(reports_dir: &Path) -> Result<Vec<Card>> {
+    let mut cards = Vec::new();
+    let folders = walkdir::WalkDir::new(reports_dir)
+        .min_depth(1)
+        .max_depth(2)
+        .sort_by_file_name();
+    for entry in folders {
+        let entry = entry.with_context(|| {
+            Exit::Storage.error(format!("{}: not readable", reports_dir.display()))
+        })?;
+        if !entry.file_type().is_dir() {
+            continue;
+        }
+        let folder = entry.into_path();
+        let summary = summary(&folder)?;
+        let picture = picture(&folder);
+        if summary.is_none() && picture.is_none() {
+            continue;
+        }
+        let name = folder.strip_prefix(reports_dir).unwrap_or(&folder);
+        let name = name.display().to_string();
+        cards.push(Card {
+            page: said(&folder),
+            folder,
+            name,
+            summary,
+            picture,
+        });
+    }
+    Ok(cards)
+}
+
+/// Title and headline of a folder's `report.md`.
+fn said(folder: &Path) -> Option<(String, String)> {
+    let text = std::fs::read_to_string(folder.join("report.md")).ok()?;
+    let mut lines = text.lines();
+    let title = lines.next()?.strip_prefix("# ")?;
+    let headline = lines.find_map(|line| line.strip_prefix("**")?.strip_suffix(".**"))?;
+    Some((title.into(), headline.into()))
+}
+
+/// The first PNG of a folder, else its first SVG.
+fn picture(folder: &Path) -> Option<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    let ending = |wanted: &str| names.iter().find(|name| name.ends_with(wanted)).cloned();
+    ending(".png").or_else(|| ending(".svg"))
+}
+
+fn index(reports_dir: &Path, cards: &[Card], blanks: &[Blank]) -> String {
+    let mut body = String::from(
+        "<header>\n<h1>Reports</h1>\n<p class=\"line\">Figures of <a href=\"https://arxiv.org/abs/1512.03385\">Deep Residual Learning for Image Recognition</a> made again, with how close they came.</p>\n</header>\n<main>\n<ul class=\"cards\">\n",
+    );
+    for card in cards {
+        write_card(&mut body, reports_dir, card);
+    }
+    body.push_str("</ul>\n");
+    if cards.is_empty() {
+        body.push_str("<p>There is no report yet.</p>\n");
+    }
+    if !blanks.is_empty() {
+        body.push_str("<h2>Not made</h2>\n<p class=\"about\">Profiles without a run here, and what makes them.</p>\n<ul>\n");
+        for blank in blanks {
+            let (name, profile) = (escape(&blank.experiment), escape(&blank.profile));
+            let _ = writeln!(
+                body,
+                "<li>{name}, profile {profile}: <code>cargo run -- reproduce {name} --profile {profile}</code></li>"
+            );
+        }
+        body.push_str("</ul>\n");
+    }
+    body.push_str("</main>\n");
+    document("Reports", &body)
+}
+
+fn write_card(body: &mut String, reports_dir: &Path, card: &Card) {
+    let address = relative(reports_dir, &card.folder);
+    let target = if card.folder.join("index.html").exists() {
+        format!("{address}/index.html")
+    } else {
+        let picture = card.picture.as_deref().unwrap_or("report.md");
+        format!("{address}/{picture}")
+    };
+    let target = escape(&target);
+    let title = card
+        .summary
+        .as_ref()
+        .map(|summary| &summary.title)
+        .or(card.page.as_ref().map(|(title, _)| title))
+        .unwrap_or(&card.name);
+    let _ = writeln!(
+        body,
+        "<li class=\"card\">\n<h3><a href=\"{target}\">{}</a></h3>",
+        escape(title)
+    );
+    if let Some(summary) = &card.summary {
+        let _ = writeln!(
+            body,
+            "<p>{} profile {}, {}, {}</p>",
+            badge(summary.status),
+            escape(&summary.profile),
+            escape(&summary.data),
+            escape(&seeds_text(&summary.seeds))
+        );
+        if summary.synthetic {
+            body.push_str("<p class=\"shout\">SYNTHETIC</p>\n");
+        }
+        if !summary.overrides.is_empty() {
+            body.push_str("<p class=\"shout\">CHANGED RECIPE</p>\n");
+        }
+    }
+    if let Some(picture) = &card.picture {
+        let _ = writeln!(
+            body,
+            "<a href=\"{target}\"><img src=\"{}\" alt=\"the figure of {}\" loading=\"lazy\"></a>",
+            escape(&format!("{address}/{picture}")),
+            escape(&card.name)
+        );
+    }
+    let headline = match (&card.summary, &card.page) {
+        (Some(summary), _) => Some(&summary.headline),
+        (None, page) => page.as_ref().map(|(_, headline)| headline),
+    };
+    if let Some(headline) = headline {
+        let _ = writeln!(body, "<p class=\"note\">{}.</p>", escape(headline));
+    }
+    body.push_str("</li>\n");
+}

@@ -1,0 +1,198 @@
+//! A report's folder: figure, verdict and pages, each file whole or not at all.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::illustration::Illustration;
+use super::junit;
+use super::page::{self, Material, Page};
+use crate::exit::Exit;
+use crate::figure::{self, Drawing};
+use crate::judge::{Evidence, Verdict};
+use crate::manifest::{Bars, Experiment};
+use crate::run::disk::Disk;
+
+/// What is published of one experiment at one profile.
+#[derive(Clone, Debug)]
+pub struct Report<'a> {
+    evidence: &'a Evidence,
+    verdict: &'a Verdict,
+    /// None where there is nothing to draw.
+    figure: Option<Illustration>,
+    folder: PathBuf,
+    /// What is missing, not finished, diverged or left out of the figure.
+    pub warnings: Vec<String>,
+}
+
+/// The folder of an experiment's report.
+pub fn folder(experiment: &Experiment, reports_dir: &Path) -> PathBuf {
+    reports_dir.join(&experiment.name).join(&experiment.profile)
+}
+
+impl<'a> Report<'a> {
+    /// Draws the figure; with `reference`, over the paper's curves. Nothing is written yet.
+    ///
+    /// # Errors
+    /// Those of [`Drawing::of`].
+    pub fn new(
+        evidence: &'a Evidence,
+        verdict: &'a Verdict,
+        reports_dir: &Path,
+        reference: bool,
+    ) -> Result<Self> {
+        let mut warnings = evidence.left_out.clone();
+        let figure = match Drawing::of(evidence, verdict, reference)? {
+            Some((drawing, missing)) => {
+                warnings.extend(missing);
+                Some(Illustration::of(drawing)?)
+            }
+            None => None,
+        };
+        Ok(Self {
+            evidence,
+            verdict,
+            figure,
+            folder: folder(&evidence.experiment, reports_dir),
+            warnings,
+        })
+    }
+
+    /// The report's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Writes the SVG and the PNG, of a table its Markdown too, and gives the path of the PNG. The same records give the
+    /// same bytes.
+    ///
+    /// # Errors
+    /// [`Exit::Missing`] where there is nothing to draw; [`Exit::Storage`] where the folder cannot be written.
+    pub fn write_figure(&self) -> Result<PathBuf> {
+        let experiment = &self.evidence.experiment;
+        let (name, profile) = (&experiment.name, &experiment.profile);
+        let Some(figure) = &self.figure else {
+            let made = format!("`refig reproduce {name} --profile {profile}`");
+            return Err(Exit::Missing.error(match self.evidence.runs.is_empty() {
+                true => format!("no run of {name} at profile {profile}; make them with {made}"),
+                false => format!(
+                    "no run of {name} at profile {profile} was measured; {made} measures finished runs"
+                ),
+            }));
+        };
+        write_picture(&self.folder, name, figure)
+    }
+
+    /// Writes `verdict.json` and `junit.xml`, in which `better` is a failure with `strict`, and the pages around the figure.
+    ///
+    /// # Errors
+    /// [`Exit::Storage`] where the folder cannot be written.
+    pub fn write_verdict(&self, results_dir: &Path, strict: bool) -> Result<Page> {
+        let page = self.page(results_dir)?;
+        let disk = Disk::default();
+        disk.create_dir(&self.folder)?;
+        let json = self.verdict.json()?;
+        disk.replace(&self.folder.join("verdict.json"), json.as_bytes())?;
+        let junit = junit(self.verdict, strict);
+        disk.replace(&self.folder.join("junit.xml"), junit.as_bytes())?;
+        write_page(&self.folder, &page, self.figure.as_ref())?;
+        Ok(page)
+    }
+
+    fn page(&self, results_dir: &Path) -> Result<Page> {
+        let drawing = self.figure.as_ref().map(|figure| &figure.drawing);
+        let material = Material {
+            // A figure of which every panel is left out is no figure.
+            figure: drawing.filter(|drawing| !drawing.is_empty()),
+            runs: &self.evidence.runs,
+            results: &page::relative(&self.folder, results_dir),
+        };
+        page::page(self.verdict, &material)
+    }
+}
+
+/// Draws a figure of published values into `<reports_dir>/<name>` with the page around it, and gives the path of the PNG. The
+/// same files give the same bytes.
+///
+/// # Errors
+/// Those of [`figure::published_bars`], and [`Exit::Storage`] where the folder cannot be written.
+pub fn publish_bars(bars: &Bars, reports_dir: &Path) -> Result<PathBuf> {
+    let values = figure::published_bars(bars)?;
+    let page = page::published(bars, &values)?;
+    let figure = Illustration::of(Drawing::Bars(values))?;
+    let folder = reports_dir.join(&bars.name);
+    let png = write_picture(&folder, &bars.name, &figure)?;
+    write_page(&folder, &page, Some(&figure))?;
+    Ok(png)
+}
+
+fn write_picture(folder: &Path, name: &str, figure: &Illustration) -> Result<PathBuf> {
+    let disk = Disk::default();
+    disk.create_dir(folder)?;
+    if let Some(text) = figure.drawing.markdown() {
+        disk.replace(&folder.join(format!("{name}.md")), text.as_bytes())?;
+    }
+    let svg = folder.join(format!("{name}.svg"));
+    disk.replace(&svg, figure.svg.as_bytes())?;
+    let png = folder.join(format!("{name}.png"));
+    disk.replace(&png, &figure::png(&figure.svg)?)?;
+    Ok(png)
+}
+
+fn write_page(folder: &Path, page: &Page, figure: Option<&Illustration>) -> Result<()> {
+    let disk = Disk::default();
+    disk.create_dir(folder)?;
+    let html = page::html(page, figure);
+    disk.replace(&folder.join("index.html"), html.as_bytes())?;
+    disk.replace(&folder.join("report.md"), page::markdown(page).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figure::published_bars;
+
+    fn shipped() -> Bars {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/context.toml");
+        Bars::load(&path).unwrap().unwrap()
+    }
+
+    #[test]
+    fn it_is_drawn_from_the_files_alone_and_the_same_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let png = publish_bars(&shipped(), folder.path()).unwrap();
+        let svg = folder.path().join("context/context.svg");
+        let first = (std::fs::read(&png).unwrap(), std::fs::read(&svg).unwrap());
+        publish_bars(&shipped(), folder.path()).unwrap();
+        assert_eq!(first.0, std::fs::read(&png).unwrap());
+        let text = String::from_utf8(first.1).unwrap();
+        assert!(text.contains("3.57") && text.contains("GoogLeNet"));
+    }
+
+    #[test]
+    fn its_page_names_every_value_with_its_source_and_claims_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        publish_bars(&shipped(), folder.path()).unwrap();
+        let read =
+            |name: &str| std::fs::read_to_string(folder.path().join("context").join(name)).unwrap();
+        let (html, markdown) = (read("index.html"), read("report.md"));
+        for plot in published_bars(&shipped()).unwrap().plots {
+            for bar in plot.bars {
+                let row = markdown.lines().find(|line| {
+                    let cells = [&plot.title, &bar.label, &bar.below, &bar.source];
+                    cells.iter().all(|cell| line.contains(cell.as_str()))
+                });
+                let row = row.unwrap_or_else(|| panic!("no row of {bar:?}"));
+                assert!(row.contains(&bar.text), "{row}");
+                assert_eq!(
+                    row.contains(&format!("**{}**", bar.text)),
+                    bar.paper,
+                    "{row}"
+                );
+            }
+        }
+        assert!(html.contains("data:image/svg+xml,") && html.contains("nothing claimed"));
+        assert!(html.contains("href=\"../index.html\"") && !html.contains("verdict.json"));
+        assert!(markdown.contains("| context.csv | sha256 "), "{markdown}");
+    }
+}

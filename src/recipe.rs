@@ -1,0 +1,359 @@
+//! The recipe: every choice that affects a run's numbers. The defaults are the paper's.
+
+use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// How to train and evaluate a network. Section numbers refer to arXiv:1512.03385v1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipe {
+    /// Mini-batch size (section 4.2: 128).
+    pub batch: usize,
+    /// Number of mini-batches (section 4.2: 64k).
+    pub iterations: u64,
+    /// Learning rate before the first drop (section 4.2: 0.1).
+    pub learning_rate: f64,
+    /// Iterations after which to multiply the learning rate by `drop_factor` (section 4.2: 32k and 48k).
+    pub drops: Vec<u64>,
+    pub drop_factor: f64,
+    /// A lower learning rate until training starts to converge (section 4.2, ResNet-110). Off by default, and with `false`.
+    #[serde(deserialize_with = "warm_up_or_false")]
+    #[schemars(with = "WarmUpOrFalse")]
+    pub warm_up: Option<WarmUp>,
+    /// Section 4.2: 0.9.
+    pub momentum: f64,
+    pub momentum_form: MomentumForm,
+    /// Section 4.2: 1e-4.
+    pub weight_decay: f64,
+    pub weight_decay_on: DecayOn,
+    pub initialisation: Initialisation,
+    pub augmentation: Augmentation,
+    pub partial_batch: PartialBatch,
+    pub normalisation: Normalisation,
+    pub split: TrainingSplit,
+    pub shortcut: Shortcut,
+    pub batch_norm: BatchNorm,
+    pub evaluation: EvaluationRecipe,
+    pub precision: Precision,
+    /// Image width and height in pixels: 32, or 16 or 8 for downsampled images.
+    pub image_size: usize,
+    /// Initial weights, if not random.
+    pub init: Init,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WarmUp {
+    /// Section 4.2: 0.01.
+    pub learning_rate: f64,
+    /// The warm-up ends once the mean error of the last `window` mini-batches is below this, in % (section 4.2: 80).
+    pub until_error_below: f64,
+    /// Number of mini-batches to average. Not given in the paper; 20 matches the scatter of its training curves.
+    pub window: usize,
+}
+
+/// `v = m v + g; w -= lr v` (PyTorch) or `v = m v + lr g; w -= v` (Caffe, used by the authors). They differ after a drop of
+/// the learning rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MomentumForm {
+    Caffe,
+    Pytorch,
+}
+
+/// Parameters subject to weight decay. Caffe's default, and so the likely reading of section 4.2, is all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DecayOn {
+    /// All learnable parameters.
+    All,
+    /// Weights of convolutions and the classifier, but not biases or batch-norm scale and shift.
+    Weights,
+}
+
+/// Convolutions start from a normal distribution with deviation `sqrt(2 / fan)` (reference 13 of the paper, He et al. 2015).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Initialisation {
+    /// Fan of the convolutions.
+    pub fan: Fan,
+    /// Initialisation of the classifier.
+    pub classifier: ClassifierInitialisation,
+    /// Initial scale of the last batch normalisation in each residual branch. Below 1, every block starts near the
+    /// identity; at 0, as the identity (Goyal et al. 2017, section 5.1). Defaults to 1, like all other scales.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub residual_scale: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Fan {
+    In,
+    Out,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassifierInitialisation {
+    /// Normal, deviation `sqrt(2 / inputs)`; bias 0.
+    HeFanIn,
+    /// Normal, deviation `sqrt(2 / classes)`; bias 0.
+    HeFanOut,
+    /// Uniform in ±1/sqrt(inputs), weights and bias (PyTorch's default).
+    Uniform,
+}
+
+/// Section 4.2: pad 4 pixels on each side and take a random crop of the image or its mirror image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Augmentation {
+    /// Pixels of padding on each side. 0 disables cropping.
+    pub pad: usize,
+    pub padding_value: PaddingValue,
+    pub flip: bool,
+}
+
+/// Value of padded pixels. Not given in the paper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PaddingValue {
+    /// 0 after normalisation: normalise, then pad and crop.
+    Zero,
+    /// 0 before normalisation, i.e. black: pad and crop, then normalise.
+    Black,
+}
+
+/// What to do with the last images of a pass if the batch size does not divide the training set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PartialBatch {
+    /// Fill the batch from the next pass (Caffe).
+    Wrap,
+    /// Skip them in this pass.
+    Drop,
+    /// Use a smaller batch.
+    Short,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalisation {
+    /// Subtract each pixel's mean over the training images (section 4.2), then divide by 64 (`data::PIXEL_SCALE`), which
+    /// gives the pixels of CIFAR-10, 0 to 255, about unit variance.
+    PerPixelMean,
+    /// Subtract each channel's mean over the training images and divide by its deviation.
+    ChannelMeanStd,
+}
+
+/// Images to train on. In section 4.2, 45k/5k served to find the schedule and all 50k gave the results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TrainingSplit {
+    #[serde(rename = "50k")]
+    All,
+    /// Hold out a tenth of the training images and use it in place of the test set.
+    #[serde(rename = "45k/5k")]
+    HoldOut,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BatchNorm {
+    /// Weight of a new batch in the moving average.
+    pub momentum: f64,
+    pub epsilon: f64,
+    /// Images per group for statistics during training; 0, or as many as the mini-batch or more, for the whole mini-batch. The
+    /// authors' mini-batches of 128 were 64 images on each of two GPUs (arXiv:1603.05027, appendix).
+    pub group: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluationRecipe {
+    /// Iterations between evaluations (1000 in the paper's curves). The last iteration is always evaluated.
+    pub interval: u64,
+    /// Training images behind the `population` statistics (the authors: virtually all).
+    pub statistics_images: usize,
+    /// Batch size of the forward passes that gather statistics.
+    pub statistics_batch: usize,
+    pub pooling: Pooling,
+    /// Training images to evaluate without augmentation after the last iteration; 0 for none.
+    pub clean_images: usize,
+}
+
+/// How to combine the statistics of batches into those of the population.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// Average the batches' means and (biased) variances: the authors' "average (not moving average)".
+    Average,
+    /// Variance over all images, which includes the spread of the batches' means.
+    Total,
+}
+
+/// Precision of the factors in convolutions and of stored activations. Sums, statistics, parameters and the classifier
+/// always use 32-bit floats.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats throughout, without TF32, as in the paper (2015, before tensor cores).
+    #[default]
+    Fp32,
+    /// Factors rounded to TF32's 11-bit significand. GPUs only.
+    Tf32,
+    /// Factors with bfloat16's 8-bit significand; activations and their gradients in 16 bits, master weights in 32. GPUs
+    /// only.
+    Bf16,
+}
+
+impl Precision {
+    /// The name in manifests and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::Fp32 => "fp32",
+            Precision::Tf32 => "tf32",
+            Precision::Bf16 => "bf16",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Init {
+    /// In variants, the plain network of the same experiment whose final weights to start from, with the same seed. Blocks
+    /// that compute the identity are appended to each stage (section 1, the solution by construction).
+    pub from: Option<String>,
+}
+
+/// How shortcuts handle a change of shape (section 4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Shortcut {
+    /// Subsample `x[:, :, ::2, ::2]` and append zero channels. No parameters.
+    A,
+    /// 1x1 projection with batch normalisation where stride or width change, identity elsewhere.
+    B,
+    /// 1x1 projection with batch normalisation everywhere.
+    C,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            batch: 128,
+            iterations: 64_000,
+            learning_rate: 0.1,
+            drops: vec![32_000, 48_000],
+            drop_factor: 0.1,
+            warm_up: None,
+            momentum: 0.9,
+            momentum_form: MomentumForm::Caffe,
+            weight_decay: 1e-4,
+            weight_decay_on: DecayOn::All,
+            initialisation: Initialisation::default(),
+            augmentation: Augmentation::default(),
+            partial_batch: PartialBatch::Wrap,
+            normalisation: Normalisation::PerPixelMean,
+            split: TrainingSplit::All,
+            shortcut: Shortcut::A,
+            batch_norm: BatchNorm::default(),
+            evaluation: EvaluationRecipe::default(),
+            precision: Precision::Fp32,
+            image_size: 32,
+            init: Init::default(),
+        }
+    }
+}
+
+/// Mini-batches averaged into one training error. The scatter of the paper's curves matches 20 mini-batches of 128 images.
+pub const TRAINING_WINDOW: usize = 20;
+
+impl Default for WarmUp {
+    fn default() -> Self {
+        Self {
+            learning_rate: 0.01,
+            until_error_below: 80.0,
+            window: TRAINING_WINDOW,
+        }
+    }
+}
+
+/// For the schema only. TOML has no null, so profiles turn a warm-up off with `false`.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "used for its schema only")]
+enum WarmUpOrFalse {
+    Rule(WarmUp),
+    Off(bool),
+    Null(()),
+}
+
+fn warm_up_or_false<'de, D: Deserializer<'de>>(from: D) -> Result<Option<WarmUp>, D::Error> {
+    struct Rule;
+    impl<'de> Visitor<'de> for Rule {
+        type Value = Option<WarmUp>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a table with learning_rate, until_error_below and window, or false")
+        }
+        fn visit_bool<E: Error>(self, on: bool) -> Result<Self::Value, E> {
+            match on {
+                false => Ok(None),
+                true => Err(E::invalid_value(Unexpected::Bool(on), &self)),
+            }
+        }
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+        fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            WarmUp::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+    from.deserialize_any(Rule)
+}
+
+impl Default for Initialisation {
+    fn default() -> Self {
+        Self {
+            fan: Fan::In,
+            classifier: ClassifierInitialisation::HeFanIn,
+            residual_scale: None,
+        }
+    }
+}
+
+impl Default for Augmentation {
+    fn default() -> Self {
+        Self {
+            pad: 4,
+            padding_value: PaddingValue::Zero,
+            flip: true,
+        }
+    }
+}
+
+impl Default for BatchNorm {
+    fn default() -> Self {
+        Self {
+            momentum: 0.1,
+            epsilon: 1e-5,
+            group: 64,
+        }
+    }
+}
+
+impl Default for EvaluationRecipe {
+    fn default() -> Self {
+        Self {
+            interval: 1000,
+            statistics_images: 50_000,
+            statistics_batch: 128,
+            pooling: Pooling::Average,
+            clean_images: 50_000,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The version that every file of a run's folder carries, and reading such a file.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::path::Path;
+
+use anyhow::Result;
+use serde::de::DeserializeOwned;
+
+use crate::exit::Exit;
+
+/// The version of every format in a run's folder. An older one is read, a newer one refused by name.
+pub const FORMAT: u32 = 1;
+
+/// Reads a TOML file; none if it is not there. `remedy` ends the message about a damaged one.
+///
+/// # Errors
+/// [`Exit::Storage`] if it cannot be read or was written by a newer version.
+pub(super) fn read_toml<T: DeserializeOwned>(path: &Path, remedy: &str) -> Result<Option<T>> {
+    let refuse = |error: &dyn Error| unreadable(path, &error, remedy);
+    let Some(text) = text(path, remedy)? else {
+        return Ok(None);
+    };
+    let table: toml::Table = toml::from_str(&text).map_err(|error| refuse(&error))?;
+    let format = table.get("format").and_then(toml::Value::as_integer);
+    check(path, format, remedy)?;
+    table.try_into().map(Some).map_err(|error| refuse(&error))
+}
+
+/// Reads a JSON file; none if it is not there. `remedy` ends the message about a damaged one.
+///
+/// # Errors
+/// As for [`read_toml`].
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path, remedy: &str) -> Result<Option<T>> {
+    let refuse = |error: &dyn Error| unreadable(path, &error, remedy);
+    let Some(text) = text(path, remedy)? else {
+        return Ok(None);
+    };
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| refuse(&error))?;
+    let format = value.get("format").and_then(serde_json::Value::as_i64);
+    check(path, format, remedy)?;
+    serde_json::from_value(value)
+        .map(Some)
+        .map_err(|error| refuse(&error))
+}
+
+/// Refuses a file that a newer version wrote, or that names no version.
+///
+/// # Errors
+/// [`Exit::Storage`] with the file and both versions.
+pub(super) fn check(path: &Path, found: Option<i64>, remedy: &str) -> Result<()> {
+    match found {
+        Some(format) if format > i64::from(FORMAT) => Err(Exit::Storage.error(format!(
+            "{}: format {format} is newer than {FORMAT}, the newest that refig {} reads; use the version that wrote it",
+            path.display(),
+            env!("CARGO_PKG_VERSION")
+        ))),
+        Some(_) => Ok(()),
+        None => Err(Exit::Storage.error(format!(
+            "{}: no format version; {remedy}",
+            path.display()
+        ))),
+    }
+}
+
+fn text(path: &Path, remedy: &str) -> Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(path, &error, remedy)),
+    }
+}
+
+/// The error about a file that cannot be read.
+pub(super) fn unreadable(path: &Path, error: &dyn Display, remedy: &str) -> anyhow::Error {
+    Exit::Storage.error(format!(
+        "{}: not readable: {}; {remedy}",
+        path.display(),
+        error.to_string().trim()
+    ))
+}

@@ -1,0 +1,58 @@
+//! `progress.json`: how far a partial run is, so that looking at it never reads its checkpoint.
+
+use std::path::Path;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint;
+use super::disk::Disk;
+use super::format::{self, FORMAT};
+use super::layout::PROGRESS;
+use super::parts::Place;
+
+/// Written after each checkpoint, whose iteration and place in the records it repeats.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Progress {
+    pub format: u32,
+    /// Of the run.
+    pub identity: String,
+    /// Updates made.
+    pub iteration: u64,
+    #[serde(flatten)]
+    pub place: Place,
+}
+
+impl Progress {
+    pub fn new(identity: &str, iteration: u64, place: Place) -> Self {
+        Self {
+            format: FORMAT,
+            identity: identity.into(),
+            iteration,
+            place,
+        }
+    }
+
+    /// How far the run in `folder` is. Where the file is missing (runs of earlier versions) or damaged, the checkpoint's
+    /// header tells; none before the first checkpoint.
+    pub fn load(folder: &Path, identity: &str) -> Option<Self> {
+        let written = format::read_json::<Self>(&folder.join(PROGRESS), "").ok();
+        written
+            .flatten()
+            .filter(|progress| progress.identity == identity)
+            .or_else(|| {
+                let (iteration, place) = checkpoint::header(folder, identity)?;
+                Some(Self::new(identity, iteration, place))
+            })
+    }
+
+    /// Writes the file, whole.
+    ///
+    /// # Errors
+    /// [`Exit::Storage`](crate::exit::Exit::Storage) if it cannot be written.
+    pub fn save(&self, disk: &Disk, folder: &Path) -> Result<()> {
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        disk.replace(&folder.join(PROGRESS), &text)
+    }
+}

@@ -1,0 +1,89 @@
+//! `run.toml`: what a run is, and where and with what it was made.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::format::{self, FORMAT};
+use super::layout::RUN;
+use super::provenance::Provenance;
+use crate::origin::Origin;
+use crate::plan::RunPlan;
+use crate::record::parquet;
+
+/// What figures and verdicts say of a run besides what shapes its numbers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Notes {
+    /// Where the images came from.
+    pub data: Origin,
+    /// Digests of the training and the test records, whatever their order in the files; `plan.data_digest` is of both.
+    pub train_digest: String,
+    pub test_digest: String,
+    /// Whether these are the digests of CIFAR-10's own records.
+    pub official: bool,
+    /// The changes made to the recipe on the command line, as given.
+    pub overrides: Vec<String>,
+    /// The engine's threads; results do not depend on them.
+    pub threads: usize,
+}
+
+/// All of `run.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunFile {
+    pub format: u32,
+    pub notes: Notes,
+    /// The resolved recipe, the network, digests and identities.
+    pub plan: RunPlan,
+    pub start: Provenance,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<Provenance>,
+}
+
+impl RunFile {
+    /// Reads `run.toml` in a run's folder; none if it is not there.
+    ///
+    /// # Errors
+    /// [`Exit::Storage`](crate::exit::Exit::Storage) if it cannot be read, was written by a newer version, or names an
+    /// identity that is not that of the run it describes.
+    pub fn load(folder: &Path) -> Result<Option<Self>> {
+        format::read_toml(&folder.join(RUN), "start the run over with --fresh")
+    }
+
+    /// The file's bytes.
+    ///
+    /// # Errors
+    /// If a value does not fit TOML (a seed above 2^63 - 1).
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let text = toml::to_string(self).with_context(|| format!("{RUN} cannot hold this run"))?;
+        Ok(text.into_bytes())
+    }
+
+    /// What the records say of themselves. The same before and after a restart.
+    pub fn provenance(&self) -> parquet::Provenance {
+        let plan = &self.plan;
+        BTreeMap::from(
+            [
+                ("format", FORMAT.to_string()),
+                ("identity", plan.identity().into()),
+                ("measured", plan.measured().into()),
+                ("network", plan.network.name.clone()),
+                ("seed", plan.seed.to_string()),
+                ("profile", plan.profile.clone()),
+                ("data", self.notes.data.key().into()),
+                ("data_digest", plan.data_digest.clone()),
+                ("overrides", self.notes.overrides.join(" ")),
+                ("device", plan.processor.device().into()),
+                ("instructions", plan.processor.instructions().into()),
+                ("numerics_version", plan.numerics_version.to_string()),
+                ("commit", self.start.commit.clone()),
+                ("dirty", self.start.dirty.to_string()),
+                ("version", self.start.version.clone()),
+                ("rustc", self.start.rustc.clone()),
+            ]
+            .map(|(key, value)| (key.to_string(), value)),
+        )
+    }
+}

@@ -171,7 +171,7 @@ fn a_baseline_is_accepted_by_a_person_from_clean_sources_and_three_seeds() {
     std::fs::write(project.path("experiments/note"), "changed").unwrap();
     project.expect("results", &accept, Exit::Usage, "experiments/note");
     std::fs::remove_file(project.path("experiments/note")).unwrap();
-    let file = project.path("results/tiny/tiny-first.baseline.toml");
+    let file = project.path("experiments/baselines/tiny-tiny-first.toml");
     assert!(!file.exists(), "nothing was accepted yet");
 
     project.expect(
@@ -198,59 +198,77 @@ fn a_baseline_is_accepted_by_a_person_from_clean_sources_and_three_seeds() {
 }
 
 #[test]
-fn later_runs_are_held_against_the_baseline_of_their_recipe() {
+fn later_runs_are_held_against_the_baseline_of_their_recipe_and_none_against_itself() {
     let project = Project::new();
     project.record("results", &[1, 2, 3], &[], 0.0);
     let accept = ["--seeds", "1..3", "--accept", "first"];
     project.expect("results", &accept, Exit::Success, "accepted");
-    let seeds = ["--seeds", "1..3"];
-    let against = [&seeds[..], &["--against", "first"]].concat();
-    project.expect("results", &against, Exit::Success, "42.00 (baseline)");
+    let against_on = |seeds: &'static str| ["--seeds", seeds, "--against", "first"];
+
+    // The runs that it was recorded from say nothing, asked or not.
+    let own = "baseline first: 4 own-runs";
+    project.expect("results", &against_on("1..3"), Exit::Missing, own);
+    project.expect("results", &["--seeds", "1..3"], Exit::Success, own);
     project.expect(
         "results",
-        &[&seeds[..], &["--against", "second"]].concat(),
+        &["--seeds", "1..3", "--against", "second"],
         Exit::Missing,
-        "second.baseline.toml",
+        "tiny-tiny-second.toml",
     );
 
     // Of fewer networks, those alone.
-    let one = [&against[..], &["--networks", "plain-8"]].concat();
-    let output = project.check("results", &one, false);
-    let text = String::from_utf8_lossy(&output.stdout);
-    let held = |network: &str| {
-        let mut rows = text.lines().filter(|row| row.contains("(baseline)"));
-        rows.any(|row| row.starts_with(network))
-    };
-    assert!(held("plain-8") && !held("resnet-8"), "{text}");
+    project.record("near", &[4, 5], &[], -2.5 + 2.9);
+    let one = [&against_on("4,5")[..], &["--networks", "plain-8"]].concat();
+    project.expect("near", &one, Exit::Missing, "baseline first: 2 unchanged");
 
-    // Three deviations are 3 points.
+    // Three deviations are 3 points; the mean of seeds 4 and 5 is 2.5 above that of 1 to 3.
     for (name, more, exit, says) in [
-        ("near", 2.9, Exit::Success, "pass"),
-        ("far", 3.1, Exit::CheckFailed, "fail"),
-        ("below", -3.1, Exit::Success, "better"),
+        (
+            "within",
+            -2.5 + 2.9,
+            Exit::Success,
+            "baseline first: 4 unchanged",
+        ),
+        (
+            "above",
+            -2.5 + 3.1,
+            Exit::CheckFailed,
+            "baseline first: 4 changed: plain-8 test error 45.10",
+        ),
+        (
+            "below",
+            -2.5 - 3.1,
+            Exit::CheckFailed,
+            "baseline first: 4 changed: plain-8 test error 38.90",
+        ),
     ] {
-        project.record(name, &[1, 2, 3], &[], more);
-        let baseline = "tiny/tiny-first.baseline.toml";
-        std::fs::copy(
-            project.path("results").join(baseline),
-            project.path(name).join(baseline),
-        )
-        .unwrap();
-        project.expect(name, &against, exit, says);
+        project.record(name, &[4, 5], &[], more);
+        project.expect(name, &against_on("4,5"), exit, says);
+        // Unasked it is shown, and decides nothing: it is no evidence.
+        project.expect(name, &["--seeds", "4,5"], Exit::Success, says);
+        let output = project.check(name, &["--seeds", "4,5"], false);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let headline = text.lines().last().unwrap();
+        assert!(
+            headline.starts_with("tiny: 1 of 1 claim holds at profile tiny"),
+            "{headline}"
+        );
     }
-    let strict = [&against[..], &["--strict"]].concat();
-    project.expect("below", &strict, Exit::CheckFailed, "better");
+    // Beside its own runs, only the others count.
+    project.record("mixed", &[1, 2, 3], &[], 0.0);
+    project.record("mixed", &[4, 5], &[], -2.5 + 3.1);
+    project.expect(
+        "mixed",
+        &against_on("1..5"),
+        Exit::CheckFailed,
+        "plain-8 test error 45.10 ± 0.71 (2), recorded 42.00 with tolerance 3.00",
+    );
 
     // Another recipe is another baseline's.
     let change = "recipe.weight_decay=0.001".to_string();
-    project.record("results", &[1, 2, 3], std::slice::from_ref(&change), 0.0);
-    let changed = [&against[..], &["--set", &change]].concat();
-    project.expect(
-        "results",
-        &changed,
-        Exit::Success,
-        "the recipe is not the baseline's",
-    );
+    project.record("results", &[4, 5], std::slice::from_ref(&change), 0.0);
+    let changed = [&against_on("4,5")[..], &["--set", &change]].concat();
+    project.expect("results", &changed, Exit::Missing, "4 not-comparable");
 }
 
 #[test]

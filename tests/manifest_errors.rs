@@ -64,7 +64,7 @@ fn keys_and_types() {
     refused("seeds = [1]", "seeds = [-1]", &["-1", "a whole number"]);
     refused("seeds = [1]", "seeds = 1", &["`1`", "expected a list"]);
     refused(
-        "learning_rate = 0.03",
+        "learning_rate = 0.02",
         "learning_rate = []",
         &["invalid type: list", "expected a number"],
     );
@@ -106,8 +106,8 @@ fn networks() {
         &["exception for \"resnet-116\"", "not trained"],
     );
     refused(
-        "[profiles.quick.exceptions.resnet-110]",
-        "[profiles.quick.exceptions.resnet-116]",
+        "[profiles.smoke]",
+        "[profiles.quick.exceptions.resnet-116]\n[profiles.smoke]",
         &["exception for \"resnet-116\"", "not trained"],
     );
     refused(

@@ -57,7 +57,7 @@ fn every_choice_that_shapes_the_trajectory_is_in_the_identity() {
         |r| r.weight_decay_on = DecayOn::Weights,
         |r| r.initialisation.fan = Fan::Out,
         |r| r.initialisation.residual_scale = Some(0.0),
-        |r| r.initialisation.classifier = ClassifierInitialisation::Uniform,
+        |r| r.initialisation.classifier = ClassifierInitialisation::HeFanOut,
         |r| r.augmentation.pad = 4,
         |r| r.augmentation.padding_value = PaddingValue::Black,
         |r| r.augmentation.flip = false,

@@ -22,6 +22,10 @@ impl Headline<'_> {
     pub fn text(&self) -> String {
         let (name, profile) = (self.experiment, self.profile);
         let mut text = match self.status {
+            _ if !self.reason.is_empty() => format!(
+                "{name} at profile {profile} claims nothing, and is not complete: {}",
+                self.reason
+            ),
             Status::NothingClaimed => {
                 format!(
                     "{name} at profile {profile}: nothing is claimed, and all its runs are there"
@@ -30,10 +34,6 @@ impl Headline<'_> {
             Status::NotComparable => {
                 format!("{name} at profile {profile}: nothing is comparable, which is not a pass")
             }
-            _ if !self.reason.is_empty() => format!(
-                "{name} at profile {profile} claims nothing, and is not complete: {}",
-                self.reason
-            ),
             Status::Missing => format!(
                 "{name} at profile {profile} is not complete: {}",
                 self.so_far()

@@ -80,7 +80,9 @@ pub fn select(
     wanted: &Wanted,
     seeds: &[u64],
 ) -> Selection {
-    select_of(experiment, views, wanted, Some(seeds))
+    // Where every seed is wanted, runs of other seeds that cannot share the figure are named too.
+    let seeds = (wanted.seeds != Seeds::All).then_some(seeds);
+    select_of(experiment, views, wanted, seeds)
 }
 
 fn select_of(

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::digest::hex;
 use crate::exit::Exit;
 
-/// A repository's state, without `results/` and `reports/`, which runs write to.
+/// A repository's state, without what is made of runs: `results/`, `reports/`, `experiments/baselines/`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     pub commit: String,
@@ -21,7 +21,13 @@ pub struct Tree {
 }
 
 /// Pathspecs for everything but the output of runs, from any folder of the repository.
-const SOURCES: [&str; 4] = ["--", ":/", ":(top,exclude)results", ":(top,exclude)reports"];
+const SOURCES: [&str; 5] = [
+    "--",
+    ":/",
+    ":(top,exclude)results",
+    ":(top,exclude)reports",
+    ":(top,exclude)experiments/baselines",
+];
 
 impl Tree {
     /// The repository that contains `folder`, if any.

@@ -450,7 +450,7 @@ fn every_output_of_synthetic_runs_says_so_and_no_other_does() {
             page::markdown(&page),
             page::html(&page, None),
             verdict.json().expect("JSON"),
-            junit(verdict, false),
+            junit(verdict, false).expect("XML"),
         ]
     };
     let real = run("plain-20", 0, 60.0, 50.0);
@@ -507,7 +507,7 @@ fn the_report_opens_with_the_answer_and_holds_what_is_needed_to_check_it() {
     for part in [
         "fig6: 1 of 1 expected error and 1 of 1 claim hold at profile quick",
         "pass</span></td><td class=\"n\">60.00 (1)</td><td class=\"n\">60.00 ± 2.00 (profile)</td>",
-        "not the paper&#39;s recipe: batch 64 (paper: 128)",
+        "not the paper's recipe: batch 64 (paper: 128)",
         "<code>quick/plain-56-s0-0123abcd</code>",
         "cargo run -- reproduce fig6 --profile quick\ncargo run -- check fig6 --profile quick",
     ] {

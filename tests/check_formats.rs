@@ -90,7 +90,7 @@ fn only<'a>(case: &Node<'a, 'a>) -> Option<Node<'a, 'a>> {
 #[test]
 fn junit_tells_failures_errors_and_what_was_left_out_apart() {
     for (strict, failures) in [(false, 2), (true, 3)] {
-        let text = junit(&verdict(), strict);
+        let text = junit(&verdict(), strict).unwrap();
         let document = Document::parse(&text).expect("well-formed");
         let suite = document
             .descendants()
@@ -132,7 +132,7 @@ fn junit_of_nothing_comparable_is_no_pass() {
     verdict.claims.clear();
     verdict.expectations.drain(..4);
     verdict.status = Status::NotComparable;
-    let text = junit(&verdict, false);
+    let text = junit(&verdict, false).unwrap();
     assert!(
         text.contains("errors=\"1\"") && text.contains("skipped=\"0\""),
         "{text}"

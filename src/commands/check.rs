@@ -62,7 +62,7 @@ fn show(verdict: &Verdict, page: &Page, format: CheckFormat, strict: bool) -> Re
         CheckFormat::Text => print!("{}", table(verdict)),
         CheckFormat::Json => print!("{}", verdict.json()?),
         CheckFormat::Markdown => print!("{}", page::markdown(page)),
-        CheckFormat::Junit => print!("{}", junit(verdict, strict)),
+        CheckFormat::Junit => print!("{}", junit(verdict, strict)?),
         CheckFormat::Github => {
             print!("{}", annotations(verdict, strict));
             println!("{}", verdict.headline);

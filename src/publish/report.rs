@@ -93,7 +93,7 @@ impl<'a> Report<'a> {
         disk.create_dir(&self.folder)?;
         let json = self.verdict.json()?;
         disk.replace(&self.folder.join("verdict.json"), json.as_bytes())?;
-        let junit = junit(self.verdict, strict);
+        let junit = junit(self.verdict, strict)?;
         disk.replace(&self.folder.join("junit.xml"), junit.as_bytes())?;
         write_page(&self.folder, &page, self.figure.as_ref())?;
         Ok(page)

@@ -1,21 +1,19 @@
-//! Text where HTML, an address or a script has signs of its own.
+//! Text in HTML, in addresses and in scripts.
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
-/// Text as it may stand in an element or in a quoted attribute.
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// Everything but the unreserved characters of RFC 3986, section 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Text for an element or an attribute in double quotes, as maud escapes it.
 pub fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
-        }
-    }
-    safe
+    maud::html!((text)).into_string()
 }
 
 /// JSON as it may stand in a script element: no tag can end or begin in it.
@@ -27,43 +25,39 @@ pub fn script(json: &str) -> String {
 
 /// The path from a folder to another place as a relative address. Neither has to exist.
 pub fn relative(from: &Path, to: &Path) -> String {
-    let names = |path: &Path| -> Vec<String> {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
-        let mut names = Vec::new();
-        for part in path.components() {
-            match part {
-                Component::Normal(name) => names.push(name.to_string_lossy().into_owned()),
-                Component::ParentDir => {
-                    names.pop();
-                }
-                _ => {}
-            }
-        }
-        names
-    };
-    let (from, to) = (names(from), names(to));
-    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    let up = std::iter::repeat_n("..".to_owned(), from.len() - shared);
-    let down = to[shared..].iter().map(|name| percent(name));
-    let path: Vec<String> = up.chain(down).collect();
-    if path.is_empty() {
-        ".".into()
-    } else {
-        path.join("/")
+    let path = pathdiff::diff_paths(normal(to), normal(from)).unwrap_or_else(|| to.into());
+    let parts: Vec<String> = path
+        .components()
+        .map(|part| match part {
+            Component::Normal(name) => percent(&name.to_string_lossy()),
+            other => other.as_os_str().to_string_lossy().into_owned(),
+        })
+        .collect();
+    match parts.is_empty() {
+        true => ".".into(),
+        false => parts.join("/"),
     }
 }
 
-/// A name in a path, or data in an address, as RFC 3986 writes it.
-pub fn percent(name: &str) -> String {
-    let mut text = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
+/// Absolute, without `.` and `..`.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                normal.pop();
+            }
+            Component::CurDir => {}
+            other => normal.push(other),
         }
     }
-    text
+    normal
+}
+
+/// A name in a path, or data in an address.
+pub fn percent(name: &str) -> String {
+    utf8_percent_encode(name, RESERVED).to_string()
 }
 
 #[cfg(test)]
@@ -74,7 +68,7 @@ mod tests {
     fn no_text_can_become_markup() {
         assert_eq!(
             escape("<a href=\"x\">'&'</a>"),
-            "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;"
+            "&lt;a href=&quot;x&quot;&gt;'&amp;'&lt;/a&gt;"
         );
         assert_eq!(script("[\"</script>\"]"), "[\"\\u003c/script\\u003e\"]");
     }

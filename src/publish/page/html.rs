@@ -1,83 +1,79 @@
 //! `index.html`: the page in one file. Style and script stand in it, the figure is SVG in it, and a policy in its head
 //! forbids the browser to load anything else.
 
-use std::fmt::Write as _;
+use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
-use super::contents::{Body, Cell, Page, Section, Table};
+use super::contents::{Body, Cell, Column, Page, Section, Table};
 use super::curves;
-use super::escape::{escape, percent, script};
+use super::escape::{percent, script};
 use super::plot;
 use crate::figure::Drawing;
 use crate::judge::Status;
 use crate::publish::illustration::Illustration;
 
 /// What every page of a site looks like.
-pub(super) const STYLE: &str = include_str!("page.css");
+const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
+
+/// What makes a page one file that needs no network.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self' data: file:";
 
 /// The page as HTML, with the figure where its section stands.
 pub fn html(page: &Page, figure: Option<&Illustration>) -> String {
-    let mut body = String::new();
-    let _ = writeln!(
-        body,
-        "<header>\n<p class=\"way\"><a href=\"{}\">all reports</a></p>\n<h1>{}</h1>\n<p class=\"line\">{}</p>",
-        page.home,
-        escape(&page.title),
-        escape(&page.line)
-    );
-    let _ = writeln!(
-        body,
-        "<p class=\"headline\">{} {}.</p>",
-        badge(page.status),
-        escape(&page.headline)
-    );
-    for (word, sentence) in &page.shouts {
-        let (word, sentence) = (escape(word), escape(sentence));
-        let _ = writeln!(
-            body,
-            "<p class=\"shout\" role=\"alert\"><strong>{word}</strong>: {sentence}</p>"
-        );
-    }
-    let links: Vec<String> = page
-        .sections
-        .iter()
-        .map(|section| {
-            format!(
-                "<a href=\"#{}\">{}</a>",
-                section.id,
-                escape(section.heading)
-            )
-        })
-        .collect();
-    let _ = writeln!(
-        body,
-        "<nav aria-label=\"Sections\">{}</nav>\n</header>\n<main>",
-        links.join(" ")
-    );
-    for section in &page.sections {
-        write_section(&mut body, page, section, figure);
-    }
-    body.push_str("</main>\n");
-    if let Some(Drawing::Curves(figure)) = figure.map(|figure| &figure.drawing) {
-        let data = script(&curves::json(figure));
-        let _ = write!(
-            body,
-            "<script type=\"application/json\" id=\"curves\">{data}</script>\n<script>\n{SCRIPT}</script>\n"
-        );
-    }
+    let curves = match figure.map(|figure| &figure.drawing) {
+        Some(Drawing::Curves(figure)) => Some(script(&curves::json(figure))),
+        _ => None,
+    };
+    let body = markup! {
+        header {
+            p.way { a href=(page.home) { "all reports" } }
+            h1 { (page.title) }
+            p.line { (page.line) }
+            p.headline { (badge(page.status)) " " (page.headline) "." }
+            @for (word, sentence) in &page.shouts {
+                p.shout role="alert" { strong { (word) } ": " (sentence) }
+            }
+            nav aria-label="Sections" {
+                @for section in &page.sections {
+                    a href={ "#" (section.id) } { (section.heading) } " "
+                }
+            }
+        }
+        main {
+            @for section in &page.sections {
+                (section_markup(page, section, figure))
+            }
+        }
+        @if let Some(curves) = curves {
+            script type="application/json" id="curves" { (PreEscaped(curves)) }
+            script { "\n" (PreEscaped(SCRIPT)) }
+        }
+    };
     document(&page.title, &body)
 }
 
-/// A whole document. `default-src 'none'` is what makes it one file that needs no network.
-pub(super) fn document(title: &str, body: &str) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self' data: file:\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n<title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
-        escape(title)
-    )
+/// A whole document.
+pub(super) fn document(title: &str, body: &Markup) -> String {
+    let page = markup! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                link rel="icon" href="data:,";
+                title { (title) }
+                style { "\n" (PreEscaped(STYLE)) }
+            }
+            body { (body) }
+        }
+    };
+    page.into_string() + "\n"
 }
 
 /// The status as a word with a sign: colour alone tells nothing.
-pub(super) fn badge(status: Status) -> String {
+pub(super) fn badge(status: Status) -> Markup {
     let sign = match status {
         Status::Pass => "✓",
         Status::PassWithinNoise | Status::PassByMargin => "≈",
@@ -88,113 +84,99 @@ pub(super) fn badge(status: Status) -> String {
         Status::NothingClaimed => "–",
     };
     let name = status.name();
-    let word = name.replace('-', " ");
-    format!("<span class=\"status {name}\"><span aria-hidden=\"true\">{sign}</span> {word}</span>")
+    markup! {
+        span class={ "status " (name) } {
+            span aria-hidden="true" { (sign) } " " (name.replace('-', " "))
+        }
+    }
 }
 
-fn write_section(body: &mut String, page: &Page, section: &Section, figure: Option<&Illustration>) {
-    let _ = writeln!(
-        body,
-        "<section id=\"{0}\" aria-labelledby=\"{0}-heading\">\n<h2 id=\"{0}-heading\">{1}</h2>",
-        section.id,
-        escape(section.heading)
-    );
-    for paragraph in &section.about {
-        let _ = writeln!(body, "<p class=\"about\">{}</p>", escape(paragraph));
-    }
-    match &section.body {
-        Body::Figure => {
-            match figure.map(|figure| (&figure.drawing, &figure.svg)) {
-                Some((Drawing::Curves(figure), _)) => body.push_str(&plot::figure(figure)),
-                Some((_, svg)) => {
-                    let _ = writeln!(
-                        body,
-                        "<figure class=\"wide\" tabindex=\"0\"><img class=\"picture\" src=\"data:image/svg+xml,{}\" alt=\"{}\"></figure>",
-                        percent(svg),
-                        escape(&page.title)
-                    );
-                }
-                None => {}
+fn section_markup(page: &Page, section: &Section, figure: Option<&Illustration>) -> Markup {
+    let heading = format!("{}-heading", section.id);
+    markup! {
+        "\n"
+        section id=(section.id) aria-labelledby=(heading) {
+            h2 id=(heading) { (section.heading) }
+            @for paragraph in &section.about {
+                p.about { (paragraph) }
             }
-            let name = escape(&page.experiment);
-            let pictures =
-                format!("<a href=\"{name}.svg\">SVG</a> and <a href=\"{name}.png\">PNG</a>");
-            let page_too = "<a href=\"report.md\">Markdown</a>";
-            let files = if page.judged {
-                format!(
-                    "Also as {pictures}, in the paper's colours; the verdict as <a href=\"verdict.json\">JSON</a> and {page_too}."
-                )
-            } else {
-                format!("Also as {pictures}; the page as {page_too}.")
-            };
-            let _ = writeln!(body, "<p class=\"files\">{files}</p>");
-        }
-        Body::Table(table) => write_table(body, section, table),
-        Body::List(items) if items.is_empty() => {}
-        Body::List(items) => {
-            body.push_str("<ul>\n");
-            for item in items {
-                let _ = writeln!(body, "<li>{}</li>", escape(item));
+            @match &section.body {
+                Body::Figure => (figure_markup(page, figure)),
+                Body::Table(table) => (table_markup(&heading, table)),
+                Body::List(items) if items.is_empty() => {},
+                Body::List(items) => ul { @for item in items { li { (item) } } },
+                Body::Commands(lines) => pre tabindex="0" { code { (lines.join("\n")) } },
             }
-            body.push_str("</ul>\n");
-        }
-        Body::Commands(lines) => {
-            let _ = writeln!(
-                body,
-                "<pre tabindex=\"0\"><code>{}</code></pre>",
-                escape(&lines.join("\n"))
-            );
         }
     }
-    body.push_str("</section>\n");
+}
+
+fn figure_markup(page: &Page, figure: Option<&Illustration>) -> Markup {
+    let name = &page.experiment;
+    markup! {
+        @match figure.map(|figure| (&figure.drawing, &figure.svg)) {
+            Some((Drawing::Curves(figure), _)) => (PreEscaped(plot::figure(figure))),
+            Some((_, svg)) => figure.wide tabindex="0" {
+                img.picture src={ "data:image/svg+xml," (percent(svg)) } alt=(page.title);
+            },
+            None => {},
+        }
+        p.files {
+            "Also as " a href={ (name) ".svg" } { "SVG" } " and " a href={ (name) ".png" } { "PNG" }
+            @if page.judged {
+                ", in the paper's colours; the verdict as " a href="verdict.json" { "JSON" } " and "
+            } @else {
+                "; the page as "
+            }
+            a href="report.md" { "Markdown" } "."
+        }
+    }
 }
 
 /// A wide table scrolls in its own box, which the keyboard can reach.
-fn write_table(body: &mut String, section: &Section, table: &Table) {
-    let _ = write!(
-        body,
-        "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-labelledby=\"{}-heading\">\n<table>\n<thead><tr>",
-        section.id
-    );
-    for column in &table.columns {
-        let class = if column.number { " class=\"n\"" } else { "" };
-        let _ = write!(
-            body,
-            "<th scope=\"col\"{class}>{}</th>",
-            escape(&column.name)
-        );
-    }
-    body.push_str("</tr></thead>\n<tbody>\n");
-    for row in &table.rows {
-        body.push_str("<tr>");
-        for (place, (content, column)) in row.iter().zip(&table.columns).enumerate() {
-            let class = if column.number { " class=\"n\"" } else { "" };
-            let (open, close) = if place == 0 {
-                ("th scope=\"row\"", "th")
-            } else {
-                ("td", "td")
-            };
-            let _ = write!(body, "<{open}{class}>{}</{close}>", cell(content));
+fn table_markup(heading: &str, table: &Table) -> Markup {
+    let class = |column: &Column| column.number.then_some("n");
+    markup! {
+        div.wide tabindex="0" role="region" aria-labelledby=(heading) {
+            table {
+                thead {
+                    tr {
+                        @for column in &table.columns {
+                            th scope="col" class=[class(column)] { (column.name) }
+                        }
+                    }
+                }
+                tbody {
+                    @for row in &table.rows {
+                        "\n"
+                        tr {
+                            @for (place, (content, column)) in row.iter().zip(&table.columns).enumerate() {
+                                @if place == 0 {
+                                    th scope="row" class=[class(column)] { (cell(content)) }
+                                } @else {
+                                    td class=[class(column)] { (cell(content)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
         }
-        body.push_str("</tr>\n");
     }
-    body.push_str("</tbody>\n</table>\n</div>\n");
 }
 
-fn cell(content: &Cell) -> String {
-    match content {
-        Cell::Text(text) => escape(text),
-        Cell::Strong(text) => format!("<strong>{}</strong>", escape(text)),
-        Cell::Code(text) if text.is_empty() => String::new(),
-        Cell::Code(text) => format!("<code>{}</code>", escape(text)),
-        Cell::Link { text, href } => format!("<a href=\"{}\">{}</a>", escape(href), escape(text)),
-        Cell::Status { status, note } if note.is_empty() => badge(*status),
-        Cell::Status { status, note } => {
-            format!(
-                "{} <span class=\"note\">{}</span>",
-                badge(*status),
-                escape(note)
-            )
+fn cell(content: &Cell) -> Markup {
+    markup! {
+        @match content {
+            Cell::Text(text) => (text),
+            Cell::Strong(text) => strong { (text) },
+            Cell::Code(text) if text.is_empty() => {},
+            Cell::Code(text) => code { (text) },
+            Cell::Link { text, href } => a href=(href) { (text) },
+            Cell::Status { status, note } => {
+                (badge(*status))
+                @if !note.is_empty() { " " span.note { (note) } }
+            },
         }
     }
 }

@@ -1,13 +1,13 @@
 //! `index.html` of the reports' folder: every report with its status and its figure, so that the folder can be served as a
 //! site. It is made from what lies in the folder.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::escape::{escape, relative};
+use super::escape::relative;
 use super::html::{badge, document};
 use crate::exit::Exit;
 use crate::judge::Status;
@@ -133,33 +133,41 @@ fn picture(folder: &Path) -> Option<String> {
     ending(".png").or_else(|| ending(".svg"))
 }
 
+/// Where the paper is.
+const PAPER: &str = "https://arxiv.org/abs/1512.03385";
+
 fn index(reports_dir: &Path, cards: &[Card], blanks: &[Blank]) -> String {
-    let mut body = String::from(
-        "<header>\n<h1>Reports</h1>\n<p class=\"line\">Figures of <a href=\"https://arxiv.org/abs/1512.03385\">Deep Residual Learning for Image Recognition</a> made again, with how close they came.</p>\n</header>\n<main>\n<ul class=\"cards\">\n",
-    );
-    for card in cards {
-        write_card(&mut body, reports_dir, card);
-    }
-    body.push_str("</ul>\n");
-    if cards.is_empty() {
-        body.push_str("<p>There is no report yet.</p>\n");
-    }
-    if !blanks.is_empty() {
-        body.push_str("<h2>Not made</h2>\n<p class=\"about\">Profiles without a run here, and what makes them.</p>\n<ul>\n");
-        for blank in blanks {
-            let (name, profile) = (escape(&blank.experiment), escape(&blank.profile));
-            let _ = writeln!(
-                body,
-                "<li>{name}, profile {profile}: <code>cargo run -- reproduce {name} --profile {profile}</code></li>"
-            );
+    let body = html! {
+        header {
+            h1 { "Reports" }
+            p.line {
+                "Figures of " a href=(PAPER) { "Deep Residual Learning for Image Recognition" }
+                " made again, with how close they came."
+            }
         }
-        body.push_str("</ul>\n");
-    }
-    body.push_str("</main>\n");
+        main {
+            ul.cards { @for card in cards { (card_markup(reports_dir, card)) } }
+            @if cards.is_empty() {
+                p { "There is no report yet." }
+            }
+            @if !blanks.is_empty() {
+                h2 { "Not made" }
+                p.about { "Profiles without a run here, and what makes them." }
+                ul {
+                    @for Blank { experiment, profile } in blanks {
+                        li {
+                            (experiment) ", profile " (profile) ": "
+                            code { "cargo run -- reproduce " (experiment) " --profile " (profile) }
+                        }
+                    }
+                }
+            }
+        }
+    };
     document("Reports", &body)
 }
 
-fn write_card(body: &mut String, reports_dir: &Path, card: &Card) {
+fn card_markup(reports_dir: &Path, card: &Card) -> Markup {
     let address = relative(reports_dir, &card.folder);
     let target = if card.folder.join("index.html").exists() {
         format!("{address}/index.html")
@@ -167,48 +175,40 @@ fn write_card(body: &mut String, reports_dir: &Path, card: &Card) {
         let picture = card.picture.as_deref().unwrap_or("report.md");
         format!("{address}/{picture}")
     };
-    let target = escape(&target);
     let title = card
         .summary
         .as_ref()
         .map(|summary| &summary.title)
         .or(card.page.as_ref().map(|(title, _)| title))
         .unwrap_or(&card.name);
-    let _ = writeln!(
-        body,
-        "<li class=\"card\">\n<h3><a href=\"{target}\">{}</a></h3>",
-        escape(title)
-    );
-    if let Some(summary) = &card.summary {
-        let _ = writeln!(
-            body,
-            "<p>{} profile {}, {}, {}</p>",
-            badge(summary.status),
-            escape(&summary.profile),
-            escape(&summary.data),
-            escape(&seeds_text(&summary.seeds))
-        );
-        if summary.synthetic {
-            body.push_str("<p class=\"shout\">SYNTHETIC</p>\n");
-        }
-        if !summary.overrides.is_empty() {
-            body.push_str("<p class=\"shout\">CHANGED RECIPE</p>\n");
-        }
-    }
-    if let Some(picture) = &card.picture {
-        let _ = writeln!(
-            body,
-            "<a href=\"{target}\"><img src=\"{}\" alt=\"the figure of {}\" loading=\"lazy\"></a>",
-            escape(&format!("{address}/{picture}")),
-            escape(&card.name)
-        );
-    }
     let headline = match (&card.summary, &card.page) {
         (Some(summary), _) => Some(&summary.headline),
         (None, page) => page.as_ref().map(|(_, headline)| headline),
     };
-    if let Some(headline) = headline {
-        let _ = writeln!(body, "<p class=\"note\">{}.</p>", escape(headline));
+    html! {
+        "\n"
+        li.card {
+            h3 { a href=(target) { (title) } }
+            @if let Some(summary) = &card.summary {
+                p {
+                    (badge(summary.status)) " profile " (summary.profile) ", " (summary.data) ", "
+                    (seeds_text(&summary.seeds))
+                }
+                @if summary.synthetic {
+                    p.shout { "SYNTHETIC" }
+                }
+                @if !summary.overrides.is_empty() {
+                    p.shout { "CHANGED RECIPE" }
+                }
+            }
+            @if let Some(picture) = &card.picture {
+                a href=(target) {
+                    img src={ (address) "/" (picture) } alt={ "the figure of " (card.name) } loading="lazy";
+                }
+            }
+            @if let Some(headline) = headline {
+                p.note { (headline) "." }
+            }
+        }
     }
-    body.push_str("</li>\n");
 }

@@ -6,7 +6,7 @@ use plotters::style::text_anchor::HPos;
 
 use super::axes::Axis;
 use super::canvas::*;
-use super::panel::Plot;
+use super::plot::Plot;
 use super::{font, labels};
 use crate::figure::curve_figure::{Colour, Figure, Panel, Series};
 use crate::record::{Ending, Split};

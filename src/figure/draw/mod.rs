@@ -1,5 +1,5 @@
-//! Drawing with plotters, in pixels: `curves.rs` a whole figure of curves, `panel.rs` one plot of it, `legend.rs` what names
-//! the curves; `table.rs` a table, `bars.rs` bars, `column.rs` a network's layers. Below them `axes.rs` limits and ticks,
+//! Drawing with plotters, in pixels: `curves.rs` a whole figure of curves, `panel.rs` one panel of it, `plot.rs` what lies in a
+//! panel's coordinates, `legend.rs` what names the curves; `table.rs` a table, `bars.rs` bars, `column.rs` a network's layers. Below them `axes.rs` limits and ticks,
 //! `labels.rs` where text goes, `canvas.rs` lines and text, `font.rs` the font, `raster.rs` the PNG.
 
 pub(crate) mod axes;
@@ -11,5 +11,6 @@ mod font;
 pub(crate) mod labels;
 mod legend;
 mod panel;
+mod plot;
 pub(super) mod raster;
 pub(super) mod table;

@@ -27,7 +27,7 @@ pub use data::{DataAction, DataArgs, DataName};
 pub use format::Format;
 pub use network::{DescribeArgs, EvaluateArgs, NetworkArgs, StatisticsArg};
 pub use report::{CheckArgs, CheckFormat, RenderArgs, ReportArgs};
-pub use runs::{CleanArgs, DiffArgs, ExportArgs, ExportKind, StatusArgs, WatchArgs};
+pub use runs::{CleanArgs, DiffArgs, ExportArgs, ExportKind, RunAction, StatusArgs, WatchArgs};
 pub use select::SelectionArgs;
 pub use train::ReproduceArgs;
 
@@ -82,6 +82,11 @@ pub enum Command {
     Diff(DiffArgs),
     /// Convert records for other programs.
     Export(ExportArgs),
+    /// Move a run to another machine, finished or partial.
+    Run {
+        #[command(subcommand)]
+        action: RunAction,
+    },
     /// List the experiments.
     List,
     /// Show a network's layers, shapes, parameters, multiply-adds and activation memory.

@@ -1,8 +1,27 @@
-//! Recorded runs: `status`, `watch`, `diff`, `export` and `clean`.
+//! Recorded runs: `run`, `status`, `watch`, `diff`, `export` and `clean`.
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum RunAction {
+    /// Write a run, finished or partial, into one file.
+    Pack {
+        /// Folder of the run, its name as in `status`, or a prefix of its identity.
+        run: String,
+        /// File to write.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Check a packed run and put it into the results folder.
+    ///
+    /// Refuses to replace the same run where it is further along.
+    Unpack {
+        /// File that `run pack` wrote.
+        file: PathBuf,
+    },
+}
 
 #[derive(Clone, Copy, Debug, Args)]
 pub struct StatusArgs {

@@ -1,18 +1,16 @@
 //! `diff`: two runs side by side.
 
-use std::path::Path;
-
 use anyhow::Result;
 
+use super::run::find_run;
 use crate::cli::{DiffArgs, Places};
 use crate::exit::Exit;
 use crate::inspect::difference;
-use crate::run::{self, RunView};
 
 /// `refig diff RUN RUN`. Provenance is shown and does not count.
 pub fn run(args: &DiffArgs, places: &Places) -> Result<Exit> {
-    let one = find(&args.one, places)?;
-    let other = find(&args.other, places)?;
+    let one = find_run(&args.one, places)?;
+    let other = find_run(&args.other, places)?;
     println!("{}\n{}\n", one.folder.display(), other.folder.display());
     let difference = difference::difference(one, other)?;
     print!("{}", difference.text());
@@ -21,37 +19,4 @@ pub fn run(args: &DiffArgs, places: &Places) -> Result<Exit> {
     } else {
         Exit::CheckFailed
     })
-}
-
-/// The run of a folder, of a name in the results folder, or of the beginning of an identity.
-fn find(name: &str, places: &Places) -> Result<RunView> {
-    let folder = Path::new(name);
-    if folder.join("run.toml").is_file() {
-        let mut there = run::find(folder)?;
-        if there.len() == 1 {
-            return Ok(there.remove(0));
-        }
-    }
-    let mut matching = run::find(&places.results_dir)?;
-    let wanted = name.trim_end_matches('/');
-    matching.retain(|run| {
-        let plan = run.plan();
-        plan.folder() == wanted
-            || plan.name() == wanted
-            || (wanted.len() >= 4 && plan.identity().starts_with(wanted))
-    });
-    match matching.len() {
-        1 => Ok(matching.remove(0)),
-        0 => Err(Exit::Usage.error(format!(
-            "no run \"{name}\" in {}; give a folder, a name as `refig status` shows it, or the beginning of an identity",
-            places.results_dir.display()
-        ))),
-        _ => {
-            let folders: Vec<String> = matching.iter().map(|run| run.plan().folder()).collect();
-            Err(Exit::Usage.error(format!(
-                "\"{name}\" is several runs: {}; give a folder",
-                folders.join(", ")
-            )))
-        }
-    }
 }

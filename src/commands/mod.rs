@@ -13,6 +13,7 @@ mod export;
 mod parity;
 mod report;
 mod reproduce;
+mod run;
 mod seeds;
 mod status;
 mod target;
@@ -43,6 +44,7 @@ pub fn run(cli: Cli) -> Result<Exit> {
         Command::Watch(args) => watch::run(args, places, &stop),
         Command::Diff(args) => diff::run(args, places),
         Command::Export(args) => export::run(args, places),
+        Command::Run { action } => run::run(action, places),
         Command::Parity(args) => parity::run(args),
         Command::Bench { what } => match what {
             BenchWhat::Step(args) => bench::step(args),

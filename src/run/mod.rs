@@ -5,6 +5,7 @@
 //!   `progress.rs` is `progress.json`, `checkpoint.rs` and `parts.rs` what a run resumes from, `response_record.rs` the
 //!   measured layer responses
 //! - `provenance.rs` describes machine and program, `tree.rs` the repository, `sources.rs` the digest of what was built
+//! - `pack.rs` is a run in one file, to move it to another machine
 //! - `disk.rs` makes every change on the disk, `fault.rs` stops it in tests; `space.rs` and `lock.rs` are asked first
 
 mod checkpoint;
@@ -15,6 +16,7 @@ pub mod fault;
 mod format;
 mod layout;
 mod lock;
+mod pack;
 mod parts;
 mod progress;
 mod provenance;
@@ -33,6 +35,7 @@ pub use directory::{Resume, RunDirectory};
 pub use done::Done;
 pub use format::FORMAT;
 pub use lock::{Owner, owner};
+pub use pack::{pack, pack_on, unpack, unpack_on};
 pub use parts::Rows;
 pub use provenance::{Provenance, cpu, program};
 pub use response_record::{LayerResponse, ResponseRecord};

@@ -42,10 +42,17 @@ impl Rows {
 }
 
 fn part(folder: &Path, file: &str, number: u64) -> PathBuf {
+    folder.join(part_name(file, number))
+}
+
+fn part_name(file: &str, number: u64) -> String {
     let (kind, extension) = file.split_once('.').unwrap_or((file, "parquet"));
-    folder
-        .join(PARTS)
-        .join(format!("{kind}-{number:06}.{extension}"))
+    format!("{PARTS}/{kind}-{number:06}.{extension}")
+}
+
+/// The names that the files of parts 1 to `last` may have, in the run's folder.
+pub(super) fn part_names(last: u64) -> impl Iterator<Item = String> {
+    (1..=last).flat_map(|number| [ITERATIONS, EVALUATIONS].map(|file| part_name(file, number)))
 }
 
 /// Writes the part `number`; one that is there is replaced.

@@ -51,8 +51,16 @@ impl Progress {
     /// # Errors
     /// [`Exit::Storage`](crate::exit::Exit::Storage) if it cannot be written.
     pub fn save(&self, disk: &Disk, folder: &Path) -> Result<()> {
+        disk.replace(&folder.join(PROGRESS), &self.to_bytes()?)
+    }
+
+    /// The file's bytes.
+    ///
+    /// # Errors
+    /// If it cannot be JSON, which it always can.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
-        disk.replace(&folder.join(PROGRESS), &text)
+        Ok(text)
     }
 }

@@ -1,0 +1,291 @@
+//! A run in one file, to move it to another machine: `pack` writes it, `unpack` checks every byte and puts the run in place.
+//! A pack is a tar whose first member, `pack.json`, lists the others with their digests. Of a partial run it holds what a
+//! resume needs: the newest checkpoint and the records up to it.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint;
+use super::disk::Disk;
+use super::format::{self, FORMAT};
+use super::layout::{
+    CHECKPOINT, DONE, EVALUATIONS, ITERATIONS, LOG, PARTS, PREVIOUS, PROGRESS, RUN, WEIGHTS,
+};
+use super::lock::Lock;
+use super::parts::part_names;
+use super::progress::Progress;
+use super::view::RunView;
+use crate::digest::sha256;
+use crate::exit::Exit;
+use crate::record::Ending;
+
+/// The member that lists the others.
+const CONTENTS: &str = "pack.json";
+/// Bytes of the longest pack that is read: ten times that of a ResNet-1202.
+const MOST_BYTES: u64 = 4 << 30;
+/// What to do about a pack that cannot be unpacked.
+const REMEDY: &str = "pack the run again";
+
+/// What a pack holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Contents {
+    format: u32,
+    /// `<profile>/<name>`: the run's folder below the results.
+    folder: String,
+    identity: String,
+    ending: Ending,
+    iteration: u64,
+    /// sha256 (hex) by path in the run's folder.
+    files: BTreeMap<String, String>,
+}
+
+/// Packs a run into `out`, which is replaced, and gives the number of bytes.
+///
+/// # Errors
+/// [`Exit::Storage`] if another process is at work on the run, its files are damaged, or `out` cannot be written.
+pub fn pack(results_dir: &Path, folder: &Path, out: &Path) -> Result<u64> {
+    pack_on(&Disk::default(), results_dir, folder, out)
+}
+
+/// [`pack`] on a disk that a test can stop.
+///
+/// # Errors
+/// As for [`pack`].
+pub fn pack_on(disk: &Disk, results_dir: &Path, folder: &Path, out: &Path) -> Result<u64> {
+    let gone = || Exit::Storage.error(format!("{}: no run in this folder", folder.display()));
+    let plan_folder = RunView::look(folder)?.ok_or_else(gone)?.plan().folder();
+    let _lock = Lock::take(results_dir, &plan_folder)?;
+    // It may have ended while the lock was waited for.
+    let run = RunView::look(folder)?.ok_or_else(gone)?;
+    let mut files = BTreeMap::new();
+    let mut add = |name: &str, from: &str| -> Result<()> {
+        let path = folder.join(from);
+        if path.exists() {
+            let bytes = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+            files.insert(name.to_owned(), bytes);
+        }
+        Ok(())
+    };
+    for name in [RUN, LOG] {
+        add(name, name)?;
+    }
+    if run.ending.is_final() {
+        for name in [DONE, ITERATIONS, EVALUATIONS, WEIGHTS] {
+            add(name, name)?;
+        }
+    } else if let Some(found) = checkpoint::newest(folder, run.plan().identity())? {
+        add(
+            CHECKPOINT,
+            if found.previous { PREVIOUS } else { CHECKPOINT },
+        )?;
+        for name in part_names(found.place.part) {
+            add(&name, &name)?;
+        }
+        let (identity, iteration) = (run.plan().identity(), found.checkpoint.iteration);
+        let progress = Progress::new(identity, iteration, found.place);
+        files.insert(PROGRESS.into(), progress.to_bytes()?);
+    }
+    let contents = Contents {
+        format: FORMAT,
+        folder: plan_folder,
+        identity: run.plan().identity().into(),
+        ending: run.ending,
+        iteration: run.iteration,
+        files: files
+            .iter()
+            .map(|(name, bytes)| (name.clone(), sha256(bytes)))
+            .collect(),
+    };
+    let bytes = to_tar(&contents, &files)?;
+    if let Some(parent) = out.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        disk.create_dir(parent)?;
+    }
+    disk.replace(out, &bytes)?;
+    Ok(bytes.len() as u64)
+}
+
+/// The same files give the same bytes.
+fn to_tar(contents: &Contents, files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let list = serde_json::to_vec_pretty(contents)?;
+    let members = files.iter().map(|(name, bytes)| (name.as_str(), bytes));
+    for (name, bytes) in std::iter::once((CONTENTS, &list)).chain(members) {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, bytes.as_slice())
+            .with_context(|| format!("cannot pack {name}"))?;
+    }
+    tar.into_inner().context("cannot finish the pack")
+}
+
+/// Unpacks a run below `results_dir`. A less advanced copy of the same run that is there is replaced.
+///
+/// # Errors
+/// [`Exit::Storage`] if the pack is damaged or of a newer version, if the same run is there and further along, or if another
+/// process is at work on it.
+pub fn unpack(pack: &Path, results_dir: &Path) -> Result<RunView> {
+    unpack_on(&Disk::default(), pack, results_dir)
+}
+
+/// [`unpack`] on a disk that a test can stop.
+///
+/// # Errors
+/// As for [`unpack`].
+pub fn unpack_on(disk: &Disk, pack: &Path, results_dir: &Path) -> Result<RunView> {
+    let (contents, files) = from_tar(pack)?;
+    let damaged = |what: &str| Exit::Storage.error(format!("{}: {what}; {REMEDY}", pack.display()));
+    let (profile, name) = contents
+        .folder
+        .split_once('/')
+        .filter(|(profile, name)| is_name(profile) && is_name(name))
+        .ok_or_else(|| damaged(&format!("no run's folder: \"{}\"", contents.folder)))?;
+    let _lock = Lock::take(results_dir, &contents.folder)?;
+    let folder = results_dir.join(profile).join(name);
+    if let Some(there) = RunView::look(&folder)? {
+        let ours = (there.ending.is_final(), there.iteration);
+        let theirs = (contents.ending.is_final(), contents.iteration);
+        ensure!(
+            ours < theirs,
+            Exit::Storage.error(format!(
+                "{}: the run is there at iteration {}, the pack stands at {}; remove it first if the pack is to replace it",
+                folder.display(),
+                there.iteration,
+                contents.iteration
+            ))
+        );
+    }
+    let [fresh, removed] =
+        ["unpacked", "removed"].map(|what| folder.with_file_name(format!(".{what}-{name}")));
+    for leftover in [&fresh, &removed] {
+        disk.remove_dir(leftover)?;
+    }
+    disk.create_dir(&fresh.join(PARTS))?;
+    for (name, bytes) in &files {
+        disk.replace(&fresh.join(name), bytes)?;
+    }
+    verify(&fresh, &contents).with_context(|| format!("{}", pack.display()))?;
+    if folder.exists() {
+        disk.rename(&folder, &removed)?;
+    }
+    disk.rename(&fresh, &folder)?;
+    disk.sync_parent(&folder)?;
+    disk.remove_dir(&removed)?;
+    RunView::look(&folder)?.ok_or_else(|| damaged("it holds no run.toml"))
+}
+
+/// Whether the unpacked files are the run that the contents name, whole.
+fn verify(folder: &Path, contents: &Contents) -> Result<()> {
+    let run = RunView::look(folder)?;
+    let same = run.as_ref().is_some_and(|run| {
+        let plan = run.plan();
+        (plan.identity(), plan.folder()) == (&contents.identity, contents.folder.clone())
+            && (run.ending, run.iteration) == (contents.ending, contents.iteration)
+    });
+    ensure!(
+        same,
+        Exit::Storage.error(format!("not the run that it names; {REMEDY}"))
+    );
+    match run {
+        Some(run) if run.ending == Ending::Partial && run.iteration > 0 => {
+            checkpoint::newest(folder, &contents.identity).map(drop)
+        }
+        Some(run) => run.read().map(drop),
+        None => Ok(()),
+    }
+}
+
+fn from_tar(pack: &Path) -> Result<(Contents, BTreeMap<String, Vec<u8>>)> {
+    let refuse = |error: &dyn std::fmt::Display| unreadable(pack, error);
+    let file = std::fs::File::open(pack).map_err(|error| refuse(&error))?;
+    let mut archive = tar::Archive::new(file.take(MOST_BYTES));
+    let mut members: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for member in archive.entries().map_err(|error| refuse(&error))? {
+        let mut member = member.map_err(|error| refuse(&error))?;
+        let name = member.path().map_err(|error| refuse(&error))?;
+        let name = name.to_string_lossy().into_owned();
+        let plain = member.header().entry_type().is_file();
+        if !plain || !(name == CONTENTS || is_file_of_a_run(&name)) || members.contains_key(&name) {
+            return Err(refuse(&format!("\"{name}\" is no file of a run")));
+        }
+        let mut bytes = Vec::new();
+        member
+            .read_to_end(&mut bytes)
+            .map_err(|error| refuse(&error))?;
+        members.insert(name, bytes);
+    }
+    let list = members
+        .remove(CONTENTS)
+        .ok_or_else(|| refuse(&format!("no {CONTENTS}")))?;
+    let value: serde_json::Value = serde_json::from_slice(&list).map_err(|error| refuse(&error))?;
+    let version = value.get("format").and_then(serde_json::Value::as_i64);
+    format::check(pack, version, REMEDY)?;
+    let contents: Contents = serde_json::from_value(value).map_err(|error| refuse(&error))?;
+    for (name, digest) in &contents.files {
+        let bytes = members
+            .get(name)
+            .ok_or_else(|| refuse(&format!("{name} is missing")))?;
+        if sha256(bytes) != *digest {
+            return Err(refuse(&format!("the sha256 of {name} differs")));
+        }
+    }
+    if members.len() != contents.files.len() {
+        return Err(refuse(&"it holds files that it does not list"));
+    }
+    Ok((contents, members))
+}
+
+/// A folder's name that leads nowhere else.
+fn is_name(name: &str) -> bool {
+    let usual = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    !name.is_empty() && !name.starts_with('.') && name.chars().all(usual)
+}
+
+fn is_file_of_a_run(name: &str) -> bool {
+    let files = [
+        RUN,
+        DONE,
+        PROGRESS,
+        LOG,
+        ITERATIONS,
+        EVALUATIONS,
+        WEIGHTS,
+        CHECKPOINT,
+    ];
+    let of_parts = name
+        .strip_prefix(PARTS)
+        .and_then(|rest| rest.strip_prefix('/'));
+    files.contains(&name)
+        || of_parts.is_some_and(|part| is_name(part) && part.ends_with(".parquet"))
+}
+
+fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> anyhow::Error {
+    format::unreadable(path, error, REMEDY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_runs_own_files_are_taken() {
+        for name in [RUN, WEIGHTS, "parts/iterations-000001.parquet"] {
+            assert!(is_file_of_a_run(name), "{name}");
+        }
+        for name in [
+            "../run.toml",
+            "/etc/passwd",
+            "parts/../../x.parquet",
+            "parts/.x.parquet",
+            "parts/sub/x.parquet",
+            "notes",
+        ] {
+            assert!(!is_file_of_a_run(name), "{name}");
+        }
+        assert!(is_name("resnet-20-s1-5118218e") && !is_name("..") && !is_name(""));
+    }
+}

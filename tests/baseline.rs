@@ -171,6 +171,17 @@ fn a_baseline_is_accepted_by_a_person_from_clean_sources_and_three_seeds() {
     std::fs::write(project.path("experiments/note"), "changed").unwrap();
     project.expect("results", &accept, Exit::Usage, "experiments/note");
     std::fs::remove_file(project.path("experiments/note")).unwrap();
+    // Runs that no commit can make again are no measure.
+    project.record("results/loose", &[1, 2, 3], &[], 0.0);
+    for entry in std::fs::read_dir(project.path("results/loose/tiny")).unwrap() {
+        let path = entry.unwrap().path().join("run.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (head, rest) = text.split_once("\ncommit = \"").unwrap();
+        let (_, tail) = rest.split_once('"').unwrap();
+        std::fs::write(&path, format!("{head}\ncommit = \"\"{}", tail)).unwrap();
+    }
+    project.expect("results/loose", &accept, Exit::Missing, "no commit holds");
+    std::fs::remove_dir_all(project.path("results/loose")).unwrap();
     let file = project.path("experiments/baselines/tiny-tiny-first.toml");
     assert!(!file.exists(), "nothing was accepted yet");
 

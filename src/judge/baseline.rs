@@ -146,6 +146,12 @@ impl Baseline {
                 if let Some(fault) = run.faults.first() {
                     return Err(missing(format!("{network} seed {seed}: {fault}")));
                 }
+                // Without a commit nobody can make these errors again.
+                if run.commit.is_empty() {
+                    return Err(missing(format!(
+                        "no commit holds the sources that made {network} seed {seed}; make it again with a program built from a commit"
+                    )));
+                }
                 runs.push(run);
             }
             for metric in [Metric::TestError, Metric::TrainingError] {

@@ -292,7 +292,7 @@ fn curves_are_measured_against_the_papers_and_called_comparable_only_at_its_scal
             .all(|row| !row.comparable && row.phases.is_empty())
     );
     assert!(verdict.curves[0].note.contains("no points correspond"));
-    assert!(table(&verdict).contains("curves not comparable with the paper's"));
+    assert!(table(&verdict).contains("curves not comparable with the paper: "));
 }
 
 #[test]

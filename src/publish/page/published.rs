@@ -81,7 +81,7 @@ fn provenance(bars: &Bars) -> Result<Option<Section>> {
     for path in paths {
         let bytes = std::fs::read(path).map_err(|error| {
             Exit::Storage.error(format!(
-                "cannot read {}: {error}; put the file back",
+                "cannot read {}: {error}; restore the file",
                 path.display()
             ))
         })?;

@@ -1,4 +1,4 @@
-//! `diff`: two runs side by side.
+//! `diff`: compares two runs.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::inspect::difference;
 use crate::run::{self, RunView};
 
-/// `refig diff RUN RUN`. Provenance is shown and does not count.
+/// `refig diff RUN RUN`. Differences in provenance are shown but do not count.
 pub fn run(args: &DiffArgs, places: &Places) -> Result<Exit> {
     let one = find(&args.one, places)?;
     let other = find(&args.other, places)?;
@@ -23,7 +23,7 @@ pub fn run(args: &DiffArgs, places: &Places) -> Result<Exit> {
     })
 }
 
-/// The run of a folder, of a name in the results folder, or of the beginning of an identity.
+/// Finds a run by folder, by name in the results folder, or by the start of its identity.
 fn find(name: &str, places: &Places) -> Result<RunView> {
     let folder = Path::new(name);
     if folder.join("run.toml").is_file() {
@@ -43,13 +43,13 @@ fn find(name: &str, places: &Places) -> Result<RunView> {
     match matching.len() {
         1 => Ok(matching.remove(0)),
         0 => Err(Exit::Usage.error(format!(
-            "no run \"{name}\" in {}; give a folder, a name as `refig status` shows it, or the beginning of an identity",
+            "no run \"{name}\" in {}; give a folder, a name from `refig status`, or the start of an identity",
             places.results_dir.display()
         ))),
         _ => {
             let folders: Vec<String> = matching.iter().map(|run| run.plan().folder()).collect();
             Err(Exit::Usage.error(format!(
-                "\"{name}\" is several runs: {}; give a folder",
+                "\"{name}\" matches several runs: {}; give a folder",
                 folders.join(", ")
             )))
         }

@@ -15,16 +15,16 @@ use crate::network::Network;
 use crate::processor::Processor;
 use crate::recipe::Recipe;
 
-/// Raised by hand when the engine's arithmetic, the random streams or the order of images change, so that earlier runs get
-/// other identities. Since 2, 3x3 convolutions use minimal filtering.
+/// Raised by hand when the engine's arithmetic, the random streams or the order of images change, so that earlier runs
+/// get other identities. Since 2, 3x3 convolutions use minimal filtering.
 pub const NUMERICS_VERSION: u32 = 2;
 
-/// The first version from which later ones differ only in the rounding of sums. As with another instruction set, such a run
-/// is not resumed and has another identity, but counts as the same experiment.
+/// The first version from which later ones differ only in the rounding of sums. As with another instruction set, such a
+/// run is not resumed and has another identity, but counts as the same experiment.
 pub const SAME_BUT_FOR_ROUNDING: u32 = 1;
 
-/// A network, recipe and seed on given data and a kind of processor. The identity is always computed; a `run.toml` with a
-/// different one is rejected.
+/// A network, recipe and seed on given data and a kind of processor. The identity is always computed; a `run.toml` with
+/// a different one is rejected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct RunPlan {
@@ -193,8 +193,8 @@ impl RunPlan {
         self.identity == other.identity
     }
 
-    /// Whether the run belongs to a network's curve in a figure: the same trajectory except for data, device, instruction
-    /// set, rounding and seed.
+    /// Whether the run belongs to a network's curve in a figure: the same trajectory except for data, device,
+    /// instruction set, rounding and seed.
     pub fn belongs_to(&self, entry: &NetworkEntry) -> bool {
         let mut ours = self.recipe.clone();
         ours.evaluation = entry.recipe.evaluation.clone();
@@ -217,8 +217,8 @@ impl RunPlan {
         }
     }
 
-    /// sha256 (hex) of network, recipe, evaluation and numerics except for rounding. Runs that share it have comparable errors,
-    /// whatever their seeds, data and devices.
+    /// sha256 (hex) of network, recipe, evaluation and numerics except for rounding. Runs that share it have comparable
+    /// errors, whatever their seeds, data and devices.
     ///
     /// # Errors
     /// If a value cannot be serialised, which is a bug.

@@ -72,8 +72,8 @@ fn describe(dataset: &Dataset) {
     }
 }
 
-/// Shows the progress of `data::open` and `data::fetch` on standard error: a bar on a terminal, else a line per 10 %; only
-/// notes if `quiet`. A requested stop ends the work with the signal's exit code.
+/// Shows the progress of `data::open` and `data::fetch` on standard error: a bar on a terminal, else a line per 10 %;
+/// only notes if `quiet`. A requested stop ends the work with the signal's exit code.
 pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> + use<> {
     let stop = stop.clone();
     let terminal = std::io::stderr().is_terminal() && !quiet;

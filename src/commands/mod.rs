@@ -1,7 +1,7 @@
 //! A thin file per command, from clap's types to the library and back to an exit code.
 //!
-//! Shared by commands: `target.rs` resolves an experiment with its profile and seeds (`seeds.rs`), `compute.rs` the device,
-//! `dataset.rs` the data.
+//! Shared by commands: `target.rs` resolves an experiment with its profile and seeds (`seeds.rs`), `compute.rs` the
+//! device, `dataset.rs` the data.
 
 mod bench;
 mod check;

@@ -73,7 +73,7 @@ pub fn select(
     })
 }
 
-/// An experiment by its name as it stands in its file, at a profile and with seeds if they are given.
+/// Resolves an experiment by name, without changes; profile and seeds are optional.
 pub fn named(
     name: &str,
     profile: &Option<String>,

@@ -108,8 +108,8 @@ fn assemble_panel(
     }
 }
 
-/// Finished runs form the mean; unfinished and diverged runs are drawn separately. Without a finished run, a single other
-/// run takes the place of the mean.
+/// Finished runs form the mean; unfinished and diverged runs are drawn separately. Without a finished run, a single
+/// other run takes the place of the mean.
 fn assemble_series(
     experiment: &Experiment,
     entry: &NetworkEntry,

@@ -22,8 +22,8 @@ pub enum Drawing {
 }
 
 impl Drawing {
-    /// The figure of an experiment and warnings about missing runs; with `reference`, over the paper's curves and values.
-    /// None if there is nothing to draw: no run, or none with measured layer responses.
+    /// The figure of an experiment and warnings about missing runs; with `reference`, over the paper's curves and
+    /// values. None if there is nothing to draw: no run, or none with measured layer responses.
     ///
     /// # Errors
     /// [`crate::exit::Exit`]'s `Storage` or `Usage` if the paper's values cannot be read.

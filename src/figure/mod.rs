@@ -1,5 +1,5 @@
-//! Figures in the paper's style: plain data from the evidence, rendered as SVG and PNG. Both use only the embedded font, so
-//! the same figure gives the same bytes everywhere.
+//! Figures in the paper's style: plain data from the evidence, rendered as SVG and PNG. Both use only the embedded
+//! font, so the same figure gives the same bytes everywhere.
 //!
 //! - `drawing.rs` builds the figure for an experiment's kind: `curves.rs` errors over iterations, `layer_responses.rs`
 //!   Fig. 7, `final_errors.rs` Table 6, `published_bars.rs` bars of published values

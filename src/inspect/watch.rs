@@ -1,4 +1,5 @@
-//! The live state of runs with their latest errors. Reads only files, so it works on any machine that can see the folder.
+//! The live state of runs with their latest errors. Reads only files, so it works on any machine that can see the
+//! folder.
 
 use std::path::Path;
 use std::time::SystemTime;

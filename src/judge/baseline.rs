@@ -1,6 +1,6 @@
-//! Baselines: a profile's errors as accepted by `check --accept NAME`, compared with later runs. Each is a small TOML file
-//! next to the manifest, `baselines/<experiment>-<profile>-<name>.toml`. A baseline guards against change; it is no evidence
-//! about the paper, and never compared with the runs it was recorded from.
+//! Baselines: a profile's errors as accepted by `check --accept NAME`, compared with later runs. Each is a small TOML
+//! file next to the manifest, `baselines/<experiment>-<profile>-<name>.toml`. A baseline guards against change; it is
+//! no evidence about the paper, and never compared with the runs it was recorded from.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Compares an experiment's curves with the paper's: matches curves to networks, picks the sampling points, and notes where
-//! the distance is not comparable.
+//! Compares an experiment's curves with the paper's: matches curves to networks, picks the sampling points, and notes
+//! where the distance is not comparable.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! Distance of a curve from the paper's, at the paper's sampling points and by phase of the schedule, with the difference
-//! to expect between two independent runs of one recipe. Pure.
+//! Distance of a curve from the paper's, at the paper's sampling points and by phase of the schedule, with the
+//! difference to expect between two independent runs of one recipe. Pure.
 
 use std::collections::BTreeMap;
 
@@ -114,7 +114,8 @@ pub struct Paper {
     pub images: f64,
 }
 
-/// The distance in each phase with sampling points. `ours` has a curve per seed, `images` is the number of images per point.
+/// The distance in each phase with sampling points. `ours` has a curve per seed, `images` is the number of images per
+/// point.
 pub fn phases(ours: &[Vec<Point>], images: f64, paper: &Paper, drops: &[u64]) -> Vec<PhaseRow> {
     let mean: BTreeMap<u64, f64> = curve::mean(ours)
         .iter()
@@ -305,7 +306,8 @@ mod tests {
 
     #[test]
     fn noise_floor_of_one_run_comes_from_the_images() {
-        // At 10 %: 0.1 * 0.9 * (1/2560 + 1/2560) = 7.03125e-5, a deviation of 0.8385 points; mean absolute value 0.7979 of it.
+        // At 10 %: 0.1 * 0.9 * (1/2560 + 1/2560) = 7.03125e-5, a deviation of 0.8385 points; mean absolute value 0.7979
+        // of it.
         let ours = [curve(&[(1, 10.0), (2, 10.0)])];
         let rows = phases(&ours, 2560.0, &paper(&[(1, Some(10.0))]), &[5, 6]);
         assert!((rows[0].floor_mean.unwrap() - 0.669_05).abs() < 1e-4);

@@ -1,5 +1,5 @@
-//! The evidence on an experiment: its runs with their records, and the paper's curves, each read once. Verdict and figures
-//! derive from it.
+//! The evidence on an experiment: its runs with their records, and the paper's curves, each read once. Verdict and
+//! figures derive from it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,7 +26,8 @@ pub struct Evidence {
     pub runs: Vec<RunEvidence>,
     /// The paper's curves by file.
     pub paper: BTreeMap<PathBuf, PaperCurves>,
-    /// The paper's final errors for this experiment's networks; shown but not comparable at other profiles than the paper's.
+    /// The paper's final errors for this experiment's networks; shown but not comparable at other profiles than the
+    /// paper's.
     pub papers_errors: Vec<Expectation>,
     /// Our earlier errors, which guard against change.
     pub baselines: Vec<Baseline>,

@@ -1,5 +1,5 @@
-//! The verdict in a sentence. Only the paper's recipe on the paper's data can be called "reproduced"; at any other scale,
-//! claims hold or do not hold at that scale.
+//! The verdict in a sentence. Only the paper's recipe on the paper's data can be called "reproduced"; at any other
+//! scale, claims hold or do not hold at that scale.
 
 use super::status::{Counts, Status};
 

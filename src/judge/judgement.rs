@@ -17,8 +17,8 @@ use crate::manifest::{Claim, Expectation, Experiment};
 use crate::origin::DataKind;
 use crate::record::Ending;
 
-/// Judges an experiment on its evidence. Seeds without a run are missing. At profiles other than the paper's, the paper's
-/// values are not comparable.
+/// Judges an experiment on its evidence. Seeds without a run are missing. At profiles other than the paper's, the
+/// paper's values are not comparable.
 ///
 /// # Errors
 /// If a recipe cannot be serialised, which is a bug.

@@ -1,4 +1,5 @@
-//! Checks a run's records against its recipe. A run that was not trained as its `run.toml` says is comparable with nothing.
+//! Checks a run's records against its recipe. A run that was not trained as its `run.toml` says is comparable with
+//! nothing.
 
 use crate::recipe::{EvaluationRecipe, Recipe};
 use crate::record::Iteration;

@@ -52,7 +52,8 @@ pub struct ExpectationRow {
 }
 
 impl ExpectationRow {
-    /// The expectation, the result and the reason, in one line: `plain-20 test error 41.30 ± 0.20 (3), expected 38.00 ± 2.00`.
+    /// The expectation, the result and the reason, in one line:
+    /// `plain-20 test error 41.30 ± 0.20 (3), expected 38.00 ± 2.00`.
     pub fn text(&self) -> String {
         let measured = self.measured.map_or_else(|| "none".into(), |m| m.text());
         let mut text = format!(

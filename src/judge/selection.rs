@@ -41,7 +41,8 @@ pub struct Selection {
     pub left_out: Vec<String>,
 }
 
-/// The requested seeds and, with [`Seeds::AtLeast`], others whose runs are complete and would share the figure, in order.
+/// The requested seeds and, with [`Seeds::AtLeast`], others whose runs are complete and would share the figure, in
+/// order.
 pub fn settled_seeds(experiment: &Experiment, views: &[RunView], wanted: &Wanted) -> Vec<u64> {
     let found = |seeds: Option<&[u64]>| select_of(experiment, views, wanted, seeds).runs;
     match &wanted.seeds {

@@ -19,8 +19,8 @@ pub fn default_tolerance(deviation: Option<f64>, paper: bool) -> f64 {
     (DEVIATIONS * deviation.unwrap_or(0.0)).clamp(least, most)
 }
 
-/// With three runs or more: Welch's test if the expected value is a mean with a deviation, else whether it could be another
-/// of our runs. None if our runs do not scatter.
+/// With three runs or more: Welch's test if the expected value is a mean with a deviation, else whether it could be
+/// another of our runs. None if our runs do not scatter.
 pub(super) fn test(measured: &Measured, expectation: &Expectation) -> Option<Test> {
     let ours = measured
         .sample()
@@ -105,7 +105,7 @@ pub(super) fn between(higher: &[f64], lower: &[f64], margin: f64) -> Evidence {
         words += &format!(", the bootstrap's {}", interval.signed());
     }
     if interval.is_some_and(|interval| interval.contains(margin)) {
-        words += &format!("; it contains the margin of {margin:+.2}");
+        words += &format!("; Welch's contains the margin of {margin:+.2}");
     }
     Evidence {
         welch: interval,
@@ -177,7 +177,11 @@ mod tests {
         assert!(three.words.contains("over 3 seeds") && three.bootstrap.is_none());
         assert!(three.welch.unwrap().low > 1.0);
         let close = between(&[9.3, 9.9, 8.8], &[9.0, 9.2, 8.9], 0.0);
-        assert!(close.words.ends_with("it contains the margin of +0.00"));
+        assert!(
+            close
+                .words
+                .ends_with("Welch's contains the margin of +0.00")
+        );
         let eight: Vec<f64> = (0..8).map(|i| 10.0 + 0.1 * f64::from(i)).collect();
         assert!(
             between(&eight, &eight, 0.0)

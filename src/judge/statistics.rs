@@ -168,8 +168,8 @@ impl Prediction {
     }
 }
 
-/// The percentile interval of the difference of means, with both samples resampled independently (Efron 1979). Resampling
-/// is keyed by `key`, so the same values give the same interval.
+/// The percentile interval of the difference of means, with both samples resampled independently (Efron 1979).
+/// Resampling is keyed by `key`, so the same values give the same interval.
 pub fn bootstrap(first: &[f64], second: &[f64], key: u64) -> Option<Interval> {
     if first.len().min(second.len()) < FEWEST_FOR_BOOTSTRAP {
         return None;

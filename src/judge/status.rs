@@ -9,8 +9,8 @@ pub enum Status {
     Pass,
     /// A claim that holds, but whose margin is within the 95 % interval of the gap.
     PassWithinNoise,
-    /// A claim that holds only because its margin allows some degradation: the 95 % interval of the gap is on the other side
-    /// of zero.
+    /// A claim that holds only because its margin allows some degradation: the 95 % interval of the gap is on the other
+    /// side of zero.
     PassByMargin,
     Fail,
     /// A claim that does not hold, but whose margin is within the 95 % interval of the gap.
@@ -26,8 +26,8 @@ pub enum Status {
 }
 
 impl Status {
-    /// Combines statuses. A failure outweighs a missing run, which outweighs a pass; the weakest pass counts. Values that are
-    /// not comparable neither make nor undo a pass. No statuses at all are `Missing`.
+    /// Combines statuses. A failure outweighs a missing run, which outweighs a pass; the weakest pass counts. Values
+    /// that are not comparable neither make nor undo a pass. No statuses at all are `Missing`.
     pub fn of_all(statuses: impl IntoIterator<Item = Status>) -> Status {
         let all: Vec<Status> = statuses.into_iter().collect();
         [

@@ -35,7 +35,8 @@ pub struct Subject {
     pub commit: String,
     /// Device, instruction set, precision, CPU and GPU.
     pub machine: String,
-    /// Deviations of the records or the evaluation from the recipe, a phrase each. A run with any is comparable with nothing.
+    /// Deviations of the records or the evaluation from the recipe, a phrase each. A run with any is comparable with
+    /// nothing.
     pub faults: Vec<String>,
     /// sha256 (hex) of network, recipe and evaluation, the same for every seed.
     pub recipe: String,

@@ -7,8 +7,8 @@ use super::subject::Subject;
 use crate::manifest::Metric;
 use crate::origin::DataKind;
 
-/// [`Status::NothingClaimed`] if every network finished with every seed according to its recipe; else the problem's status
-/// and the first reason in words.
+/// [`Status::NothingClaimed`] if every network finished with every seed according to its recipe; else the problem's
+/// status and the first reason in words.
 pub(super) fn status(circumstances: &Circumstances, subjects: &[Subject]) -> (Status, String) {
     let metric = if circumstances.responses {
         Metric::Response

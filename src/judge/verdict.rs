@@ -132,8 +132,9 @@ impl Verdict {
         verdict
     }
 
-    /// [`Exit::Success`] if everything judged holds, or nothing is claimed and the runs are complete; [`Exit::CheckFailed`]
-    /// if something does not hold; [`Exit::Missing`] if something is missing or nothing is comparable.
+    /// [`Exit::Success`] if everything judged holds, or nothing is claimed and the runs are complete;
+    /// [`Exit::CheckFailed`] if something does not hold; [`Exit::Missing`] if something is missing or nothing is
+    /// comparable.
     pub fn exit(&self) -> Exit {
         match self.status {
             status if status.holds() || status == Status::NothingClaimed => Exit::Success,
@@ -142,8 +143,8 @@ impl Verdict {
         }
     }
 
-    /// As [`Verdict::exit`], but with `strict`, `better` fails: an error far below the expected one is as suspicious as one
-    /// above.
+    /// As [`Verdict::exit`], but with `strict`, `better` fails: an error far below the expected one is as suspicious as
+    /// one above.
     pub fn exit_when(&self, strict: bool) -> Exit {
         let better = self.errors.better > 0 && self.status != Status::Missing;
         if strict && better {

@@ -55,8 +55,8 @@ impl Probe {
         Ok(Self { speeds })
     }
 
-    /// Estimated seconds for `run` after `done` iterations, with `test_images` per evaluation. Excludes loading, which runs
-    /// in parallel. 0 for a run whose key was not measured.
+    /// Estimated seconds for `run` after `done` iterations, with `test_images` per evaluation. Excludes loading, which
+    /// runs in parallel. 0 for a run whose key was not measured.
     pub fn seconds(&self, run: &RunPlan, done: u64, test_images: usize) -> f64 {
         let left = work(run, done, test_images);
         self.speeds.get(&key(&run.recipe)).map_or(0.0, |speed| {

@@ -18,8 +18,8 @@ use crate::weights::Weights;
 /// Fixed, so that all networks and seeds get the same images.
 const IMAGES_SEED: u64 = 0;
 
-/// Measures the finished `runs` that have not been measured in this way, and records the responses in their folders. Calls
-/// `tell` before each.
+/// Measures the finished `runs` that have not been measured in this way, and records the responses in their folders.
+/// Calls `tell` before each.
 ///
 /// # Errors
 /// [`Exit::Missing`] for a run without weights, with the command to retrain it; errors of files and engine; the signal's

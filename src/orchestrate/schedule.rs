@@ -46,8 +46,8 @@ impl fmt::Display for Left {
 }
 
 impl Schedule {
-    /// Inspects the runs' folders in `results_dir`, unless `fresh` restarts everything, and times this machine for about two
-    /// seconds if anything is left. `test_images` is the number per evaluation.
+    /// Inspects the runs' folders in `results_dir`, unless `fresh` restarts everything, and times this machine for
+    /// about two seconds if anything is left. `test_images` is the number per evaluation.
     ///
     /// # Errors
     /// Errors of files and engine.

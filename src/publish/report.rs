@@ -62,7 +62,8 @@ impl<'a> Report<'a> {
         &self.folder
     }
 
-    /// Writes the SVG and PNG, and a table's Markdown; returns the path of the PNG. The same records give the same bytes.
+    /// Writes the SVG and PNG, and a table's Markdown; returns the path of the PNG. The same records give the same
+    /// bytes.
     ///
     /// # Errors
     /// [`Exit::Missing`] if there is nothing to draw; [`Exit::Storage`] if the folder cannot be written.

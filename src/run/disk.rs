@@ -1,5 +1,5 @@
-//! All writes, syncs, renames and removals of runs, so that files are replaced atomically and tests can stop a run between
-//! any two operations.
+//! All writes, syncs, renames and removals of runs, so that files are replaced atomically and tests can stop a run
+//! between any two operations.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};

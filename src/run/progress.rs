@@ -33,8 +33,8 @@ impl Progress {
         }
     }
 
-    /// The progress of the run in `folder`. If the file is missing (runs of earlier versions) or damaged, it is read from
-    /// the checkpoint's header; none before the first checkpoint.
+    /// The progress of the run in `folder`. If the file is missing (runs of earlier versions) or damaged, it is read
+    /// from the checkpoint's header; none before the first checkpoint.
     pub fn load(folder: &Path, identity: &str) -> Option<Self> {
         let written = format::read_json::<Self>(&folder.join(PROGRESS), "").ok();
         written

@@ -56,7 +56,8 @@ impl ResponseRecord {
     /// Reads the record in a run's folder; none if it was not measured with these settings.
     ///
     /// # Errors
-    /// [`Exit::Storage`](crate::exit::Exit::Storage) if it cannot be read, is of another run, or was written by a newer version.
+    /// [`Exit::Storage`](crate::exit::Exit::Storage) if it cannot be read, is of another run, or was written by a newer
+    /// version.
     pub fn load(folder: &Path, how: &Responses, run: &str) -> Result<Option<Self>> {
         let path = Self::path(folder, how)?;
         let Some(record) = format::read_toml::<Self>(&path, REMEDY)? else {

@@ -19,7 +19,8 @@ use crate::record::parquet;
 pub struct Notes {
     /// Where the images came from.
     pub data: Origin,
-    /// Digests of the training and the test records, independent of their order in the files; `plan.data_digest` covers both.
+    /// Digests of the training and the test records, independent of their order in the files; `plan.data_digest` covers
+    /// both.
     pub train_digest: String,
     pub test_digest: String,
     /// Whether these are the digests of CIFAR-10's own records.
@@ -46,8 +47,8 @@ impl RunFile {
     /// Reads `run.toml` in a run's folder; none if there is no such file.
     ///
     /// # Errors
-    /// [`Exit::Storage`](crate::exit::Exit::Storage) if it cannot be read, was written by a newer version, or its identity
-    /// does not match the run it describes.
+    /// [`Exit::Storage`](crate::exit::Exit::Storage) if it cannot be read, was written by a newer version, or its
+    /// identity does not match the run it describes.
     pub fn load(folder: &Path) -> Result<Option<Self>> {
         format::read_toml(&folder.join(RUN), "start the run over with --fresh")
     }

@@ -83,8 +83,8 @@ impl RunView {
         (self.ending.is_final() && path.exists()).then_some(path)
     }
 
-    /// Reads the run's rows, for a partial run up to its last checkpoint. Returns them with the current view, since the run
-    /// may have advanced or ended meanwhile.
+    /// Reads the run's rows, for a partial run up to its last checkpoint. Returns them with the current view, since the
+    /// run may have advanced or ended meanwhile.
     ///
     /// # Errors
     /// [`crate::exit::Exit::Storage`] if they cannot be read.
@@ -126,11 +126,12 @@ impl RunView {
     }
 }
 
-/// All runs in `results_dir` (or a profile's folder in it), by profile and name; empty if the folder does not exist. Does
-/// not read checkpoints.
+/// All runs in `results_dir` (or a profile's folder in it), by profile and name; empty if the folder does not exist.
+/// Does not read checkpoints.
 ///
 /// # Errors
-/// [`crate::exit::Exit::Storage`] if a run's files cannot be read, contradict each other or were written by a newer version.
+/// [`crate::exit::Exit::Storage`] if a run's files cannot be read, contradict each other or were written by a newer
+/// version.
 pub fn find(results_dir: &Path) -> Result<Vec<RunView>> {
     if !results_dir.is_dir() {
         return Ok(Vec::new());

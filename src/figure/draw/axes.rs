@@ -64,8 +64,8 @@ pub fn iterations(first: u64, last: u64) -> Axis {
     }
 }
 
-/// A vertical axis of errors: the figure's limits, or fitted to the curves. Early training, far above the curves' ends, may
-/// be clipped, as in the paper.
+/// A vertical axis of errors: the figure's limits, or fitted to the curves. Early training, far above the curves' ends,
+/// may be clipped, as in the paper.
 pub fn errors(figure: &Figure) -> Axis {
     let limits = figure.limits.unwrap_or_else(|| fitted(&figure.panels));
     let step = round_step(limits.high - limits.low, 6.0);

@@ -1,8 +1,8 @@
 //! Lines and text in pixels on a plotters canvas, and line styles.
 //!
-//! plotters draws at integer coordinates, so the canvas has [`UNITS`] per pixel and the SVG's `viewBox` scales them back.
-//! Its backend supports neither dashes nor font files; both are added to the SVG text afterwards, dashes by stroke widths
-//! reserved for dashed lines.
+//! plotters draws at integer coordinates, so the canvas has [`UNITS`] per pixel and the SVG's `viewBox` scales them
+//! back. Its backend supports neither dashes nor font files; both are added to the SVG text afterwards, dashes by
+//! stroke widths reserved for dashed lines.
 
 use anyhow::Result;
 use plotters::coord::Shift;

@@ -2,8 +2,8 @@
 
 use super::font;
 
-/// Moves labels as little as possible so that neighbours are `gap` apart and all are in `low..=high`. Returns positions in
-/// the order of the input; labels keep their order along the axis.
+/// Moves labels as little as possible so that neighbours are `gap` apart and all are in `low..=high`. Returns positions
+/// in the order of the input; labels keep their order along the axis.
 pub fn spread(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by(|&a, &b| wanted[a].total_cmp(&wanted[b]));
@@ -111,7 +111,7 @@ mod tests {
     fn legend_avoids_curves() {
         let along_the_bottom: Vec<_> = (0..100).map(|x| (f64::from(x) * 4.0, 280.0)).collect();
         let (_, y) = quiet_corner(&along_the_bottom, (80.0, 60.0), (400.0, 300.0));
-        assert!(y < 200.0, "the legend lies on the curves at {y}");
+        assert!(y < 200.0, "the legend covers the curves at {y}");
         let (x, y) = quiet_corner(&[], (80.0, 60.0), (400.0, 300.0));
         assert_eq!((x, y), (8.0, 232.0));
     }

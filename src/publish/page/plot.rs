@@ -1,5 +1,5 @@
-//! The interactive figure: SVG that follows the page's colour scheme, with curves that can be toggled. Colours are safe for
-//! the colour-blind; each network also has a marker along its curve and its name at the end.
+//! The interactive figure: SVG that follows the page's colour scheme, with curves that can be toggled. Colours are safe
+//! for the colour-blind; each network also has a marker along its curve and its name at the end.
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,5 @@
-//! The verdict as the sections of a page: the answer first, then distances, evidence, differences from the paper, and how
-//! to reproduce it.
+//! The verdict as the sections of a page: the answer first, then distances, evidence, differences from the paper, and
+//! how to reproduce it.
 
 use anyhow::Result;
 
@@ -94,8 +94,8 @@ fn shouts(verdict: &Verdict) -> Vec<(String, String)> {
     shouts
 }
 
-/// Everything judged, in one table: claims, expected errors, baselines. Values that are not comparable, often the paper's
-/// at a smaller scale, share a row; the table of networks has them next to ours.
+/// Everything judged, in one table: claims, expected errors, baselines. Values that are not comparable, often the
+/// paper's at a smaller scale, share a row; the table of networks has them next to ours.
 fn judged(verdict: &Verdict) -> Option<Section> {
     let mut rows = Vec::new();
     let (apart, judged): (Vec<_>, Vec<_>) = verdict
@@ -460,14 +460,17 @@ fn runs(verdict: &Verdict, material: &Material) -> Option<Section> {
 
 fn reproduce(verdict: &Verdict, material: &Material) -> Option<Section> {
     let mut about = vec![
-        "`reproduce` trains missing runs and writes this page; `check` judges existing runs again without training.".to_owned(),
+        "The reproduce command trains missing runs and writes this page; the check command judges existing runs without \
+         training."
+            .to_owned(),
     ];
     let mut lines = Vec::new();
     match provenance::commit(material.runs) {
         Some(commit) => lines.push(format!("git checkout {commit}")),
         None if material.runs.is_empty() => {}
         None => about.push(
-            "The runs were not made at a single commit with a clean tree; see the provenance above.".into(),
+            "The runs were not all made at one clean commit, so a checkout may not reproduce their numbers; see Provenance."
+                .into(),
         ),
     }
     lines.push(verdict.command.clone());

@@ -1,4 +1,4 @@
-//! Durations as people read them.
+//! Human-readable durations.
 
 /// `45 s`, `12 min`, `3 h 20 min`, `2 d 3 h`.
 pub fn duration(seconds: f64) -> String {
@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_well() {
+    fn units_depend_on_length() {
         assert_eq!(duration(0.4), "0 s");
         assert_eq!(duration(99.4), "99 s");
         assert_eq!(duration(600.0), "10 min");

@@ -1,8 +1,8 @@
-//! From an experiment and its seeds to runs with identities.
+//! Plans an experiment's runs, and identifies them.
 //!
-//! A run is what would give the same numbers again. The identity is the sha256 of canonical JSON (keys sorted at every
+//! Runs with the same identity give the same numbers. The identity is the sha256 of canonical JSON (keys sorted at every
 //! level, no spaces) of the recipe without `evaluation`, the network, the seed, the digest of the training and test
-//! records, the device with its instruction set, and [`NUMERICS_VERSION`]. How a run is measured has its own hash.
+//! records, the device with its instruction set, and [`NUMERICS_VERSION`]. `evaluation` has a separate hash.
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -15,36 +15,36 @@ use crate::network::Network;
 use crate::processor::Processor;
 use crate::recipe::Recipe;
 
-/// Raised by hand when the engine's arithmetic, the random streams or the order of the images change, so that runs made
-/// before are not taken for the same. Since 2 the convolutions of 3x3 kernels use minimal filtering.
+/// Raised by hand when the engine's arithmetic, the random streams or the order of images change, so that earlier runs
+/// get other identities. Since 2, 3x3 convolutions use minimal filtering.
 pub const NUMERICS_VERSION: u32 = 2;
 
-/// The first version from which later ones differ in the rounding of sums alone. As with another instruction set, a run of
-/// such a version is neither resumed nor taken for today's, but it shows the same experiment.
+/// The first version from which later ones differ only in the rounding of sums. As with another instruction set, such a
+/// run is not resumed and has another identity, but counts as the same experiment.
 pub const SAME_BUT_FOR_ROUNDING: u32 = 1;
 
-/// One network, one recipe, one seed, on given data and a given kind of processor. Its identity follows from the rest: it is
-/// computed, never believed, and a `run.toml` that names another one is refused.
+/// A network, recipe and seed on given data and a kind of processor. The identity is always computed; a `run.toml` with
+/// a different one is rejected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct RunPlan {
     pub network: Network,
     pub recipe: Recipe,
     pub seed: u64,
-    /// The folder, not the identity: two profiles with the same recipe describe the same run.
+    /// Determines the folder but not the identity: profiles with the same recipe describe the same run.
     pub profile: String,
     pub data_digest: String,
     #[serde(flatten)]
     pub processor: Processor,
     pub numerics_version: u32,
-    /// The identity of the run whose final weights it starts from, if it does (`recipe.init.from`).
+    /// The identity of the run whose final weights it starts from, if any (`recipe.init.from`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
     identity: String,
     measured: String,
 }
 
-/// A plan as it stands in a file, before its identity is recomputed.
+/// A plan as read from a file, before its identity is verified.
 #[derive(Deserialize)]
 struct Written {
     network: Network,
@@ -84,7 +84,7 @@ impl TryFrom<Written> for RunPlan {
         ] {
             if found != computed {
                 return Err(format!(
-                    "{what} = \"{found}\" is not that of the run described, {computed}"
+                    "{what} = \"{found}\" does not match the run described, {computed}"
                 ));
             }
         }
@@ -93,7 +93,7 @@ impl TryFrom<Written> for RunPlan {
 }
 
 impl RunPlan {
-    /// The run of one network of an experiment.
+    /// The run of an experiment's network.
     pub fn new(
         entry: &NetworkEntry,
         seed: u64,
@@ -105,7 +105,7 @@ impl RunPlan {
         Self::of_version(NUMERICS_VERSION, entry, seed, profile, made_on)
     }
 
-    /// As [`RunPlan::new`], of a version of the arithmetic.
+    /// As [`RunPlan::new`], with a numerics version.
     fn of_version(
         version: u32,
         entry: &NetworkEntry,
@@ -139,7 +139,7 @@ impl RunPlan {
     /// The same run on another kind of processor.
     ///
     /// # Errors
-    /// If a value cannot be JSON, which none is.
+    /// If a value cannot be serialised, which is a bug.
     pub fn on(&self, processor: Processor) -> Result<Self> {
         Self {
             processor,
@@ -148,10 +148,10 @@ impl RunPlan {
         .identified()
     }
 
-    /// The same run by another version of the arithmetic.
+    /// The same run with another numerics version.
     ///
     /// # Errors
-    /// If a value cannot be JSON, which none is.
+    /// If a value cannot be serialised, which is a bug.
     pub fn by_version(&self, numerics_version: u32) -> Result<Self> {
         Self {
             numerics_version,
@@ -160,24 +160,24 @@ impl RunPlan {
         .identified()
     }
 
-    /// With the hashes that follow from the rest.
+    /// Computes the hashes.
     fn identified(mut self) -> Result<Self> {
         self.identity = self.trajectory()?;
         self.measured = digest(&serde_json::to_value(&self.recipe.evaluation)?);
         Ok(self)
     }
 
-    /// sha256 in hex of what shapes the trajectory.
+    /// sha256 (hex) of everything that determines the trajectory.
     pub fn identity(&self) -> &str {
         &self.identity
     }
 
-    /// sha256 in hex of how it is measured (`recipe.evaluation`).
+    /// sha256 (hex) of `recipe.evaluation`.
     pub fn measured(&self) -> &str {
         &self.measured
     }
 
-    /// `<profile>/<network>-s<seed>-<first 8 of the identity>`, below the folder of results.
+    /// `<profile>/<network>-s<seed>-<first 8 of the identity>`, in the results folder.
     pub fn folder(&self) -> String {
         format!("{}/{}", self.profile, self.name())
     }
@@ -188,13 +188,13 @@ impl RunPlan {
         format!("{}-s{}-{hash}", self.network.name, self.seed)
     }
 
-    /// The same trajectory, whatever is recorded of it.
+    /// Whether the trajectory is the same, however it is evaluated.
     pub fn same_run(&self, other: &Self) -> bool {
         self.identity == other.identity
     }
 
-    /// The same trajectory but for data, device, instruction set, rounding and seed: what decides whether a run on disk
-    /// belongs to a curve of a figure.
+    /// Whether the run belongs to a network's curve in a figure: the same trajectory except for data, device,
+    /// instruction set, rounding and seed.
     pub fn belongs_to(&self, entry: &NetworkEntry) -> bool {
         let mut ours = self.recipe.clone();
         ours.evaluation = entry.recipe.evaluation.clone();
@@ -204,8 +204,7 @@ impl RunPlan {
             && self.starts_as(entry)
     }
 
-    /// Whether it starts from the run that the entry says: with the same seed, on the same data and device, made by the same
-    /// version.
+    /// Whether it starts from the entry's start run, with the same seed, data, device and numerics version.
     fn starts_as(&self, entry: &NetworkEntry) -> bool {
         let wanted = entry.start.as_ref().map(|start| {
             let made_on = (&*self.data_digest, self.processor);
@@ -218,11 +217,11 @@ impl RunPlan {
         }
     }
 
-    /// sha256 in hex of the network, the recipe, how it is measured, and the arithmetic but for its rounding: what runs share
-    /// whose errors may be held against each other's, whatever their seeds, data and devices.
+    /// sha256 (hex) of network, recipe, evaluation and numerics except for rounding. Runs that share it have comparable
+    /// errors, whatever their seeds, data and devices.
     ///
     /// # Errors
-    /// If a value cannot be JSON, which none is.
+    /// If a value cannot be serialised, which is a bug.
     pub fn recipe_digest(&self) -> Result<String> {
         let arithmetic = match self.numerics_version {
             SAME_BUT_FOR_ROUNDING..=NUMERICS_VERSION => SAME_BUT_FOR_ROUNDING,
@@ -249,7 +248,7 @@ impl RunPlan {
             "instructions": self.processor.instructions(),
             "numerics_version": self.numerics_version,
         });
-        // A run from scratch has the identity that it had before there was anything else.
+        // Omitted for runs from scratch, to keep the identities from before `start` existed.
         if let Some(start) = &self.start {
             whole["start"] = json!(start);
         }
@@ -257,11 +256,11 @@ impl RunPlan {
     }
 }
 
-/// The runs that an experiment trains: seed by seed, in the manifest's order, without the optional networks. A run that
-/// starts from another's weights comes behind that one, whether or not the experiment shows it.
+/// An experiment's runs by seed, in the manifest's order, without optional networks. A run that another one starts from
+/// comes before it, even if the experiment does not show it.
 ///
 /// # Errors
-/// [`Exit::Usage`] where there is no seed.
+/// [`Exit::Usage`] without seeds.
 pub fn runs(
     experiment: &Experiment,
     seeds: &[u64],
@@ -269,7 +268,7 @@ pub fn runs(
     processor: Processor,
 ) -> Result<Vec<RunPlan>> {
     if seeds.is_empty() {
-        return Err(Exit::Usage.error("no seeds; give at least one, for example --seeds 1"));
+        return Err(Exit::Usage.error("no seeds; pass at least one, such as --seeds 1"));
     }
     let mut plans: Vec<RunPlan> = Vec::new();
     for &seed in seeds {
@@ -286,7 +285,7 @@ pub fn runs(
     Ok(plans)
 }
 
-/// sha256 in hex of canonical JSON.
+/// sha256 (hex) of canonical JSON.
 fn digest(value: &Value) -> String {
     sha256(sorted(value).to_string().as_bytes())
 }

@@ -1,17 +1,17 @@
-//! What computes, as far as a run's numbers depend on it: the CPU with one of its instruction sets, or a GPU.
+//! The processor, as far as a run's numbers depend on it: the CPU with an instruction set, or a GPU.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The instruction set that the CPU's kernels use. Results differ between sets in the last bits, never within one.
+/// The instruction set of the CPU kernels. Results differ in the last bits between sets, never within one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Instructions {
-    /// 16 floats a vector, 32 registers.
+    /// 16 floats per vector, 32 registers.
     Avx512,
-    /// 8 floats a vector, 16 registers, fused multiply-add.
+    /// 8 floats per vector, 16 registers, fused multiply-add.
     Avx2,
-    /// Plain Rust, for every other processor (ARM among them).
+    /// Plain Rust, for any other processor, such as ARM.
     Portable,
 }
 
@@ -22,7 +22,7 @@ impl Instructions {
         Instructions::Portable,
     ];
 
-    /// The fastest set of this machine.
+    /// The fastest available set.
     pub fn detect() -> Instructions {
         Instructions::ALL
             .into_iter()
@@ -30,7 +30,7 @@ impl Instructions {
             .unwrap_or(Instructions::Portable)
     }
 
-    /// Whether this machine has the set.
+    /// Whether this machine supports the set.
     pub fn available(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -47,7 +47,7 @@ impl Instructions {
         }
     }
 
-    /// The name that a run records and that the command line takes.
+    /// The name in records and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Instructions::Avx512 => "avx512",
@@ -56,7 +56,7 @@ impl Instructions {
         }
     }
 
-    /// The set of that name, in any case; `None` for another word.
+    /// Parses a name, ignoring case.
     pub fn parse(name: &str) -> Option<Instructions> {
         Instructions::ALL
             .into_iter()
@@ -64,17 +64,17 @@ impl Instructions {
     }
 }
 
-/// What made a run's numbers. Recorded as two words, `device` and `instructions`.
+/// A kind of processor. Serialised as `device` and `instructions`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Words", into = "Words")]
 pub enum Processor {
     Cpu(Instructions),
-    /// An NVIDIA GPU, whichever.
+    /// Any NVIDIA GPU.
     Cuda,
 }
 
 impl Processor {
-    /// The kind of device: `cpu`, `cuda`.
+    /// `cpu` or `cuda`.
     pub fn device(self) -> &'static str {
         match self {
             Processor::Cpu(_) => "cpu",
@@ -82,7 +82,7 @@ impl Processor {
         }
     }
 
-    /// `avx512`, `avx2`, `portable`; empty for a GPU.
+    /// `avx512`, `avx2` or `portable`; empty for a GPU.
     pub fn instructions(self) -> &'static str {
         match self {
             Processor::Cpu(set) => set.name(),
@@ -91,7 +91,7 @@ impl Processor {
     }
 }
 
-/// `cpu (avx512)`, `cuda`.
+/// `cpu (avx512)` or `cuda`.
 impl fmt::Display for Processor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -127,7 +127,7 @@ impl TryFrom<Words> for Processor {
             ("cpu", Some(set)) => Ok(Processor::Cpu(set)),
             ("cuda", None) if words.instructions.is_empty() => Ok(Processor::Cuda),
             _ => Err(format!(
-                "no device \"{}\" with instructions \"{}\"; known are cpu with one of {}, and cuda",
+                "no device \"{}\" with instructions \"{}\"; use cpu with one of {}, or cuda",
                 words.device,
                 words.instructions,
                 Instructions::ALL.map(Instructions::name).join(", ")

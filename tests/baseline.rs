@@ -201,7 +201,7 @@ fn a_baseline_is_accepted_by_a_person_from_clean_sources_and_three_seeds() {
         "results",
         &["--seeds", "1"],
         Exit::Success,
-        "note: left unused: tiny/plain-8-s2-",
+        "note: unused runs: tiny/plain-8-s2-",
     );
     // With one seed where that is asked for.
     let few = ["--seeds", "1", "--accept", "one", "--allow-few-seeds"];

@@ -151,7 +151,7 @@ fn what_has_not_been_run_to_its_end_is_missing_and_never_a_pass() {
         (vec![done.clone()], "plain-20 seed 1 has not been run"),
         (
             vec![done.clone(), partial],
-            "plain-20 seed 1 stands at iteration 300",
+            "plain-20 seed 1 is unfinished, at iteration 300",
         ),
         (
             vec![done, unmeasured],
@@ -498,7 +498,7 @@ fn the_report_opens_with_the_answer_and_holds_what_is_needed_to_check_it() {
         // Last test error, the paper's and the difference, best, last 20 mini-batches, the paper's, clean pass, moving, range.
         "| plain-20 | **60.00 (1)** | 9.65 | +50.35 | 59.50 (1) at 400 | 50.00 (1) | – | 49.00 (1) | 61.00 (1) | – | 1 of 1 |",
         "`quick/plain-56-s0-0123abcd` | `0123abcd0123abcd` | `74c629c` |",
-        "| test error: plain-56 at least 5 points above plain-20 | one seed: the gap against at least +5.00, without an interval |",
+        "| test error: plain-56 at least 5 points above plain-20 | one seed: no interval for the gap; the margin is +5.00 |",
         "- batch 64 (paper: 128)",
         "cargo run -- reproduce fig6 --profile quick",
     ] {
@@ -714,7 +714,7 @@ fn networks_near_chance_are_named_wherever_the_verdict_is_read() {
     ];
     let verdict = judge_values(&quick(&[0]), &[], &[], &[], &subjects);
     assert_eq!(verdict.hardly_learned, ["plain-56"]);
-    let words = "hardly begun to learn, where chance is 90 %: plain-56 (87.6 %)";
+    let words = "barely learned (chance is 90 %): plain-56 (87.6 %)";
     let page = page::page(&verdict, &Material::default()).expect("a page");
     for text in [
         table(&verdict),
@@ -763,7 +763,7 @@ fn a_figure_that_claims_nothing_is_no_failure_where_all_of_it_is_there() {
             changed(&|run| run.ending = Ending::Partial),
             Missing,
             Exit::Missing,
-            "plain-56 seed 1 stands at",
+            "plain-56 seed 1 is unfinished, at iteration",
         ),
         (
             changed(&|run| run.test_error = None),
@@ -781,13 +781,13 @@ fn a_figure_that_claims_nothing_is_no_failure_where_all_of_it_is_there() {
             changed(&|run| run.faults.push("learning rate 1".into())),
             NotComparable,
             Exit::Missing,
-            "is not of its recipe: learning rate 1",
+            "deviates from its recipe: learning rate 1",
         ),
         (
             Vec::new(),
             Missing,
             Exit::Missing,
-            "plain-20 seed 0 has not been run; plain-20 seed 1 has not been run; one more network",
+            "plain-20 seed 0 has not been run; plain-20 seed 1 has not been run; likewise one more network",
         ),
     ] {
         let found = judged(&seeds, &subjects);

@@ -292,7 +292,7 @@ fn curves_are_measured_against_the_papers_and_called_comparable_only_at_its_scal
             .all(|row| !row.comparable && row.phases.is_empty())
     );
     assert!(verdict.curves[0].note.contains("no points correspond"));
-    assert!(table(&verdict).contains("curves not comparable with the paper's"));
+    assert!(table(&verdict).contains("curves not comparable with the paper: "));
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn runs_that_lie_there_and_are_not_used_are_named_with_the_reason() {
     };
     let line = unused(&one, &experiment).unwrap();
     assert!(
-        line.contains("(seed 2 was not asked for or is not complete)"),
+        line.contains("(seed 2 was not requested or is incomplete)"),
         "{line}"
     );
     assert!(
@@ -386,7 +386,7 @@ fn runs_that_lie_there_and_are_not_used_are_named_with_the_reason() {
     let (data, drops) = (newest.file.notes.data, &older.recipe.drops);
     record_run(folder.path(), &older, data, Ending::Finished, drops);
     let line = unused(&wanted, &experiment).unwrap();
-    assert!(line.contains("(made again by a newer version)"), "{line}");
+    assert!(line.contains("(superseded by a newer version)"), "{line}");
     std::fs::remove_dir_all(folder.path().join(older.folder())).unwrap();
 
     let mut other = experiment.clone();

@@ -260,7 +260,7 @@ fn plan_names_time_disk_and_download_and_changes_nothing() {
     let text = stdout(&output);
     let runs = text.lines().filter(|line| line.contains(" new ")).count();
     assert_eq!(runs, 9, "{text}");
-    for says in ["together about", "disk: at most", "download: 171 MB"] {
+    for says in ["total: about", "disk: at most", "download: 171 MB"] {
         assert!(text.contains(says), "{says} in {text}");
     }
     assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);

@@ -83,7 +83,7 @@ fn the_same_run_made_twice_is_the_same_whenever_it_was_made() {
         "{text}"
     );
     assert!(
-        text.contains("the same to the bit, 8 iterations and 4 evaluations"),
+        text.contains("bit-identical, 8 iterations and 4 evaluations"),
         "{text}"
     );
 }
@@ -103,7 +103,7 @@ fn recipe_numbers_and_the_first_iteration_that_differs_are_named() {
     assert_eq!(words, ["recipe.learning_rate", "0.1", "0.05"]);
     assert!(text.contains("training loss"), "{text}");
     assert!(
-        text.contains("the same to the bit for 5 iterations; at 6 the losses are"),
+        text.contains("bit-identical for 5 iterations; losses at 6 are"),
         "{text}"
     );
     assert!(

@@ -111,7 +111,7 @@ fn the_same_files_give_the_same_bytes_and_partial_runs_are_drawn() {
     assert_eq!(first.png, reports.join("fig6/smoke/fig6.png"));
     assert_eq!(
         first.warnings,
-        ["not finished: plain-56 seed 1 (at 60 of 120)"]
+        ["unfinished: plain-56 seed 1 (at 60 of 120)"]
     );
     let svg = std::fs::read(&first.svg).unwrap();
     let png = std::fs::read(&first.png).unwrap();

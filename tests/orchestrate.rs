@@ -111,7 +111,7 @@ fn a_pipe_gets_a_line_each_tenth_and_each_evaluation() {
         1,
         "{lines:#?}"
     );
-    assert_eq!(lines.last().unwrap(), "resnet-20 s1: done before");
+    assert_eq!(lines.last().unwrap(), "resnet-20 s1: already done");
 }
 
 #[test]
@@ -129,8 +129,8 @@ fn a_resumed_run_says_so_and_quiet_says_nothing() {
     assert_eq!(
         lines,
         [
-            "resnet-20 s1 (1 of 1): goes on after iteration 50",
-            "resnet-20 s1: stopped; the same command goes on from there"
+            "resnet-20 s1 (1 of 1): resumes after iteration 50",
+            "resnet-20 s1: stopped; run the same command again to resume"
         ]
     );
     assert!(hush.lines().is_empty());

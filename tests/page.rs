@@ -176,7 +176,7 @@ fn the_page_is_one_file_that_shouts_what_must_not_be_overlooked_and_leads_to_the
         let shout = format!("<p class=\"shout\">{shout}</p>");
         assert!(index.contains(&shout), "lacks {shout}");
     }
-    assert!(!index.contains("Not made"));
+    assert!(!index.contains("Not run yet"));
     let blank = site::Blank {
         experiment: "fig1".into(),
         profile: "paper".into(),
@@ -190,7 +190,7 @@ fn the_page_is_one_file_that_shouts_what_must_not_be_overlooked_and_leads_to_the
             "<a href=\"context/index.html\">Depth and error: ImageNet and PASCAL VOC</a>"
         )
     );
-    assert!(index.contains("values as published, none measured by this program."));
+    assert!(index.contains("published values, none measured here."));
 }
 
 fn chromium() -> Option<String> {

@@ -127,7 +127,7 @@ fn a_damaged_part_counts_as_a_damaged_checkpoint() {
     std::fs::remove_file(folder.join("parts/evaluations-000002.parquet")).unwrap();
     let mut run = open(results.path(), &plan()).unwrap();
     assert!(matches!(run.resume().unwrap(), Resume::At(found) if found.iteration == 1));
-    assert!(run.warnings()[0].contains("1 evaluations are there"));
+    assert!(run.warnings()[0].contains("and 1 evaluations, expected"));
 }
 
 #[test]

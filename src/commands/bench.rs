@@ -1,4 +1,4 @@
-//! `bench`: what a training step and its convolutions cost on this machine, alone and beside PyTorch's.
+//! `bench`: times a training step and its convolutions on this machine, also against PyTorch.
 
 use std::io::BufRead;
 
@@ -15,7 +15,7 @@ use crate::measure::operators;
 use crate::measure::step::{StepBench, StepReport, device_name};
 use crate::run;
 
-/// Pairs of runs that the loader's cost is the median of.
+/// Pairs of runs for the median cost of the loader.
 const LOADER_PAIRS: usize = 5;
 
 /// `refig bench step`.
@@ -37,7 +37,7 @@ pub fn step(args: &BenchStepArgs) -> Result<Exit> {
         (None, false) => None,
         (None, true) => {
             return Err(Exit::Usage.error(format!(
-                "--with-loader: there is no set of images of {size} pixels; 32, 16 and 8 work"
+                "--with-loader: no images of {size} pixels; use 32, 16 or 8"
             )));
         }
     };
@@ -61,7 +61,7 @@ fn print(report: &StepReport, loader: Option<&LoaderReport>) {
         "{} at {2}x{2}, batch {1}, {3} steps, {threads}, {4}",
         report.network, report.batch, report.image_size, report.steps, report.instructions
     );
-    println!("  median      {:>10.2} ms a step", report.median_ms);
+    println!("  median      {:>10.2} ms/step", report.median_ms);
     println!("  minimum     {:>10.2} ms", report.min_ms);
     println!("  images      {:>10.0} /s", report.images_per_second);
     println!(
@@ -73,15 +73,15 @@ fn print(report: &StepReport, loader: Option<&LoaderReport>) {
         ))
     );
     if let Some(memory) = report.peak_memory_mb {
-        println!("  memory      {memory:>10.0} MB resident at most");
+        println!("  memory      {memory:>10.0} MB peak resident");
     }
     if let Some(loader) = loader {
         println!(
-            "  loader      {:>10.2} ms a batch of work on another thread, beside the step",
+            "  loader      {:>10.2} ms/batch on another thread",
             loader.batch_ms
         );
         if let Some(ratio) = loader.step_ratio {
-            println!("  with loader {ratio:>10.3} times a step on images at hand");
+            println!("  with loader {ratio:>10.3} times a step without loading");
         }
     }
 }
@@ -92,7 +92,7 @@ pub fn operators(args: &BenchOperatorsArgs) -> Result<Exit> {
     let mut options = compute::options(&args.compute)?;
     if options.device != Device::Cpu && args.compute.device != "auto" {
         return Err(Exit::Usage.error(format!(
-            "--device {}: the convolutions are measured one by one on the CPU alone; `bench step` measures a GPU",
+            "--device {}: convolutions are measured on the CPU only; use `bench step` for a GPU",
             args.compute.device
         )));
     }
@@ -108,7 +108,7 @@ pub fn operators(args: &BenchOperatorsArgs) -> Result<Exit> {
 /// `refig bench compare`.
 pub fn compare(args: &BenchCompareArgs, quiet: bool) -> Result<Exit> {
     for name in &args.networks {
-        // A slip in the last name is told before the first is measured.
+        // Check all names before measuring anything.
         network(name, &args.options)?;
     }
     let options = compute::precise_options(&args.compute, &args.precision)?;
@@ -132,7 +132,7 @@ pub fn compare(args: &BenchCompareArgs, quiet: bool) -> Result<Exit> {
         instructions: args.compute.instructions.clone(),
         pairs: args.pairs,
         steps: args.steps,
-        own: std::env::current_exe().context("where this program lies")?,
+        own: std::env::current_exe().context("cannot find this program's executable")?,
         python: args.python.clone(),
     };
     let machine = match options.device {

@@ -1,4 +1,4 @@
-//! `check` and `render`: the verdict and the figure, from the records alone.
+//! `check` and `render`: the verdict and the figure, from existing records.
 
 use std::io::Write as _;
 
@@ -13,7 +13,7 @@ use crate::publish::page::{self, Page};
 use crate::publish::{Report, annotations, junit, publish_bars, summary, table};
 use crate::run::{self, Tree};
 
-/// The evidence on what the command line names.
+/// The evidence for the selection.
 fn evidence(args: &SelectionArgs, places: &Places) -> Result<Evidence> {
     let target = target::select(args, places, target::Circumstances::here)?;
     let views = run::find(&places.results_dir)?;
@@ -39,13 +39,13 @@ pub fn check(args: &CheckArgs, places: &Places) -> Result<Exit> {
     show(&verdict, &page, args.format, args.strict)?;
     let exit = verdict.exit_when(args.strict);
     Ok(match args.against {
-        Some(_) if exit == Exit::Success => held_to_baseline(&verdict),
+        Some(_) if exit == Exit::Success => baseline_exit(&verdict),
         _ => exit,
     })
 }
 
-/// The exit code of `--against`: no value changed, and there was one to compare.
-fn held_to_baseline(verdict: &Verdict) -> Exit {
+/// The exit code of `--against`: success if some value was compared and none changed.
+fn baseline_exit(verdict: &Verdict) -> Exit {
     let any = |status| verdict.baselines.iter().any(|row| row.status == status);
     if any(BaselineStatus::Changed) {
         Exit::CheckFailed
@@ -56,7 +56,7 @@ fn held_to_baseline(verdict: &Verdict) -> Exit {
     }
 }
 
-/// The verdict on standard output.
+/// Prints the verdict to standard output.
 fn show(verdict: &Verdict, page: &Page, format: CheckFormat, strict: bool) -> Result<()> {
     match format {
         CheckFormat::Text => print!("{}", table(verdict)),
@@ -83,12 +83,13 @@ fn show(verdict: &Verdict, page: &Page, format: CheckFormat, strict: bool) -> Re
     Ok(())
 }
 
-/// Records the present errors. A baseline is a decision that somebody takes, of numbers that can be made again.
+/// Records the current errors as a baseline. Accepting is a person's decision, so not on CI, and needs a clean tree for
+/// reproducible numbers.
 fn accept(name: &str, evidence: &Evidence, places: &Places, few_seeds: bool) -> Result<Exit> {
     let on_ci = std::env::var("CI").is_ok_and(|set| !["", "0", "false"].contains(&set.as_str()));
     if on_ci {
         return Err(Exit::Usage.error(
-            "--accept on CI ($CI is set): a baseline is accepted by a person and committed; CI compares with --against",
+            "--accept on CI ($CI is set): accept and commit the baseline locally; use --against on CI",
         ));
     }
     let (experiment, seeds) = (&evidence.experiment, &evidence.seeds);

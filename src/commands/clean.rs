@@ -1,4 +1,4 @@
-//! `clean`: removes runs that no experiment names.
+//! `clean`: removes runs that no experiment uses.
 
 use std::io::{BufRead, Write};
 
@@ -20,7 +20,7 @@ pub fn run(args: &CleanArgs, places: &Places) -> Result<Exit> {
     let mut unnamed = run::find(&places.results_dir)?;
     unnamed.retain(|view| !named.iter().any(|entry| view.plan().belongs_to(entry)));
     if unnamed.is_empty() {
-        println!("every run is named by an experiment");
+        println!("no unused runs");
         return Ok(Exit::Success);
     }
     for view in &unnamed {

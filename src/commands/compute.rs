@@ -1,4 +1,4 @@
-//! What computes: device, threads and instruction set.
+//! Resolves device, threads and instruction set.
 
 use std::sync::OnceLock;
 
@@ -9,27 +9,27 @@ use crate::engine::{self, BUILD_WITH_CUDA, Card, Device, Instructions, Options};
 use crate::exit::Exit;
 use crate::recipe::Precision;
 
-/// The machine's device, threads and best instruction set unless the command line says otherwise.
+/// The options of the command line; by default a usable GPU, all threads and the best instruction set.
 pub fn options(args: &ComputeArgs) -> Result<Options> {
     let threads = match args.threads {
-        Some(0) => return Err(Exit::Usage.error("--threads 0: at least one thread has to compute")),
+        Some(0) => return Err(Exit::Usage.error("--threads 0: use at least one thread")),
         Some(threads) => threads,
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
     let instructions = args.instructions.as_deref().map(instructions).transpose()?;
-    let device = match asked(&args.device)? {
+    let device = match parse_device(&args.device)? {
         None if instructions.is_some() => Device::Cpu,
         None => automatic(),
         Some(Device::Cuda(_)) if instructions.is_some() => {
             return Err(Exit::Usage.error(format!(
-                "--instructions is for the CPU, and --device {} was asked for; leave one of them out",
+                "--instructions applies to the CPU only; drop it or --device {}",
                 args.device
             )));
         }
         Some(device @ Device::Cuda(number)) => {
             engine::usable(number).map_err(|why| {
                 Exit::Device.error(match engine::has_cuda() {
-                    true => format!("--device {}: {why}; --device cpu trains on the CPU", args.device),
+                    true => format!("--device {}: {why}; use --device cpu", args.device),
                     false => format!(
                         "--device {}: this program was built without CUDA; build it with: {BUILD_WITH_CUDA}",
                         args.device
@@ -48,7 +48,7 @@ pub fn options(args: &ComputeArgs) -> Result<Options> {
     })
 }
 
-/// As [`options`], in a precision that the device must know.
+/// As [`options`], in a precision that the device must support.
 pub fn precise_options(args: &ComputeArgs, precision: &PrecisionArgs) -> Result<Options> {
     let options = options(args)?.in_precision(match precision.precision {
         PrecisionArg::Fp32 => Precision::Fp32,
@@ -59,8 +59,8 @@ pub fn precise_options(args: &ComputeArgs, precision: &PrecisionArgs) -> Result<
     Ok(options)
 }
 
-/// The device that was named; none for `auto`.
-fn asked(name: &str) -> Result<Option<Device>> {
+/// Parses `--device`; none for `auto`.
+fn parse_device(name: &str) -> Result<Option<Device>> {
     match name {
         "auto" => return Ok(None),
         "cpu" => return Ok(Some(Device::Cpu)),
@@ -73,7 +73,7 @@ fn asked(name: &str) -> Result<Option<Device>> {
     match number {
         Some(number) => Ok(Some(Device::Cuda(number))),
         None => Err(Exit::Usage.error(format!(
-            "--device {name}: write cpu, cuda, cuda:N with the GPU's number, or auto"
+            "--device {name}: use cpu, cuda, cuda:N with the GPU's number, or auto"
         ))),
     }
 }
@@ -81,25 +81,25 @@ fn asked(name: &str) -> Result<Option<Device>> {
 fn instructions(name: &str) -> Result<Instructions> {
     let set = Instructions::parse(name).ok_or_else(|| {
         Exit::Usage.error(format!(
-            "--instructions {name}: write avx512, avx2 or portable"
+            "--instructions {name}: use avx512, avx2 or portable"
         ))
     })?;
     match set.available() {
         true => Ok(set),
         false => Err(Exit::Device.error(format!(
-            "--instructions {name}: this processor has none; the best it has is {}",
+            "--instructions {name}: not supported by this CPU; the best supported set is {}",
             Instructions::detect().name()
         ))),
     }
 }
 
-/// The first GPU, opened and checked once, or why it cannot be used.
+/// The first GPU, opened and checked once, or why it is unusable.
 pub fn first_gpu() -> &'static std::result::Result<Card, String> {
     static FOUND: OnceLock<std::result::Result<Card, String>> = OnceLock::new();
     FOUND.get_or_init(|| engine::usable(0))
 }
 
-/// A GPU where this build has CUDA and one is usable, else the CPU; a build that has CUDA says why not.
+/// A GPU if this build has CUDA and one is usable, else the CPU. A build with CUDA prints why.
 fn automatic() -> Device {
     if !engine::has_cuda() {
         return Device::Cpu;
@@ -107,8 +107,8 @@ fn automatic() -> Device {
     match first_gpu() {
         Ok(card) => Device::Cuda(card.number),
         Err(why) => {
-            static SAID: OnceLock<()> = OnceLock::new();
-            SAID.get_or_init(|| eprintln!("on the CPU, because no GPU is usable: {why}"));
+            static PRINTED: OnceLock<()> = OnceLock::new();
+            PRINTED.get_or_init(|| eprintln!("using the CPU, since no GPU is usable: {why}"));
             Device::Cpu
         }
     }

@@ -1,4 +1,4 @@
-//! `refig data fetch|verify cifar10`: puts CIFAR-10 where runs find it, and says what data there is.
+//! `refig data fetch|verify cifar10`: downloads CIFAR-10 to the cache, and verifies data.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -11,21 +11,21 @@ use crate::exit::Exit;
 use crate::origin::Origin;
 use crate::train::{Signal, Stop};
 
-/// What to do with the data.
+/// An action of `refig data`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Puts CIFAR-10 into the cache: from a file, a folder or an address, else from the mirrors and the official place.
+    /// Copies CIFAR-10 to the cache from a file, a folder or a URL; by default from the mirrors and the official URL.
     Fetch { from: Option<String> },
-    /// Reads the data and tells its digests.
+    /// Reads the data and prints its digests.
     Verify,
 }
 
-/// Runs `action`. `dir` is `--data-dir`: for `verify` the place that is read (else `CIFAR10_DIR`, else the cache), for
-/// `fetch` the folder that CIFAR-10 is put into (else the cache).
+/// Runs `action`. `dir` is `--data-dir`: the folder to read for `verify` (default `CIFAR10_DIR`, then the cache), or the
+/// destination for `fetch` (default the cache).
 ///
 /// # Errors
-/// With [`Exit::Data`] when the data is not there, not to be had, or damaged; with [`Exit::Storage`] when it cannot be
-/// written; with [`Exit::Interrupted`] or [`Exit::Terminated`] when `stop` was requested.
+/// [`Exit::Data`] if the data is missing, unavailable or damaged; [`Exit::Storage`] if it cannot be written;
+/// [`Exit::Interrupted`] or [`Exit::Terminated`] if `stop` was requested.
 pub fn run(
     action: &Action,
     dir: Option<&Path>,
@@ -44,7 +44,7 @@ pub fn run(
         }
         Action::Verify => {
             let mut request = Request::from_environment(dir.map(PathBuf::from));
-            // Verifying looks and changes nothing.
+            // Verifying changes nothing.
             request.allow_download = false;
             let dataset = data::open(&request, &mut show)?;
             drop(show);
@@ -52,7 +52,7 @@ pub fn run(
             match dataset.origin {
                 Origin::Cifar10 => Ok(Exit::Success),
                 _ => Err(Exit::Data.error(format!(
-                    "{} holds other images than CIFAR-10: runs on them are not comparable with the paper; `refig data fetch cifar10` gets CIFAR-10",
+                    "{} has images other than CIFAR-10, so runs on them are not comparable with the paper; get CIFAR-10 with `refig data fetch cifar10`",
                     dataset.source
                 ))),
             }
@@ -60,7 +60,7 @@ pub fn run(
     }
 }
 
-/// Prints what was found.
+/// Prints the data's origin, source and digests.
 fn describe(dataset: &Dataset) {
     println!("{} at {}", dataset.origin.name(), dataset.source);
     for (name, images) in [("training", &dataset.train), ("test", &dataset.test)] {
@@ -72,8 +72,8 @@ fn describe(dataset: &Dataset) {
     }
 }
 
-/// Shows what `data::open` and `data::fetch` do: a bar on a terminal, a line each tenth into a pipe, only notes with
-/// `quiet`; everything on standard error. A requested stop ends it with the signal's exit code.
+/// Shows the progress of `data::open` and `data::fetch` on standard error: a bar on a terminal, else a line per 10 %;
+/// only notes if `quiet`. A requested stop ends the work with the signal's exit code.
 pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> + use<> {
     let stop = stop.clone();
     let terminal = std::io::stderr().is_terminal() && !quiet;
@@ -89,10 +89,12 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
     move |progress| {
         match stop.requested() {
             Some(Signal::Interrupt) => {
-                return Err(Exit::Interrupted.error("stopped; the same command goes on from here"));
+                return Err(
+                    Exit::Interrupted.error("stopped; run the same command again to resume")
+                );
             }
             Some(Signal::Terminate) => {
-                return Err(Exit::Terminated.error("stopped; the same command goes on from here"));
+                return Err(Exit::Terminated.error("stopped; run the same command again to resume"));
             }
             None => {}
         }
@@ -100,7 +102,7 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
             Progress::Note(note) => {
                 match bar.length() {
                     Some(_) => bar.suspend(|| eprintln!("{note}")),
-                    // There is no bar yet, and suspending would draw an empty one.
+                    // Without a bar yet, suspending would draw an empty one.
                     None => eprintln!("{note}"),
                 }
                 return Ok(());
@@ -111,7 +113,7 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
         };
         if bar.length() != Some(total) {
             bar.set_length(total);
-            // Neither template has a variable part that could be wrong.
+            // Constant templates, so this cannot fail.
             let template = if bytes {
                 "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}"
             } else {
@@ -142,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_requested_stop_ends_the_work_with_the_code_of_its_signal() {
+    fn requested_stop_returns_the_signals_exit_code() {
         let stop = Stop::new();
         let mut show = progress(true, &stop);
         assert!(show(Progress::Download { done: 1, total: 2 }).is_ok());

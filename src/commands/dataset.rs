@@ -1,4 +1,4 @@
-//! Opening the data that a command line names.
+//! Opens the data given on the command line.
 
 use anyhow::Result;
 
@@ -7,7 +7,7 @@ use crate::cli::DataArgs;
 use crate::data::{self, Dataset, Request};
 use crate::train::Stop;
 
-/// What the options and the environment ask for. The synthetic set is refused unless the caller allows it.
+/// The request from options and environment. Synthetic images are refused unless the caller allows them.
 pub fn request(args: &DataArgs) -> Request {
     let mut request = Request::from_environment(args.data_dir.clone());
     request.mirrors.clone_from(&args.mirrors);
@@ -15,7 +15,7 @@ pub fn request(args: &DataArgs) -> Request {
     request
 }
 
-/// Opens the data, telling on standard error what is downloaded or put in its place. A signal ends it.
+/// Opens the data, showing downloads and substitutions on standard error. A signal stops it.
 pub fn open(request: &Request, quiet: bool, stop: &Stop) -> Result<Dataset> {
     let mut show = progress(quiet, stop);
     data::open(request, &mut show)

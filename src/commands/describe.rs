@@ -1,4 +1,4 @@
-//! `describe`, `list` and `schema`: what needs neither data nor runs.
+//! `describe`, `list` and `schema`, which need neither data nor runs.
 
 use anyhow::Result;
 
@@ -9,7 +9,7 @@ use crate::manifest;
 use crate::network::{Network, Shortcut};
 use crate::run::disk::Disk;
 
-/// The network that a command line names, and the side of its images.
+/// The network given on the command line, and the side of its images in pixels.
 pub fn network(name: &str, options: &NetworkArgs) -> Result<(Network, usize)> {
     let shortcut = match options.shortcut.as_deref().map(str::to_ascii_uppercase) {
         None => None,
@@ -19,7 +19,7 @@ pub fn network(name: &str, options: &NetworkArgs) -> Result<(Network, usize)> {
             "C" => Shortcut::C,
             other => {
                 return Err(Exit::Usage.error(format!(
-                    "--shortcut {other}: not an option of section 4.1; write A, B or C"
+                    "--shortcut {other}: not an option of section 4.1; use A, B or C"
                 )));
             }
         }),
@@ -48,7 +48,7 @@ pub fn list(places: &Places) -> Result<Exit> {
     let listed = manifest::list(&places.experiments_dir)?;
     if listed.is_empty() {
         return Err(Exit::Usage.error(format!(
-            "no experiments in {}; run in the project's folder or name it with --experiments-dir",
+            "no experiments in {}; run in the project's folder or pass --experiments-dir",
             places.experiments_dir.display()
         )));
     }

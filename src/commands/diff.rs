@@ -1,4 +1,4 @@
-//! `diff`: two runs side by side.
+//! `diff`: compares two runs.
 
 use anyhow::Result;
 
@@ -7,7 +7,7 @@ use crate::cli::{DiffArgs, Places};
 use crate::exit::Exit;
 use crate::inspect::difference;
 
-/// `refig diff RUN RUN`. Provenance is shown and does not count.
+/// `refig diff RUN RUN`. Differences in provenance are shown but do not count.
 pub fn run(args: &DiffArgs, places: &Places) -> Result<Exit> {
     let one = find_run(&args.one, places)?;
     let other = find_run(&args.other, places)?;

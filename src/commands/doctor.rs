@@ -1,4 +1,4 @@
-//! `doctor`: what this machine has to train with, and what is missing.
+//! `doctor`: what this machine can train with, and what is missing.
 
 use anyhow::Result;
 
@@ -17,10 +17,10 @@ pub fn run(args: &DoctorArgs, places: &Places) -> Result<Exit> {
         request.cache.display().to_string(),
     ));
     let data = match &request.dir {
-        Some(dir) => Finding::new("CIFAR-10", format!("named: {}", dir.display())),
+        Some(dir) => Finding::new("CIFAR-10", format!("given: {}", dir.display())),
         None if request.is_local() => Finding::new("CIFAR-10", "in the cache folder"),
-        None => Finding::new("CIFAR-10", "not here").missing(
-            "`refig data fetch cifar10` downloads it (170 MB); --data-dir or CIFAR10_DIR names it where it lies",
+        None => Finding::new("CIFAR-10", "not found").missing(
+            "CIFAR-10: download it with `refig data fetch cifar10` (170 MB), or point --data-dir or CIFAR10_DIR to it",
         ),
     };
     let gone = request.dir.as_ref().filter(|dir| !dir.exists());
@@ -37,7 +37,7 @@ pub fn run(args: &DoctorArgs, places: &Places) -> Result<Exit> {
             );
             Finding::new("disk", found)
         }
-        None => Finding::new("disk", "not told by the system"),
+        None => Finding::new("disk", "free space unknown"),
     });
     match args.format {
         Format::Json => println!("{}", serde_json::to_string_pretty(&findings)?),

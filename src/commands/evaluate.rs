@@ -1,4 +1,4 @@
-//! `evaluate`: the test error of any weights in torchvision's names.
+//! `evaluate`: the test error of weights with torchvision's names.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -14,15 +14,15 @@ use crate::recipe::{Normalisation, Pooling, Recipe};
 use crate::train::Stop;
 use crate::weights::Weights;
 
-/// Images a forward pass.
+/// Images per forward pass.
 const BATCH: usize = 100;
-/// Training images whose statistics stand for the population's.
+/// Training images for population statistics.
 const STATISTICS_IMAGES: usize = 10_000;
 
 /// `refig evaluate NETWORK --weights FILE`.
 pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
     let mut options = args.options.clone();
-    // The images are CIFAR-10's: a depth that is also one of Table 1 is CIFAR's here.
+    // The images are CIFAR-10's, so depths that are also in Table 1 mean the CIFAR network.
     options.image_size.get_or_insert(32);
     let (network, image_size) = network(&args.network, &options)?;
     let weights = Weights::load(&args.weights)?;
@@ -63,7 +63,7 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
     let all: Vec<u32> = (0..test.len() as u32).collect();
     let mut sum = Tally::default();
     for chunk in all.chunks(BATCH) {
-        heed(stop)?;
+        check_stop(stop)?;
         let tally = engine.evaluate(&data::batch(&test, &normaliser, chunk), statistics)?;
         sum.images += tally.images;
         sum.loss += tally.loss;
@@ -102,7 +102,7 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// The normalisation of the flag, of the file, or the paper's.
+/// The normalisation from the flag, the file, or the paper, in this order.
 fn normalisation(args: &EvaluateArgs, metadata: &Value) -> Result<Normalisation> {
     let named = args
         .normalisation
@@ -113,7 +113,7 @@ fn normalisation(args: &EvaluateArgs, metadata: &Value) -> Result<Normalisation>
     };
     serde_json::from_value(Value::String(name.clone())).map_err(|_| {
         Exit::Usage.error(format!(
-            "normalisation `{name}` is not known; write per-pixel-mean or channel-mean-std"
+            "unknown normalisation `{name}`; use per-pixel-mean or channel-mean-std"
         ))
     })
 }
@@ -127,13 +127,13 @@ fn gather(
     engine.begin_population()?;
     let sample = data::sample(train.len(), STATISTICS_IMAGES, 0, Purpose::Statistics);
     for chunk in sample.chunks(BATCH) {
-        heed(stop)?;
+        check_stop(stop)?;
         engine.add_population(&data::batch(train, normaliser, chunk))?;
     }
     engine.finish_population(Pooling::Average)
 }
 
-fn heed(stop: &Stop) -> Result<()> {
+fn check_stop(stop: &Stop) -> Result<()> {
     match stop.requested() {
         Some(signal) => Err(signal.exit().error("stopped before the last image")),
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! `export`: the records in the formats of other programs.
+//! `export`: records in other programs' formats.
 
 use anyhow::Result;
 
@@ -26,7 +26,7 @@ pub fn run(args: &ExportArgs, places: &Places) -> Result<Exit> {
     }
     if runs.is_empty() {
         return Err(Exit::Missing.error(format!(
-            "no runs to export in {}; `refig status` shows what is there",
+            "no runs to export in {}; list runs with `refig status`",
             places.results_dir.display()
         )));
     }

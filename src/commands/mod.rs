@@ -1,4 +1,8 @@
-//! A thin file per verb: from clap's types to the library and back to an exit code.
+//! A thin file per command, from clap's types to the library and back to an exit code.
+//!
+//! Shared by commands: `target.rs` resolves an experiment with its profile and seeds (`seeds.rs`), `compute.rs` the
+//! device, `dataset.rs` the data.
+
 mod bench;
 mod check;
 mod clean;
@@ -27,7 +31,7 @@ use crate::orchestrate;
 use crate::publish::Report;
 use crate::train::Stop;
 
-/// Does what the command line asks for.
+/// Runs a command.
 ///
 /// # Errors
 /// With the exit code in the error's chain, see [`Exit::of`].
@@ -72,7 +76,7 @@ pub fn run(cli: Cli) -> Result<Exit> {
     }
 }
 
-/// Writes a report's figure, telling what is missing in it and where it lies.
+/// Writes a report's figure and prints its warnings and path.
 fn draw(report: &Report, quiet: bool) -> Result<()> {
     let png = report.write_figure()?;
     for warning in &report.warnings {

@@ -1,4 +1,4 @@
-//! `parity`: recorded training steps replayed on this machine's engine.
+//! `parity`: replays recorded training steps on this machine's engine.
 
 use anyhow::Result;
 

@@ -1,4 +1,4 @@
-//! `report`: the pages again from the records, and the index of all.
+//! `report`: regenerates reports from records, and the index of all reports.
 
 use anyhow::Result;
 
@@ -12,7 +12,7 @@ use crate::publish::page::site::{self, Blank};
 use crate::publish::{self, Report, publish_bars};
 use crate::run::{self, RunView};
 
-/// `refig report [EXPERIMENT]`. The statuses are shown; the exit code of a judgement is `check`'s.
+/// `refig report [EXPERIMENT]`. Unlike `check`, the exit code does not depend on the verdicts.
 pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
     let mut wanted = manifest::list(&places.experiments_dir)?;
     if let Some(name) = &args.experiment {
@@ -31,7 +31,7 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
         if let Some(bars) = Bars::load(&listed.path)? {
             let png = publish_bars(&bars, &places.reports_dir)?;
             let page = png.with_file_name("index.html");
-            println!("{}: reference data alone", page.display());
+            println!("{}: reference data only", page.display());
             written += 1;
             continue;
         }
@@ -56,7 +56,7 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
         let name = args.experiment.as_deref().unwrap_or_default();
         let profile = args.profile.as_deref();
         return Err(Exit::Missing.error(format!(
-            "no runs of {name}{} in {}; make them with `refig reproduce {name}{}`",
+            "no runs of {name}{} in {}; train with `refig reproduce {name}{}`",
             profile.map_or(String::new(), |name| format!(" at profile {name}")),
             places.results_dir.display(),
             profile.map_or(String::new(), |name| format!(" --profile {name}"))
@@ -65,7 +65,7 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Writes one report; false where there is no run to report on.
+/// Writes a report; false if there is nothing to report on.
 fn one(
     listed: &manifest::Listed,
     profile: &str,
@@ -74,7 +74,7 @@ fn one(
     views: &[RunView],
 ) -> Result<bool> {
     let mut experiment = Experiment::load(&listed.path, profile, &[])?;
-    // A report is made again of what it was made of.
+    // Regenerate a report with its previous overrides and seeds.
     let before = site::summary(&publish::folder(&experiment, &places.reports_dir))?;
     if let Some(before) = &before
         && !before.overrides.is_empty()
@@ -97,7 +97,7 @@ fn one(
     let verdict = judge(&evidence)?;
     let report = Report::new(&evidence, &verdict, &places.reports_dir, !args.no_reference)?;
     match super::draw(&report, places.quiet) {
-        // Runs are there, but not what is drawn of them: layer responses that nobody has measured.
+        // The runs' layer responses have not been measured.
         Err(error) if Exit::of(&error) == Exit::Missing => return Ok(false),
         drawn => drawn?,
     }

@@ -1,4 +1,4 @@
-//! `reproduce` and `plan`: from the experiment to its report.
+//! `reproduce` and `plan`: trains an experiment and writes its report, or shows what that would take.
 
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ use crate::train::Stop;
 /// Wall clock between checkpoints outside evaluations.
 const KEEP_EVERY: Duration = Duration::from_secs(120);
 
-/// The experiment, its profile, and what computes.
-fn aim(args: &ReproduceArgs, places: &Places) -> Result<(Target, engine::Options)> {
+/// Resolves the experiment and the compute options, and checks precisions.
+fn resolve(args: &ReproduceArgs, places: &Places) -> Result<(Target, engine::Options)> {
     if args.require_clean {
         Tree::require_clean(run::program().as_ref(), "this program's source")?;
     }
@@ -34,7 +34,7 @@ fn aim(args: &ReproduceArgs, places: &Places) -> Result<(Target, engine::Options
             cifar10: dataset::request(&args.data).is_local(),
         })
     })?;
-    // Before data is fetched for runs that this device refuses.
+    // Before fetching data for runs that the device cannot train.
     for entry in &target.only.networks {
         compute
             .in_precision(entry.recipe.precision)
@@ -44,14 +44,14 @@ fn aim(args: &ReproduceArgs, places: &Places) -> Result<(Target, engine::Options
     Ok((target, compute))
 }
 
-/// What the options ask of the data.
+/// The request for data.
 fn request(args: &ReproduceArgs, target: &Target) -> Request {
     let mut request = dataset::request(&args.data);
     request.allow_synthetic = target.experiment.synthetic && request.dir.is_none();
     request
 }
 
-/// The runs that are trained, and what is left of them.
+/// The runs to train, and what is left of each.
 fn schedule(
     args: &ReproduceArgs,
     places: &Places,
@@ -65,9 +65,9 @@ fn schedule(
     Schedule::new(runs, results, args.fresh, compute, images)
 }
 
-/// `refig plan EXPERIMENT`: changes nothing, and fetches nothing.
+/// `refig plan EXPERIMENT`: changes and downloads nothing.
 pub fn plan(args: &ReproduceArgs, places: &Places) -> Result<Exit> {
-    let (target, compute) = aim(args, places)?;
+    let (target, compute) = resolve(args, places)?;
     let data = data::foresee(&request(args, &target))?;
     let schedule = schedule(args, places, &target, &compute, &data)?;
     let experiment = &target.experiment;
@@ -83,7 +83,7 @@ pub fn plan(args: &ReproduceArgs, places: &Places) -> Result<Exit> {
             duration(scheduled.seconds)
         );
     }
-    println!("  together about {}", duration(schedule.seconds()));
+    println!("  total: about {}", duration(schedule.seconds()));
     let free = run::space::available(&places.results_dir)
         .map_or_else(String::new, |bytes| format!(" of {} MB free", bytes >> 20));
     println!(
@@ -102,9 +102,9 @@ pub fn plan(args: &ReproduceArgs, places: &Places) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// `refig reproduce EXPERIMENT`: opens the data, schedules, trains, gathers the evidence and publishes it.
+/// `refig reproduce EXPERIMENT`: trains what is missing, judges and publishes.
 pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<Exit> {
-    let (target, compute) = aim(args, places)?;
+    let (target, compute) = resolve(args, places)?;
     let dataset = dataset::open(&request(args, &target), places.quiet, stop)?;
     let schedule = schedule(args, places, &target, &compute, &Prospect::from(&dataset))?;
     let experiment = &target.experiment;
@@ -124,7 +124,7 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
     ));
     let runs = schedule.plans();
     let made_on = (dataset.digest(), compute.processor()?);
-    // The images stay where they are needed after training.
+    // Keep the images if they are needed after training.
     let measured = experiment
         .responses
         .as_ref()
@@ -133,7 +133,7 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
     let mut progress = Progress::new(Style::choose(places.quiet));
     run_all(&runs, dataset, &options, stop, &mut progress)?;
     if let Some(signal) = stop.requested() {
-        eprintln!("stopped; the same command goes on from there");
+        eprintln!("stopped; run the same command again to resume");
         return Ok(signal.exit());
     }
     if let Some((how, dataset)) = &measured {

@@ -1,17 +1,17 @@
-//! Seeds as they are written on the command line.
+//! Parses `--seeds`.
 
 use anyhow::Result;
 
 use crate::exit::Exit;
 
-/// `3`, `0,2,5` or the inclusive range `0..4` (five seeds); parts may be mixed. Sorted, each once.
+/// Parses `3`, `0,2,5` or the inclusive range `0..4` (five seeds), or a mix. Returns sorted, unique seeds.
 ///
 /// # Errors
-/// With [`Exit::Usage`] where a part is not a number or a range runs backwards.
+/// [`Exit::Usage`] if a part is not a number, or a range is reversed or too long.
 pub fn parse(text: &str) -> Result<Vec<u64>> {
     let wrong = |part: &str| {
         Exit::Usage.error(format!(
-            "--seeds {text}: `{part}` is neither a number nor a range; write `0,2` or `0..4` (0 to 4, both included)"
+            "--seeds {text}: `{part}` is not a number or range; use `0,2` or `0..4` (0 to 4, inclusive)"
         ))
     };
     let number = |part: &str, digits: &str| digits.trim().parse::<u64>().map_err(|_| wrong(part));
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_with_the_remedy() {
+    fn invalid_seeds_are_rejected_with_a_remedy() {
         for text in ["", "a", "4..0", "1..", "0..=4"] {
             let error = parse(text).unwrap_err();
             assert_eq!(Exit::of(&error), Exit::Usage, "{text}");

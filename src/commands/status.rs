@@ -1,4 +1,4 @@
-//! `status`: what the results folder holds.
+//! `status`: lists the runs in the results folder.
 
 use anyhow::Result;
 

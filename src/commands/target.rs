@@ -1,4 +1,4 @@
-//! From the words on the command line to an experiment with a profile and seeds.
+//! Resolves an experiment with its profile and seeds.
 
 use std::path::Path;
 
@@ -13,20 +13,20 @@ use crate::judge::{Seeds, Wanted};
 use crate::manifest::{self, Experiment};
 use crate::origin::DataKind;
 
-/// An experiment at a profile with its seeds, and why that profile.
+/// An experiment at a profile, with its seeds.
 pub struct Target {
     pub experiment: Experiment,
-    /// The same with the networks of `--networks` alone; all of them where none are named.
+    /// The same with only the networks of `--networks`, if given.
     pub only: Experiment,
     pub seeds: Vec<u64>,
-    /// Whether the seeds were named on the command line; otherwise others that are complete count too.
+    /// Whether the seeds were given on the command line; otherwise other complete seeds count too.
     seeds_named: bool,
-    /// `asked for`, or why it was chosen.
+    /// Why the profile was chosen.
     pub why: String,
 }
 
 impl Target {
-    /// The runs that are looked at.
+    /// The runs to select.
     pub fn wanted(&self, data: DataKind) -> Wanted {
         Wanted {
             seeds: seeds(&self.seeds, self.seeds_named),
@@ -36,7 +36,7 @@ impl Target {
     }
 }
 
-/// Named seeds alone, or a profile's and what is complete beside them.
+/// Only the given seeds if `named`, else also other complete ones.
 pub fn seeds(asked: &[u64], named: bool) -> Seeds {
     match named {
         true => Seeds::Only(asked.to_vec()),
@@ -44,7 +44,7 @@ pub fn seeds(asked: &[u64], named: bool) -> Seeds {
     }
 }
 
-/// The experiment whose runs are trained, checked or drawn. Without a profile, the circumstances choose it.
+/// Resolves the experiment to train, check or draw. Without `--profile`, the circumstances decide.
 pub fn select(
     args: &SelectionArgs,
     places: &Places,
@@ -52,7 +52,7 @@ pub fn select(
 ) -> Result<Target> {
     let path = manifest::find(&places.experiments_dir, &args.experiment)?;
     let (profile, why) = match &args.profile {
-        Some(profile) => (profile.clone(), "asked for".to_string()),
+        Some(profile) => (profile.clone(), "as requested".to_string()),
         None => circumstances()?.profile(),
     };
     let experiment = Experiment::load(&path, &profile, &args.overrides)?;
@@ -73,7 +73,7 @@ pub fn select(
     })
 }
 
-/// An experiment by its name as it stands in its file, at a profile and with seeds if they are given.
+/// Resolves an experiment by name, without changes; profile and seeds are optional.
 pub fn named(
     name: &str,
     profile: &Option<String>,
@@ -91,15 +91,15 @@ pub fn named(
     select(&args, places, Circumstances::here)
 }
 
-/// What the profile depends on where none is asked for.
+/// What the default profile depends on.
 pub struct Circumstances {
     pub device: Device,
-    /// Whether CIFAR-10 is there without a download.
+    /// Whether CIFAR-10 is available without a download.
     pub cifar10: bool,
 }
 
 impl Circumstances {
-    /// Those of a command that takes neither a device nor a place of the data.
+    /// The circumstances for a command without options for device and data.
     pub fn here() -> Result<Self> {
         let gpu = engine::has_cuda().then(compute::first_gpu);
         Ok(Self {
@@ -111,20 +111,20 @@ impl Circumstances {
         })
     }
 
-    /// `paper` needs a GPU to end in hours rather than weeks, and the paper's images.
+    /// The default profile and why: `paper` needs CIFAR-10, and a GPU to take hours rather than weeks.
     fn profile(&self) -> (String, String) {
         let (profile, why) = match (self.device, self.cifar10) {
-            (Device::Cuda(_), true) => ("paper", format!("{} and CIFAR-10 are here", self.device)),
+            (Device::Cuda(_), true) => ("paper", format!("{} and CIFAR-10 are available", self.device)),
             (Device::Cuda(_), false) => (
                 "quick",
                 format!(
-                    "{} is here but CIFAR-10 is not; with it `paper` is chosen: refig data fetch cifar10",
+                    "{} is available but CIFAR-10 is not; for `paper`, run `refig data fetch cifar10`",
                     self.device
                 ),
             ),
             (Device::Cpu, _) if !engine::has_cuda() && nvidia_driver() => (
                 "quick",
-                "an NVIDIA driver is here, but this build trains on the CPU; one with CUDA: \
+                "this machine has an NVIDIA driver, but this build trains on the CPU; for CUDA, use \
                  cargo run --release --features cuda -- reproduce fig6"
                     .into(),
             ),
@@ -134,7 +134,7 @@ impl Circumstances {
     }
 }
 
-/// Whether the machine has NVIDIA's driver loaded, by the file that it makes on Linux.
+/// Whether NVIDIA's driver is loaded (Linux only).
 pub fn nvidia_driver() -> bool {
     Path::new("/proc/driver/nvidia/version").exists()
 }
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paper_is_chosen_only_with_a_gpu_and_cifar() {
+    fn paper_profile_needs_gpu_and_cifar10() {
         let profile = |device, cifar10| Circumstances { device, cifar10 }.profile();
         assert_eq!(profile(Device::Cuda(0), true).0, "paper");
         let (chosen, why) = profile(Device::Cuda(1), false);

@@ -1,4 +1,4 @@
-//! `watch`: the runs as they go, until all are done or Ctrl-C.
+//! `watch`: shows runs live until all are done or Ctrl-C.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -11,9 +11,9 @@ use crate::exit::Exit;
 use crate::inspect::watch::{Line, look};
 use crate::train::Stop;
 
-/// How soon a signal is heeded.
+/// Polling interval for signals.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Looks in a row that may find files half-way through a change.
+/// Consecutive failures to tolerate, since files may be changing.
 const PATIENCE: usize = 5;
 
 /// `refig watch [EXPERIMENT]`.
@@ -56,11 +56,11 @@ pub fn run(args: &WatchArgs, places: &Places, stop: &Stop) -> Result<Exit> {
     }
 }
 
-/// On a terminal the whole in place of what was there; elsewhere what is new. False if whoever read it is gone.
+/// Redraws all lines on a terminal; prints changed lines elsewhere. False if the reader has closed the pipe.
 fn show(lines: &[Line], before: &[Line], terminal: bool, places: &Places) -> Result<bool> {
     let mut text = String::new();
     if terminal {
-        // Home, and clear to the end.
+        // Cursor home, clear to the end.
         text.push_str("\x1b[H\x1b[J");
     }
     if lines.is_empty() && before.is_empty() {
@@ -76,7 +76,7 @@ fn show(lines: &[Line], before: &[Line], terminal: bool, places: &Places) -> Res
     if terminal {
         let done = lines.iter().filter(|line| line.is_done()).count();
         text.push_str(&format!(
-            "{done} of {} done; Ctrl-C ends the watch, not the runs\n",
+            "{done} of {} done; Ctrl-C stops watching, not the runs\n",
             lines.len()
         ));
     }

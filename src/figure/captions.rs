@@ -1,4 +1,4 @@
-//! What stands around a figure: the line below its title, colours, sentences.
+//! A figure's captions and colours.
 
 use std::collections::BTreeSet;
 
@@ -7,18 +7,18 @@ use crate::judge::RunEvidence;
 use crate::manifest::Experiment;
 use crate::origin::Origin;
 
-/// What is written across a figure of runs on the synthetic set.
+/// The watermark of a figure of runs on synthetic images.
 pub(super) fn watermark(runs: &[RunEvidence]) -> Option<String> {
     is_synthetic(runs).then(|| "SYNTHETIC".to_owned())
 }
 
-/// Whether a run was made on the synthetic set.
+/// Whether any run used synthetic images.
 pub(super) fn is_synthetic(runs: &[RunEvidence]) -> bool {
     runs.iter()
         .any(|run| run.view.file.notes.data == Origin::Synthetic)
 }
 
-/// `#rrggbb`; grey for anything else, which the manifest's check refuses.
+/// Parses `#rrggbb`; grey for anything else, which loading a manifest rejects.
 pub(super) fn colour(text: &str) -> Colour {
     let part = |place: usize| {
         text.get(1 + 2 * place..3 + 2 * place)
@@ -34,13 +34,13 @@ pub(super) fn colour(text: &str) -> Colour {
 pub(super) fn line(experiment: &Experiment, runs: &[RunEvidence]) -> String {
     let mut parts = vec![format!("profile {}", experiment.profile)];
     let origins = runs.iter().map(|run| run.view.file.notes.data);
-    parts.extend(listed(origins.map(|origin| origin.name().to_owned())));
+    parts.extend(joined(origins.map(|origin| origin.name().to_owned())));
     let processors = runs.iter().map(|run| run.plan().processor.to_string());
-    parts.extend(listed(processors));
+    parts.extend(joined(processors));
     let precisions = runs
         .iter()
         .map(|run| run.plan().recipe.precision.name().to_owned());
-    parts.extend(listed(precisions));
+    parts.extend(joined(precisions));
     let seeds: BTreeSet<u64> = runs.iter().map(|run| run.plan().seed).collect();
     let named: Vec<String> = seeds.iter().map(u64::to_string).collect();
     parts.push(match named.len() {
@@ -50,14 +50,14 @@ pub(super) fn line(experiment: &Experiment, runs: &[RunEvidence]) -> String {
     parts.join(" · ")
 }
 
-/// Different texts, joined.
-fn listed(texts: impl Iterator<Item = String>) -> Option<String> {
+/// Joins distinct texts; none if there are none.
+fn joined(texts: impl Iterator<Item = String>) -> Option<String> {
     let different: BTreeSet<String> = texts.collect();
     let different: Vec<String> = different.into_iter().collect();
     (!different.is_empty()).then(|| different.join(" and "))
 }
 
-/// A fragment as a sentence.
+/// Turns a fragment into a sentence.
 pub(super) fn sentence(fragment: &str) -> String {
     let mut letters = fragment.chars();
     let first = letters

@@ -1,4 +1,4 @@
-//! A figure of curves as plain data: everything that is to be seen.
+//! A figure of curves as plain data.
 
 use crate::record::curve::{Point, Range};
 use crate::record::{Ending, Split};
@@ -6,25 +6,25 @@ use crate::record::{Ending, Split};
 /// Red, green, blue.
 pub type Colour = (u8, u8, u8);
 
-/// Everything that a figure shows.
+/// A figure of curves.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figure {
     pub title: String,
     /// Below the title: profile, data, device, precision, seeds.
     pub line: String,
-    /// Below the panels: what a reader must know before comparing.
+    /// Below the panels: caveats for comparisons.
     pub notes: Vec<String>,
-    /// Written large across every panel.
+    /// Large text across every panel.
     pub watermark: Option<String>,
     /// The end of the horizontal axis.
     pub iterations: u64,
-    /// What the axes are of.
+    /// The quantity of the axes.
     pub quantity: Quantity,
-    /// Training curves dashed where test curves are drawn with them; thin alone otherwise.
+    /// Whether training curves are dashed in panels with test curves; otherwise they are only thin.
     pub dashed_training: bool,
-    /// The error of guessing, %: a line where the vertical axis reaches that far.
+    /// The error of guessing, %: drawn as a line if within the vertical axis.
     pub chance: Option<f64>,
-    /// Limits of the vertical axis, %; fitted to the curves where there are none.
+    /// Limits of the vertical axis, %; fitted to the curves if none.
     pub limits: Option<Limits>,
     pub panels: Vec<Panel>,
 }
@@ -36,13 +36,13 @@ pub struct Limits {
     pub high: f64,
 }
 
-/// What curves are of, and so what the axes are called.
+/// What curves show, which determines the axis labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Quantity {
     /// Error, %, over iterations.
     #[default]
     Errors,
-    /// Standard deviation over layers, in the place of error and iteration.
+    /// Standard deviation over layers, stored as error and iteration.
     Responses,
 }
 
@@ -50,7 +50,7 @@ pub enum Quantity {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Panel {
     pub title: String,
-    /// The beginning of the horizontal axis.
+    /// The start of the horizontal axis.
     pub first_iteration: u64,
     pub series: Vec<Series>,
 }
@@ -66,21 +66,21 @@ pub struct Series {
     pub mean: Vec<Point>,
     /// Lowest and highest over seeds.
     pub range: Vec<Range>,
-    /// Runs that are not in the mean, with how they ended.
+    /// Runs outside the mean, and how they ended.
     pub others: Vec<(Vec<Point>, Ending)>,
-    /// How the runs in the mean ended; none where there is no run.
+    /// How the runs in the mean ended; none without runs.
     pub ending: Option<Ending>,
     /// The paper's curve: iteration on this figure's axis and error, %.
     pub reference: Vec<(f64, f64)>,
 }
 
 impl Panel {
-    /// The splits that are drawn, in the order of their first appearance.
+    /// Whether a split is drawn.
     pub(super) fn shows(&self, split: Split) -> bool {
         self.series.iter().any(|series| series.split == split)
     }
 
-    /// Both splits in one plot, which line styles then tell apart.
+    /// Whether both splits are drawn, distinguished by line style.
     pub(super) fn is_mixed(&self) -> bool {
         self.shows(Split::Test) && self.shows(Split::Train)
     }

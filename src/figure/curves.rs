@@ -1,5 +1,4 @@
-//! From an experiment and the rows of its runs to the figure as plain data: which curve in which panel, and every word
-//! that a reader needs before comparing. Pure: no files.
+//! Builds a figure of curves from an experiment and its runs, with the caveats for comparisons. Pure: no files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -11,8 +10,8 @@ use crate::manifest::{self, Experiment, Metric, NetworkEntry};
 use crate::record::curve::{self, Point};
 use crate::record::{Ending, Split, Statistics};
 
-/// The figure of these runs, with what is missing or odd about them. `references` are the paper's curves by file; those
-/// of files that are not among them are left out.
+/// The figure of these runs, and warnings about missing or irregular runs. `references` are the paper's curves by file;
+/// curves of other files are left out.
 pub fn assemble(
     experiment: &Experiment,
     verdict: &Verdict,
@@ -32,7 +31,7 @@ pub fn assemble(
             .only_with
             .as_ref()
             .is_none_or(|network| has_run(runs, network));
-        // A panel without a run has nothing to show but the paper.
+        // A panel without runs would show only the paper's curves.
         let any = panel.networks.iter().any(|network| has_run(runs, network));
         if wanted && any {
             panels.push(assemble_panel(
@@ -83,7 +82,7 @@ fn assemble_panel(
             let split = match metric {
                 Metric::TrainingError => Split::Train,
                 Metric::TestError => Split::Test,
-                // No curve over iterations.
+                // Not a curve over iterations.
                 Metric::Response => continue,
             };
             let mut drawn = assemble_series(experiment, entry, runs, split);
@@ -109,8 +108,8 @@ fn assemble_panel(
     }
 }
 
-/// Finished runs make the mean; runs that are not finished, or diverged, are drawn beside it. Where none is finished the
-/// others make what there is of a curve.
+/// Finished runs form the mean; unfinished and diverged runs are drawn separately. Without a finished run, a single
+/// other run takes the place of the mean.
 fn assemble_series(
     experiment: &Experiment,
     entry: &NetworkEntry,
@@ -144,7 +143,7 @@ fn assemble_series(
     let mut means: Vec<Vec<Point>> = finished.into_iter().map(|(points, _)| points).collect();
     if means.is_empty() {
         ending = others.first().map(|(_, ending)| *ending);
-        // One run is its own curve; several end at different places and are drawn one by one.
+        // Several end at different iterations and are drawn separately.
         if others.len() == 1 {
             means = others.drain(..).map(|(points, _)| points).collect();
         }
@@ -182,7 +181,7 @@ fn notes(
     }
     if is_synthetic(runs) {
         notes.push(
-            "The images are SYNTHETIC, drawn from a seed: nothing here can be compared with the paper."
+            "The images are SYNTHETIC, generated from a seed: nothing here is comparable with the paper."
                 .into(),
         );
     }
@@ -207,14 +206,14 @@ fn notes(
         .any(|series| !series.reference.is_empty());
     if drawn {
         let mut note =
-            "The paper's curves are read off its drawing (arXiv:1512.03385v1)".to_owned();
+            "The paper's curves are extracted from its figure (arXiv:1512.03385v1)".to_owned();
         let theirs = references
             .values()
             .map(PaperCurves::iterations)
             .fold(0.0, f64::max);
         if theirs != iterations as f64 {
             note += &format!(
-                "; their {theirs} iterations are drawn at the same fraction of the schedule as these {iterations}"
+                "; their {theirs} iterations are scaled to the same fraction of the schedule as our {iterations}"
             );
         }
         notes.push(note + ".");
@@ -222,7 +221,7 @@ fn notes(
     notes
 }
 
-/// What lines and bands over several seeds are, and of how many runs.
+/// Explains means and bands over several seeds.
 fn over_seeds(runs: &[RunEvidence], panels: &[Panel]) -> Option<String> {
     let bands = panels
         .iter()
@@ -242,12 +241,11 @@ fn over_seeds(runs: &[RunEvidence], panels: &[Panel]) -> Option<String> {
         format!("n = {least} to {most}")
     };
     bands.then(|| {
-        format!("A curve is the mean of all finished runs of its network ({n}), its band reaches from the lowest to the highest of them.")
+        format!("Curves are means over a network's finished runs ({n}); bands span the lowest to the highest run.")
     })
 }
 
-/// Of runs that start from another's weights: the training error that they begin with, beside the one that the other
-/// ended with.
+/// For runs that start from another run's weights: the training error at its end and at their start.
 fn starts(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
     let mut notes = Vec::new();
     for entry in &experiment.networks {
@@ -271,13 +269,13 @@ fn starts(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
             ) {
                 let seed = run.plan().seed;
                 seeds.push(format!(
-                    "seed {seed}: {ended:.2} % and {begins:.2} % (statistics estimated anew: {anew:.2} %)"
+                    "seed {seed}: {ended:.2} % and {begins:.2} % ({anew:.2} % with re-estimated statistics)"
                 ));
             }
         }
         if !seeds.is_empty() {
             notes.push(format!(
-                "Training error without augmentation, moving averages, where {} ends and {} begins: {}.",
+                "Training error without augmentation, with moving averages, at the end of {} and at the start of {}: {}.",
                 start.label,
                 entry.label,
                 seeds.join("; ")
@@ -295,7 +293,7 @@ fn clean_error(run: &RunEvidence, iteration: u64, statistics: Statistics) -> Opt
     row.map(|row| row.error)
 }
 
-/// What is missing, not finished, diverged or measured otherwise: fragments, as warnings are.
+/// Missing, unfinished, diverged and differently evaluated runs, as fragments.
 fn warnings(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
     let mut warnings = Vec::new();
     let seeds: BTreeSet<u64> = runs.iter().map(|run| run.plan().seed).collect();
@@ -328,7 +326,7 @@ fn warnings(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
     for run in runs {
         let last = run.rows.iterations.last().map_or(0, |row| row.iteration);
         match run.view.ending {
-            Ending::Partial => odd.entry("not finished").or_default().push(format!(
+            Ending::Partial => odd.entry("unfinished").or_default().push(format!(
                 "{} (at {last} of {})",
                 named(run),
                 run.plan().recipe.iterations
@@ -341,7 +339,7 @@ fn warnings(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
         }
         let entry = experiment.network(&run.plan().network.name);
         if entry.is_some_and(|entry| entry.recipe.evaluation != run.plan().recipe.evaluation) {
-            odd.entry("measured with other evaluation settings than the manifest's")
+            odd.entry("evaluated with settings other than the manifest's")
                 .or_default()
                 .push(named(run));
         }

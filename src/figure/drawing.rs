@@ -1,4 +1,4 @@
-//! The figure that an experiment's kind asks for.
+//! Builds the figure for an experiment's kind.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,11 +22,11 @@ pub enum Drawing {
 }
 
 impl Drawing {
-    /// The figure of an experiment with what a reader should know of what is missing in it; with `reference`, over the paper's
-    /// curves and values. None where there is nothing to draw: no run, or none whose layer responses were measured.
+    /// The figure of an experiment and warnings about missing runs; with `reference`, over the paper's curves and
+    /// values. None if there is nothing to draw: no run, or none with measured layer responses.
     ///
     /// # Errors
-    /// [`crate::exit::Exit`]'s `Storage` or `Usage` where the paper's values cannot be read.
+    /// [`crate::exit::Exit`]'s `Storage` or `Usage` if the paper's values cannot be read.
     pub fn of(
         evidence: &Evidence,
         verdict: &Verdict,
@@ -62,7 +62,7 @@ impl Drawing {
         Ok(Some((drawing, warnings)))
     }
 
-    /// The text of an SVG. The same figure gives the same text.
+    /// The SVG. The same figure gives the same text.
     ///
     /// # Errors
     /// If it cannot be drawn, which is a bug.
@@ -74,12 +74,12 @@ impl Drawing {
         }
     }
 
-    /// Whether there is nothing to see in it: of curves, no panel.
+    /// Whether it is a figure of curves without panels.
     pub fn is_empty(&self) -> bool {
         matches!(self, Drawing::Curves(figure) if figure.panels.is_empty())
     }
 
-    /// Of a table, its Markdown.
+    /// A table's Markdown.
     pub fn markdown(&self) -> Option<String> {
         match self {
             Drawing::Table(table) => Some(table.markdown()),
@@ -88,7 +88,7 @@ impl Drawing {
     }
 }
 
-/// The paper's values of every panel by their file.
+/// The paper's values for every panel, by file.
 fn by_file<T>(
     experiment: &Experiment,
     reference: bool,

@@ -1,5 +1,5 @@
 //! A table of final errors (Table 6): cited methods, then the experiment's networks with the paper's value and ours.
-//! [`Table`] is plain data, the same for Markdown and for the drawing.
+//! [`Table`] is plain data for both Markdown and SVG.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use crate::judge::Verdict;
 use crate::manifest::{Experiment, NetworkEntry};
 use crate::network::grouped;
 
-/// The values of a table of the paper, `experiments/reference/table6.toml`.
+/// The values of a table in the paper, `experiments/reference/table6.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PaperTable {
@@ -33,19 +33,19 @@ pub struct Method {
     pub parameters: Option<String>,
     /// %.
     pub test_error: f64,
-    /// Where `test_error` is the best of several runs: their mean, %, and deviation, points.
+    /// If `test_error` is the best of several runs: their mean, %, and deviation, points.
     pub mean: Option<f64>,
     pub deviation: Option<f64>,
 }
 
-/// What the paper has of a network.
+/// The paper's values for a network.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaperValue {
     pub network: String,
     /// As printed: `0.27M`.
     pub parameters: Option<String>,
-    /// %; the mean where there are several runs.
+    /// %; the mean if there are several runs.
     pub test_error: f64,
     /// Points.
     pub deviation: Option<f64>,
@@ -59,17 +59,17 @@ impl PaperTable {
     /// Reads a file of values.
     ///
     /// # Errors
-    /// [`Exit::Storage`] where it cannot be read, [`Exit::Usage`] where it is no such table.
+    /// [`Exit::Storage`] if it cannot be read, [`Exit::Usage`] if it is not such a table.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Exit::Storage.error(format!(
-                "cannot read the paper's values from {}: {error}; put the file back",
+                "cannot read the paper's values from {}: {error}; restore the file",
                 path.display()
             ))
         })?;
         toml::from_str(&text).map_err(|error| {
             Exit::Usage.error(format!(
-                "{}: not a table of values: {}; restore the file",
+                "{}: invalid table of values: {}; restore the file",
                 path.display(),
                 error.message()
             ))
@@ -77,7 +77,7 @@ impl PaperTable {
     }
 }
 
-/// A table as it is shown.
+/// A table as shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
     pub title: String,
@@ -85,13 +85,13 @@ pub struct Table {
     pub line: String,
     pub columns: Vec<String>,
     pub rows: Vec<Row>,
-    /// What a reader must know before comparing.
+    /// Caveats for comparisons.
     pub notes: Vec<String>,
-    /// Written large across the drawing.
+    /// Large text across the table.
     pub watermark: Option<String>,
 }
 
-/// A row of cells, as many as there are columns.
+/// A row with a cell per column.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
     pub cells: Vec<String>,
@@ -99,22 +99,16 @@ pub struct Row {
     pub ours: bool,
 }
 
-/// What stands where there is nothing.
+/// The text of an empty cell.
 const NONE: &str = "–";
 
-/// The table of an experiment whose runs were judged.
+/// The table of a judged experiment.
 pub fn assemble(
     experiment: &Experiment,
     verdict: &Verdict,
     papers: &BTreeMap<PathBuf, PaperTable>,
 ) -> Table {
-    let columns = [
-        "method",
-        "layers",
-        "parameters",
-        "the paper, %",
-        "this program, %",
-    ];
+    let columns = ["method", "layers", "parameters", "paper, %", "ours, %"];
     let mut rows = Vec::new();
     for method in papers.values().flat_map(|paper| &paper.method) {
         rows.push(Row {
@@ -191,7 +185,7 @@ fn network(
     });
     let ours = match (measured, entry.optional) {
         (Some(measured), _) => measured.text(),
-        (None, true) => "not trained unless asked for".into(),
+        (None, true) => "not trained by default".into(),
         (None, false) => "no finished run".into(),
     };
     Row {
@@ -224,27 +218,27 @@ fn notes(verdict: &Verdict) -> Vec<String> {
     let mut notes = Vec::new();
     if !verdict.differences.is_empty() {
         notes.push(format!(
-            "Not the paper's recipe on the paper's data: {}. The columns cannot be compared.",
+            "Not the paper's recipe on the paper's data: {}. The columns are not comparable.",
             verdict.differences.join(", ")
         ));
     }
     notes.push(
-        "The paper: best (mean ± deviation) where it gives several runs. This program: mean ± deviation of the test error at \
-         the last iteration, with batch-norm statistics of training images (number of seeds)."
+        "Paper: best (mean ± deviation) if it reports several runs. Ours: mean ± deviation of the test error at the last \
+         iteration, with batch-norm statistics of training images (number of seeds)."
             .into(),
     );
     notes
 }
 
 impl Table {
-    /// The table for a pull request.
+    /// The table as Markdown, for a pull request.
     pub fn markdown(&self) -> String {
         let row = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let mut text = format!("# {}\n\n{}\n\n", self.title, self.line);
         if let Some(word) = &self.watermark {
             let _ = write!(
                 text,
-                "> **{word}**: trained on images drawn by this program; nothing here can be compared with the paper.\n\n"
+                "> **{word}**: trained on generated images; nothing here is comparable with the paper.\n\n"
             );
         }
         text += &row(&self.columns);

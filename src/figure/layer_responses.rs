@@ -1,4 +1,4 @@
-//! The figure of layer responses (Fig. 7): from the measurements beside the runs to curves over the layers.
+//! The figure of layer responses (Fig. 7): curves over the layers, from the runs' measurements.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,26 +16,26 @@ use crate::record::curve::{self, Point};
 use crate::record::{Ending, Split};
 use crate::run::ResponseRecord;
 
-/// The columns of a file of the paper's responses, in order.
+/// The header of a file of the paper's responses.
 const COLUMNS: &str = "figure,panel,network,layer_index,std,note";
 
-/// The paper's responses: by panel and network (in small letters), layer number and standard deviation.
+/// The paper's responses, layer number and standard deviation, by panel and network (lower-case).
 pub type PaperResponses = BTreeMap<(String, String), Vec<(f64, f64)>>;
 
 /// Reads a file of the paper's responses.
 ///
 /// # Errors
-/// [`Exit::Storage`] where it cannot be read, [`Exit::Usage`] with the number of a line that is no point.
+/// [`Exit::Storage`] if it cannot be read, [`Exit::Usage`] with the line number of an invalid point.
 pub fn read_paper(path: &Path) -> Result<PaperResponses> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Exit::Storage.error(format!(
-            "cannot read the paper's responses from {}: {error}; put the file back or leave them out with --no-reference",
+            "cannot read the paper's responses from {}: {error}; restore the file or pass --no-reference",
             path.display()
         ))
     })?;
     let refuse = |number: usize, line: &str| {
         Exit::Usage.error(format!(
-            "{}:{number}: `{line}` is not a point ({COLUMNS}); restore the file",
+            "{}:{number}: invalid point `{line}`, expected {COLUMNS}; restore the file",
             path.display()
         ))
     };
@@ -59,7 +59,7 @@ pub fn read_paper(path: &Path) -> Result<PaperResponses> {
     Ok(curves)
 }
 
-/// The deviations of a run's layers in the order asked for.
+/// The deviations of a run's layers, in the given order.
 pub fn curve(record: &ResponseRecord, order: LayerOrder) -> Vec<Point> {
     let mut deviations: Vec<f64> = record.layer.iter().map(|layer| layer.deviation).collect();
     if order == LayerOrder::Sorted {
@@ -71,7 +71,7 @@ pub fn curve(record: &ResponseRecord, order: LayerOrder) -> Vec<Point> {
         .collect()
 }
 
-/// The figure, with what is missing in it; `papers` are by file.
+/// The figure, and warnings about missing runs; `papers` are by file.
 pub fn assemble(
     experiment: &Experiment,
     how: &Responses,
@@ -166,7 +166,7 @@ fn notes(
     }
     if synthetic {
         notes.push(
-            "The images are SYNTHETIC, drawn from a seed: nothing here can be compared with the paper."
+            "The images are SYNTHETIC, generated from a seed: nothing here is comparable with the paper."
                 .into(),
         );
     }
@@ -180,17 +180,17 @@ fn notes(
         ResponseStatistics::Moving => "moving averages",
     };
     let pooling = match how.pooling {
-        ResponsePooling::Layer => "over all values of the layer together",
-        ResponsePooling::ChannelMean => "as the mean of the channels' own",
+        ResponsePooling::Layer => "over all values of the layer",
+        ResponsePooling::ChannelMean => "as the mean over channels",
     };
     notes.push(format!(
-        "The standard deviation of each 3x3 layer's output behind batch normalisation and before addition and ReLU, {pooling}, \
-         on {} {images} images without augmentation, with {statistics}; the paper does not say which.",
+        "Standard deviation of each 3x3 layer's output after batch normalisation and before addition and ReLU, {pooling}, on \
+         {} {images} images without augmentation, with {statistics}; the paper does not specify these settings.",
         how.count
     ));
     let paper = panels.iter().flat_map(|panel| &panel.series);
     if paper.map(|series| series.reference.len()).max() > Some(0) {
-        notes.push("The paper's curves are read off its drawing (arXiv:1512.03385v1).".into());
+        notes.push("The paper's curves are extracted from its figure (arXiv:1512.03385v1).".into());
     }
     for warning in warnings {
         notes.push(sentence(warning));
@@ -233,7 +233,7 @@ mod tests {
     use crate::run::LayerResponse;
 
     #[test]
-    fn responses_are_sorted_from_the_largest_down() {
+    fn responses_are_sorted_in_descending_order() {
         let record = ResponseRecord {
             format: ResponseRecord::FORMAT,
             run: String::new(),

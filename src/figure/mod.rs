@@ -1,11 +1,10 @@
-//! Figures in the paper's style, from the evidence to plain data and from that to an SVG and a PNG. Both use the one
-//! embedded font and nothing of the system, so that a browser shows what the PNG shows, and the same figure gives the same
-//! bytes everywhere.
+//! Figures in the paper's style: plain data from the evidence, rendered as SVG and PNG. Both use only the embedded
+//! font, so the same figure gives the same bytes everywhere.
 //!
-//! - `drawing.rs` makes the figure that an experiment's kind asks for: `curves.rs` errors over iterations,
-//!   `layer_responses.rs` Fig. 7, `final_errors.rs` Table 6, `published_bars.rs` bars of published values
-//! - `curve_figure.rs` is a figure of curves as plain data, `captions.rs` what stands around it
-//! - `draw/` draws them (the only plotters place)
+//! - `drawing.rs` builds the figure for an experiment's kind: `curves.rs` errors over iterations, `layer_responses.rs`
+//!   Fig. 7, `final_errors.rs` Table 6, `published_bars.rs` bars of published values
+//! - `curve_figure.rs` has the types of a figure of curves, `captions.rs` its captions and colours
+//! - `draw/` renders figures with plotters
 
 mod captions;
 mod curve_figure;

@@ -1,4 +1,4 @@
-//! Figures of reference data alone: values from a file as bars.
+//! Figures of reference data only: values from a file as bars.
 
 use std::path::Path;
 
@@ -7,53 +7,53 @@ use anyhow::Result;
 use crate::exit::Exit;
 use crate::manifest::Bars;
 
-/// The columns of a file of values, in order.
+/// The header of a file of values.
 const COLUMNS: &str = "panel,label,below,value,mark,source";
 
 /// One value of a reference file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bar {
-    /// Which panels show it.
+    /// The panel in the file.
     pub panel: String,
-    /// Below the bar.
+    /// Text below the bar.
     pub label: String,
-    /// Below the label: a year, a depth.
+    /// Text below the label: a year, a depth.
     pub below: String,
     pub value: f64,
-    /// As the file has it: `7.4`, `152`.
+    /// The value as in the file: `7.4`, `152`.
     pub text: String,
-    /// Of the paper itself.
+    /// Whether it is the paper's own result.
     pub paper: bool,
     pub source: String,
 }
 
-/// One plot of bars.
+/// A plot of bars.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BarPlot {
     pub title: String,
-    /// The name of the vertical axis.
+    /// The label of the vertical axis.
     pub axis: String,
     pub bars: Vec<Bar>,
 }
 
-/// All that such a figure shows.
+/// A figure of bars.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BarFigure {
     pub title: String,
     pub plots: Vec<BarPlot>,
-    /// Below the plots: where the values are from.
+    /// Below the plots: sources of the values.
     pub notes: Vec<String>,
 }
 
 /// Parses a file of values; `source` names it in errors.
 ///
 /// # Errors
-/// [`Exit::Usage`] with the number of a line that cannot be read.
+/// [`Exit::Usage`] with the number of an invalid line.
 pub fn parse(text: &str, source: &str) -> Result<Vec<Bar>> {
     let mut lines = text.lines();
     if lines.next().map(str::trim) != Some(COLUMNS) {
         return Err(Exit::Usage.error(format!(
-            "{source}:1: the first line is not `{COLUMNS}`; restore the file"
+            "{source}:1: expected the header `{COLUMNS}`; restore the file"
         )));
     }
     let mut bars = Vec::new();
@@ -77,7 +77,7 @@ pub fn parse(text: &str, source: &str) -> Result<Vec<Bar>> {
         };
         bars.push(bar.ok_or_else(|| {
             Exit::Usage.error(format!(
-                "{source}:{number}: `{line}` is not a value ({COLUMNS}); restore the file"
+                "{source}:{number}: invalid value `{line}`, expected {COLUMNS}; restore the file"
             ))
         })?);
     }
@@ -87,17 +87,17 @@ pub fn parse(text: &str, source: &str) -> Result<Vec<Bar>> {
 fn read(path: &Path) -> Result<Vec<Bar>> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Exit::Storage.error(format!(
-            "cannot read the values from {}: {error}; put the file back",
+            "cannot read the values from {}: {error}; restore the file",
             path.display()
         ))
     })?;
     parse(&text, &path.display().to_string())
 }
 
-/// The figure of a manifest of bars, from its files.
+/// Builds the figure of a manifest of bars from its files.
 ///
 /// # Errors
-/// [`Exit::Storage`] where a file cannot be read; [`Exit::Usage`] where it is no file of values or has none for a panel.
+/// [`Exit::Storage`] if a file cannot be read; [`Exit::Usage`] if it is invalid or has no values for a panel.
 pub fn assemble(bars: &Bars) -> Result<BarFigure> {
     let mut figure = BarFigure {
         title: bars.title.clone(),
@@ -128,9 +128,9 @@ pub fn assemble(bars: &Bars) -> Result<BarFigure> {
             bars: values,
         });
     }
-    figure.notes.push(
-        "Values as published, none measured by this program; the paper's own are dark.".into(),
-    );
+    figure
+        .notes
+        .push("Published values, none measured here; the paper's own results are dark.".into());
     Ok(figure)
 }
 
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_context_figure_shows_the_published_values() {
+    fn context_figure_has_the_published_values() {
         let figure = assemble(&shipped()).unwrap();
         let values = |plot: usize| -> Vec<f64> {
             let bars = &figure.plots[plot].bars;
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_line_is_named() {
+    fn errors_name_the_damaged_line() {
         let text = format!("{COLUMNS}\na,b,c,tall,,d\n");
         let error = parse(&text, "context.csv").unwrap_err().to_string();
         assert!(error.starts_with("context.csv:2:"), "{error}");

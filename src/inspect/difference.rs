@@ -1,4 +1,4 @@
-//! Two runs side by side: what differs in what shapes them, in what they were made with, and in what came out.
+//! Compares two runs: recipe, provenance, results and records.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::recipe::TRAINING_WINDOW;
 use crate::record::{Ending, Evaluation, Iteration, Split, Statistics, curve};
 use crate::run::{Rows, RunView};
 
-/// A fact that is not the same on both sides.
+/// A fact that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub what: String,
@@ -17,28 +17,28 @@ pub struct Row {
     pub other: String,
 }
 
-/// What two runs differ in.
+/// The differences between two runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// Network, recipe, seed, data, device: what shapes the numbers, and how they are measured.
+    /// Network, recipe, evaluation, seed, data, device: what determines the numbers.
     pub recipe: Vec<Row>,
-    /// Commit, machine, times: what should not matter.
+    /// Commit, machine, times: should not matter.
     pub provenance: Vec<Row>,
     /// State, final and best errors.
     pub numbers: Vec<Row>,
-    /// How long the records are the same to the bit, `seconds` aside.
+    /// How far the records are bit-identical, except for `seconds`.
     pub records: String,
-    /// Whether all of the records are.
+    /// Whether all records are.
     pub same_records: bool,
 }
 
 impl Difference {
-    /// Whether the runs are of one recipe and came out the same. Provenance does not count.
+    /// Whether recipe, results and records are the same. Provenance does not count.
     pub fn is_none(&self) -> bool {
         self.recipe.is_empty() && self.numbers.is_empty() && self.same_records
     }
 
-    /// For a terminal.
+    /// The differences as text, for the terminal.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for (heading, rows) in [
@@ -72,14 +72,14 @@ impl Difference {
 /// Compares two runs.
 ///
 /// # Errors
-/// [`crate::exit::Exit::Storage`] where records cannot be read.
+/// [`crate::exit::Exit::Storage`] if records cannot be read.
 pub fn difference(one: RunView, other: RunView) -> Result<Difference> {
     let mut difference = Difference::default();
     let ((one, rows), (other, other_rows)) = (one.read()?, other.read()?);
     let plans = [&one, &other].map(|run| serde_json::to_value(run.plan()));
     let [a, b] = plans;
     compare("", &a?, &b?, &mut difference.recipe);
-    // Hashes of the rest, and the folder's name.
+    // Hashes of the other fields, and the folder.
     let derived = ["identity", "measured", "profile"];
     difference
         .recipe
@@ -108,7 +108,7 @@ pub fn difference(one: RunView, other: RunView) -> Result<Difference> {
     Ok(difference)
 }
 
-/// Leaves that differ, by their path.
+/// Collects leaves that differ, with their paths.
 fn compare(path: &str, one: &Value, other: &Value, rows: &mut Vec<Row>) {
     let below = |key: &str| match path {
         "" => key.to_owned(),
@@ -141,11 +141,11 @@ fn short(value: &Value) -> String {
     }
 }
 
-/// What a run came to, by name. The same names for every run.
+/// A run's results by name, with the same names for every run.
 fn numbers(run: &RunView, rows: &Rows) -> Vec<(String, String)> {
     let (iterations, evaluations) = (&rows.iterations, &rows.evaluations);
     let state = match run.ending {
-        Ending::Partial => format!("stands at {}", run.iteration),
+        Ending::Partial => format!("unfinished at {}", run.iteration),
         ending => format!("{ending:?} at {}", run.iteration).to_lowercase(),
     };
     let percent = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.4} %"));
@@ -202,7 +202,7 @@ fn numbers(run: &RunView, rows: &Rows) -> Vec<(String, String)> {
     facts.map(|(name, value)| (name.into(), value)).into()
 }
 
-/// Whether all rows are the same, and until where they are.
+/// Whether all rows are bit-identical, and how far they are.
 fn same_until(rows: &Rows, other_rows: &Rows) -> (bool, String) {
     let (one, other) = (&rows.iterations, &other_rows.iterations);
     let (evaluated, evaluated_other) = (&rows.evaluations, &other_rows.evaluations);
@@ -227,8 +227,7 @@ fn same_until(rows: &Rows, other_rows: &Rows) -> (bool, String) {
         .count();
     if rows == one.len() && rows == other.len() {
         if evaluations == evaluated.len() && evaluations == evaluated_other.len() {
-            let text =
-                format!("the same to the bit, {rows} iterations and {evaluations} evaluations");
+            let text = format!("bit-identical, {rows} iterations and {evaluations} evaluations");
             return (true, text);
         }
         let at = evaluated
@@ -238,17 +237,17 @@ fn same_until(rows: &Rows, other_rows: &Rows) -> (bool, String) {
         return (
             false,
             format!(
-                "{rows} iterations the same to the bit; evaluations differ from iteration {at} on"
+                "bit-identical for {rows} iterations; evaluations differ from iteration {at} on"
             ),
         );
     }
     let text = match (one.get(rows), other.get(rows)) {
         (Some(a), Some(b)) => format!(
-            "the same to the bit for {rows} iterations; at {} the losses are {} and {}",
+            "bit-identical for {rows} iterations; losses at {} are {} and {}",
             a.iteration, a.loss, b.loss
         ),
         _ => format!(
-            "the same to the bit for {rows} iterations, where one ends; {} and {} are recorded",
+            "bit-identical for {rows} iterations, where one ends; the runs have {} and {}",
             one.len(),
             other.len()
         ),

@@ -1,5 +1,8 @@
-//! Looking at runs: `watch.rs` runs as they go, `difference.rs` two runs side by side, `export/` the formats of other
-//! programs.
+//! Inspects runs.
+//!
+//! - `watch.rs`: the live state of runs
+//! - `difference.rs`: compares two runs
+//! - `export/`: other programs' formats
 
 pub mod difference;
 pub mod export;

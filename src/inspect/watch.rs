@@ -1,5 +1,5 @@
-//! Runs as they go, from their files: what is done, what goes on, what waits, each with its latest errors. Nothing asks the
-//! processes, so that it works from any machine that sees the folder.
+//! The live state of runs with their latest errors. Reads only files, so it works on any machine that can see the
+//! folder.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -13,33 +13,33 @@ use crate::recipe::TRAINING_WINDOW;
 use crate::record::{Ending, Split, Statistics, curve};
 use crate::run::{self, Owner, RunView};
 
-/// What is going on with a run.
+/// The state of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Activity {
     Finished,
     Diverged,
-    /// A process is at work on it.
+    /// A process is working on it.
     Running,
-    /// It was begun and nobody is at work on it; the same command goes on with it.
+    /// Started, but no process is working on it; the same command resumes it.
     Stopped,
-    /// It was begun on another machine, which alone knows whether it goes on.
+    /// Started on this other host; whether it is running is unknown here.
     Elsewhere(String),
-    /// An experiment names it and nobody began it.
+    /// Part of the experiment, but not started.
     Waiting,
 }
 
-/// A run in a line.
+/// A run's state in one line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// `quick/plain-20-s1-e298d1de`; of a run that waits, without the hash.
+    /// `quick/plain-20-s1-e298d1de`, without the hash for a waiting run.
     pub name: String,
     pub activity: Activity,
-    /// Iterations recorded, of how many.
+    /// Iterations recorded, and in total.
     pub iteration: u64,
     pub iterations: u64,
     /// Mean of the last mini-batches, %.
     pub training_error: Option<f64>,
-    /// The last evaluation: iteration and error with population statistics, %.
+    /// The last evaluation with population statistics: iteration and error, %.
     pub test_error: Option<(u64, f64)>,
     /// Seconds since its files were last written.
     pub age: Option<u64>,
@@ -51,7 +51,7 @@ impl Line {
         matches!(self.activity, Activity::Finished | Activity::Diverged)
     }
 
-    /// What is worth a line of its own when it changes: all but the age.
+    /// Whether anything but the age has changed.
     pub fn changed(&self, before: &Line) -> bool {
         Line {
             age: before.age,
@@ -91,11 +91,11 @@ impl Line {
     }
 }
 
-/// Every run in the folder, or with an experiment its runs of these seeds and what waits to become one; mini-batches in
-/// the training error as the experiment has them.
+/// All runs in the folder, or an experiment's runs with these seeds, including waiting ones. Training errors use the
+/// experiment's window.
 ///
 /// # Errors
-/// [`crate::exit::Exit::Storage`] where a run cannot be read, as happens while one is being finished: look again.
+/// [`crate::exit::Exit::Storage`] if a run cannot be read, which may happen while it is being finished: retry.
 pub fn look(results_dir: &Path, wanted: Option<(&Experiment, &[u64])>) -> Result<Vec<Line>> {
     let mut runs = run::find(results_dir)?;
     let window = wanted.map_or(TRAINING_WINDOW, |(experiment, _)| {

@@ -1,6 +1,6 @@
-//! A profile's accepted errors: recorded once by `check --accept NAME`, and held against later runs from then on. One small
-//! TOML file a baseline, `baselines/<experiment>-<profile>-<name>.toml` beside the manifest. A baseline guards against change;
-//! it is no evidence about the paper, and never held against the runs that it was recorded from.
+//! Baselines: a profile's errors as accepted by `check --accept NAME`, compared with later runs. Each is a small TOML
+//! file next to the manifest, `baselines/<experiment>-<profile>-<name>.toml`. A baseline guards against change; it is
+//! no evidence about the paper, and never compared with the runs it was recorded from.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,12 +19,12 @@ use crate::origin::Origin;
 use crate::record::Ending;
 use crate::run::disk::Disk;
 
-/// Version of the file.
+/// Version of the file format.
 const FORMAT: u32 = 2;
-/// Runs of a network below which a baseline is not accepted unasked.
+/// Fewest seeds accepted without `--allow-few-seeds`.
 pub const FEWEST_SEEDS: usize = 3;
 
-/// Errors of an experiment at a profile, as they once were.
+/// Accepted errors of an experiment at a profile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baseline {
@@ -32,11 +32,11 @@ pub struct Baseline {
     pub name: String,
     pub experiment: String,
     pub profile: String,
-    /// What the runs were made on.
+    /// The data the runs were made on.
     pub data: Origin,
     /// The commit at which it was accepted.
     pub commit: String,
-    /// The commits that made the runs, `-dirty` where the tree was.
+    /// The commits that made the runs, with `-dirty` if the tree was dirty.
     pub made_by: Vec<String>,
     pub seeds: Vec<u64>,
     /// `--set` arguments of the runs.
@@ -44,7 +44,7 @@ pub struct Baseline {
     pub values: Vec<Value>,
 }
 
-/// One network's errors by one metric.
+/// A network's errors by one metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Value {
@@ -52,9 +52,9 @@ pub struct Value {
     pub metric: Metric,
     /// sha256 (hex) of network, recipe and measurement.
     pub recipe: String,
-    /// The identities of the runs that it was recorded from.
+    /// Identities of the runs it was recorded from.
     pub runs: Vec<String>,
-    /// At the last iteration, %, one a seed in the order of `seeds`.
+    /// At the last iteration, %, one per seed in the order of `seeds`.
     pub errors: Vec<f64>,
     /// %.
     pub mean: f64,
@@ -63,10 +63,10 @@ pub struct Value {
 }
 
 impl Baseline {
-    /// Where the baseline `name` of an experiment lies.
+    /// The path of an experiment's baseline `name`.
     ///
     /// # Errors
-    /// [`Exit::Usage`] for a name that is no file's name.
+    /// [`Exit::Usage`] for an invalid name.
     pub fn path(experiment: &Experiment, name: &str) -> Result<PathBuf> {
         let usual = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
         if name.is_empty() || name.starts_with('.') || !name.chars().all(usual) {
@@ -81,13 +81,13 @@ impl Baseline {
     /// Every baseline of the experiment at its profile, by name.
     ///
     /// # Errors
-    /// [`Exit::Storage`] where one is damaged or of a newer version.
+    /// [`Exit::Storage`] if one is damaged or of a newer version.
     pub fn all(experiment: &Experiment) -> Result<Vec<Self>> {
         let files = walkdir::WalkDir::new(folder(experiment))
             .max_depth(1)
             .sort_by_file_name()
             .into_iter()
-            // Where the folder is missing there is no baseline.
+            // A missing folder means no baselines.
             .filter_map(Result::ok)
             .filter(|entry| entry.path().extension().is_some_and(|end| end == "toml"));
         let mut baselines = Vec::new();
@@ -100,11 +100,11 @@ impl Baseline {
         Ok(baselines)
     }
 
-    /// The errors of `subjects`: every network that is not optional, with every seed, finished, on one sort of images.
+    /// Records the errors of `subjects`: every non-optional network with every seed, finished, all on the same data.
     ///
     /// # Errors
-    /// [`Exit::Missing`] where one is missing, not finished or not of its recipe; with fewer than [`FEWEST_SEEDS`] seeds
-    /// [`Exit::Usage`], unless `few_seeds`.
+    /// [`Exit::Missing`] if a run is missing, unfinished or deviates from its recipe; [`Exit::Usage`] with fewer than
+    /// [`FEWEST_SEEDS`] seeds, unless `few_seeds`.
     pub fn of(
         name: &str,
         commit: &str,
@@ -115,20 +115,20 @@ impl Baseline {
     ) -> Result<Self> {
         if seeds.len() < FEWEST_SEEDS && !few_seeds {
             return Err(Exit::Usage.error(format!(
-                "a baseline of {} seed(s) knows too little of their scatter; give {FEWEST_SEEDS} or more with --seeds, or --allow-few-seeds",
+                "{} seed(s) are too few to estimate the scatter of a baseline; pass {FEWEST_SEEDS} or more with --seeds, or --allow-few-seeds",
                 seeds.len()
             )));
         }
         let missing = |what: String| {
             Exit::Missing.error(format!(
-                "no baseline of {} at profile {}: {what}",
+                "cannot accept a baseline of {} at profile {}: {what}",
                 experiment.name, experiment.profile
             ))
         };
         let origins: BTreeSet<Origin> = subjects.iter().map(|run| run.origin).collect();
         if origins.len() > 1 {
             return Err(missing(
-                "the runs are of different data; choose with --data".into(),
+                "the runs are on different data; select with --data".into(),
             ));
         }
         let mut values = Vec::new();
@@ -192,12 +192,12 @@ impl Baseline {
         })
     }
 
-    /// Writes the file whole.
+    /// Writes the file atomically.
     ///
     /// # Errors
     /// [`Exit::Storage`] if it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let text = toml::to_string(self).context("a baseline does not fit TOML")?;
+        let text = toml::to_string(self).context("cannot write the baseline as TOML")?;
         let about = "# Errors accepted with `refig check --accept`; they guard against change.\n";
         let disk = Disk::default();
         disk.create_dir(path.parent().unwrap_or(Path::new("")))?;
@@ -207,11 +207,11 @@ impl Baseline {
     /// Reads a baseline.
     ///
     /// # Errors
-    /// [`Exit::Missing`] where there is no such file, [`Exit::Storage`] where it is damaged or of a newer version.
+    /// [`Exit::Missing`] if there is no such file, [`Exit::Storage`] if it is damaged or of a newer version.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Exit::Missing.error(format!(
-                "cannot read the baseline {}: {error}; make it with `refig check --accept NAME`",
+                "cannot read the baseline {}: {error}; record it with `refig check --accept NAME`",
                 path.display()
             ))
         })?;
@@ -227,7 +227,7 @@ impl Baseline {
         table.try_into().map_err(|e| unreadable(path, &e))
     }
 
-    /// Each of its values held against those of `networks` in `subjects` that it was not recorded from.
+    /// Compares the values of `networks` with the runs in `subjects` that they were not recorded from.
     pub(super) fn compare(&self, networks: &[String], subjects: &[Subject]) -> Vec<BaselineRow> {
         self.values
             .iter()
@@ -236,7 +236,7 @@ impl Baseline {
             .collect()
     }
 
-    /// None where there is no finished run of the network at all.
+    /// None if no run of the network has finished.
     fn compare_value(&self, value: &Value, subjects: &[Subject]) -> Option<BaselineRow> {
         let finished: Vec<&Subject> = subjects
             .iter()
@@ -248,11 +248,11 @@ impl Baseline {
         let refused = others.clone().find_map(|run| {
             if run.origin != self.data {
                 let (made, recorded) = (run.origin.name(), self.data.name());
-                Some(format!("made on {made}, recorded on {recorded}"))
+                Some(format!("trained on {made}, recorded on {recorded}"))
             } else if let Some(fault) = run.faults.first() {
-                Some(format!("not of its recipe: {fault}"))
+                Some(format!("deviates from its recipe: {fault}"))
             } else if run.recipe != value.recipe {
-                Some("the recipe is not the baseline's".into())
+                Some("recipe differs from the baseline's".into())
             } else {
                 None
             }
@@ -287,7 +287,7 @@ impl Baseline {
     }
 }
 
-/// Beside the manifest.
+/// `baselines/` next to the manifest.
 fn folder(experiment: &Experiment) -> PathBuf {
     experiment.file.with_file_name("baselines")
 }

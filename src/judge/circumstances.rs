@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-/// Whose value an expectation or a claim holds up.
+/// Whose value an expectation or claim is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Yardstick {
-    /// The paper's, which only the paper's recipe on the paper's data can be held against.
+    /// The paper's; comparable only with the paper's recipe on the paper's data.
     Paper,
-    /// This project's own at this profile.
+    /// Our own at this profile.
     Profile,
 }
 
@@ -22,17 +22,17 @@ pub struct Circumstances {
     pub profile: String,
     /// Networks in the order of the figure.
     pub networks: Vec<String>,
-    /// Seeds that every network must have.
+    /// Seeds required of every network.
     pub seeds: Vec<u64>,
     /// `--set` arguments.
     pub overrides: Vec<String>,
-    /// What differs from the paper's recipe, a phrase each.
+    /// Differences from the paper's recipe, a phrase each.
     pub differences: Vec<String>,
     /// Whether this profile's claims are the paper's own, with the paper's margins.
     pub papers_profile: bool,
-    /// The command that makes these results again.
+    /// The command that reproduces these results.
     pub command: String,
-    /// Whether the figure is of layer responses, which every finished run must have.
+    /// Whether the figure shows layer responses; every finished run must then have them.
     pub responses: bool,
     /// The error of guessing, %.
     pub chance: f64,

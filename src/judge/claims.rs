@@ -1,4 +1,4 @@
-//! The orderings that the paper asserts, against what the runs reached.
+//! Judges claims: orderings that the paper asserts.
 
 use super::circumstances::{Circumstances, Yardstick};
 use super::comparable::{ROUNDING, comparable, gather};
@@ -60,13 +60,13 @@ fn judge_comparison(
         mean_gap = Some(Measured::of(higher).mean - Measured::of(lower).mean);
         evidence = between(higher, lower, comparison.margin);
     }
-    // What the scatter of the seeds says of a gap on either side of the margin.
+    // Whether the seeds' scatter leaves the gap's side of the margin in doubt.
     let margin = comparison.margin;
     let within_noise = evidence.welch.is_some_and(|gap| gap.contains(margin));
     let opposed = margin < 0.0 && evidence.welch.is_some_and(|gap| gap.high < 0.0);
     let (status, note) = match (allowed, higher, lower) {
         (Err(refused), _, _) => refused,
-        // A failure is certain, whatever is missing of the other network.
+        // A failure is certain even if the other network lacks runs.
         (_, Err((Status::Fail, why)), _) | (_, _, Err((Status::Fail, why))) => (Status::Fail, why),
         (_, Err(a), Err(b)) => (Status::Missing, format!("{}; {}", a.1, b.1)),
         (_, Err(why), _) | (_, _, Err(why)) => why,

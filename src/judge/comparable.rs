@@ -1,4 +1,4 @@
-//! Whether runs may be compared with a value, and their own values if they are there.
+//! Whether runs are comparable with a value, and the runs' own values.
 
 use super::circumstances::{Circumstances, Yardstick};
 use super::status::Status;
@@ -7,13 +7,13 @@ use crate::manifest::Metric;
 use crate::origin::{DataKind, Origin};
 use crate::record::Ending;
 
-/// Values read from decimal text and their sums are off by less than this, points.
+/// Bound on rounding errors of values parsed from decimal text and of their sums, points.
 pub(super) const ROUNDING: f64 = 1e-9;
 
-/// What keeps values from being compared, or the values: one a seed, in the order of the seeds.
+/// Values in the order of the seeds, or why there are none.
 pub(super) type Gathered = Result<Vec<f64>, (Status, String)>;
 
-/// The runs of a network with the seeds asked for, in their order.
+/// A network's run for each requested seed, in order.
 pub(super) fn of_network<'a>(
     network: &'a str,
     circumstances: &'a Circumstances,
@@ -27,7 +27,7 @@ pub(super) fn of_network<'a>(
     })
 }
 
-/// Not comparable comes first, for whatever the numbers are they say nothing; then what failed for certain, then what is missing.
+/// Whether runs of `networks` may be compared with a value of `against` on `data`; else the status and the reason.
 pub(super) fn comparable(
     circumstances: &Circumstances,
     against: Yardstick,
@@ -40,7 +40,7 @@ pub(super) fn comparable(
         for (seed, subject) in of_network(network, circumstances, subjects) {
             if let Some(fault) = subject.and_then(|subject| subject.faults.first()) {
                 return refuse(format!(
-                    "{network} seed {seed} is not of its recipe: {fault}"
+                    "{network} seed {seed} deviates from its recipe: {fault}"
                 ));
             }
         }
@@ -78,17 +78,17 @@ pub(super) fn comparable(
         origins.iter().find(|&&origin| Some(origin) != wanted),
     ) {
         return refuse(format!(
-            "made on {}, the value is of {}",
+            "trained on {}, the value is for {}",
             other.name(),
             wanted.name()
         ));
     }
-    // Nothing was ever recorded or claimed of images that are neither.
+    // No value is for images that are neither CIFAR-10 nor synthetic.
     if origins.contains(&Origin::Other) {
-        return refuse(format!("made on {}", Origin::Other.name()));
+        return refuse(format!("trained on {}", Origin::Other.name()));
     }
     if origins.len() > 1 {
-        return refuse("the runs are of different data".into());
+        return refuse("the runs are on different data".into());
     }
     Ok(())
 }
@@ -115,7 +115,7 @@ pub(super) fn gather(
                 ));
             }
             (Ending::Partial, _) => missing.push(format!(
-                "{network} seed {seed} stands at iteration {}",
+                "{network} seed {seed} is unfinished, at iteration {}",
                 subject.iteration
             )),
             (Ending::Finished, Some(value)) if value.is_finite() => values.push(value),
@@ -140,7 +140,7 @@ pub(super) fn gather(
     if values.is_empty() {
         return Err((
             Status::Missing,
-            format!("no seed of {network} is asked for"),
+            format!("no seed of {network} was requested"),
         ));
     }
     Ok(values)

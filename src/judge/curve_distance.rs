@@ -1,5 +1,5 @@
-//! An experiment's curves against the paper's: which curve belongs to which network, at which points, and whether the
-//! distance may be called one.
+//! Compares an experiment's curves with the paper's: matches curves to networks, picks the sampling points, and notes
+//! where the distance is not comparable.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,8 +23,8 @@ pub(super) struct FinishedRun<'a> {
     pub rows: &'a Rows,
 }
 
-/// A row for each network and metric that the paper has a curve of and a finished run exists of. `refuse` says of a
-/// network why it cannot be compared with the paper, if it cannot.
+/// A row for each network and metric with a curve in the paper and a finished run. `refuse` returns why a network is not
+/// comparable with the paper, if so.
 pub(super) fn distances(
     experiment: &Experiment,
     paper: &BTreeMap<PathBuf, PaperCurves>,
@@ -105,7 +105,7 @@ fn measure(
         add(
             &mut row.note,
             &format!(
-                "its drops at {:?} of {} are not at the fractions of the paper's {:?} of {}, so that no points correspond",
+                "drops at {:?} of {} iterations are not proportional to the paper's {:?} of {}, so no points correspond",
                 recipe.drops,
                 recipe.iterations,
                 theirs,
@@ -116,7 +116,7 @@ fn measure(
     };
     if scale != 1.0 {
         let at = format!(
-            "points at the same fraction of the schedule, {scale} of the paper's iterations"
+            "compared at the same fraction of the schedule, {scale} of the paper's iterations"
         );
         add(&mut row.note, &at);
     }
@@ -145,7 +145,7 @@ fn measure(
     row.phases = phases(&ours, images, &paper, &recipe.drops);
 }
 
-/// One more phrase of a note.
+/// Appends a phrase to a note.
 fn add(note: &mut String, phrase: &str) {
     if !note.is_empty() {
         note.push_str("; ");
@@ -153,7 +153,7 @@ fn add(note: &mut String, phrase: &str) {
     note.push_str(phrase);
 }
 
-/// Our iterations over the paper's, where the drops lie at the paper's fractions of the schedule.
+/// The ratio of our iterations to the paper's; none unless the drops are at the same fractions of the schedule.
 fn proportion(recipe: &Recipe, papers_iterations: f64) -> Option<f64> {
     let paper = Recipe::default();
     let scale = recipe.iterations as f64 / papers_iterations;
@@ -168,8 +168,8 @@ fn proportion(recipe: &Recipe, papers_iterations: f64) -> Option<f64> {
     (alike && scale > 0.0).then_some(scale)
 }
 
-/// The curve at its sampling points from where its panel begins, in our iterations; those that are no iteration of ours
-/// are left out. Between the panel's beginning and the curve's end, a point that is not drawn lies above the axis.
+/// The curve at its sampling points from the start of its panel, in our iterations, leaving out fractional ones. A point
+/// that is not drawn between the panel's start and the curve's end is above the axis.
 fn samples(curve: &PaperCurve, reference: &PaperCurves, begins: f64, scale: f64) -> Vec<Sample> {
     let step = reference.sampling();
     let last = curve.points.last().map_or(0.0, |point| point.0);
@@ -193,7 +193,7 @@ fn samples(curve: &PaperCurve, reference: &PaperCurves, begins: f64, scale: f64)
         .collect()
 }
 
-/// Every test error with population statistics, not thinned.
+/// All test errors with population statistics.
 fn at_every_evaluation(rows: &[Evaluation]) -> Vec<Point> {
     rows.iter()
         .filter(|row| row.split == Split::Test && row.statistics == Statistics::Population)
@@ -216,7 +216,7 @@ mod tests {
         Experiment::load(&path, profile, &[]).unwrap()
     }
 
-    /// Evaluations at every thousandth of the paper's iterations that lie `by` above its curve; 30 % where that is not drawn.
+    /// Evaluations at each 1000 of the paper's iterations, `by` above its curve; 30 % if that is not drawn.
     fn like_the_papers(experiment: &Experiment, network: &str, by: f64) -> Vec<Evaluation> {
         let panel = experiment
             .panels
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_of_the_same_proportions_is_looked_at_at_the_same_fractions() {
+    fn proportional_schedule_is_compared_at_the_same_fractions() {
         let row = of(&experiment("tenth"), "resnet-20", 0.5);
         assert!(
             row.note.contains("0.1 of the paper's iterations"),

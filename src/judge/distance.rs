@@ -1,5 +1,5 @@
-//! How far a curve runs from the paper's, at the paper's own sampling points and by the phases of the schedule, beside
-//! what two independent runs of one recipe would show. Pure.
+//! Distance of a curve from the paper's, at the paper's sampling points and by phase of the schedule, with the
+//! difference to expect between two independent runs of one recipe. Pure.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::record::curve::{self, Point};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// Up to the first drop of the learning rate, that iteration included.
+    /// Up to and including the first drop of the learning rate.
     BeforeFirstDrop,
     BetweenDrops,
     AfterLastDrop,
@@ -45,76 +45,77 @@ impl Phase {
     }
 }
 
-/// A network's curve against the paper's. Shown beside the expectations, never judged.
+/// A network's curve compared with the paper's. Shown, never judged.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CurveRow {
     pub network: String,
     pub metric: Metric,
     /// The file of the paper's curve and its panel.
     pub source: String,
-    /// Finished runs whose mean is compared.
+    /// Number of finished runs in the mean.
     pub seeds: usize,
-    /// Whether these are the paper's recipe and images, so that a distance means something.
+    /// Whether recipe and images are the paper's; otherwise a distance means nothing.
     pub comparable: bool,
-    /// Why it is not comparable, and at what fraction of the schedule the points were taken.
+    /// Why it is not comparable, and how our schedule scales to the paper's.
     pub note: String,
-    /// Those with points; none where the schedules do not match even in proportion.
+    /// Phases with points; empty if the schedules differ in proportion.
     pub phases: Vec<PhaseRow>,
 }
 
-/// The distance in one phase. Differences are ours less the paper's, points.
+/// The distance in one phase. Differences are ours minus the paper's, points.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PhaseRow {
     pub phase: Phase,
-    /// First and last iteration compared, ours.
+    /// First and last of our iterations compared.
     pub first: u64,
     pub last: u64,
-    /// Points of the paper that are compared by their value.
+    /// Number of the paper's points compared by value.
     pub points: usize,
-    /// Mean of the differences with their signs.
+    /// Mean difference.
     pub mean_signed: Option<f64>,
-    /// Mean of the differences without their signs.
+    /// Mean absolute difference.
     pub mean_difference: Option<f64>,
     pub largest_difference: Option<f64>,
-    /// The iteration of the largest, ours.
+    /// Our iteration of the largest difference.
     pub largest_at: Option<u64>,
-    /// What `mean_difference` would be on average, were both independent runs of the same recipe.
+    /// Expected `mean_difference` of two independent runs of one recipe.
     pub floor_mean: Option<f64>,
-    /// The median of `largest_difference` in that case.
+    /// Median `largest_difference` of two such runs.
     pub floor_largest: Option<f64>,
     pub floor_from: FloorFrom,
-    /// Share of the points between the lowest and the highest of our seeds, 0 to 1; none for one seed.
+    /// Share of points between our lowest and highest seed, 0 to 1; none for one seed.
     pub inside_band: Option<f64>,
-    /// Sampling points at which the paper's curve lies above its axis, and at how many of them ours does too.
+    /// Number of sampling points where the paper's curve is above its axis, and of those where ours is too.
     pub above: usize,
     pub above_too: usize,
 }
 
-/// What the noise floor rests on.
+/// What the noise floor is estimated from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FloorFrom {
-    /// The numbers of images behind each point, as if errors on them were independent: for the test error, which is of
-    /// the same images in both runs, rather too high.
+    /// The number of images per point, as if errors were independent. Too high for the test error, since both runs are
+    /// evaluated on the same images.
     Images,
-    /// The scatter of our seeds, which is at least that of the images.
+    /// The scatter of our seeds, which includes that of the images.
     Seeds,
 }
 
-/// The paper's curve at one of its sampling points, in our iterations; none where it lies above the axis.
+/// The paper's curve at one of its sampling points, in our iterations; none if it is above the axis.
 pub type Sample = (u64, Option<f64>);
 
-/// What a curve is compared with, and how its points were made.
+/// The paper's curve to compare with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Paper {
     pub samples: Vec<Sample>,
     /// Upper end of the paper's axis, %.
     pub limit: f64,
-    /// Images behind each of the paper's points.
+    /// Number of images per point.
     pub images: f64,
 }
 
-/// By phase, those that have a sampling point. `ours` is a curve a seed, `images` what is behind each of its points.
+/// The distance in each phase with sampling points. `ours` has a curve per seed, `images` is the number of images per
+/// point.
 pub fn phases(ours: &[Vec<Point>], images: f64, paper: &Paper, drops: &[u64]) -> Vec<PhaseRow> {
     let mean: BTreeMap<u64, f64> = curve::mean(ours)
         .iter()
@@ -198,7 +199,7 @@ fn phase_row(
     row
 }
 
-/// The variance of the difference of our mean and one more independent run, on average over the points.
+/// The variance of the difference between our mean and another independent run, averaged over the points.
 fn noise(
     pairs: &[(u64, f64, f64)],
     ours: &[Vec<Point>],
@@ -239,9 +240,9 @@ fn noise(
     (of_seeds, FloorFrom::Seeds)
 }
 
-/// The median of the largest of so many independent normal numbers without their signs.
+/// The median of the largest of `count` independent standard normal variables in absolute value.
 fn median_of_largest(count: f64) -> f64 {
-    // Student's distribution with so many degrees of freedom is the normal one to four digits.
+    // With this many degrees of freedom, Student's t is normal to four digits.
     const NORMAL: f64 = 1e4;
     let each = 0.5f64.powf(1.0 / count);
     student::quantile(0.5 + each / 2.0, NORMAL)
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn each_phase_has_its_own_distance_and_a_drop_ends_a_phase() {
+    fn phases_end_at_drops_and_have_separate_distances() {
         let ours = [curve(&[
             (1000, 25.0),
             (2000, 19.0),
@@ -289,7 +290,7 @@ mod tests {
         let first = &rows[0];
         assert_eq!((first.first, first.last, first.points), (1000, 3000, 1));
         assert_eq!(first.mean_difference, Some(2.0));
-        // Ours lies above the axis at one of the two points at which the paper's does.
+        // Ours is above the axis at one of the two points where the paper's is.
         assert_eq!((first.above, first.above_too), (2, 1));
         let between = &rows[1];
         assert_eq!(between.phase, Phase::BetweenDrops);
@@ -304,8 +305,9 @@ mod tests {
     }
 
     #[test]
-    fn the_floor_of_one_run_is_that_of_the_images_by_hand() {
-        // At 10 %: 0.1 * 0.9 * (1/2560 + 1/2560) = 7.03125e-5, a deviation of 0.8385 points; of its size 0.7979 on average.
+    fn noise_floor_of_one_run_comes_from_the_images() {
+        // At 10 %: 0.1 * 0.9 * (1/2560 + 1/2560) = 7.03125e-5, a deviation of 0.8385 points; mean absolute value 0.7979
+        // of it.
         let ours = [curve(&[(1, 10.0), (2, 10.0)])];
         let rows = phases(&ours, 2560.0, &paper(&[(1, Some(10.0))]), &[5, 6]);
         assert!((rows[0].floor_mean.unwrap() - 0.669_05).abs() < 1e-4);
@@ -315,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn several_seeds_give_the_floor_and_a_band() {
+    fn noise_floor_and_band_of_several_seeds() {
         // Variances 2 and 8 around means 10 and 20: 5 on average, times 1.5.
         let ours = [
             curve(&[(1, 9.0), (2, 18.0)]),
@@ -328,7 +330,7 @@ mod tests {
         assert_eq!(row.floor_from, FloorFrom::Seeds);
         assert_eq!(row.inside_band, Some(0.5));
         assert_eq!(row.mean_difference, Some(2.0));
-        // An iteration that a seed lacks is left out.
+        // Iterations missing from a seed are left out.
         let short = [ours[0].clone(), curve(&[(1, 11.0)])];
         assert_eq!(phases(&short, 2560.0, &theirs, &[5, 6])[0].points, 1);
     }

@@ -1,5 +1,5 @@
-//! The evidence on an experiment: its runs with all their records, and the paper's own curves, each read once. Verdict and
-//! figures are functions of it.
+//! The evidence on an experiment: its runs with their records, and the paper's curves, each read once. Verdict and
+//! figures derive from it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,31 +16,32 @@ use crate::run::{ResponseRecord, RunView};
 /// The profile whose expectations and claims are the paper's own.
 pub const PAPER: &str = "paper";
 
-/// All that is known of an experiment.
+/// An experiment's runs and reference values.
 #[derive(Clone, Debug)]
 pub struct Evidence {
     pub experiment: Experiment,
-    /// The seeds that every network must have: those asked for and, unless the user named them, all that are complete.
+    /// Seeds required of every network: those requested and, unless the user chose them, all others that are complete.
     pub seeds: Vec<u64>,
-    /// One a network and seed, by network and seed.
+    /// One per network and seed, in this order.
     pub runs: Vec<RunEvidence>,
     /// The paper's curves by file.
     pub paper: BTreeMap<PathBuf, PaperCurves>,
-    /// The paper's final errors of this experiment's networks; at another profile than the paper's they only stand beside.
+    /// The paper's final errors for this experiment's networks; shown but not comparable at other profiles than the
+    /// paper's.
     pub papers_errors: Vec<Expectation>,
-    /// Values that this project recorded before, which guard against change.
+    /// Our earlier errors, which guard against change.
     pub baselines: Vec<Baseline>,
-    /// Runs that are left out, each group with its reason.
+    /// Runs left out, a line per group with its reason.
     pub left_out: Vec<String>,
-    /// The same for the runs of this profile's folder, in a line.
+    /// Unused runs in this profile's folder with the reasons, in one line.
     pub unused: Option<String>,
 }
 
 impl Evidence {
-    /// Selects the experiment's runs among those on disk, see [`selection::select`], and reads their records.
+    /// Selects the experiment's runs with [`selection::select`] and reads their records.
     ///
     /// # Errors
-    /// [`crate::exit::Exit`]'s `Storage` or `Usage` where records or the paper's curves cannot be read.
+    /// [`crate::exit::Exit`]'s `Storage` or `Usage` if records or the paper's curves cannot be read.
     pub fn gather(experiment: &Experiment, views: &[RunView], wanted: &Wanted) -> Result<Self> {
         let seeds = selection::settled_seeds(experiment, views, wanted);
         let Selection { runs, left_out } = selection::select(experiment, views, wanted, &seeds);
@@ -81,7 +82,7 @@ impl Evidence {
     }
 }
 
-/// The paper's values for the networks of any profile; none where the manifest has no such profile.
+/// The paper's values for the experiment's networks; empty if the manifest has no `paper` profile.
 fn papers_errors(experiment: &Experiment) -> Vec<Expectation> {
     if experiment.profile == PAPER {
         return experiment.expectations.clone();

@@ -1,7 +1,6 @@
-//! Final errors against expected values.
+//! Judges expected final errors.
 //!
-//! Judged is the error at the last iteration, as the mean over the seeds; the best one along the way is shown by name and
-//! never judged.
+//! The error at the last iteration is judged, as the mean over seeds; the best error is shown but never judged.
 
 use super::circumstances::{Circumstances, Yardstick};
 use super::comparable::{ROUNDING, comparable, gather};
@@ -12,8 +11,8 @@ use super::status::Status;
 use super::subject::Subject;
 use crate::manifest::Expectation;
 
-/// Whether runs are of the recipe and the data that an expected value is of.
-pub(super) fn may_be_held_against(
+/// Whether the runs have the recipe and the data of an expected value.
+pub(super) fn comparable_with(
     circumstances: &Circumstances,
     expectation: &Expectation,
     against: Yardstick,
@@ -27,13 +26,12 @@ pub(super) fn may_be_held_against(
         &[network],
         subjects,
     )?;
-    // An expected value is that of its recipe: another recipe may well end elsewhere. Claims, which are orderings, are judged
-    // all the same.
+    // An expected value holds for its recipe only. Claims, which are orderings, are judged anyway.
     if !circumstances.overrides.is_empty() {
         return Err((
             Status::NotComparable,
             format!(
-                "expected without --set {}",
+                "the expected value is for runs without --set {}",
                 circumstances.overrides.join(" --set ")
             ),
         ));

@@ -1,20 +1,20 @@
-//! The verdict in a sentence. "Reproduced" is said of the paper's recipe on the paper's data alone; at any other scale claims
-//! hold or do not hold, at that scale.
+//! The verdict in a sentence. Only the paper's recipe on the paper's data can be called "reproduced"; at any other
+//! scale, claims hold or do not hold at that scale.
 
 use super::status::{Counts, Status};
 
-/// What a headline is made of.
+/// Inputs of a headline.
 pub(super) struct Headline<'a> {
     pub experiment: &'a str,
     pub profile: &'a str,
     pub status: Status,
     pub errors: Counts,
     pub claims: Counts,
-    /// The paper's recipe on the paper's data.
+    /// Whether this is the paper's recipe on the paper's data.
     pub papers_scale: bool,
     pub synthetic: bool,
     pub seeds: usize,
-    /// Why runs of which nothing is claimed are not complete.
+    /// Why a figure without claims is incomplete; may be empty.
     pub reason: &'a str,
 }
 
@@ -54,7 +54,7 @@ impl Headline<'_> {
         text
     }
 
-    /// `final errors`, `of the paper` where they are.
+    /// Counts with their noun in singular and plural.
     fn groups(&self) -> [(Counts, &'static str, &'static str); 2] {
         let errors = match self.papers_scale {
             true => ("final error of the paper", "final errors of the paper"),
@@ -123,7 +123,7 @@ impl Headline<'_> {
         each.join(" and ")
     }
 
-    /// What weakens it: noise, margins, a single seed.
+    /// Qualifications: noise, margins, a single seed.
     fn doubts(&self) -> String {
         let mut doubts = Vec::new();
         let (errors, claims) = (&self.errors, &self.claims);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lacks_runs_is_not_hidden_behind_what_holds() {
+    fn missing_runs_are_named_next_to_what_holds() {
         let some = headline(counts(4, 0, 14), counts(0, 0, 3), true).text();
         assert_eq!(
             some,
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn doubts_stand_beside_the_count() {
+    fn doubts_follow_the_counts() {
         let claims = Counts {
             pass: 1,
             pass_within_noise: 1,

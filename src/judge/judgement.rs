@@ -1,4 +1,4 @@
-//! The verdict: every expectation, claim and curve judged on the evidence.
+//! Judges every expectation, claim and curve on the evidence.
 
 use anyhow::Result;
 
@@ -7,7 +7,7 @@ use super::claims::judge_claim;
 use super::comparable::{comparable, of_network};
 use super::curve_distance::{FinishedRun, distances};
 use super::evidence::{Evidence, PAPER};
-use super::expectations::{judge_expectation, may_be_held_against};
+use super::expectations::{comparable_with, judge_expectation};
 use super::rows::NetworkRow;
 use super::run_evidence::RunEvidence;
 use super::statistics::Measured;
@@ -17,11 +17,11 @@ use crate::manifest::{Claim, Expectation, Experiment};
 use crate::origin::DataKind;
 use crate::record::Ending;
 
-/// Judges an experiment by its evidence. Seeds without a run are missing. At another profile than the paper's, the paper's
-/// values stand beside it as not comparable.
+/// Judges an experiment on its evidence. Seeds without a run are missing. At profiles other than the paper's, the
+/// paper's values are not comparable.
 ///
 /// # Errors
-/// If a recipe cannot be JSON, which every recipe can.
+/// If a recipe cannot be serialised, which is a bug.
 pub fn judge(evidence: &Evidence) -> Result<Verdict> {
     let experiment = &evidence.experiment;
     let subjects = subjects(evidence)?;
@@ -64,10 +64,10 @@ fn chance(experiment: &Experiment) -> f64 {
     100.0 * (1.0 - 1.0 / classes.max().unwrap_or(1) as f64)
 }
 
-/// What is known of each run.
+/// A summary of each run.
 ///
 /// # Errors
-/// As for [`judge`].
+/// As [`judge`].
 pub fn subjects(evidence: &Evidence) -> Result<Vec<Subject>> {
     evidence
         .runs
@@ -87,7 +87,7 @@ fn circumstances(evidence: &Evidence) -> Circumstances {
     for change in &experiment.overrides {
         command.push_str(&format!(" --set '{change}'"));
     }
-    // An optional network is part of the check once it has been run.
+    // An optional network is judged once it has been run.
     let networks = experiment
         .networks
         .iter()
@@ -113,7 +113,7 @@ fn circumstances(evidence: &Evidence) -> Circumstances {
     }
 }
 
-/// Judges plain values: `own` are the profile's, `papers` the paper's.
+/// Judges plain values: `own` are the profile's expectations, `papers` the paper's.
 pub fn judge_values(
     circumstances: &Circumstances,
     own: &[Expectation],
@@ -131,7 +131,7 @@ pub fn judge_values(
     let expectations = of_profile
         .chain(of_paper)
         .map(|(value, against)| {
-            let allowed = may_be_held_against(circumstances, value, against, subjects);
+            let allowed = comparable_with(circumstances, value, against, subjects);
             judge_expectation(circumstances, value, against, allowed, subjects)
         })
         .collect();

@@ -1,13 +1,13 @@
-//! From the records of an experiment's runs to a verdict, which is plain data. Nothing trains and nothing draws.
+//! Judges the records of an experiment's runs. The verdict is plain data; nothing here trains or draws.
 //!
-//! - `selection.rs` picks the runs, `evidence.rs` reads them (`run_evidence.rs`) and the paper's curves
-//!   (`paper_curves.rs`) once
-//! - `subject.rs` is what a verdict knows of a run, `recipe_faults.rs` where its records are not of its recipe
-//! - `judgement.rs` judges all of it under `circumstances.rs`: `comparable.rs` what may be compared, `expectations.rs` final
-//!   errors, `claims.rs` orderings, `curve_distance.rs` and `distance.rs` curves, `unclaimed.rs` figures that claim nothing,
-//!   `baseline.rs` errors recorded before
-//! - `statistics.rs` and `significance.rs` are what a few seeds tell, `student.rs` the distribution behind it
-//! - `status.rs`, `rows.rs`, `headline.rs` and `verdict.rs` are what comes of it
+//! - `selection.rs` picks the runs; `evidence.rs` reads them (`run_evidence.rs`) and the paper's curves
+//!   (`paper_curves.rs`)
+//! - `subject.rs` summarises a run; `recipe_faults.rs` finds records that deviate from the run's recipe
+//! - `judgement.rs` judges the evidence under `circumstances.rs`: `comparable.rs` what may be compared, `expectations.rs`
+//!   final errors, `claims.rs` orderings, `curve_distance.rs` and `distance.rs` curves, `unclaimed.rs` figures without
+//!   claims, `baseline.rs` accepted errors
+//! - `statistics.rs` and `significance.rs` compute statistics of a few seeds, with `student.rs` for Student's t
+//! - `status.rs`, `rows.rs`, `headline.rs` and `verdict.rs` make up the verdict
 
 mod baseline;
 mod circumstances;

@@ -1,5 +1,5 @@
-//! The paper's own curves, read from `experiments/reference/<figure>.csv`. They were read off the vector drawing of
-//! arXiv:1512.03385v1, one vertex every 1000 iterations, within 0.03 % (CIFAR-10).
+//! The paper's curves, from `experiments/reference/<figure>.csv`. They were extracted from the vector graphics of
+//! arXiv:1512.03385v1, one vertex every 1000 iterations, to within 0.03 % (CIFAR-10).
 
 use std::path::Path;
 
@@ -8,45 +8,45 @@ use anyhow::Result;
 use crate::exit::Exit;
 use crate::record::Split;
 
-/// The columns of a file of curves, in order.
+/// The header of a file of curves.
 const COLUMNS: &str = "figure,panel,network,split,iteration,error_percent,note";
 
-/// One curve as the paper drew it. Points above the upper limit of its axis are not in the drawing.
+/// A curve as drawn in the paper, without points above the upper limit of its axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PaperCurve {
-    /// Where the paper drew it: `left_plain`, `middle_resnet`.
+    /// The paper's panel: `left_plain`, `middle_resnet`.
     pub panel: String,
-    /// In small letters, as networks are named here: `resnet-110`.
+    /// Lower-case, as networks are named here: `resnet-110`.
     pub network: String,
     pub split: Split,
-    /// Iteration and error (%), iterations rising.
+    /// Iteration and error (%), by iteration.
     pub points: Vec<(f64, f64)>,
 }
 
-/// The curves of one figure.
+/// The curves of a figure.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PaperCurves {
     pub curves: Vec<PaperCurve>,
 }
 
 impl PaperCurves {
-    /// Reads a file of curves. An unreadable line is an error with its number.
+    /// Reads a file of curves. Errors in a line give its number.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Exit::Storage.error(format!(
-                "cannot read the paper's curves from {}: {error}; put the file back or leave them out with --no-reference",
+                "cannot read the paper's curves from {}: {error}; restore the file or pass --no-reference",
                 path.display()
             ))
         })?;
         Self::parse(&text, &path.display().to_string())
     }
 
-    /// Parses the text of a file; `source` names it in errors.
+    /// Parses a file's text; `source` names it in errors.
     pub fn parse(text: &str, source: &str) -> Result<Self> {
         let mut lines = text.lines();
         if lines.next().map(str::trim) != Some(COLUMNS) {
             return Err(Exit::Usage.error(format!(
-                "{source}:1: the first line is not `{COLUMNS}`; restore the file"
+                "{source}:1: expected the header `{COLUMNS}`; restore the file"
             )));
         }
         let mut curves: Vec<PaperCurve> = Vec::new();
@@ -60,7 +60,7 @@ impl PaperCurves {
             };
             let Some((panel, network, split, point)) = parsed else {
                 return Err(Exit::Usage.error(format!(
-                    "{source}:{number}: `{line}` is not a point of a curve ({COLUMNS}); restore the file"
+                    "{source}:{number}: invalid point `{line}`, expected {COLUMNS}; restore the file"
                 )));
             };
             let same = |curve: &&mut PaperCurve| {
@@ -82,14 +82,14 @@ impl PaperCurves {
         Ok(Self { curves })
     }
 
-    /// The curve of a network (in small letters) in one of these panels.
+    /// The curve of a network (lower-case) in one of these panels.
     pub fn curve(&self, panels: &[String], network: &str, split: Split) -> Option<&PaperCurve> {
         self.curves.iter().find(|curve| {
             curve.network == network && curve.split == split && panels.contains(&curve.panel)
         })
     }
 
-    /// Iterations between two points: the smallest distance in the file.
+    /// Iterations between sampling points: the smallest step in the file.
     pub fn sampling(&self) -> f64 {
         self.curves
             .iter()
@@ -99,7 +99,7 @@ impl PaperCurves {
             .fold(f64::INFINITY, f64::min)
     }
 
-    /// The upper end of the axis, %: the highest point drawn, up to the next whole one. What lies above is not in the file.
+    /// The upper end of the axis, %: the highest point, rounded up. Points above it are not in the file.
     pub fn limit(&self) -> f64 {
         self.curves
             .iter()
@@ -109,7 +109,7 @@ impl PaperCurves {
             .ceil()
     }
 
-    /// The iterations of the paper's schedule: where its longest curve ends.
+    /// Iterations of the paper's schedule: the end of its longest curve.
     pub fn iterations(&self) -> f64 {
         self.curves
             .iter()
@@ -130,7 +130,7 @@ fn parse_split(text: &str) -> Option<Split> {
 fn parse_point(iteration: &str, error: &str) -> Option<(f64, f64)> {
     let iteration: f64 = iteration.parse().ok()?;
     let error: f64 = error.parse().ok()?;
-    // The drawing's grid puts a few zeros slightly below the axis.
+    // Rounding in the drawing puts a few zeros slightly below the axis.
     (iteration.is_finite() && error.is_finite()).then(|| (iteration, error.max(0.0)))
 }
 
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_papers_curves_end_where_the_figure_ends_them() {
+    fn shipped_curves_end_as_in_the_paper() {
         let reference = shipped("fig6.csv");
         let panels = ["left_plain".to_owned(), "middle_resnet".to_owned()];
         let end = |network: &str| {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_curve_drawn_twice_is_taken_from_the_panel_asked_for() {
+    fn repeated_curve_is_taken_from_the_given_panel() {
         let reference = shipped("fig6.csv");
         for (panel, first) in [("middle_resnet", 3_000.0), ("right_110_1202", 35_000.0)] {
             let curve = reference
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn figure_1_holds_both_splits() {
+    fn figure_1_has_both_splits() {
         let reference = shipped("fig1.csv");
         for (panel, split) in [("left_train", Split::Train), ("right_test", Split::Test)] {
             let panels = [panel.to_owned()];
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_line_is_named() {
+    fn errors_name_the_damaged_line() {
         let text = format!("{COLUMNS}\nfig6,left_plain,plain-20,test,4000,abc,vertex\n");
         let error = PaperCurves::parse(&text, "fig6.csv").unwrap_err();
         assert!(error.to_string().starts_with("fig6.csv:2:"), "{error}");

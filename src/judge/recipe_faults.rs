@@ -1,13 +1,13 @@
-//! Whether the records are of the recipe that their run names. The recipe is checked before the number: what was trained
-//! otherwise than its `run.toml` says is comparable with nothing.
+//! Checks a run's records against its recipe. A run that was not trained as its `run.toml` says is comparable with
+//! nothing.
 
 use crate::recipe::{EvaluationRecipe, Recipe};
 use crate::record::Iteration;
 
-/// Rates are written from arithmetic in another order: this share is no difference.
+/// Relative tolerance for learning rates, which are computed in a different order.
 const ROUNDING: f64 = 1e-6;
 
-/// What the rows show that is not the recipe, a phrase each; empty for a run of the recipe.
+/// Deviations of the rows from the recipe, a phrase each; empty if there are none.
 pub fn faults(recipe: &Recipe, rows: &[Iteration]) -> Vec<String> {
     let mut faults = Vec::new();
     let missing = rows
@@ -16,7 +16,7 @@ pub fn faults(recipe: &Recipe, rows: &[Iteration]) -> Vec<String> {
         .find(|(row, expected)| row.iteration != *expected);
     if let Some((row, expected)) = missing {
         faults.push(format!(
-            "iteration {} stands where {expected} is expected",
+            "found iteration {}, expected {expected}",
             row.iteration
         ));
     }
@@ -24,7 +24,7 @@ pub fn faults(recipe: &Recipe, rows: &[Iteration]) -> Vec<String> {
     faults
 }
 
-/// How a run was measured otherwise than the experiment measures, where that changes what a test error means.
+/// How a run's evaluation differs from the experiment's, if that changes the meaning of its test error.
 pub fn measured_differently(run: &EvaluationRecipe, asked: &EvaluationRecipe) -> Option<String> {
     let same = EvaluationRecipe {
         interval: asked.interval,
@@ -33,7 +33,7 @@ pub fn measured_differently(run: &EvaluationRecipe, asked: &EvaluationRecipe) ->
     };
     (same != *asked).then(|| {
         format!(
-            "batch-norm statistics of {} images in batches of {} ({:?}), not of {} in batches of {} ({:?})",
+            "batch-norm statistics of {} images in batches of {} ({:?}) instead of {} in batches of {} ({:?})",
             run.statistics_images,
             run.statistics_batch,
             run.pooling,
@@ -44,8 +44,8 @@ pub fn measured_differently(run: &EvaluationRecipe, asked: &EvaluationRecipe) ->
     })
 }
 
-/// The first iteration that was made at another rate than the schedule's. Written apart from the training's own schedule,
-/// so that a fault in that one is seen here.
+/// The first iteration whose learning rate deviates from the schedule. Implemented independently of training, to catch
+/// bugs in its schedule.
 fn learning_rate(recipe: &Recipe, rows: &[Iteration]) -> Option<String> {
     let mut warming = recipe.warm_up.as_ref().map(|rule| rule.learning_rate);
     for row in rows {
@@ -60,7 +60,7 @@ fn learning_rate(recipe: &Recipe, rows: &[Iteration]) -> Option<String> {
             if is(scheduled.min(cap)) {
                 continue;
             }
-            // Over for good.
+            // Warm-up is over for good.
             warming = None;
         }
         if !is(scheduled) {
@@ -75,7 +75,7 @@ fn learning_rate(recipe: &Recipe, rows: &[Iteration]) -> Option<String> {
     None
 }
 
-/// A rate without the binary fraction's tail.
+/// A rate without trailing digits from binary rounding.
 fn short(rate: f64) -> String {
     let text = format!("{rate:.9}");
     text.trim_end_matches('0').trim_end_matches('.').to_string()
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schedule_of_the_recipe_has_no_fault() {
+    fn scheduled_rates_have_no_fault() {
         let made = rows(&[0.1, 0.1, 0.1 * 0.1, 0.01, 0.001, 0.001]);
         assert!(faults(&recipe(), &made).is_empty());
         let warm = Recipe {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drop_that_was_not_made_and_a_warm_up_that_comes_back_are_named() {
+    fn missing_drop_and_second_warm_up_are_faults() {
         let none = faults(&recipe(), &rows(&[0.1; 6]));
         assert_eq!(
             none,
@@ -136,14 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_in_the_rows_is_a_fault() {
+    fn gap_in_the_rows_is_a_fault() {
         let mut made = rows(&[0.1, 0.1, 0.01]);
         made.remove(1);
         assert!(faults(&recipe(), &made)[0].contains("iteration 3"));
     }
 
     #[test]
-    fn other_statistics_are_another_measure_and_another_interval_is_not() {
+    fn statistics_change_the_measurement_and_the_interval_does_not() {
         let asked = EvaluationRecipe::default();
         let often = EvaluationRecipe {
             interval: 10,

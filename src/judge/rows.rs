@@ -1,5 +1,5 @@
-//! The rows of a verdict: what became of each expectation, claim and curve, and what each network and run reached. Plain
-//! data; serialised, they are the parts of `verdict.json`.
+//! The rows of a verdict: the outcome of each expectation, claim and baseline value, and the results of each network and
+//! run. Serialised, they are the parts of `verdict.json`.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use super::subject::Subject;
 use crate::manifest::Metric;
 use crate::record::Ending;
 
-/// What a network reached over its finished runs.
+/// A network's results over its finished runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NetworkRow {
     pub network: String,
@@ -20,39 +20,40 @@ pub struct NetworkRow {
     pub moving_test_error: Option<Measured>,
     pub training_error: Option<Measured>,
     pub clean_training_error: Option<Measured>,
-    /// The lowest along the way. Shown, never judged.
+    /// The lowest during training. Shown, never judged.
     pub best_test_error: Option<Measured>,
-    /// Mean over the 3x3 layers of their responses' standard deviation, where the figure is of these.
+    /// Standard deviation of responses, mean over the 3x3 layers; only for figures of layer responses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response: Option<Measured>,
 }
 
-/// An expectation and what became of it.
+/// An expectation and its outcome.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExpectationRow {
     pub network: String,
     pub metric: Metric,
     pub measured: Option<Measured>,
     pub expected: f64,
-    /// Deviation of the runs that the expected value is the mean of, where its source gives it, and how many they were.
+    /// Deviation and number of the runs behind the expected value, if its source gives them.
     pub expected_deviation: Option<f64>,
     pub expected_runs: Option<usize>,
     pub tolerance: f64,
-    /// Whether the manifest gives the tolerance; otherwise it follows from our seeds' deviation.
+    /// Whether the manifest gives the tolerance; otherwise it is derived from our seeds' deviation.
     pub tolerance_given: bool,
     pub against: Yardstick,
     pub source: String,
     pub status: Status,
-    /// Why it is missing, not comparable or failed without a number.
+    /// Why it is missing or not comparable, or why it failed without a number.
     pub note: String,
-    /// With three runs or more. The tolerance decides, not this.
+    /// With three runs or more. Informative; the tolerance decides.
     pub test: Option<Test>,
-    /// The line of the manifest.
+    /// Line in the manifest.
     pub line: Option<usize>,
 }
 
 impl ExpectationRow {
-    /// What it is, what came out and why, in a line: `plain-20 test error 41.30 ± 0.20 (3), expected 38.00 ± 2.00`.
+    /// The expectation, the result and the reason, in one line:
+    /// `plain-20 test error 41.30 ± 0.20 (3), expected 38.00 ± 2.00`.
     pub fn text(&self) -> String {
         let measured = self.measured.map_or_else(|| "none".into(), |m| m.text());
         let mut text = format!(
@@ -70,11 +71,11 @@ impl ExpectationRow {
     }
 }
 
-/// A two-sided test of our runs against the expected value.
+/// A two-sided test of our runs and the expected value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Test {
     pub method: TestMethod,
-    /// At 95 %: Welch's of the difference of the means, points; the prediction's of one more run's error, %.
+    /// At 95 %: for Welch, of the difference of the means, points; for prediction, of another run's error, %.
     pub interval: Interval,
     pub freedom: f64,
     pub p: f64,
@@ -85,63 +86,63 @@ pub struct Test {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TestMethod {
-    /// Welch's, where the value is a mean with a deviation over several runs.
+    /// If the value is a mean with a deviation over several runs.
     Welch,
-    /// Whether the value could be one more of our runs, where it is a single number.
+    /// If the value is a single number: whether it could be another of our runs.
     Prediction,
 }
 
-/// One seed's share in a claim.
+/// A comparison's gap for one seed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Gap {
     pub seed: u64,
     /// `error(higher) - error(lower)`.
     pub points: f64,
-    /// Whether this seed alone would reach the margin. Shown; the mean is judged.
+    /// Whether this seed alone reaches the margin. Shown; the mean is judged.
     pub holds: bool,
 }
 
-/// A claim and what became of it: it holds where all its comparisons do.
+/// A claim and its outcome. It holds if all its comparisons do.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClaimRow {
     pub claim: String,
     pub against: Yardstick,
     pub status: Status,
     pub comparisons: Vec<ComparisonRow>,
-    /// The line of the manifest.
+    /// Line in the manifest.
     pub line: Option<usize>,
 }
 
-/// Two networks' errors, of which one should be above the other.
+/// Two networks' errors, one of which should be higher.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ComparisonRow {
     pub text: String,
     pub metric: Metric,
     pub higher: String,
     pub lower: String,
-    /// Points that the gap must reach.
+    /// The least gap, points.
     pub margin: f64,
     /// `mean error(higher) - mean error(lower)`, points.
     pub gap: Option<f64>,
     pub gaps: Vec<Gap>,
-    /// Welch's interval of the gap at 95 %, from two seeds on. The gap decides, not this.
+    /// Welch's 95 % interval of the gap, with two seeds or more. Does not decide whether the comparison holds.
     pub welch: Option<Interval>,
-    /// The bootstrap's at 95 %, from eight seeds on.
+    /// The bootstrap's 95 % interval, with eight seeds or more.
     pub bootstrap: Option<Interval>,
-    /// On what the gap rests, in words.
+    /// Evidence for the gap, in words.
     pub evidence: String,
     pub status: Status,
     pub note: String,
 }
 
-/// A value that was recorded before, of other runs than these, and whether it has changed.
+/// A baseline's value, recorded from other runs, and whether it has changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BaselineRow {
     /// The baseline's name.
     pub baseline: String,
     pub network: String,
     pub metric: Metric,
-    /// Of the runs that the value was not recorded from.
+    /// Over runs that the value was not recorded from.
     pub measured: Option<Measured>,
     pub expected: f64,
     pub expected_deviation: Option<f64>,
@@ -152,21 +153,21 @@ pub struct BaselineRow {
     pub note: String,
 }
 
-/// What became of a recorded value.
+/// The outcome for a baseline's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BaselineStatus {
     /// Within the tolerance.
     Unchanged,
     Changed,
-    /// There is no run but those that it was recorded from.
+    /// The only runs are those it was recorded from.
     OwnRuns,
-    /// The runs are of another recipe or on other images.
+    /// The runs have another recipe or other images.
     NotComparable,
 }
 
 impl BaselineStatus {
-    /// As in tables and `verdict.json`.
+    /// The name in tables and `verdict.json`.
     pub fn name(self) -> &'static str {
         match self {
             BaselineStatus::Unchanged => "unchanged",
@@ -177,7 +178,7 @@ impl BaselineStatus {
     }
 }
 
-/// A run that the verdict rests on.
+/// A run that was judged.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunRow {
     pub network: String,
@@ -187,7 +188,7 @@ pub struct RunRow {
     pub test_error: Option<f64>,
     pub best_test_error: Option<f64>,
     pub best_iteration: Option<u64>,
-    /// What its records show that is not its recipe; empty as it should be.
+    /// Deviations of its records from its recipe; normally empty.
     pub faults: Vec<String>,
     pub folder: String,
     pub identity: String,

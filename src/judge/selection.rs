@@ -1,5 +1,4 @@
-//! Which runs on disk an experiment is judged and drawn by: those of its recipe that were made on the same data and the
-//! same kind of processor.
+//! Selects the runs to judge and draw: those of the experiment's recipe, all on the same data and kind of processor.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,10 +8,10 @@ use crate::origin::{DataKind, Origin};
 use crate::processor::Processor;
 use crate::run::RunView;
 
-/// Runs that are named one by one where many share a reason.
+/// Runs listed by name for each reason.
 const NAMED: usize = 3;
 
-/// Which runs are asked for; by default every one of the experiment's recipes.
+/// The requested runs; by default all of the experiment's recipes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wanted {
     pub seeds: Seeds,
@@ -21,15 +20,15 @@ pub struct Wanted {
     pub made_on: Option<(String, Processor)>,
 }
 
-/// Which seeds are asked for.
+/// The requested seeds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Seeds {
-    /// Every one that there is a run of.
+    /// Every seed with a run.
     #[default]
     All,
     /// These and no others.
     Only(Vec<u64>),
-    /// These, and others whose runs are complete: what is there is used, not sampled.
+    /// These, and all others whose runs are complete.
     AtLeast(Vec<u64>),
 }
 
@@ -38,12 +37,12 @@ pub enum Seeds {
 pub struct Selection {
     /// By network and seed.
     pub runs: Vec<RunView>,
-    /// Runs of the recipe that are not shown, a phrase for each group.
+    /// Runs of the recipe left out, a phrase per group.
     pub left_out: Vec<String>,
 }
 
-/// The seeds asked for and, where others may join them, those whose runs of every network are finished and would share the
-/// figure, in order.
+/// The requested seeds and, with [`Seeds::AtLeast`], others whose runs are complete and would share the figure, in
+/// order.
 pub fn settled_seeds(experiment: &Experiment, views: &[RunView], wanted: &Wanted) -> Vec<u64> {
     let found = |seeds: Option<&[u64]>| select_of(experiment, views, wanted, seeds).runs;
     match &wanted.seeds {
@@ -72,15 +71,14 @@ pub fn settled_seeds(experiment: &Experiment, views: &[RunView], wanted: &Wanted
     }
 }
 
-/// Selects among the runs on disk: CIFAR-10 before other data, then the device with the most networks; seeds are never
-/// mixed over data or devices.
+/// Selects runs, preferring CIFAR-10, then the device with the most networks. Never mixes data or devices.
 pub fn select(
     experiment: &Experiment,
     views: &[RunView],
     wanted: &Wanted,
     seeds: &[u64],
 ) -> Selection {
-    // Where every seed is wanted, runs of other seeds that cannot share the figure are named too.
+    // With `Seeds::All`, report runs of other seeds that cannot share the figure too.
     let seeds = (wanted.seeds != Seeds::All).then_some(seeds);
     select_of(experiment, views, wanted, seeds)
 }
@@ -127,7 +125,7 @@ fn select_of(
             selection.runs = once_each(experiment, members.into_iter());
         } else {
             selection.left_out.push(format!(
-                "{} runs on {} are not shown: a figure shows runs of one data set and one device",
+                "left out {} runs on {}: a figure shows runs of one data set and one device",
                 members.len(),
                 group.text()
             ));
@@ -136,8 +134,8 @@ fn select_of(
     selection
 }
 
-/// Runs of the experiment's networks in its profile's folder that were not selected, each with the reason, in a line; none
-/// where all were.
+/// Unused runs of the experiment's networks in its profile's folder with the reasons, in one line; none if all were
+/// selected.
 pub fn unused(
     experiment: &Experiment,
     views: &[RunView],
@@ -162,16 +160,16 @@ pub fn unused(
                 && run.numerics_version > plan.numerics_version
         });
         let reason = if newer {
-            "made again by a newer version".into()
+            "superseded by a newer version".into()
         } else if !plan.belongs_to(entry) {
             "of another recipe".into()
         } else if !wanted.data.admits(view.file.notes.data) {
             format!("on {}", Group::of(view).text())
         } else if !seeds.contains(&plan.seed) {
-            format!("seed {} was not asked for or is not complete", plan.seed)
+            format!("seed {} was not requested or is incomplete", plan.seed)
         } else {
             format!(
-                "on {}, and a figure shows runs of one data set and one device",
+                "on {}; a figure shows runs of one data set and one device",
                 Group::of(view).text()
             )
         };
@@ -190,10 +188,10 @@ pub fn unused(
             )
         })
         .collect();
-    (!each.is_empty()).then(|| format!("left unused: {}", each.join("; ")))
+    (!each.is_empty()).then(|| format!("unused runs: {}", each.join("; ")))
 }
 
-/// What must be the same for runs to share a figure.
+/// What runs must share to be in the same figure.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
     origin: Origin,
@@ -225,7 +223,7 @@ impl Group {
     }
 }
 
-/// One run of each network and seed: a finished one, the newest arithmetic's, that in the experiment's own profile.
+/// One run per network and seed, preferring finished runs, then newer numerics, then the experiment's own profile.
 fn once_each<'a>(
     experiment: &Experiment,
     views: impl Iterator<Item = &'a RunView>,

@@ -1,4 +1,4 @@
-//! What the scatter of a few seeds says beside a verdict: tests and intervals with the words for them. Nothing here decides.
+//! Tests and intervals from the scatter of a few seeds, in words. They accompany the verdict and do not decide it.
 
 use super::rows::{Test, TestMethod};
 use super::statistics::{
@@ -6,21 +6,21 @@ use super::statistics::{
 };
 use crate::manifest::Expectation;
 
-/// Least and greatest tolerance around the paper's values, points, where the manifest gives none.
+/// Bounds of the default tolerance around the paper's values, points.
 const PAPERS: (f64, f64) = (0.5, 1.0);
-/// The same around a scaled profile's own values: its runs are far from convergence and scatter more.
+/// Bounds around a scaled profile's own values, points: its runs are far from convergence and scatter more.
 const PROFILES: (f64, f64) = (2.0, 5.0);
-/// Deviations of our seeds within which a mean is as expected.
+/// The default tolerance in deviations of our seeds.
 const DEVIATIONS: f64 = 3.0;
 
-/// The tolerance where the manifest gives none: three deviations of our seeds, within limits.
+/// The default tolerance, points: three deviations of our seeds, within bounds.
 pub fn default_tolerance(deviation: Option<f64>, paper: bool) -> f64 {
     let (least, most) = if paper { PAPERS } else { PROFILES };
     (DEVIATIONS * deviation.unwrap_or(0.0)).clamp(least, most)
 }
 
-/// From three runs on: Welch's test where the expected value is a mean with a deviation, else whether it could be one more
-/// of our runs. None where our runs do not scatter.
+/// With three runs or more: Welch's test if the expected value is a mean with a deviation, else whether it could be
+/// another of our runs. None if our runs do not scatter.
 pub(super) fn test(measured: &Measured, expectation: &Expectation) -> Option<Test> {
     let ours = measured
         .sample()
@@ -59,14 +59,14 @@ pub(super) fn test(measured: &Measured, expectation: &Expectation) -> Option<Tes
         freedom: predicted.freedom,
         p,
         words: format!(
-            "{value:.2} is {within} the 95 % interval of one more of our runs, {}, p = {}",
+            "{value:.2} is {within} our 95 % prediction interval for one run, {}, p = {}",
             predicted.interval.text(),
             p_text(p)
         ),
     })
 }
 
-/// On what the gap of two networks' means rests.
+/// Evidence for the gap between two networks' means.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Evidence {
     pub welch: Option<Interval>,
@@ -74,12 +74,12 @@ pub(super) struct Evidence {
     pub words: String,
 }
 
-/// Of the errors of the network that should be higher, and of the other.
+/// Evidence from the errors of the network that should be higher, and of the other.
 pub(super) fn between(higher: &[f64], lower: &[f64], margin: f64) -> Evidence {
     let seeds = higher.len();
     if seeds < 2 {
         return Evidence {
-            words: format!("one seed: the gap against at least {margin:+.2}, without an interval"),
+            words: format!("one seed: no interval for the gap; the margin is {margin:+.2}"),
             ..Evidence::default()
         };
     }
@@ -88,7 +88,7 @@ pub(super) fn between(higher: &[f64], lower: &[f64], margin: f64) -> Evidence {
         [Some(higher), Some(lower)] => welch(higher, lower).map(|test| test.interval),
         _ => None,
     };
-    // Keyed by what is resampled: the same errors give the same interval.
+    // Keyed by the errors, so that the same errors give the same interval.
     let key = higher
         .iter()
         .chain(lower)
@@ -96,16 +96,16 @@ pub(super) fn between(higher: &[f64], lower: &[f64], margin: f64) -> Evidence {
     let resampled = bootstrap(higher, lower, key);
     let mut words = match interval {
         Some(interval) => format!(
-            "gap of the means over {seeds} seeds, Welch's 95 % interval {}",
+            "gap of means over {seeds} seeds, Welch's 95 % interval {}",
             interval.signed()
         ),
-        None => format!("gap of the means over {seeds} seeds, which do not scatter"),
+        None => format!("gap of means over {seeds} seeds without scatter"),
     };
     if let Some(interval) = resampled {
         words += &format!(", the bootstrap's {}", interval.signed());
     }
     if interval.is_some_and(|interval| interval.contains(margin)) {
-        words += &format!("; the margin of {margin:+.2} lies within it");
+        words += &format!("; Welch's contains the margin of {margin:+.2}");
     }
     Evidence {
         welch: interval,
@@ -114,7 +114,7 @@ pub(super) fn between(higher: &[f64], lower: &[f64], margin: f64) -> Evidence {
     }
 }
 
-/// `0.021`, `< 0.001`.
+/// `0.021`, `below 0.001`.
 fn p_text(p: f64) -> String {
     if p < 0.001 {
         "below 0.001".into()
@@ -130,7 +130,7 @@ mod tests {
     use crate::origin::DataKind;
 
     #[test]
-    fn the_default_tolerance_follows_our_seeds_within_limits() {
+    fn default_tolerance_follows_our_seeds_within_bounds() {
         for (deviation, paper, expected) in [
             (None, true, 0.5),
             (Some(0.1), true, 0.5),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mean_with_a_deviation_is_tested_by_welch_and_a_single_number_by_prediction() {
+    fn means_are_tested_by_welch_and_single_values_by_prediction() {
         let ours = Measured::of(&[8.7, 9.0, 9.3]);
         let single = Expectation {
             network: "resnet-20".into(),
@@ -171,13 +171,17 @@ mod tests {
     }
 
     #[test]
-    fn the_words_say_on_how_many_seeds_a_gap_rests() {
+    fn words_give_the_number_of_seeds() {
         assert!(between(&[13.0], &[9.0], 1.0).words.starts_with("one seed"));
         let three = between(&[13.0, 13.4, 12.8], &[9.0, 9.2, 8.9], 1.0);
         assert!(three.words.contains("over 3 seeds") && three.bootstrap.is_none());
         assert!(three.welch.unwrap().low > 1.0);
         let close = between(&[9.3, 9.9, 8.8], &[9.0, 9.2, 8.9], 0.0);
-        assert!(close.words.ends_with("the margin of +0.00 lies within it"));
+        assert!(
+            close
+                .words
+                .ends_with("Welch's contains the margin of +0.00")
+        );
         let eight: Vec<f64> = (0..8).map(|i| 10.0 + 0.1 * f64::from(i)).collect();
         assert!(
             between(&eight, &eight, 0.0)

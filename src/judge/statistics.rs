@@ -1,26 +1,26 @@
-//! Statistics of a few runs: mean and deviation, Student's t, Welch's test, the interval that the next run falls into, the
-//! bootstrap. Errors are in %, differences in points.
+//! Statistics of a few runs: mean and deviation, Welch's test, prediction intervals, the bootstrap. Errors are in %,
+//! differences in points.
 
 use serde::{Deserialize, Serialize};
 
 use super::student;
 use crate::random::{Purpose, Stream};
 
-/// The level of every interval.
+/// Confidence level of every interval.
 pub const LEVEL: f64 = 0.95;
-/// Runs from which on a test is reported.
+/// Fewest runs for a test.
 pub const FEWEST_FOR_A_TEST: usize = 3;
-/// Runs of each network from which on a bootstrap interval is reported: of fewer there are too few different resamples.
+/// Fewest runs of each network for a bootstrap interval: with fewer there are too few distinct resamples.
 pub const FEWEST_FOR_BOOTSTRAP: usize = 8;
-/// Resamples of a bootstrap: the ends of an interval scatter by about 2 % of its width.
+/// Number of resamples: the interval's ends scatter by about 2 % of its width.
 const RESAMPLES: usize = 10_000;
 
-/// A value over runs.
+/// A value's statistics over runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// %.
     pub mean: f64,
-    /// Deviation of the sample (over n - 1), points; none for one seed.
+    /// Sample deviation (over n - 1), points; none for one seed.
     pub deviation: Option<f64>,
     pub seeds: usize,
     /// %.
@@ -30,7 +30,7 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Of at least one value.
+    /// Takes at least one value.
     pub fn of(values: &[f64]) -> Self {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
@@ -52,7 +52,7 @@ impl Measured {
         }
     }
 
-    /// What is needed of it for a test; none for one run.
+    /// The sample for a test; none for one run.
     pub fn sample(&self) -> Option<Sample> {
         self.deviation.map(|deviation| Sample {
             mean: self.mean,
@@ -79,7 +79,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Whether a value lies in it.
+    /// Whether a value is within the interval, ends included.
     pub fn contains(&self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
     }
@@ -95,13 +95,13 @@ impl Interval {
     }
 }
 
-/// Welch's test of two means without the assumption of equal deviations (Welch 1947).
+/// Welch's test of two means with unequal deviations (Welch 1947).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Welch {
-    /// First mean less the second, points.
+    /// First mean minus the second, points.
     pub difference: f64,
     pub t: f64,
-    /// Of Welch and Satterthwaite; seldom whole.
+    /// Welch-Satterthwaite degrees of freedom; rarely an integer.
     pub freedom: f64,
     /// Two-sided.
     pub p: f64,
@@ -109,7 +109,7 @@ pub struct Welch {
     pub interval: Interval,
 }
 
-/// None where neither sample scatters, for then nothing is known of the difference's error.
+/// None if neither sample scatters, since the standard error is then unknown.
 pub fn welch(first: Sample, second: Sample) -> Option<Welch> {
     let [a, b] = [first, second].map(|sample| sample.deviation.powi(2) / sample.runs as f64);
     let error = (a + b).sqrt();
@@ -133,7 +133,7 @@ pub fn welch(first: Sample, second: Sample) -> Option<Welch> {
     })
 }
 
-/// Where one more run of the same recipe would end: `mean ± t s sqrt(1 + 1/n)`.
+/// The prediction interval for another run of the recipe: `mean ± t s sqrt(1 + 1/n)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prediction {
     pub interval: Interval,
@@ -142,7 +142,7 @@ pub struct Prediction {
     mean: f64,
 }
 
-/// None where the runs do not scatter.
+/// None if the runs do not scatter.
 pub fn prediction(sample: Sample) -> Option<Prediction> {
     if sample.runs < 2 || !sample.deviation.is_finite() || sample.deviation <= 0.0 {
         return None;
@@ -162,14 +162,14 @@ pub fn prediction(sample: Sample) -> Option<Prediction> {
 }
 
 impl Prediction {
-    /// Two-sided: how often a run of this recipe would end at least as far from the mean as `value`.
+    /// Two-sided: the probability that a run of this recipe ends at least as far from the mean as `value`.
     pub fn p(&self, value: f64) -> f64 {
         student::two_sided((value - self.mean) / self.deviation, self.freedom)
     }
 }
 
-/// The percentile interval of the difference of means, both samples resampled on their own (Efron 1979). The resamples are
-/// drawn from a stream keyed by `key`, so that the same values give the same interval.
+/// The percentile interval of the difference of means, with both samples resampled independently (Efron 1979).
+/// Resampling is keyed by `key`, so the same values give the same interval.
 pub fn bootstrap(first: &[f64], second: &[f64], key: u64) -> Option<Interval> {
     if first.len().min(second.len()) < FEWEST_FOR_BOOTSTRAP {
         return None;
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn welch_gives_the_published_example() {
+    fn welch_matches_a_published_example() {
         // Ruxton's setting of unequal deviations, as in the article on Welch's test: t = -2.46, 25 degrees, p = 0.021.
         let a = [
             27.5, 21.0, 19.0, 23.6, 17.0, 17.9, 16.9, 20.1, 21.9, 22.6, 23.1, 19.6, 19.0, 21.7,
@@ -229,7 +229,7 @@ mod tests {
         near(test.t, -2.46, 0.005);
         near(test.freedom, 24.99, 0.02);
         near(test.p, 0.021, 0.0005);
-        // The interval leaves out 0 as p is below 0.05.
+        // The interval excludes 0, as p is below 0.05.
         assert!(!test.interval.contains(0.0));
         near(
             test.interval.low + test.interval.high,
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn welch_by_hand_against_the_papers_five_runs() {
+    fn welch_by_hand_with_the_papers_five_runs() {
         // 6.91 ± 0.20 over 4 against 6.61 ± 0.16 over 5: errors squared 0.01 and 0.00512, t = 0.3 / sqrt(0.01512);
         // degrees 0.01512^2 / (0.01^2 / 3 + 0.00512^2 / 4) = 5.7316.
         let ours = Sample {
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_run_falls_into_the_prediction_interval() {
+    fn prediction_interval_by_hand() {
         // Three runs, 2 degrees of freedom: t = 4.3027; 0.3 sqrt(4/3) = 0.34641; reach 1.49050.
         let predicted = prediction(Sample {
             mean: 9.0,
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bootstrap_needs_eight_runs_and_is_as_wide_as_theory() {
+    fn bootstrap_needs_eight_runs_and_matches_theory() {
         let deep: Vec<f64> = (0..16).map(|i| 13.0 + 0.1 * f64::from(i)).collect();
         let flat: Vec<f64> = (0..16).map(|i| 9.0 + 0.1 * f64::from(i)).collect();
         assert_eq!(bootstrap(&deep[..7], &flat, 1), None);

@@ -1,32 +1,33 @@
-//! What became of an expectation, a claim, or a whole figure.
+//! The outcome of an expectation, a claim or a whole figure.
 
 use serde::{Deserialize, Serialize};
 
-/// A status as tables and `verdict.json` have it.
+/// An outcome, as shown in tables and `verdict.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     Pass,
-    /// A claim that holds, with its margin inside the 95 % interval of the gap.
+    /// A claim that holds, but whose margin is within the 95 % interval of the gap.
     PassWithinNoise,
-    /// A claim that holds only because its margin allows some degradation: the 95 % interval of the gap lies on the other side.
+    /// A claim that holds only because its margin allows some degradation: the 95 % interval of the gap is on the other
+    /// side of zero.
     PassByMargin,
     Fail,
-    /// A claim that does not hold, with its margin inside the 95 % interval of the gap.
+    /// A claim that does not hold, but whose margin is within the 95 % interval of the gap.
     FailWithinNoise,
     /// Lower than expected by more than the tolerance.
     Better,
-    /// A run or a record that it needs is missing.
+    /// A required run or record is missing.
     Missing,
-    /// The runs are not of the recipe or the data that the value is of.
+    /// The runs' recipe or data differ from the value's.
     NotComparable,
-    /// Of a whole figure: it expects and claims nothing at this profile, and every run and record of it is there.
+    /// A figure without expectations and claims at this profile whose runs and records are complete.
     NothingClaimed,
 }
 
 impl Status {
-    /// The status of several together. A failure outweighs what is missing, which outweighs a pass; of passes the weakest
-    /// counts. What is not comparable never makes a pass by itself and never undoes one. Nothing asked is nothing passed.
+    /// Combines statuses. A failure outweighs a missing run, which outweighs a pass; the weakest pass counts. Values
+    /// that are not comparable neither make nor undo a pass. No statuses at all are `Missing`.
     pub fn of_all(statuses: impl IntoIterator<Item = Status>) -> Status {
         let all: Vec<Status> = statuses.into_iter().collect();
         [
@@ -44,7 +45,7 @@ impl Status {
         .unwrap_or(Status::Missing)
     }
 
-    /// Whether what was asked holds, surely or not.
+    /// Whether it holds, with or without doubt.
     pub fn holds(self) -> bool {
         matches!(
             self,
@@ -52,12 +53,12 @@ impl Status {
         )
     }
 
-    /// Whether what was asked does not hold, surely or not.
+    /// Whether it does not hold, with or without doubt.
     pub fn fails(self) -> bool {
         matches!(self, Status::Fail | Status::FailWithinNoise)
     }
 
-    /// As in tables and `verdict.json`.
+    /// The name in tables and `verdict.json`.
     pub fn name(self) -> &'static str {
         match self {
             Status::Pass => "pass",
@@ -73,7 +74,7 @@ impl Status {
     }
 }
 
-/// How many of some expectations or claims ended in each status.
+/// The number of expectations or claims with each status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Counts {
@@ -87,7 +88,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts statuses; `fail` has those within the noise too.
+    /// Counts statuses; `fail` includes those within the noise.
     pub fn of(statuses: impl IntoIterator<Item = Status>) -> Self {
         let mut counts = Self::default();
         for status in statuses {
@@ -106,12 +107,12 @@ impl Counts {
         counts
     }
 
-    /// Those that hold, surely or not.
+    /// The number that hold, with or without doubt.
     pub fn hold(&self) -> usize {
         self.pass + self.pass_within_noise + self.pass_by_margin + self.better
     }
 
-    /// Those that runs could be held against, were they there.
+    /// The number that are comparable, including those that lack runs.
     pub fn asked(&self) -> usize {
         self.hold() + self.fail + self.missing
     }

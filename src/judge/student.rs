@@ -1,18 +1,18 @@
-//! Student's t distribution, as the tests and intervals need it.
+//! Student's t distribution.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// How often |T| is at least `|t|` with so many degrees of freedom.
+/// The two-sided p-value: the probability that |T| is at least `|t|`.
 pub(super) fn two_sided(t: f64, freedom: f64) -> f64 {
     with(freedom, |distribution| 2.0 * distribution.sf(t.abs()))
 }
 
-/// The t below which a share `p` of the distribution lies, 0 < p < 1.
+/// The quantile of `p`, 0 < p < 1.
 pub(super) fn quantile(p: f64, freedom: f64) -> f64 {
     with(freedom, |distribution| distribution.inverse_cdf(p))
 }
 
-/// NaN where the degrees of freedom are none.
+/// NaN for invalid degrees of freedom.
 fn with(freedom: f64, value: impl Fn(&StudentsT) -> f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |distribution| value(&distribution))
 }
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_those_of_the_printed_table() {
+    fn quantiles_match_printed_tables() {
         for (p, freedom, t) in [
             (0.975, 1.0, 12.706),
             (0.975, 2.0, 4.303),
@@ -41,9 +41,9 @@ mod tests {
     }
 
     #[test]
-    fn tails_are_those_of_closed_forms() {
+    fn tails_match_closed_forms() {
         for t in [0.1f64, 1.0, 2.5, 40.0] {
-            // One degree of freedom is Cauchy's distribution, two have an algebraic one.
+            // With one degree of freedom t is Cauchy; with two it is algebraic.
             let cauchy = 1.0 - 2.0 * t.atan() / std::f64::consts::PI;
             assert!((two_sided(t, 1.0) - cauchy).abs() < 1e-13, "{t}");
             let two = 1.0 - t / (2.0 + t * t).sqrt();

@@ -1,4 +1,4 @@
-//! What a verdict knows of a run, from its evidence.
+//! A run's summary, from its evidence.
 
 use super::recipe_faults;
 use super::run_evidence::RunEvidence;
@@ -6,7 +6,7 @@ use crate::manifest::{Experiment, Metric};
 use crate::origin::Origin;
 use crate::record::{Ending, Evaluation, Split, Statistics, curve};
 
-/// What is known of one run.
+/// A run's summary.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Subject {
     pub network: String,
@@ -17,33 +17,33 @@ pub struct Subject {
     pub iteration: u64,
     /// At the last iteration, with population statistics, %.
     pub test_error: Option<f64>,
-    /// The same with the moving average, %. Shown, not judged.
+    /// The same with moving-average statistics, %. Shown, not judged.
     pub moving_test_error: Option<f64>,
-    /// Mean of the last 20 mini-batches, augmented, %: the paper's training curve.
+    /// Mean over the last 20 augmented mini-batches, %, as in the paper's training curves.
     pub training_error: Option<f64>,
-    /// Training images without augmentation after the last iteration, %.
+    /// On training images without augmentation after the last iteration, %.
     pub clean_training_error: Option<f64>,
-    /// Mean over the 3x3 layers of their responses' standard deviation, where it was measured.
+    /// Standard deviation of responses, mean over the 3x3 layers, if measured.
     pub response: Option<f64>,
     /// Iteration and value of the lowest test error with population statistics. Shown, never judged.
     pub best: Option<(u64, f64)>,
     /// The run's folder, relative to the results folder.
     pub folder: String,
-    /// sha256 (hex) of everything that shapes the run's numbers.
+    /// sha256 (hex) of everything that affects the run's numbers.
     pub identity: String,
-    /// The commit that made the run, with `-dirty` where the tree was; empty if unknown.
+    /// The commit that made the run, with `-dirty` if the tree was dirty; empty if unknown.
     pub commit: String,
-    /// What it ran on: device, instruction set, precision, processor, GPU.
+    /// Device, instruction set, precision, CPU and GPU.
     pub machine: String,
-    /// Where the records are not of the recipe, or were measured differently, a phrase each. A run with one is comparable
-    /// with nothing.
+    /// Deviations of the records or the evaluation from the recipe, a phrase each. A run with any is comparable with
+    /// nothing.
     pub faults: Vec<String>,
-    /// sha256 (hex) of network, recipe and measurement, the same for every seed.
+    /// sha256 (hex) of network, recipe and evaluation, the same for every seed.
     pub recipe: String,
 }
 
 impl Subject {
-    /// The run's value of a metric: %, of responses a standard deviation.
+    /// The run's value of a metric: an error in %, or a standard deviation for responses.
     pub fn error(&self, metric: Metric) -> Option<f64> {
         match metric {
             Metric::TestError => self.test_error,
@@ -52,10 +52,10 @@ impl Subject {
         }
     }
 
-    /// What the evidence tells of a run.
+    /// Summarises a run.
     ///
     /// # Errors
-    /// If the recipe cannot be JSON, which every recipe can.
+    /// If the recipe cannot be serialised, which is a bug.
     pub fn of(run: &RunEvidence, experiment: &Experiment) -> anyhow::Result<Self> {
         let (view, rows) = (&run.view, &run.rows);
         let plan = view.plan();
@@ -88,7 +88,7 @@ impl Subject {
             iteration: view.iteration,
             test_error: at_the_end(Split::Test, Statistics::Population),
             moving_test_error: at_the_end(Split::Test, Statistics::Moving),
-            // One point: the last.
+            // Only the last point.
             training_error: curve::training(&rows.iterations, experiment.training_window, u64::MAX)
                 .last()
                 .filter(|point| point.iteration == plan.recipe.iterations)
@@ -124,7 +124,7 @@ fn error_at(
         .map(|row| row.error)
 }
 
-/// The first of the lowest test errors with population statistics.
+/// The first iteration with the lowest test error by population statistics, and that error.
 fn best(rows: &[Evaluation]) -> Option<(u64, f64)> {
     rows.iter()
         .filter(|row| row.split == Split::Test && row.statistics == Statistics::Population)

@@ -1,4 +1,4 @@
-//! Where a figure expects and claims nothing at a profile: whether all that it shows is there.
+//! Judges a figure without expectations or claims: whether it is complete.
 
 use super::circumstances::{Circumstances, Yardstick};
 use super::comparable::{comparable, gather};
@@ -7,8 +7,8 @@ use super::subject::Subject;
 use crate::manifest::Metric;
 use crate::origin::DataKind;
 
-/// [`Status::NothingClaimed`] where every network has finished with every seed and was recorded as its recipe says; else what
-/// is wrong, with the first reason in words.
+/// [`Status::NothingClaimed`] if every network finished with every seed according to its recipe; else the problem's
+/// status and the first reason in words.
 pub(super) fn status(circumstances: &Circumstances, subjects: &[Subject]) -> (Status, String) {
     let metric = if circumstances.responses {
         Metric::Response
@@ -32,7 +32,7 @@ pub(super) fn status(circumstances: &Circumstances, subjects: &[Subject]) -> (St
         })
         .collect();
     if circumstances.networks.is_empty() {
-        return (Status::Missing, "there is no network".into());
+        return (Status::Missing, "the figure has no networks".into());
     }
     if wrong.is_empty() {
         return (Status::NothingClaimed, String::new());
@@ -44,8 +44,8 @@ pub(super) fn status(circumstances: &Circumstances, subjects: &[Subject]) -> (St
         .map_or_else(String::new, |(_, reason)| reason.clone());
     match reasons.count() {
         0 => {}
-        1 => text.push_str("; one more network likewise"),
-        more => text.push_str(&format!("; {more} more networks likewise")),
+        1 => text.push_str("; likewise one more network"),
+        more => text.push_str(&format!("; likewise {more} more networks")),
     }
     (status, text)
 }

@@ -13,43 +13,43 @@ use super::unclaimed;
 use crate::exit::Exit;
 use crate::origin::Origin;
 
-/// Version of `verdict.json`, raised when a field changes its meaning or goes.
+/// Version of `verdict.json`, raised when a field is removed or changes its meaning.
 pub const VERDICT_FORMAT: u32 = 2;
 
-/// The verdict on one experiment at one profile. Serialised, it is `verdict.json`.
+/// The verdict on an experiment at a profile. Serialised, it is `verdict.json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
     pub format: u32,
     pub experiment: String,
-    /// The experiment's file, as it was named.
+    /// The experiment's file, as given.
     pub manifest: String,
     pub title: String,
     pub profile: String,
-    /// What the runs were made on, in words; SYNTHETIC in capitals.
+    /// The runs' data, in words; SYNTHETIC in capitals.
     pub data: String,
     pub synthetic: bool,
     pub seeds: Vec<u64>,
     pub status: Status,
-    /// One sentence: did it reproduce.
+    /// One sentence: whether it reproduced.
     pub headline: String,
-    /// Of the expectations; values that are not comparable are counted apart.
+    /// Counts of the expectations.
     pub errors: Counts,
-    /// Of the claims.
+    /// Counts of the claims.
     pub claim_counts: Counts,
     /// The error of guessing, %.
     pub chance: f64,
-    /// Networks whose mean test error has come less than a tenth of the way down from chance.
+    /// Networks whose mean test error is less than a tenth of the way from chance to zero.
     pub hardly_learned: Vec<String>,
     pub networks: Vec<NetworkRow>,
     pub expectations: Vec<ExpectationRow>,
     pub claims: Vec<ClaimRow>,
-    /// Values that this project recorded of other runs. They guard against change and are no evidence about the paper.
+    /// Our earlier errors. They guard against change and are no evidence about the paper.
     pub baselines: Vec<BaselineRow>,
     /// Distances to the paper's curves. Shown, never judged.
     pub curves: Vec<CurveRow>,
     pub runs: Vec<RunRow>,
     pub overrides: Vec<String>,
-    /// What differs from the paper's recipe and data.
+    /// Differences from the paper's recipe and data.
     pub differences: Vec<String>,
     pub command: String,
 }
@@ -132,8 +132,9 @@ impl Verdict {
         verdict
     }
 
-    /// 0 where everything judged holds, or nothing is claimed of runs that are all there; [`Exit::CheckFailed`] where something
-    /// does not hold, [`Exit::Missing`] where something is missing or nothing could be compared.
+    /// [`Exit::Success`] if everything judged holds, or nothing is claimed and the runs are complete;
+    /// [`Exit::CheckFailed`] if something does not hold; [`Exit::Missing`] if something is missing or nothing is
+    /// comparable.
     pub fn exit(&self) -> Exit {
         match self.status {
             status if status.holds() || status == Status::NothingClaimed => Exit::Success,
@@ -142,7 +143,7 @@ impl Verdict {
         }
     }
 
-    /// [`Verdict::exit`], with `better` as a failure where `strict`: an error far below the expected one is as suspicious as
+    /// As [`Verdict::exit`], but with `strict`, `better` fails: an error far below the expected one is as suspicious as
     /// one above.
     pub fn exit_when(&self, strict: bool) -> Exit {
         let better = self.errors.better > 0 && self.status != Status::Missing;
@@ -153,7 +154,7 @@ impl Verdict {
         }
     }
 
-    /// The networks that have hardly begun to learn, with their errors; none where all have.
+    /// Networks that have barely learned, with their errors; none if all have.
     pub fn near_chance(&self) -> Option<String> {
         let each: Vec<String> = self
             .networks
@@ -166,31 +167,31 @@ impl Verdict {
             .collect();
         (!each.is_empty()).then(|| {
             format!(
-                "hardly begun to learn, where chance is {:.0} %: {}",
+                "barely learned (chance is {:.0} %): {}",
                 self.chance,
                 each.join(", ")
             )
         })
     }
 
-    /// `verdict.json`, indented, with a line end.
+    /// `verdict.json`, indented, with a trailing newline.
     ///
     /// # Errors
-    /// Only if a value cannot be JSON, which none is.
+    /// If a value cannot be serialised, which is a bug.
     pub fn json(&self) -> anyhow::Result<String> {
         Ok(serde_json::to_string_pretty(self).context("cannot write the verdict as JSON")? + "\n")
     }
 }
 
-/// The share of the way from chance to zero below which a network has hardly begun to learn.
-const BEGUN: f64 = 0.1;
+/// The fraction of the way from chance to zero below which a network has barely learned.
+const BARELY: f64 = 0.1;
 
 fn hardly_learned(networks: &[NetworkRow], chance: f64) -> Vec<String> {
     networks
         .iter()
         .filter(|row| {
             let error = row.test_error.or(row.training_error);
-            error.is_some_and(|error| error.mean > chance * (1.0 - BEGUN))
+            error.is_some_and(|error| error.mean > chance * (1.0 - BARELY))
         })
         .map(|row| row.network.clone())
         .collect()

@@ -1,10 +1,10 @@
-//! Which run goes when: joins train and run.
+//! Trains the runs of an experiment.
 //!
-//! - `schedule.rs` is what is left of an experiment's runs and what it costs, as `cost.rs` counts and `probe.rs` measures
-//! - `runs.rs` takes one run after the other from its directory through training and back, `start.rs` makes the weights
-//!   that a run starts from
-//! - `observer.rs` is told how it goes, `progress.rs` shows it, `signals.rs` listens to Ctrl-C and SIGTERM
-//! - `responses.rs` measures the layer responses of finished runs
+//! - `schedule.rs`: what is left of the runs and its cost, as counted by `cost.rs` and timed by `probe.rs`
+//! - `runs.rs`: trains runs one by one, resuming from and recording to their directories; `start.rs`: initial weights
+//! - `observer.rs`: the trait that sees progress; `progress.rs`: shows it
+//! - `signals.rs`: handles Ctrl-C and SIGTERM
+//! - `responses.rs`: measures layer responses of finished runs
 mod cost;
 mod observer;
 mod probe;

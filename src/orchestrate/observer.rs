@@ -1,28 +1,28 @@
-//! Who is told how runs go.
+//! Observes the progress of runs.
 
 use crate::plan::RunPlan;
 use crate::record::Ending;
 use crate::train::Observer;
 
-/// Where a run begins.
+/// Where a run starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     New,
-    /// After so many iterations made before.
+    /// After this iteration.
     At(u64),
 }
 
-/// Sees the progress of runs. Nothing it does changes a result.
+/// Observes the progress of runs. Must not affect results.
 pub trait RunsObserver: Observer {
-    /// The estimated cost of each run, in any unit, before the first begins.
+    /// The estimated cost of each run, in any unit, before the first starts.
     fn planned(&mut self, _costs: &[f64]) {}
-    /// Run number `place`, counted from 0, begins.
+    /// Run number `place`, from 0, starts.
     fn begin(&mut self, _run: &RunPlan, _place: usize, _start: Start) {}
-    /// A run that was done before is left as it is.
+    /// A run is skipped because it is already done.
     fn skip(&mut self, _run: &RunPlan, _place: usize) {}
-    /// A run that began has ended here, or was stopped.
+    /// A started run has ended or was stopped.
     fn end(&mut self, _run: &RunPlan, _place: usize, _ending: Ending) {}
-    /// Something that the user should know of and that does not stop the run.
+    /// A warning for the user; the run continues.
     fn warn(&mut self, _text: &str) {}
 }
 

@@ -1,4 +1,4 @@
-//! A short probe of this machine, from which the time of runs is estimated.
+//! Times this machine to estimate the duration of runs.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,16 +12,16 @@ use crate::recipe::{Precision, Recipe};
 
 use super::work;
 
-/// Wall clock that all measurements share, besides a first step each.
+/// Wall clock for all measurements together, without a first step each.
 const BUDGET: Duration = Duration::from_millis(1500);
 
-/// Blocks a stage of the network that is timed: deep enough that the stem weighs little.
+/// Blocks per stage of the timed network: deep enough that the stem hardly matters.
 const BLOCKS: usize = 2;
 
-/// What the speed of a run depends on: image size, batch, precision.
+/// What a run's speed depends on: image size, batch, precision.
 type Key = (usize, usize, Precision);
 
-/// Seconds for each multiply-add of a forward pass.
+/// Seconds per multiply-add of a forward pass.
 #[derive(Clone, Debug)]
 pub struct Probe {
     speeds: BTreeMap<Key, Speed>,
@@ -38,10 +38,10 @@ struct Speed {
 }
 
 impl Probe {
-    /// Times a few steps of a small network for each key of `runs`; about two seconds in all.
+    /// Times a few steps of a small network for each key of `runs`, in about two seconds.
     ///
     /// # Errors
-    /// Those of the engine.
+    /// Errors of the engine.
     pub fn measure(runs: &[RunPlan], options: &engine::Options) -> anyhow::Result<Self> {
         let mut recipes: BTreeMap<Key, &Recipe> = BTreeMap::new();
         for run in runs {
@@ -55,8 +55,8 @@ impl Probe {
         Ok(Self { speeds })
     }
 
-    /// Seconds that `run` takes after `done` iterations, with evaluations on `test_images`; loading is not in it, as it is
-    /// done meanwhile. 0 for a run whose key was not measured.
+    /// Estimated seconds for `run` after `done` iterations, with `test_images` per evaluation. Excludes loading, which
+    /// runs in parallel. 0 for a run whose key was not measured.
     pub fn seconds(&self, run: &RunPlan, done: u64, test_images: usize) -> f64 {
         let left = work(run, done, test_images);
         self.speeds.get(&key(&run.recipe)).map_or(0.0, |speed| {
@@ -98,7 +98,7 @@ fn time(recipe: &Recipe, options: &engine::Options, budget: Duration) -> anyhow:
     })
 }
 
-/// The median seconds of a call, over as many as fit into `budget` after a first one (at least two, at most thirty).
+/// The median seconds of a call, over as many as fit into `budget` after a warm-up call (2 to 30).
 fn median(budget: Duration, mut call: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
     call()?;
     let started = Instant::now();

@@ -1,5 +1,4 @@
-//! What is shown while runs train: a bar on a terminal, plain lines into a pipe or a file, nothing with `-q`.
-//! Everything goes to standard error; results are printed by the commands.
+//! Shows training progress on standard error: a bar on a terminal, plain lines otherwise, nothing with `-q`.
 
 use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
@@ -24,7 +23,7 @@ pub enum Style {
 }
 
 impl Style {
-    /// Bars where standard error is a terminal, else lines; nothing if `quiet`.
+    /// Nothing if `quiet`, bars if standard error is a terminal, else lines.
     pub fn choose(quiet: bool) -> Self {
         if quiet {
             Style::Quiet
@@ -41,15 +40,15 @@ pub struct Progress {
     style: Style,
     out: Box<dyn Write>,
     bar: ProgressBar,
-    /// Estimated cost of each run, in any unit, and which ones are over.
+    /// Estimated cost of each run, in any unit; 0 for skipped ones.
     costs: Vec<f64>,
-    /// Cost worked off by this process, against `started`.
+    /// Cost of the work done by this process since `started`.
     worked: f64,
     started: Instant,
     run: Option<Current>,
 }
 
-/// The run that is going on.
+/// The current run.
 struct Current {
     /// `resnet-20 s1 (3 of 27)`.
     name: String,
@@ -61,7 +60,7 @@ struct Current {
     loss: f64,
     rate: f64,
     iteration: u64,
-    /// Tenths of the iterations that a line was written for.
+    /// Tenths of the iterations already reported.
     tenths: u64,
 }
 
@@ -70,13 +69,13 @@ impl Current {
         self.recent.iter().sum::<f64>() / self.recent.len().max(1) as f64
     }
 
-    /// Seconds an iteration so far, evaluations included.
+    /// Seconds per iteration so far, including evaluations.
     fn pace(&self) -> Option<f64> {
         let done = self.iteration.checked_sub(self.from).filter(|&n| n > 0)?;
         Some(self.started.elapsed().as_secs_f64() / done as f64)
     }
 
-    /// Seconds to the end of this run at the pace so far.
+    /// Estimated seconds to the end of this run.
     fn left(&self) -> Option<f64> {
         Some(self.pace()? * self.iterations.saturating_sub(self.iteration) as f64)
     }
@@ -101,19 +100,19 @@ impl Progress {
         }
     }
 
-    /// A line of its own, above the bar if there is one.
+    /// Prints a line, above the bar if there is one.
     fn line(&mut self, text: &str) {
         match self.style {
             Style::Quiet => {}
             Style::Bars => self.bar.suspend(|| eprintln!("{text}")),
             Style::Lines => {
-                // A closed pipe must not end a training.
+                // A closed pipe must not stop training.
                 let _ = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
             }
         }
     }
 
-    /// Seconds to the end of all runs, once some work is done.
+    /// Estimated seconds to the end of all runs; none before any work is done.
     fn all_left(&self) -> Option<f64> {
         let run = self.run.as_ref()?;
         let cost = self.costs.get(run.place)?;
@@ -187,7 +186,7 @@ impl Observer for Progress {
     }
 
     fn evaluation(&mut self, row: &Evaluation) {
-        // The moving average is recorded beside it; one line an evaluation is enough.
+        // One line per evaluation; moving averages are only recorded.
         if row.statistics != Statistics::Population {
             return;
         }
@@ -219,7 +218,7 @@ impl RunsObserver for Progress {
         };
         let iterations = run.recipe.iterations;
         if from > 0 {
-            self.line(&format!("{name}: goes on after iteration {from}"));
+            self.line(&format!("{name}: resumes after iteration {from}"));
         }
         if self.style == Style::Bars {
             let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}")
@@ -245,7 +244,7 @@ impl RunsObserver for Progress {
     }
 
     fn skip(&mut self, run: &RunPlan, place: usize) {
-        self.line(&format!("{} s{}: done before", run.network.name, run.seed));
+        self.line(&format!("{} s{}: already done", run.network.name, run.seed));
         if let Some(cost) = self.costs.get_mut(place) {
             *cost = 0.0;
         }
@@ -257,11 +256,11 @@ impl RunsObserver for Progress {
         match ending {
             Ending::Finished => {}
             Ending::Diverged => {
-                self.line(&format!("{name}: diverged, the loss is no longer finite"));
+                self.line(&format!("{name}: diverged, loss is not finite"));
             }
             Ending::Partial => {
                 self.line(&format!(
-                    "{name}: stopped; the same command goes on from there"
+                    "{name}: stopped; run the same command again to resume"
                 ));
             }
         }
@@ -272,12 +271,12 @@ impl RunsObserver for Progress {
     }
 
     fn warn(&mut self, text: &str) {
-        // A warning is worth a line even with -q.
+        // Shown even with -q.
         self.bar.suspend(|| eprintln!("warning: {text}"));
     }
 }
 
-/// A learning rate without the last digits that a product of decimals leaves behind.
+/// A learning rate without trailing digits from binary rounding.
 fn shorten(rate: f64) -> String {
     let text = format!("{rate:.8}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -288,7 +287,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_read_well() {
+    fn rates_have_no_rounding_digits() {
         assert_eq!(shorten(0.1 * 0.1), "0.01");
         assert_eq!(shorten(0.1), "0.1");
     }

@@ -1,4 +1,4 @@
-//! Layer responses of finished runs: from their weights to a record beside their rows.
+//! Measures and records layer responses of finished runs.
 
 use std::path::Path;
 
@@ -15,15 +15,15 @@ use crate::run::{LayerResponse, ResponseRecord, RunView};
 use crate::train::Stop;
 use crate::weights::Weights;
 
-/// The images are the same for every network and seed.
+/// Fixed, so that all networks and seeds get the same images.
 const IMAGES_SEED: u64 = 0;
 
-/// Measures those of `runs` that are finished and not yet measured in this way, and records it in their folders. `tell` is
-/// told of each before it begins.
+/// Measures the finished `runs` that have not been measured in this way, and records the responses in their folders.
+/// Calls `tell` before each.
 ///
 /// # Errors
-/// [`Exit::Missing`] for a run whose weights are not there, with the command that makes them; those of files and engine;
-/// the signal's exit code where `stop` is raised.
+/// [`Exit::Missing`] for a run without weights, with the command to retrain it; errors of files and engine; the signal's
+/// exit code if `stop` is raised.
 pub fn measure_responses(
     runs: &[RunPlan],
     dataset: &Dataset,
@@ -49,14 +49,14 @@ pub fn measure_responses(
 /// The final weights of a finished run.
 ///
 /// # Errors
-/// [`Exit::Missing`] where they are not there, with the command that makes them.
+/// [`Exit::Missing`] if they are missing, with the command to retrain the run.
 pub(super) fn final_weights(view: &RunView) -> anyhow::Result<Weights> {
     let plan = view.plan();
     match view.weights() {
         Some(path) => Weights::load(&path),
         None => Err(Exit::Missing.error(format!(
-            "{}: the final weights are not there; train the run again with `refig reproduce EXPERIMENT --profile {} \
-             --networks {} --seeds {} --fresh`",
+            "{}: final weights are missing; retrain with `refig reproduce EXPERIMENT --profile {} --networks {} --seeds {} \
+             --fresh`",
             view.folder.display(),
             plan.profile,
             plan.network.name,
@@ -75,7 +75,7 @@ fn measure(
     let plan = view.plan();
     let recipe = &plan.recipe;
     let weights = final_weights(view)?;
-    // The CPU looks at weights that any device has trained.
+    // Measured on the CPU, whatever device trained the weights.
     let options = engine::Options {
         device: engine::Device::Cpu,
         threads,
@@ -94,11 +94,11 @@ fn measure(
     engine.restore(&weights)?;
     let (train, test) = dataset.for_recipe(recipe)?;
     let normaliser = Normaliser::fit(&train, recipe.normalisation);
-    let heed = || -> anyhow::Result<()> {
+    let check_stop = || -> anyhow::Result<()> {
         match stop.requested() {
             Some(signal) => Err(signal
                 .exit()
-                .error("stopped; the same command goes on from there")),
+                .error("stopped; run the same command again to resume")),
             None => Ok(()),
         }
     };
@@ -108,7 +108,7 @@ fn measure(
         let sample = data::sample(train.len(), count, plan.seed, Purpose::Statistics);
         engine.begin_population()?;
         for chunk in sample.chunks(size) {
-            heed()?;
+            check_stop()?;
             engine.add_population(&data::batch(&train, &normaliser, chunk))?;
         }
         engine.finish_population(recipe.evaluation.pooling)?;
@@ -121,7 +121,7 @@ fn measure(
     let batches = sample
         .chunks(size)
         .map(|chunk| -> anyhow::Result<data::Batch> {
-            heed()?;
+            check_stop()?;
             Ok(data::batch(set, &normaliser, chunk))
         });
     let sums = responses::sums(&mut *engine, engine_statistics(how.statistics), batches)?;

@@ -1,4 +1,4 @@
-//! Runs, one after the other: each from its directory through training and back.
+//! Trains runs one by one, resuming from and recording to their directories.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -23,21 +23,21 @@ use crate::weights::Weights;
 use super::start::initial_weights;
 use super::{RunsObserver, Start, work};
 
-/// How runs are made; nothing here changes a result.
+/// Options for training that do not affect results.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub results_dir: PathBuf,
-    /// Start over what is partial or done.
+    /// Restart partial and finished runs.
     pub fresh: bool,
-    /// Changes made to the recipe on the command line, as given; the run's notes say them.
+    /// Changes to the recipe on the command line, as given, for the run's notes.
     pub overrides: Vec<String>,
-    /// The driver's number of the GPU that runs of the device `cuda` train on.
+    /// The driver's number of the GPU for runs on `cuda`.
     pub gpu: usize,
-    /// Threads of the engine, 0 for as many as the machine has cores.
+    /// Engine threads; 0 for one per core.
     pub threads: usize,
-    /// Threads that prepare mini-batches ahead; 0 prepares them in between.
+    /// Threads that prepare mini-batches ahead; 0 prepares them between steps.
     pub workers: usize,
-    /// Wall clock between two checkpoints outside evaluations.
+    /// Wall clock between checkpoints outside evaluations.
     pub keep_every: Duration,
 }
 
@@ -62,15 +62,15 @@ impl MiniBatches for Loader {
 pub struct RunResult {
     pub run: RunPlan,
     pub ending: Ending,
-    /// Whether it was trained now; otherwise it was done before.
+    /// Whether it was trained now; otherwise it was already done.
     pub trained: bool,
 }
 
-/// Makes `runs` in their order on `dataset`: finished ones are skipped, partial ones go on, the others start. Ends early
-/// when `stop` is raised; the run that was going on is then the last result, [`Ending::Partial`].
+/// Trains `runs` in order on `dataset`: skips finished ones, resumes partial ones, starts the others. Returns early if
+/// `stop` is raised; the current run is then the last result, [`Ending::Partial`].
 ///
 /// # Errors
-/// Those of the run's directory, the data and the engine, with the run's name.
+/// Errors of the run's directory, the data and the engine, with the run's name.
 pub fn run_all(
     runs: &[RunPlan],
     dataset: Dataset,
@@ -96,12 +96,11 @@ pub fn run_all(
     Ok(results)
 }
 
-/// The sets of images of all runs, made once for each size and split and shared. Where no run needs the images as they
-/// came, these are gone.
+/// The images for all runs, shared by size and split. The originals are dropped if no run needs them.
 struct Images {
     sets: BTreeMap<(usize, bool), (Arc<ImageSet>, Arc<ImageSet>)>,
     origin: Origin,
-    /// Of the training and the test records.
+    /// Digests of the training and test records.
     digests: (String, String),
 }
 
@@ -125,12 +124,12 @@ impl Images {
         (recipe.image_size, recipe.split == TrainingSplit::HoldOut)
     }
 
-    /// Training and test images of a recipe that was among the runs.
+    /// Training and test images for the recipe of one of the runs.
     fn of(&self, recipe: &Recipe) -> &(Arc<ImageSet>, Arc<ImageSet>) {
         &self.sets[&Self::key(recipe)]
     }
 
-    /// How many test images there must be: known for CIFAR-10.
+    /// The required number of test images; known for CIFAR-10 only.
     fn test_images(&self, recipe: &Recipe) -> Option<usize> {
         match (self.origin, recipe.split) {
             (Origin::Cifar10, TrainingSplit::All) => Some(10_000),
@@ -140,7 +139,7 @@ impl Images {
     }
 }
 
-/// What a run is made on: its device and instruction set are part of what it is.
+/// Engine options for a run; device and instruction set are given by the run.
 fn engine_options(run: &RunPlan, options: &Options) -> engine::Options {
     let (device, instructions) = match run.processor {
         Processor::Cpu(set) => (Device::Cpu, Some(set)),
@@ -218,7 +217,7 @@ fn run_one(
 
     let (train, test) = images.of(recipe);
     let normaliser = Normaliser::fit(train, recipe.normalisation);
-    // Pixels are made ahead by the loader's threads, or from the loader's decisions where the images are.
+    // The loader's threads prepare pixels, or only draw augmentations if the engine holds the images.
     let originals =
         |set: &Arc<ImageSet>| Originals::new(set.clone(), normaliser.clone()).map(Arc::new);
     let (on_train, on_test) = (originals(train)?, originals(test)?);

@@ -1,4 +1,4 @@
-//! What is left of an experiment's runs, and what it will cost.
+//! What is left of an experiment's runs, and its estimated cost.
 
 use std::fmt;
 use std::path::Path;
@@ -10,18 +10,18 @@ use crate::engine;
 use crate::plan::RunPlan;
 use crate::run::{self, RunView};
 
-/// The runs to make, in their order.
+/// The runs to train, in order.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     pub runs: Vec<Scheduled>,
 }
 
-/// A run and what is left of it.
+/// A run, what is left of it and how long that takes.
 #[derive(Clone, Debug)]
 pub struct Scheduled {
     pub run: RunPlan,
     pub left: Left,
-    /// Estimated.
+    /// Estimated time left.
     pub seconds: f64,
 }
 
@@ -29,14 +29,14 @@ pub struct Scheduled {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
     All,
-    /// What comes after this iteration.
+    /// Everything after this iteration.
     After(u64),
     Nothing,
 }
 
 impl fmt::Display for Left {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `pad` heeds the width of a column.
+        // `pad` respects the column width.
         match self {
             Left::All => f.pad("new"),
             Left::After(iteration) => f.pad(&format!("resumes at {iteration}")),
@@ -46,11 +46,11 @@ impl fmt::Display for Left {
 }
 
 impl Schedule {
-    /// Looks at each run's folder in `results_dir`, unless everything starts over with `fresh`, and times this machine for
-    /// about two seconds where something is left. `test_images` are those of an evaluation.
+    /// Inspects the runs' folders in `results_dir`, unless `fresh` restarts everything, and times this machine for
+    /// about two seconds if anything is left. `test_images` is the number per evaluation.
     ///
     /// # Errors
-    /// Those of files and engine.
+    /// Errors of files and engine.
     pub fn new(
         runs: Vec<RunPlan>,
         results_dir: &Path,
@@ -86,7 +86,7 @@ impl Schedule {
         Ok(Self { runs })
     }
 
-    /// The runs themselves.
+    /// The runs' plans.
     pub fn plans(&self) -> Vec<RunPlan> {
         self.runs
             .iter()
@@ -94,12 +94,12 @@ impl Schedule {
             .collect()
     }
 
-    /// Estimated, of all together.
+    /// Estimated total time left.
     pub fn seconds(&self) -> f64 {
         self.runs.iter().map(|scheduled| scheduled.seconds).sum()
     }
 
-    /// Bytes that the runs take on disk while they go on, at most.
+    /// Upper bound on the disk space for unfinished runs, in bytes.
     pub fn disk(&self) -> u64 {
         self.runs
             .iter()

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM ask for a stop; a second Ctrl-C does not wait for it.
+//! Ctrl-C and SIGTERM request a stop; a second Ctrl-C exits at once.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,17 +10,17 @@ use signal_hook::iterator::Signals;
 use crate::exit::Exit;
 use crate::train::{Signal, Stop};
 
-/// `timeout` and some shells send one Ctrl-C to a process and to its group: what comes this soon is the same one.
+/// `timeout` and some shells signal both a process and its group for one Ctrl-C, so signals this close count as one.
 const SAME_PRESS: Duration = Duration::from_millis(200);
 
-/// From now on SIGINT and SIGTERM raise `stop` instead of ending the process. A second SIGINT ends it at once with
-/// [`Exit::Interrupted`]; what was not kept by then is made again on resume.
+/// Makes SIGINT and SIGTERM raise `stop`. A second SIGINT exits at once with [`Exit::Interrupted`]; work since the last
+/// checkpoint is repeated on resume.
 ///
 /// # Errors
-/// If the operating system refuses the handlers.
+/// If the handlers cannot be installed.
 pub fn listen(stop: &Stop) -> anyhow::Result<()> {
-    let mut signals =
-        Signals::new([SIGINT, SIGTERM]).context("cannot listen to Ctrl-C and SIGTERM")?;
+    let mut signals = Signals::new([SIGINT, SIGTERM])
+        .context("cannot install handlers for Ctrl-C and SIGTERM")?;
     let stop = stop.clone();
     thread::Builder::new()
         .name("signals".into())
@@ -41,7 +41,7 @@ pub fn listen(stop: &Stop) -> anyhow::Result<()> {
                 stop.request(Signal::Interrupt);
             }
         })
-        .context("cannot start the thread that listens to signals")?;
+        .context("cannot start the signal thread")?;
     Ok(())
 }
 
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sigterm_raises_the_flag_and_the_process_lives_on() {
+    fn sigterm_requests_a_stop() {
         let stop = Stop::new();
         listen(&stop).unwrap();
         signal_hook::low_level::raise(SIGTERM).unwrap();

@@ -1,4 +1,4 @@
-//! The weights that a run starts from: drawn, or constructed from those of a finished run.
+//! Initial weights of a run: random, or constructed from a finished run.
 
 use std::path::Path;
 
@@ -15,10 +15,10 @@ use crate::weights::Weights;
 
 use super::responses::final_weights;
 
-/// The weights of iteration 0. Where the plan names a run to start from, that run must be finished in `results_dir`.
+/// The weights at iteration 0. If the plan starts from another run, that run must be finished in `results_dir`.
 ///
 /// # Errors
-/// [`Exit::Missing`] where that run or its weights are not there; those of the engine.
+/// [`Exit::Missing`] if that run or its weights are missing; errors of the engine.
 pub fn initial_weights(
     plan: &RunPlan,
     train: &ImageSet,
@@ -38,7 +38,7 @@ pub fn initial_weights(
         .find(|view| view.ending.is_final() && view.plan().identity() == identity);
     let view = view.ok_or_else(|| {
         Exit::Missing.error(format!(
-            "{} starts from the weights of {} with seed {}, which is not finished in {}; train that one first",
+            "{} starts from the weights of {} with seed {}, which has no finished run in {}; train that first",
             plan.name(),
             plan.recipe.init.from.as_deref().unwrap_or("another run"),
             plan.seed,
@@ -52,7 +52,7 @@ pub fn initial_weights(
     construct(&start.network, &weights, &plan.network, &stages, epsilon)
 }
 
-/// What each stage puts out on training images, with the mini-batches' own statistics as while training.
+/// Moments of each stage's output on training images, with mini-batch statistics as in training.
 fn stage_moments(
     start: &RunPlan,
     weights: &Weights,
@@ -80,7 +80,7 @@ fn stage_moments(
         .collect())
 }
 
-/// Places of the stages' last convolutions in `Network::convolutions`, for networks without projections.
+/// Indices of the stages' last convolutions in `Network::convolutions`, for networks without projections.
 fn last_of_stages(network: &Network) -> Vec<usize> {
     let each = if network.bottleneck { 3 } else { 2 };
     let mut place = 0;

@@ -1,32 +1,31 @@
-//! The verdict for CI: every expectation and claim as a case.
+//! The verdict as cases for CI, one for each expectation and claim.
 
 use super::cells::gap_text;
 use crate::judge::{ClaimRow, Status, Verdict, Yardstick};
 
-/// How a case is told to CI.
+/// How CI reports a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// It holds.
     Holds,
-    /// Not judged here: values of another recipe or other images, beside others that decide.
+    /// Not comparable (another recipe or other images) while other cases are.
     Aside,
     /// Better than expected by more than the tolerance.
     Warning,
-    /// It does not hold, or could not be made sure of.
+    /// It fails, or could not be checked.
     Error,
 }
 
 /// An expectation or a claim.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
-    /// `expectation`, `claim`.
+    /// `expectation` or `claim`.
     pub kind: &'static str,
     pub name: String,
     pub status: Status,
     pub severity: Severity,
-    /// The numbers and the reason, one line.
+    /// The numbers and the reason, in one line.
     pub text: String,
-    /// Of the manifest.
+    /// Line in the manifest.
     pub line: Option<usize>,
 }
 
@@ -39,7 +38,7 @@ pub fn cases(verdict: &Verdict, strict: bool) -> Vec<Case> {
         Status::Better if strict => Severity::Error,
         Status::Better => Severity::Warning,
         Status::Fail | Status::FailWithinNoise | Status::Missing => Severity::Error,
-        // Where nothing could be compared at all, nothing held.
+        // If nothing at all was comparable, nothing holds.
         Status::NotComparable if verdict.status == Status::NotComparable => Severity::Error,
         Status::NotComparable => Severity::Aside,
     };
@@ -68,7 +67,7 @@ pub fn cases(verdict: &Verdict, strict: bool) -> Vec<Case> {
     expectations.chain(claims).collect()
 }
 
-/// The comparisons that give the claim its status, with their gaps and reasons.
+/// The comparisons that decide the claim's status, with their gaps and reasons.
 fn claim_text(row: &ClaimRow) -> String {
     let decisive: Vec<String> = row
         .comparisons

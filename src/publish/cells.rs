@@ -1,9 +1,9 @@
-//! The texts of a table's cells, the same on the terminal and on pages.
+//! Cell texts shared by the terminal table and the pages.
 
 use crate::judge::statistics::Measured;
 use crate::judge::{BaselineRow, BaselineStatus, Gap, PhaseRow, Status, Verdict, Yardstick};
 
-/// Mean difference, largest difference, noise floor of both, share in the band.
+/// Mean difference, largest difference, the noise floor of both, share within the band.
 pub fn phase_cells(phase: &PhaseRow) -> [String; 4] {
     let number = |value: Option<f64>| value.map_or_else(|| "–".into(), |v| format!("{v:.2}"));
     let largest = match (phase.largest_difference, phase.largest_at) {
@@ -13,7 +13,7 @@ pub fn phase_cells(phase: &PhaseRow) -> [String; 4] {
     let mean = match phase.above {
         0 => number(phase.mean_difference),
         above => format!(
-            "{} ({} of {above} above the axis too)",
+            "{} ({} of {above} also above the axis)",
             number(phase.mean_difference),
             phase.above_too
         ),
@@ -32,7 +32,7 @@ pub fn phase_cells(phase: &PhaseRow) -> [String; 4] {
     ]
 }
 
-/// A dash where there is none.
+/// A dash for none.
 pub fn text_or_dash(measured: Option<&Measured>) -> String {
     measured.map_or_else(|| "–".into(), Measured::text)
 }
@@ -72,7 +72,7 @@ pub fn yardstick(against: Yardstick) -> &'static str {
     }
 }
 
-/// What became of each baseline's values, a line each: its name, how many, and those that changed.
+/// A line for each baseline: its name, the outcomes counted, and the values that changed.
 pub fn baselines(verdict: &Verdict) -> Vec<(String, String)> {
     let mut names: Vec<&str> = Vec::new();
     for row in &verdict.baselines {

@@ -1,4 +1,4 @@
-//! GitHub's workflow commands: an annotation at the manifest's line for what does not simply hold, and the step's summary.
+//! GitHub Actions: an annotation at the manifest's line for each error and warning, and the step summary.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use super::cases::{Severity, cases};
 use super::page::{Page, markdown};
 use crate::judge::Verdict;
 
-/// One workflow command a line, errors first, for GitHub shows ten of each kind.
+/// One workflow command per line, errors first: GitHub shows only ten of each level.
 pub fn annotations(verdict: &Verdict, strict: bool) -> String {
     let mut cases = cases(verdict, strict);
     cases.sort_by_key(|case| std::cmp::Reverse(case.severity as u8));
@@ -31,7 +31,7 @@ pub fn annotations(verdict: &Verdict, strict: bool) -> String {
     text
 }
 
-/// The report for `$GITHUB_STEP_SUMMARY`, without what it links to beside it.
+/// The report for `$GITHUB_STEP_SUMMARY`, without images, which a summary cannot load.
 pub fn summary(page: &Page) -> String {
     let page = markdown(page);
     let lines = page.lines().filter(|line| !line.starts_with("!["));

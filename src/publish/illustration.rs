@@ -1,4 +1,4 @@
-//! A figure drawn once, for the files beside the page and for the page.
+//! A figure drawn once, for both the page and the image files.
 
 use anyhow::Result;
 
@@ -12,8 +12,6 @@ pub struct Illustration {
 }
 
 impl Illustration {
-    /// Draws it.
-    ///
     /// # Errors
     /// If it cannot be drawn, which is a bug.
     pub fn of(drawing: Drawing) -> Result<Self> {

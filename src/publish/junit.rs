@@ -1,4 +1,4 @@
-//! JUnit's XML: a test case for every expectation and claim.
+//! JUnit XML: a test case for each expectation and claim.
 
 use anyhow::{Context, Result};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -6,11 +6,11 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::cases::{Case, Severity, cases};
 use crate::judge::{Status, Verdict};
 
-/// `junit.xml`. What fails is a failure, what is missing an error, what is not comparable is skipped; where nothing could be
-/// compared at all the skipped ones are errors, for that is no pass.
+/// `junit.xml`: `fail` is a failure, `missing` an error, `not-comparable` skipped. If nothing at all was comparable,
+/// those are errors too.
 ///
 /// # Errors
-/// If it cannot be written, which is a bug.
+/// If it cannot be serialised, which is a bug.
 pub fn junit(verdict: &Verdict, strict: bool) -> Result<String> {
     let name = format!("{}/{}", verdict.experiment, verdict.profile);
     let mut suite = TestSuite::new(&name);
@@ -21,7 +21,7 @@ pub fn junit(verdict: &Verdict, strict: bool) -> Result<String> {
     }
     let mut report = Report::new(&name);
     report.add_test_suite(suite);
-    report.to_string().context("cannot write JUnit's XML")
+    report.to_string().context("cannot write JUnit XML")
 }
 
 fn test_case(case: &Case, suite: &str, manifest: &str) -> TestCase {

@@ -1,9 +1,9 @@
-//! From verdict and figures to what is read.
+//! What users and CI read of a verdict.
 //!
-//! - `report.rs` writes a report's folder, `illustration.rs` is its figure, drawn once
-//! - `page/` is the page for people as HTML and Markdown, and the index of all reports
-//! - `terminal.rs` is the table on the terminal, `cells.rs` the texts of tables' cells
-//! - `cases.rs` is the verdict for CI, as JUnit in `junit.rs` and as GitHub's annotations in `github.rs`
+//! - `report.rs` writes a report's folder, with the figure of `illustration.rs`
+//! - `page/` renders the page as HTML and Markdown, and the index of all reports
+//! - `terminal.rs` prints the table; `cells.rs` has the cell texts shared with the pages
+//! - `cases.rs` turns the verdict into cases for CI: `junit.rs` as JUnit, `github.rs` as GitHub annotations
 
 mod cases;
 mod cells;

@@ -1,4 +1,4 @@
-//! A report's folder: figure, verdict and pages, each file whole or not at all.
+//! A report's folder: figure, verdict and pages, each file written atomically.
 
 use std::path::{Path, PathBuf};
 
@@ -13,28 +13,28 @@ use crate::judge::{Evidence, Verdict};
 use crate::manifest::{Bars, Experiment};
 use crate::run::disk::Disk;
 
-/// What is published of one experiment at one profile.
+/// The report of an experiment at a profile.
 #[derive(Clone, Debug)]
 pub struct Report<'a> {
     evidence: &'a Evidence,
     verdict: &'a Verdict,
-    /// None where there is nothing to draw.
+    /// None if there is nothing to draw.
     figure: Option<Illustration>,
     folder: PathBuf,
-    /// What is missing, not finished, diverged or left out of the figure.
+    /// Runs that are missing, unfinished, diverged or left out of the figure.
     pub warnings: Vec<String>,
 }
 
-/// The folder of an experiment's report.
+/// The folder for an experiment's report.
 pub fn folder(experiment: &Experiment, reports_dir: &Path) -> PathBuf {
     reports_dir.join(&experiment.name).join(&experiment.profile)
 }
 
 impl<'a> Report<'a> {
-    /// Draws the figure; with `reference`, over the paper's curves. Nothing is written yet.
+    /// Draws the figure, with `reference` over the paper's curves. Writes nothing.
     ///
     /// # Errors
-    /// Those of [`Drawing::of`].
+    /// As [`Drawing::of`].
     pub fn new(
         evidence: &'a Evidence,
         verdict: &'a Verdict,
@@ -58,35 +58,34 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// The report's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Writes the SVG and the PNG, of a table its Markdown too, and gives the path of the PNG. The same records give the
-    /// same bytes.
+    /// Writes the SVG and PNG, and a table's Markdown; returns the path of the PNG. The same records give the same
+    /// bytes.
     ///
     /// # Errors
-    /// [`Exit::Missing`] where there is nothing to draw; [`Exit::Storage`] where the folder cannot be written.
+    /// [`Exit::Missing`] if there is nothing to draw; [`Exit::Storage`] if the folder cannot be written.
     pub fn write_figure(&self) -> Result<PathBuf> {
         let experiment = &self.evidence.experiment;
         let (name, profile) = (&experiment.name, &experiment.profile);
         let Some(figure) = &self.figure else {
-            let made = format!("`refig reproduce {name} --profile {profile}`");
+            let command = format!("`refig reproduce {name} --profile {profile}`");
             return Err(Exit::Missing.error(match self.evidence.runs.is_empty() {
-                true => format!("no run of {name} at profile {profile}; make them with {made}"),
+                true => format!("no run of {name} at profile {profile}; train with {command}"),
                 false => format!(
-                    "no run of {name} at profile {profile} was measured; {made} measures finished runs"
+                    "no run of {name} at profile {profile} was measured; {command} measures finished runs"
                 ),
             }));
         };
         write_picture(&self.folder, name, figure)
     }
 
-    /// Writes `verdict.json` and `junit.xml`, in which `better` is a failure with `strict`, and the pages around the figure.
+    /// Writes `verdict.json`, `junit.xml` and the pages. With `strict`, `better` is a failure in `junit.xml`.
     ///
     /// # Errors
-    /// [`Exit::Storage`] where the folder cannot be written.
+    /// [`Exit::Storage`] if the folder cannot be written.
     pub fn write_verdict(&self, results_dir: &Path, strict: bool) -> Result<Page> {
         let page = self.page(results_dir)?;
         let disk = Disk::default();
@@ -102,7 +101,6 @@ impl<'a> Report<'a> {
     fn page(&self, results_dir: &Path) -> Result<Page> {
         let drawing = self.figure.as_ref().map(|figure| &figure.drawing);
         let material = Material {
-            // A figure of which every panel is left out is no figure.
             figure: drawing.filter(|drawing| !drawing.is_empty()),
             runs: &self.evidence.runs,
             results: &page::relative(&self.folder, results_dir),
@@ -111,11 +109,11 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Draws a figure of published values into `<reports_dir>/<name>` with the page around it, and gives the path of the PNG. The
-/// same files give the same bytes.
+/// Writes a figure of published values and its page to `<reports_dir>/<name>`; returns the path of the PNG. The same
+/// files give the same bytes.
 ///
 /// # Errors
-/// Those of [`figure::published_bars`], and [`Exit::Storage`] where the folder cannot be written.
+/// As [`figure::published_bars`]; [`Exit::Storage`] if the folder cannot be written.
 pub fn publish_bars(bars: &Bars, reports_dir: &Path) -> Result<PathBuf> {
     let values = figure::published_bars(bars)?;
     let page = page::published(bars, &values)?;
@@ -158,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_drawn_from_the_files_alone_and_the_same_each_time() {
+    fn published_bars_are_deterministic() {
         let folder = tempfile::tempdir().unwrap();
         let png = publish_bars(&shipped(), folder.path()).unwrap();
         let svg = folder.path().join("context/context.svg");
@@ -170,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn its_page_names_every_value_with_its_source_and_claims_nothing() {
+    fn published_page_lists_each_value_with_its_source_and_claims_nothing() {
         let folder = tempfile::tempdir().unwrap();
         publish_bars(&shipped(), folder.path()).unwrap();
         let read =

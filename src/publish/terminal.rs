@@ -1,4 +1,4 @@
-//! The verdict as a table for a terminal.
+//! The verdict as tables for the terminal.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use super::cells::{
 };
 use crate::judge::Verdict;
 
-/// Several lines, ending with the headline.
+/// The tables, then the headline on the last line.
 pub fn table(verdict: &Verdict) -> String {
     let mut text = format!(
         "{}, profile {}, {}, {}\n",
@@ -46,7 +46,7 @@ pub fn table(verdict: &Verdict) -> String {
             let _ = writeln!(text, "  {} {metric}: {}", row.network, test.words);
         }
     }
-    let mut rows = vec![["claim", "gap, points", "each seed", "status"].map(String::from)];
+    let mut rows = vec![["claim", "gap, points", "by seed", "status"].map(String::from)];
     for row in &verdict.claims {
         let status = with_note(row.status, "");
         rows.push([row.claim.clone(), String::new(), String::new(), status]);
@@ -78,16 +78,16 @@ pub fn table(verdict: &Verdict) -> String {
     text
 }
 
-/// The distances to the paper's curves that mean something; of the others, why they do not.
+/// Distances to the paper's curves where comparable, else the reason.
 fn curves(verdict: &Verdict) -> String {
     let mut rows = vec![
         [
-            "curve against the paper's",
+            "curve vs paper",
             "phase",
             "mean |difference|",
             "largest",
-            "two runs would show",
-            "in the band",
+            "run-to-run noise",
+            "within band",
         ]
         .map(String::from),
     ];
@@ -111,12 +111,12 @@ fn curves(verdict: &Verdict) -> String {
         text.push_str(&align(&rows));
     }
     for reason in reasons {
-        let _ = writeln!(text, "\ncurves not comparable with the paper's: {reason}");
+        let _ = writeln!(text, "\ncurves not comparable with the paper: {reason}");
     }
     text
 }
 
-/// Columns side by side, each as wide as its widest cell, the last as it is.
+/// Pads each column but the last to its widest cell.
 fn align<const N: usize>(rows: &[[String; N]]) -> String {
     let mut text = String::new();
     for row in rows {

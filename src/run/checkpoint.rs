@@ -1,4 +1,4 @@
-//! Checkpoints: the engine's state and the loop's, with a digest, so that a damaged one is known as such.
+//! Checkpoints: the state of engine and training loop, with a digest to detect damage.
 
 use std::path::{Path, PathBuf};
 
@@ -12,14 +12,14 @@ use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::weights::Weights;
 
-/// A state that training goes on from.
+/// A state to resume training from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     /// Updates made.
     pub iteration: u64,
-    /// The engine's tensors, velocity included.
+    /// The engine's tensors, including velocity.
     pub state: Weights,
-    /// The loop's own state as the loop gave it.
+    /// The training loop's serialised state.
     pub loop_state: String,
 }
 
@@ -27,31 +27,31 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Header {
     format: u32,
-    /// Of the run.
+    /// The run's identity.
     identity: String,
     iteration: u64,
     #[serde(flatten)]
     place: Place,
     loop_state: String,
-    /// sha256 (hex) of the file as it would be with this left empty.
+    /// sha256 (hex) of the file with this field empty.
     sha256: String,
 }
 
-/// A checkpoint that was read and found whole, with its rows.
+/// An intact checkpoint with its rows.
 pub(super) struct Found {
     pub checkpoint: Checkpoint,
     pub place: Place,
     pub rows: Rows,
-    /// The newest was not there or not whole.
+    /// Whether this is the previous one, because the newest was missing or damaged.
     pub previous: bool,
-    /// What was wrong with the newest.
+    /// The damage to the newest, if any.
     pub warning: Option<String>,
 }
 
-/// The bytes of a checkpoint of the run `identity`.
+/// Serialises a checkpoint of the run `identity`.
 ///
 /// # Errors
-/// If a tensor's shape does not fit its data.
+/// If a tensor's shape does not match its data.
 pub(super) fn to_bytes(
     identity: &str,
     iteration: u64,
@@ -76,15 +76,15 @@ pub(super) fn to_bytes(
     file.to_bytes()
 }
 
-/// The newest checkpoint in `folder` that is whole and whose rows are there; none if there was never one.
+/// The newest intact checkpoint in `folder` with all its rows; none if there are no checkpoints.
 ///
 /// # Errors
-/// [`Exit::Storage`] if there is no whole one, or if one was written by a newer version or belongs to another run.
+/// [`Exit::Storage`] if none is intact, or if one was written by a newer version or belongs to another run.
 pub(super) fn newest(folder: &Path, identity: &str) -> Result<Option<Found>> {
     let [newest, previous] = [CHECKPOINT, PREVIOUS].map(|name| folder.join(name));
     let damage = match load(folder, &newest, identity)? {
         Loaded::Whole(found) => return Ok(Some(*found)),
-        // Killed between two renames: nothing is damaged.
+        // Killed between two renames; not damaged.
         Loaded::Missing => None,
         Loaded::Damaged(damage) => Some(damage),
     };
@@ -93,7 +93,7 @@ pub(super) fn newest(folder: &Path, identity: &str) -> Result<Option<Found>> {
             found.previous = true;
             found.warning = damage.map(|damage| {
                 format!(
-                    "{}: damaged ({damage}); going on from the one before, iteration {}",
+                    "{}: damaged ({damage}); resuming from the previous checkpoint, iteration {}",
                     newest.display(),
                     found.checkpoint.iteration
                 )
@@ -109,7 +109,7 @@ pub(super) fn newest(folder: &Path, identity: &str) -> Result<Option<Found>> {
     }
 }
 
-/// Iteration and place of the newest checkpoint by its header alone, neither hashed nor checked.
+/// Iteration and place of the newest checkpoint from its header, without verification.
 pub(super) fn header(folder: &Path, identity: &str) -> Option<(u64, Place)> {
     [CHECKPOINT, PREVIOUS]
         .iter()
@@ -137,7 +137,7 @@ fn load(folder: &Path, path: &Path, identity: &str) -> Result<Loaded> {
     };
     let header: serde_json::Value = match serde_json::from_str(&state.metadata) {
         Ok(header) => header,
-        Err(error) => return Ok(Loaded::Damaged(format!("its header: {error}"))),
+        Err(error) => return Ok(Loaded::Damaged(format!("header: {error}"))),
     };
     let format = header.get("format").and_then(serde_json::Value::as_i64);
     if format.is_some() {
@@ -145,18 +145,16 @@ fn load(folder: &Path, path: &Path, identity: &str) -> Result<Loaded> {
     }
     let mut header: Header = match serde_json::from_value(header) {
         Ok(header) => header,
-        Err(error) => return Ok(Loaded::Damaged(format!("its header: {error}"))),
+        Err(error) => return Ok(Loaded::Damaged(format!("header: {error}"))),
     };
     let expected = std::mem::take(&mut header.sha256);
     state.metadata = serde_json::to_string(&header)?;
     if sha256(&state.to_bytes()?) != expected {
-        return Ok(Loaded::Damaged(
-            "its sha256 does not fit its content".into(),
-        ));
+        return Ok(Loaded::Damaged("sha256 mismatch".into()));
     }
     if header.identity != identity {
         return Err(Exit::Storage.error(format!(
-            "{}: the checkpoint belongs to another run, {}; start over with --fresh",
+            "{}: checkpoint of another run, {}; start over with --fresh",
             path.display(),
             header.identity
         )));
@@ -186,7 +184,7 @@ fn lost(damaged: &[(PathBuf, String)]) -> anyhow::Error {
         .map(|(path, damage)| format!("{} ({damage})", path.display()))
         .collect();
     Exit::Storage.error(format!(
-        "no whole checkpoint is left: {}; bring back a copy or start the run over with --fresh",
+        "no intact checkpoint: {}; restore a copy or start the run over with --fresh",
         list.join(", ")
     ))
 }

@@ -1,5 +1,5 @@
-//! Every write, sync, rename and removal in a run's directory goes through here, so that files are replaced atomically
-//! and tests can stop a run between any two operations.
+//! All writes, syncs, renames and removals of runs, so that files are replaced atomically and tests can stop a run
+//! between any two operations.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};

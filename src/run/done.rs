@@ -11,23 +11,23 @@ use crate::exit::Exit;
 use crate::plan::RunPlan;
 use crate::record::Ending;
 
-/// All of `done.json`, which is written last.
+/// The contents of `done.json`, which is written last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     pub format: u32,
     /// `finished` or `diverged`.
     pub outcome: Ending,
-    /// The last one that was recorded.
+    /// The last recorded iteration.
     pub iteration: u64,
     /// UTC, RFC 3339.
     pub time: String,
 }
 
 impl Done {
-    /// Reads `done.json` in the folder of the run `plan`; none if it is not there.
+    /// Reads `done.json` in the folder of the run `plan`; none if there is no such file.
     ///
     /// # Errors
-    /// [`Exit::Storage`] if it cannot be read, was written by a newer version, or says what cannot be of this run.
+    /// [`Exit::Storage`] if it cannot be read, was written by a newer version, or contradicts the plan.
     pub fn load(folder: &Path, plan: &RunPlan) -> Result<Option<Self>> {
         let path = folder.join(DONE);
         let remedy = "start the run over with --fresh";
@@ -43,7 +43,7 @@ impl Done {
         ensure!(
             possible,
             Exit::Storage.error(format!(
-                "{}: outcome {:?} at iteration {} of {last} cannot be; {remedy}",
+                "{}: impossible outcome {:?} at iteration {} of {last}; {remedy}",
                 path.display(),
                 done.outcome,
                 done.iteration

@@ -1,4 +1,4 @@
-//! Fault injection for tests: stops a run between two disk operations, as if the process was killed or the power cut.
+//! Fault injection for tests: stops a run between two disk operations, as if the process were killed or the power cut.
 
 use std::io;
 use std::path::{Path, PathBuf};

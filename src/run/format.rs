@@ -1,4 +1,4 @@
-//! The version that every file of a run's folder carries, and reading such a file.
+//! Reads the versioned files of a run's folder.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 
 use crate::exit::Exit;
 
-/// The version of every format in a run's folder. An older one is read, a newer one refused by name.
+/// The version of all formats in a run's folder. Older versions are read, newer ones rejected.
 pub const FORMAT: u32 = 1;
 
-/// Reads a TOML file; none if it is not there. `remedy` ends the message about a damaged one.
+/// Reads a TOML file; none if it does not exist. `remedy` ends the message about a damaged file.
 ///
 /// # Errors
 /// [`Exit::Storage`] if it cannot be read or was written by a newer version.
@@ -27,10 +27,10 @@ pub(super) fn read_toml<T: DeserializeOwned>(path: &Path, remedy: &str) -> Resul
     table.try_into().map(Some).map_err(|error| refuse(&error))
 }
 
-/// Reads a JSON file; none if it is not there. `remedy` ends the message about a damaged one.
+/// Reads a JSON file; none if it does not exist. `remedy` ends the message about a damaged file.
 ///
 /// # Errors
-/// As for [`read_toml`].
+/// As [`read_toml`].
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path, remedy: &str) -> Result<Option<T>> {
     let refuse = |error: &dyn Error| unreadable(path, &error, remedy);
     let Some(text) = text(path, remedy)? else {
@@ -44,14 +44,14 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path, remedy: &str) -> Resul
         .map_err(|error| refuse(&error))
 }
 
-/// Refuses a file that a newer version wrote, or that names no version.
+/// Rejects a file of a newer version or without a version.
 ///
 /// # Errors
 /// [`Exit::Storage`] with the file and both versions.
 pub(super) fn check(path: &Path, found: Option<i64>, remedy: &str) -> Result<()> {
     match found {
         Some(format) if format > i64::from(FORMAT) => Err(Exit::Storage.error(format!(
-            "{}: format {format} is newer than {FORMAT}, the newest that refig {} reads; use the version that wrote it",
+            "{}: format {format} is newer than {FORMAT}, the newest supported by refig {}; use the version that wrote it",
             path.display(),
             env!("CARGO_PKG_VERSION")
         ))),
@@ -71,10 +71,10 @@ fn text(path: &Path, remedy: &str) -> Result<Option<String>> {
     }
 }
 
-/// The error about a file that cannot be read.
+/// The error for a file that cannot be read.
 pub(super) fn unreadable(path: &Path, error: &dyn Display, remedy: &str) -> anyhow::Error {
     Exit::Storage.error(format!(
-        "{}: not readable: {}; {remedy}",
+        "cannot read {}: {}; {remedy}",
         path.display(),
         error.to_string().trim()
     ))

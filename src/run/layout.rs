@@ -1,4 +1,4 @@
-//! The names of a run's files in its folder.
+//! The names of the files in a run's folder.
 
 pub(super) const RUN: &str = "run.toml";
 pub(super) const DONE: &str = "done.json";

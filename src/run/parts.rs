@@ -1,4 +1,4 @@
-//! The records of a run that goes on: immutable Parquet parts, `parts/iterations-NNNNNN.parquet` and
+//! The records of an unfinished run: immutable Parquet parts, `parts/iterations-NNNNNN.parquet` and
 //! `parts/evaluations-NNNNNN.parquet`, numbered from 1. A part without rows of a kind has no file of that kind.
 
 use std::path::{Path, PathBuf};
@@ -12,17 +12,17 @@ use super::layout::{EVALUATIONS, ITERATIONS, PARTS};
 use crate::exit::Exit;
 use crate::record::{Evaluation, Iteration, parquet};
 
-/// How many records belong to a checkpoint, which always stands at the end of a part.
+/// The extent of a checkpoint's records. A checkpoint is always at the end of a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Place {
-    /// The number of its part; 0 before the first.
+    /// Number of the part; 0 before the first.
     pub part: u64,
-    /// Rows in all parts up to that one.
+    /// Rows in all parts up to and including this one.
     pub iterations: u64,
     pub evaluations: u64,
 }
 
-/// Rows of both kinds, in their order.
+/// Rows of both kinds, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
     pub iterations: Vec<Iteration>,
@@ -30,7 +30,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Whether there is none of either kind.
+    /// Whether there are no rows of either kind.
     pub fn is_empty(&self) -> bool {
         self.iterations.is_empty() && self.evaluations.is_empty()
     }
@@ -55,7 +55,7 @@ pub(super) fn part_names(last: u64) -> impl Iterator<Item = String> {
     (1..=last).flat_map(|number| [ITERATIONS, EVALUATIONS].map(|file| part_name(file, number)))
 }
 
-/// Writes the part `number`; one that is there is replaced.
+/// Writes part `number`, replacing an existing one.
 ///
 /// # Errors
 /// [`Exit::Storage`] if it cannot be written.
@@ -78,7 +78,7 @@ pub(super) fn write_part(
     Ok(())
 }
 
-/// Every row up to a checkpoint's place.
+/// Reads all rows up to a checkpoint's place.
 ///
 /// # Errors
 /// [`Exit::Storage`] if a part is damaged or rows are missing.
@@ -99,7 +99,7 @@ pub(super) fn read_parts(folder: &Path, place: Place) -> Result<Rows> {
     ensure!(
         found == expected,
         Exit::Storage.error(format!(
-            "{}: {} iterations and {} evaluations are there, {} and {} were recorded",
+            "{}: found {} iterations and {} evaluations, expected {} and {}",
             folder.join(PARTS).display(),
             found.0,
             found.1,
@@ -110,7 +110,7 @@ pub(super) fn read_parts(folder: &Path, place: Place) -> Result<Rows> {
     Ok(rows)
 }
 
-/// Removes the parts behind `last` and whatever was left half-written; with `last` 0 the folder too.
+/// Removes parts after `last` and partial files; the whole folder if `last` is 0.
 ///
 /// # Errors
 /// [`Exit::Storage`].

@@ -1,4 +1,4 @@
-//! `progress.json`: how far a partial run is, so that looking at it never reads its checkpoint.
+//! `progress.json`: the progress of a partial run, which saves reading its checkpoint.
 
 use std::path::Path;
 
@@ -11,11 +11,11 @@ use super::format::{self, FORMAT};
 use super::layout::PROGRESS;
 use super::parts::Place;
 
-/// Written after each checkpoint, whose iteration and place in the records it repeats.
+/// Written after each checkpoint, with the checkpoint's iteration and place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Progress {
     pub format: u32,
-    /// Of the run.
+    /// The run's identity.
     pub identity: String,
     /// Updates made.
     pub iteration: u64,
@@ -33,8 +33,8 @@ impl Progress {
         }
     }
 
-    /// How far the run in `folder` is. Where the file is missing (runs of earlier versions) or damaged, the checkpoint's
-    /// header tells; none before the first checkpoint.
+    /// The progress of the run in `folder`. If the file is missing (runs of earlier versions) or damaged, it is read
+    /// from the checkpoint's header; none before the first checkpoint.
     pub fn load(folder: &Path, identity: &str) -> Option<Self> {
         let written = format::read_json::<Self>(&folder.join(PROGRESS), "").ok();
         written
@@ -46,7 +46,7 @@ impl Progress {
             })
     }
 
-    /// Writes the file, whole.
+    /// Writes the file atomically.
     ///
     /// # Errors
     /// [`Exit::Storage`](crate::exit::Exit::Storage) if it cannot be written.

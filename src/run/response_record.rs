@@ -1,5 +1,4 @@
-//! A measurement of a run's layer responses, kept beside its records: `responses-<hash>.toml`, a file for each way of
-//! measuring.
+//! A measurement of a run's layer responses, in the run's folder: `responses-<hash>.toml`, a file per settings.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +13,7 @@ use crate::origin::Origin;
 
 const REMEDY: &str = "remove it and measure again with `refig reproduce`";
 
-/// What was measured of one run.
+/// The measured layer responses of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResponseRecord {
     pub format: u32,
@@ -24,17 +23,17 @@ pub struct ResponseRecord {
     pub seed: u64,
     /// Where the images came from.
     pub data: Origin,
-    /// What measured: `cpu avx2`.
+    /// The device that measured: `cpu avx2`.
     pub device: String,
-    /// Images that were looked at: as many as asked for and there.
+    /// Number of images used, which may be fewer than requested.
     pub images: usize,
-    /// How it was measured.
+    /// The settings of the measurement.
     pub how: Responses,
     /// Every 3x3 layer, from the input to the output.
     pub layer: Vec<LayerResponse>,
 }
 
-/// One layer's response: behind batch normalisation, before addition and ReLU.
+/// A layer's response: after batch normalisation, before addition and ReLU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerResponse {
     /// torchvision's name of the convolution.
@@ -44,43 +43,44 @@ pub struct LayerResponse {
 }
 
 impl ResponseRecord {
-    /// Where the record of this way of measuring lies in a run's folder.
+    /// The path of the record with these settings in a run's folder.
     ///
     /// # Errors
-    /// Only if the settings cannot be JSON, which all can.
+    /// If the settings cannot be serialised, which is a bug.
     pub fn path(folder: &Path, how: &Responses) -> Result<PathBuf> {
-        let text = serde_json::to_string(how).context("the settings as JSON")?;
+        let text = serde_json::to_string(how).context("cannot write the settings as JSON")?;
         let digest = sha256(text.as_bytes());
         Ok(folder.join(format!("responses-{}.toml", &digest[..8])))
     }
 
-    /// Reads the record in a run's folder; none if it was not measured in this way.
+    /// Reads the record in a run's folder; none if it was not measured with these settings.
     ///
     /// # Errors
-    /// [`Exit::Storage`](crate::exit::Exit::Storage) if it cannot be read, is of another run, or was written by a newer version.
+    /// [`Exit::Storage`](crate::exit::Exit::Storage) if it cannot be read, is of another run, or was written by a newer
+    /// version.
     pub fn load(folder: &Path, how: &Responses, run: &str) -> Result<Option<Self>> {
         let path = Self::path(folder, how)?;
         let Some(record) = format::read_toml::<Self>(&path, REMEDY)? else {
             return Ok(None);
         };
         if record.run != run || record.how != *how {
-            let what = "it is of another run or another way of measuring";
+            let what = "it is of another run or other settings";
             return Err(format::unreadable(&path, &what, REMEDY));
         }
         Ok(Some(record))
     }
 
-    /// Writes the record into a run's folder, whole or not at all.
+    /// Writes the record to a run's folder, atomically.
     ///
     /// # Errors
     /// [`Exit::Storage`](crate::exit::Exit::Storage) if it cannot be written.
     pub fn save(&self, folder: &Path) -> Result<PathBuf> {
         let path = Self::path(folder, &self.how)?;
-        let text = toml::to_string(self).context("the responses as TOML")?;
+        let text = toml::to_string(self).context("cannot write the responses as TOML")?;
         Disk::default().replace(&path, text.as_bytes())?;
         Ok(path)
     }
 
-    /// The version of the format that is written.
+    /// The version of the format.
     pub const FORMAT: u32 = FORMAT;
 }

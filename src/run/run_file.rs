@@ -1,4 +1,4 @@
-//! `run.toml`: what a run is, and where and with what it was made.
+//! `run.toml`: a run's plan and provenance.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,24 +13,25 @@ use crate::origin::Origin;
 use crate::plan::RunPlan;
 use crate::record::parquet;
 
-/// What figures and verdicts say of a run besides what shapes its numbers.
+/// Facts about a run for figures and verdicts that do not determine its numbers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Notes {
     /// Where the images came from.
     pub data: Origin,
-    /// Digests of the training and the test records, whatever their order in the files; `plan.data_digest` is of both.
+    /// Digests of the training and the test records, independent of their order in the files; `plan.data_digest` covers
+    /// both.
     pub train_digest: String,
     pub test_digest: String,
     /// Whether these are the digests of CIFAR-10's own records.
     pub official: bool,
-    /// The changes made to the recipe on the command line, as given.
+    /// Changes to the recipe on the command line, as given.
     pub overrides: Vec<String>,
     /// The engine's threads; results do not depend on them.
     pub threads: usize,
 }
 
-/// All of `run.toml`.
+/// The contents of `run.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunFile {
     pub format: u32,
@@ -43,25 +44,25 @@ pub struct RunFile {
 }
 
 impl RunFile {
-    /// Reads `run.toml` in a run's folder; none if it is not there.
+    /// Reads `run.toml` in a run's folder; none if there is no such file.
     ///
     /// # Errors
-    /// [`Exit::Storage`](crate::exit::Exit::Storage) if it cannot be read, was written by a newer version, or names an
-    /// identity that is not that of the run it describes.
+    /// [`Exit::Storage`](crate::exit::Exit::Storage) if it cannot be read, was written by a newer version, or its
+    /// identity does not match the run it describes.
     pub fn load(folder: &Path) -> Result<Option<Self>> {
         format::read_toml(&folder.join(RUN), "start the run over with --fresh")
     }
 
-    /// The file's bytes.
+    /// Serialises the file.
     ///
     /// # Errors
-    /// If a value does not fit TOML (a seed above 2^63 - 1).
+    /// If a value does not fit in TOML (a seed above 2^63 - 1).
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let text = toml::to_string(self).with_context(|| format!("{RUN} cannot hold this run"))?;
         Ok(text.into_bytes())
     }
 
-    /// What the records say of themselves. The same before and after a restart.
+    /// Metadata for the records, the same before and after a restart.
     pub fn provenance(&self) -> parquet::Provenance {
         let plan = &self.plan;
         BTreeMap::from(

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::digest::hex;
 use crate::exit::Exit;
 
-/// A repository's state, without what is made of runs: `results/`, `reports/`, `experiments/baselines/`.
+/// A repository's state, without the output of runs: `results/`, `reports/`, `experiments/baselines/`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     pub commit: String,

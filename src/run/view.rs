@@ -1,4 +1,4 @@
-//! Runs on disk, looked at without changing anything: finished ones and those that go on.
+//! Read-only views of finished and unfinished runs on disk.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub struct RunView {
     pub folder: PathBuf,
     pub file: RunFile,
     pub ending: Ending,
-    /// The last iteration recorded; of a partial run that of its last checkpoint, 0 before the first.
+    /// The last recorded iteration; for a partial run, that of its last checkpoint, or 0 without one.
     pub iteration: u64,
     /// When it ended: UTC, RFC 3339.
     pub ended: Option<String>,
@@ -29,7 +29,7 @@ pub struct RunView {
 }
 
 impl RunView {
-    /// A run that is known without looking into its folder.
+    /// A view of a run without reading its folder.
     pub fn new(folder: PathBuf, file: RunFile, ending: Ending, iteration: u64) -> Self {
         Self {
             folder,
@@ -44,7 +44,7 @@ impl RunView {
     /// The run in a folder; none if there is no `run.toml`.
     ///
     /// # Errors
-    /// As for [`find`].
+    /// As [`find`].
     pub fn look(folder: &Path) -> Result<Option<Self>> {
         let Some(file) = RunFile::load(folder)? else {
             return Ok(None);
@@ -66,7 +66,7 @@ impl RunView {
         }))
     }
 
-    /// What the run is.
+    /// The run's plan.
     pub fn plan(&self) -> &RunPlan {
         &self.file.plan
     }
@@ -77,14 +77,14 @@ impl RunView {
         format!("{} seed {}", plan.network.name, plan.seed)
     }
 
-    /// The final weights, where they are there.
+    /// The path of the final weights, if they exist.
     pub fn weights(&self) -> Option<PathBuf> {
         let path = self.folder.join(WEIGHTS);
         (self.ending.is_final() && path.exists()).then_some(path)
     }
 
-    /// The rows of the run, of a partial one those up to its last checkpoint, with the view that they belong to: a run may
-    /// have gone on or ended since it was looked at.
+    /// Reads the run's rows, for a partial run up to its last checkpoint. Returns them with the current view, since the
+    /// run may have advanced or ended meanwhile.
     ///
     /// # Errors
     /// [`crate::exit::Exit::Storage`] if they cannot be read.
@@ -109,10 +109,10 @@ impl RunView {
         }
     }
 
-    /// Removes the run from the disk, in `results_dir`.
+    /// Deletes the run from `results_dir`.
     ///
     /// # Errors
-    /// [`crate::exit::Exit::Storage`] if another process is at work on it or it cannot be removed.
+    /// [`crate::exit::Exit::Storage`] if another process is working on it or it cannot be removed.
     pub fn remove(&self, results_dir: &Path) -> Result<()> {
         let disk = Disk::default();
         let _lock = Lock::take(results_dir, &self.plan().folder())?;
@@ -126,11 +126,12 @@ impl RunView {
     }
 }
 
-/// Every run in `results_dir` (or in one profile's folder of it), by profile and name; none where there is no such folder.
-/// Checkpoints are not read.
+/// All runs in `results_dir` (or a profile's folder in it), by profile and name; empty if the folder does not exist.
+/// Does not read checkpoints.
 ///
 /// # Errors
-/// [`crate::exit::Exit::Storage`] if a run's files cannot be read, contradict each other or were written by a newer version.
+/// [`crate::exit::Exit::Storage`] if a run's files cannot be read, contradict each other or were written by a newer
+/// version.
 pub fn find(results_dir: &Path) -> Result<Vec<RunView>> {
     if !results_dir.is_dir() {
         return Ok(Vec::new());

@@ -1,8 +1,8 @@
-//! Limits and ticks of axes in round numbers, and curves cut at the limits.
+//! Axes with round limits and ticks, and clipping of curves.
 
 use crate::figure::curve_figure::{Figure, Limits, Panel, Quantity};
 
-/// Ticks with their labels, and the axis's name.
+/// An axis: limits, labelled ticks, name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
     pub low: f64,
@@ -12,13 +12,13 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// Whether a value lies between the ends.
+    /// Whether a value is within the limits.
     pub fn within(&self, value: f64) -> bool {
         self.low < value && value < self.high
     }
 }
 
-/// The horizontal axis of a figure's panel that begins at `first`.
+/// The horizontal axis of a panel that starts at `first`.
 pub fn horizontal(figure: &Figure, first: u64) -> Axis {
     match figure.quantity {
         Quantity::Errors => iterations(first, figure.iterations),
@@ -36,18 +36,18 @@ pub fn vertical(figure: &Figure) -> Axis {
     }
 }
 
-/// The horizontal axis in a power of ten of iterations, as the paper's "iter. (1e4)".
+/// A horizontal axis in powers of ten of iterations, like the paper's "iter. (1e4)".
 pub fn iterations(first: u64, last: u64) -> Axis {
     let last = last.max(1) as f64;
-    // An axis that begins after its end begins at 0.
+    // Start at 0 if the start is after the end.
     let first = Some(first as f64)
         .filter(|first| *first < last)
         .unwrap_or(0.0);
-    // Two or more units to the axis: 1000 iterations are ten times 1e2, not once 1e3.
+    // At least two units: 1000 iterations are 10 times 1e2, not 1 times 1e3.
     let power = (last / 2.0).log10().floor().max(0.0);
     let unit = 10f64.powf(power);
     let step = round_step((last - first) / unit, 7.0);
-    // Iterations are whole.
+    // Iterations are integers.
     let step = if power == 0.0 { step.max(1.0) } else { step };
     Axis {
         low: first,
@@ -64,8 +64,8 @@ pub fn iterations(first: u64, last: u64) -> Axis {
     }
 }
 
-/// The vertical axis: the figure's own limits, or what fits the curves. The first part of training, far above where the
-/// curves end, may be cut off, as in the paper.
+/// A vertical axis of errors: the figure's limits, or fitted to the curves. Early training, far above the curves' ends,
+/// may be clipped, as in the paper.
 pub fn errors(figure: &Figure) -> Axis {
     let limits = figure.limits.unwrap_or_else(|| fitted(&figure.panels));
     let step = round_step(limits.high - limits.low, 6.0);
@@ -77,7 +77,7 @@ pub fn errors(figure: &Figure) -> Axis {
     }
 }
 
-/// An axis of anything between two limits.
+/// An axis between two limits.
 pub fn values(low: f64, high: f64, label: &str) -> Axis {
     let high = if high > low { high } else { low + 1.0 };
     Axis {
@@ -113,7 +113,7 @@ fn fitted(panels: &[Panel]) -> Limits {
             high: 100.0,
         };
     }
-    // Twice what the worst curve ends at leaves its way down in sight.
+    // Twice the highest final error keeps the descent visible.
     let high = if end.is_finite() {
         high.min(2.2 * end).max(1.0)
     } else {
@@ -132,7 +132,7 @@ fn fitted(panels: &[Panel]) -> Limits {
     }
 }
 
-/// The smallest of 1, 2, 5 times a power of ten that cuts `span` into at most `most` pieces.
+/// The smallest step of 1, 2 or 5 times a power of ten that divides `span` into at most `most` parts.
 fn round_step(span: f64, most: f64) -> f64 {
     let least = (span / most).max(1e-9);
     let power = 10f64.powf(least.log10().floor());
@@ -153,7 +153,7 @@ fn ticks(low: f64, high: f64, step: f64) -> Vec<(f64, String)> {
         .collect()
 }
 
-/// The part of a polyline from a place on the horizontal axis on.
+/// The part of a polyline from `first` on the horizontal axis.
 pub fn from(points: &[(f64, f64)], first: f64) -> Vec<(f64, f64)> {
     let begin = points.partition_point(|point| point.0 < first);
     let mut rest = points[begin..].to_vec();
@@ -168,14 +168,14 @@ pub fn from(points: &[(f64, f64)], first: f64) -> Vec<(f64, f64)> {
     rest
 }
 
-/// The parts of a polyline between two heights, cut where it crosses them.
+/// The parts of a polyline between two heights.
 pub fn clipped(points: &[(f64, f64)], low: f64, high: f64) -> Vec<Vec<(f64, f64)>> {
     let inside = |y: f64| (low..=high).contains(&y);
     let mut pieces = Vec::new();
     let mut piece: Vec<(f64, f64)> = Vec::new();
     for (index, &(x, y)) in points.iter().enumerate() {
         if let Some(&(px, py)) = index.checked_sub(1).and_then(|before| points.get(before)) {
-            // Crossings of the segment, in its direction.
+            // The segment's crossings of the limits, in its direction.
             let mut cuts: Vec<f64> = [low, high]
                 .into_iter()
                 .map(|limit| (limit - py) / (y - py))
@@ -185,7 +185,7 @@ pub fn clipped(points: &[(f64, f64)], low: f64, high: f64) -> Vec<Vec<(f64, f64)
             for t in cuts {
                 let height = (py + t * (y - py)).clamp(low, high);
                 piece.push((px + t * (x - px), height));
-                // A crossing either ends a piece or begins one.
+                // A crossing either ends or starts a piece.
                 if piece.len() > 1 {
                     pieces.push(std::mem::take(&mut piece));
                 }
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn iterations_are_counted_in_the_papers_unit_and_in_one_that_suits_short_profiles() {
+    fn iteration_units_suit_the_paper_and_short_profiles() {
         let axis = iterations(0, 64_000);
         assert_eq!(axis.label, "iter. (1e4)");
         assert_eq!(labels(&axis), ["0", "1", "2", "3", "4", "5", "6"]);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_round_and_fit_what_is_drawn() {
+    fn limits_are_round_and_fit_the_curves() {
         let axis = errors(&figure(&[91.0, 80.0, 61.3]));
         assert_eq!((axis.low, axis.high), (60.0, 100.0));
         let axis = errors(&figure(&[88.0, 40.0, 16.0]));
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn an_axis_that_begins_late_cuts_the_beginning_of_curves() {
+    fn late_axis_start_clips_curves() {
         let curve = [(0.0, 40.0), (10.0, 20.0), (20.0, 10.0)];
         assert_eq!(from(&curve, 15.0), [(15.0, 15.0), (20.0, 10.0)]);
         assert_eq!(from(&curve, 0.0), curve);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_curve_is_cut_where_it_crosses_the_limits() {
+    fn curves_are_clipped_at_the_limits() {
         let curve = [
             (0.0, 40.0),
             (1.0, 20.0),
@@ -295,7 +295,7 @@ mod tests {
             ]
         );
         assert!(clipped(&[(0.0, 50.0), (1.0, 60.0)], 0.0, 20.0).is_empty());
-        // Straight through the window.
+        // Straight through both limits.
         assert_eq!(
             clipped(&[(0.0, 30.0), (4.0, -10.0)], 0.0, 20.0),
             vec![vec![(1.0, 20.0), (3.0, 0.0)]]

@@ -1,4 +1,4 @@
-//! Bars, two plots a row.
+//! Renders bars, two plots per row.
 
 use anyhow::Result;
 use plotters::prelude::*;
@@ -11,7 +11,7 @@ use crate::figure::published_bars::{BarFigure, BarPlot};
 
 /// Width and height of a plot in pixels.
 const SIZE: (f64, f64) = (500.0, 240.0);
-/// Pixels above and below a plot, for its title and labels.
+/// Space above and below a plot for its title and labels, in pixels.
 const ABOVE: f64 = 44.0;
 const BELOW: f64 = 54.0;
 const ACROSS: usize = 2;
@@ -19,7 +19,7 @@ const ACROSS: usize = 2;
 const THEIRS: RGBColor = RGBColor(170, 184, 200);
 const PAPER: RGBColor = RGBColor(34, 84, 150);
 
-/// The figure as the text of an SVG. The same figure gives the same text.
+/// The figure as SVG. The same figure gives the same text.
 pub fn bars(figure: &BarFigure) -> Result<String> {
     let rows = figure.plots.len().div_ceil(ACROSS) as f64;
     let columns = figure.plots.len().clamp(1, ACROSS) as f64;
@@ -59,7 +59,7 @@ pub fn bars(figure: &BarFigure) -> Result<String> {
 
 fn draw(canvas: &Canvas, plot: &BarPlot, corner: (f64, f64)) -> Result<()> {
     let highest = plot.bars.iter().map(|bar| bar.value).fold(0.0, f64::max);
-    // Room for the number above the highest bar.
+    // Leave room for the number above the highest bar.
     let axis = axes::values(0.0, highest * 1.12, &plot.axis);
     let floor = corner.1 + SIZE.1;
     let middle = corner.0 + SIZE.0 / 2.0;

@@ -1,8 +1,8 @@
-//! Lines and text in pixels on plotters' canvas, and the styles that lines have.
+//! Lines and text in pixels on a plotters canvas, and line styles.
 //!
-//! plotters draws at whole coordinates, so the canvas has [`UNITS`] of them to a pixel and the SVG's `viewBox` scales
-//! them back. Its backend knows no dashes and no font files: both are put into the text of the SVG afterwards, dashes by
-//! the stroke widths that only dashed lines have.
+//! plotters draws at integer coordinates, so the canvas has [`UNITS`] per pixel and the SVG's `viewBox` scales them
+//! back. Its backend supports neither dashes nor font files; both are added to the SVG text afterwards, dashes by
+//! stroke widths reserved for dashed lines.
 
 use anyhow::Result;
 use plotters::coord::Shift;
@@ -16,7 +16,7 @@ use crate::figure::curve_figure::Colour;
 use crate::record::Ending;
 use crate::record::curve::Point;
 
-/// Coordinates to a pixel.
+/// Coordinates per pixel.
 pub(super) const UNITS: f64 = 10.0;
 
 // Widths and heights in pixels.
@@ -31,7 +31,7 @@ pub(super) const TITLE: f64 = 17.0;
 pub(super) const TEXT: f64 = 13.0;
 pub(super) const SMALL: f64 = 12.0;
 
-// Stroke widths in coordinates. Those of dashed lines occur nowhere else.
+// Stroke widths in coordinates. Those of dashed lines must be unique.
 pub(super) const TEST: u32 = 26;
 pub(super) const TRAINING: u32 = 13;
 pub(super) const TRAINING_SOLID: u32 = 12;
@@ -43,7 +43,7 @@ pub(super) const GRID: u32 = 7;
 pub(super) const CHANCE: u32 = 14;
 pub(super) const FRAME: u32 = 10;
 pub(super) const MARK: u32 = 18;
-/// Dash and gap, in coordinates, of each dashed width.
+/// Dash pattern, in coordinates, for each dashed width.
 pub(super) const DASHES: [(u32, &str); 4] = [
     (TRAINING, "55 30"),
     (REFERENCE_TRAINING, "40 25"),
@@ -84,7 +84,7 @@ pub(super) fn mark(
     }
 }
 
-/// The edge of a box. The backend's own rectangles have hairlines.
+/// The outline of a box. The backend's rectangles only have hairlines.
 pub(super) fn outline(
     canvas: &Canvas,
     corner: (f64, f64),
@@ -159,17 +159,17 @@ pub(super) fn rgb(colour: Colour) -> RGBColor {
     RGBColor(colour.0, colour.1, colour.2)
 }
 
-/// A colour moved towards white by a share of the way.
+/// Mixes a colour with white by a share.
 pub(super) fn pale(colour: Colour, share: f64) -> RGBColor {
     let move_up = |part: u8| (f64::from(part) + (255.0 - f64::from(part)) * share).round() as u8;
     RGBColor(move_up(colour.0), move_up(colour.1), move_up(colour.2))
 }
 
 pub(super) fn failed(error: impl std::fmt::Display) -> anyhow::Error {
-    Exit::Internal.error(format!("the figure cannot be drawn: {error}"))
+    Exit::Internal.error(format!("cannot draw the figure: {error}"))
 }
 
-/// Puts in what the backend cannot write: the size on screen, the font, dashes, round joins.
+/// Adds what the backend cannot write: the size on screen, the font, dashes, round joins.
 pub(super) fn finished(text: &str, width: f64, height: f64) -> String {
     let from = format!("width=\"{}\" height=\"{}\"", units(width), units(height));
     let to = format!(
@@ -185,7 +185,7 @@ pub(super) fn finished(text: &str, width: f64, height: f64) -> String {
             &format!("stroke-width=\"{width}\" stroke-dasharray=\"{dashes}\""),
         );
     }
-    // Half the height of Roboto's capitals: the same in every renderer, which `ex` is not.
+    // Half the cap height of Roboto: unlike `ex`, the same in every renderer.
     text.replace("dy=\"0.5ex\"", "dy=\"0.355em\"")
 }
 

@@ -1,4 +1,4 @@
-//! A network as a column of its layers with the shortcuts beside it, as in the paper's Fig. 3.
+//! Renders a network as a column of layers with shortcuts on the side, as in the paper's Fig. 3.
 
 use anyhow::Result;
 use plotters::prelude::*;
@@ -9,16 +9,16 @@ use super::font;
 use crate::figure::curve_figure::Colour;
 use crate::network::{Convolution, Join, Network, Stem, grouped};
 
-/// Size of a layer's box and the way to the next one, in pixels.
+/// Size of a layer's box and distance to the next, in pixels.
 const BOX: (f64, f64) = (196.0, 22.0);
 const STEP: f64 = 38.0;
-/// How far shortcuts reach beside the column, in pixels.
+/// How far shortcuts extend from the column, in pixels.
 const REACH: f64 = 48.0;
-/// Pixels of a plain column's side.
+/// Margin of a plain column, in pixels.
 const MARGIN: f64 = 40.0;
 const HEAD: f64 = 62.0;
 
-/// A stage's colour, again from the first after the last.
+/// The stages' colours, repeated if there are more stages.
 const STAGES: [Colour; 5] = [
     (200, 190, 225),
     (178, 210, 180),
@@ -29,11 +29,11 @@ const STAGES: [Colour; 5] = [
 /// A box of the column.
 struct Row {
     text: String,
-    /// Stage, counted from 0; none for what has no weights or stands outside of the stages.
+    /// Stage, from 0; none for layers without weights or outside the stages.
     stage: Option<usize>,
 }
 
-/// A line around some boxes: from above one to below another.
+/// A shortcut: from above one box to below another.
 struct Arc {
     first: usize,
     last: usize,
@@ -41,7 +41,7 @@ struct Arc {
     label: String,
 }
 
-/// The network for images of `image_size` pixels as the text of an SVG. The same network gives the same text.
+/// The network for images of `image_size` pixels as SVG. The same network gives the same text.
 pub fn column(network: &Network, image_size: usize) -> Result<String> {
     let (rows, arcs) = lay_out(network, image_size);
     let title = &network.name;
@@ -89,7 +89,7 @@ pub fn column(network: &Network, image_size: usize) -> Result<String> {
             write(&canvas, &row.text, place, SMALL, INK, HPos::Center)?;
         }
         for arc in &arcs {
-            // Both ends meet the arrows in front of the block's first layer and behind its last.
+            // Its ends are on the arrows before the block's first layer and after its last.
             let gap = (STEP - BOX.1) / 2.0;
             let (from, to) = (top(arc.first) - gap, top(arc.last) + BOX.1 + gap);
             shortcut(&canvas, (middle, from), (middle, to), arc)?;
@@ -162,7 +162,7 @@ fn arrow(canvas: &Canvas, from: (f64, f64), to: (f64, f64)) -> Result<()> {
     head(canvas, to, (0.0, 1.0))
 }
 
-/// An arrow's head at `tip`, pointing along `way`, a unit vector.
+/// An arrowhead at `tip`, pointing along the unit vector `way`.
 fn head(canvas: &Canvas, tip: (f64, f64), way: (f64, f64)) -> Result<()> {
     let back = (tip.0 - 6.0 * way.0, tip.1 - 6.0 * way.1);
     let across = (3.0 * way.1, 3.0 * way.0);
@@ -176,9 +176,9 @@ fn head(canvas: &Canvas, tip: (f64, f64), way: (f64, f64)) -> Result<()> {
         .map_err(failed)
 }
 
-/// A curve on the right from one arrow of the column to a later one; dotted where the shape changes, as in the paper.
+/// A curve on the right from one arrow of the column to a later one; dotted if the shape changes, as in the paper.
 fn shortcut(canvas: &Canvas, from: (f64, f64), to: (f64, f64), arc: &Arc) -> Result<()> {
-    // Along the arrow's height to the boxes' edge, then half an ellipse.
+    // Horizontally to the boxes' edge, then half an ellipse.
     let edge = from.0 + BOX.0 / 2.0;
     let (centre, half) = ((from.1 + to.1) / 2.0, (to.1 - from.1) / 2.0);
     let mut points = vec![from];
@@ -186,7 +186,7 @@ fn shortcut(canvas: &Canvas, from: (f64, f64), to: (f64, f64), arc: &Arc) -> Res
         let angle = std::f64::consts::PI * (f64::from(step) / 48.0 - 0.5);
         points.push((edge + REACH * angle.cos(), centre + half * angle.sin()));
     }
-    // The last stretch is the arrow's head.
+    // The last part is the arrowhead.
     points.push((to.0 + 5.0, to.1));
     let width = if arc.dotted {
         TRAINING
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn every_layer_and_every_shortcut_is_there() {
+    fn draws_every_layer_and_shortcut() {
         let count = |text: &str, what: &str| text.matches(what).count();
         let plain = drawn(Family::Plain, Shortcut::A);
         assert_eq!(count(&plain, "3x3 conv, 16\n"), 7);

@@ -1,4 +1,4 @@
-//! The whole figure: title, panels side by side, keys, notes.
+//! Renders a figure of curves: title, panels side by side, keys, notes.
 
 use anyhow::Result;
 use plotters::prelude::*;
@@ -8,7 +8,7 @@ use super::canvas::*;
 use super::{axes, labels, legend, panel};
 use crate::figure::curve_figure::Figure;
 
-/// The figure as the text of an SVG. The same figure gives the same text.
+/// The figure as SVG. The same figure gives the same text.
 pub fn svg(figure: &Figure) -> Result<String> {
     let panels = figure.panels.len().max(1) as f64;
     let width = 2.0 * SIDE + panels * PANEL;

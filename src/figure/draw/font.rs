@@ -1,13 +1,13 @@
-//! The one font of every figure: Roboto Regular (Apache License 2.0, `assets/Roboto-LICENSE.txt`), cut down to Latin
-//! letters, digits and signs. It travels inside the SVG, so that a browser needs nothing else.
+//! The font of all figures: Roboto Regular (Apache License 2.0, `assets/Roboto-LICENSE.txt`), reduced to Latin letters,
+//! digits and punctuation, and embedded in every SVG.
 
 /// The TrueType file.
 pub const DATA: &[u8] = include_bytes!("../../../assets/Roboto-Regular.ttf");
 
-/// Its name in the SVG.
+/// The font family in the SVG.
 pub const FAMILY: &str = "Roboto";
 
-/// Units of the widths below in one em.
+/// Units per em of the widths below.
 const EM: f64 = 2048.0;
 
 /// Advance widths of the characters from space to tilde.
@@ -20,7 +20,7 @@ const WIDTHS: [u16; 95] = [
     1131, 1168, 1150, 1164, 694, 1057, 670, 1129, 992, 1539, 1016, 969, 1016, 693, 500, 693, 1393,
 ];
 
-/// Width of a text in pixels at a font size in pixels. Other characters count as a wide letter.
+/// The width of a text in pixels at a font size in pixels. Characters outside the table count as wide letters.
 pub fn width(text: &str, size: f64) -> f64 {
     let units: f64 = text
         .chars()
@@ -34,7 +34,7 @@ pub fn width(text: &str, size: f64) -> f64 {
     units / EM * size
 }
 
-/// The style element that gives a browser the font.
+/// The style element that embeds the font.
 pub fn style_element() -> String {
     format!(
         "<style>@font-face{{font-family:\"{FAMILY}\";src:url(data:font/ttf;base64,{})}}</style>",
@@ -42,7 +42,7 @@ pub fn style_element() -> String {
     )
 }
 
-/// RFC 4648, with padding.
+/// Base64 of RFC 4648, with padding.
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_of_the_rfcs_examples() {
+    fn base64_matches_rfc_examples() {
         for (bytes, text) in [
             ("", ""),
             ("f", "Zg=="),

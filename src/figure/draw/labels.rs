@@ -1,14 +1,13 @@
-//! Where text goes: labels beside the ends of curves without overlap, the legend where the fewest curves pass, lines
-//! broken at the width of the figure.
+//! Text placement: labels at the ends of curves without overlap, the legend away from curves, line breaks.
 
 use super::font;
 
-/// Moves labels as little as needed so that neighbours are `gap` apart and all lie in `low..=high`. Positions in,
-/// positions out, in the same order; labels keep their order along the axis.
+/// Moves labels as little as possible so that neighbours are `gap` apart and all are in `low..=high`. Returns positions
+/// in the order of the input; labels keep their order along the axis.
 pub fn spread(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by(|&a, &b| wanted[a].total_cmp(&wanted[b]));
-    // Groups of labels that touch: (sum of wanted tops, members). A group's top is the mean of what its members want.
+    // Groups of touching labels: (sum of wanted tops, members). A group's top is the mean of its members' wanted tops.
     let mut groups: Vec<(f64, usize)> = Vec::new();
     let top = |group: &(f64, usize)| {
         let room = (high - (group.1 - 1) as f64 * gap).max(low);
@@ -20,7 +19,7 @@ pub fn spread(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
             if top(above) + above.1 as f64 * gap <= top(&group) {
                 break;
             }
-            // What the lower members want, shifted to where the group would begin.
+            // The lower members' wanted tops, shifted to the group's top.
             let shift = above.1 as f64 * gap;
             group = (
                 above.0 + group.0 - shift * group.1 as f64,
@@ -42,8 +41,8 @@ pub fn spread(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
     placed
 }
 
-/// The upper left corner for a box of `size` in a plot of `plot` (both width, height) where the fewest of the points
-/// fall under it; the lower left first, as in the paper.
+/// The upper left corner for a box of `size` in a plot of `plot` (both width, height) that covers the fewest points;
+/// prefers the lower left, as in the paper.
 pub fn quiet_corner(points: &[(f64, f64)], size: (f64, f64), plot: (f64, f64)) -> (f64, f64) {
     let margin = 8.0;
     let right = plot.0 - size.0 - margin;
@@ -71,7 +70,7 @@ pub fn quiet_corner(points: &[(f64, f64)], size: (f64, f64), plot: (f64, f64)) -
     best.1
 }
 
-/// Breaks a text between words into lines of at most `width` pixels at the font size.
+/// Wraps a text at words into lines of at most `width` pixels at the font size.
 pub fn wrapped(text: &str, size: f64, width: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_that_would_overlap_are_moved_apart_and_stay_in_order() {
+    fn overlapping_labels_are_moved_apart_in_order() {
         let placed = spread(&[50.0, 52.0, 10.0, 51.0], 10.0, 0.0, 100.0);
         assert_eq!(placed[2], 10.0);
         assert_eq!(placed, [41.0, 61.0, 10.0, 51.0]);
@@ -109,16 +108,16 @@ mod tests {
     }
 
     #[test]
-    fn the_legend_avoids_the_curves() {
+    fn legend_avoids_curves() {
         let along_the_bottom: Vec<_> = (0..100).map(|x| (f64::from(x) * 4.0, 280.0)).collect();
         let (_, y) = quiet_corner(&along_the_bottom, (80.0, 60.0), (400.0, 300.0));
-        assert!(y < 200.0, "the legend lies on the curves at {y}");
+        assert!(y < 200.0, "the legend covers the curves at {y}");
         let (x, y) = quiet_corner(&[], (80.0, 60.0), (400.0, 300.0));
         assert_eq!((x, y), (8.0, 232.0));
     }
 
     #[test]
-    fn lines_are_broken_at_the_width() {
+    fn text_is_wrapped_at_the_width() {
         let text = "one two three four five six seven eight nine ten";
         let lines = wrapped(text, 12.0, 90.0);
         assert!(lines.len() > 2);

@@ -1,6 +1,10 @@
-//! Drawing with plotters, in pixels: `curves.rs` a whole figure of curves, `panel.rs` one panel of it, `plot.rs` what lies in a
-//! panel's coordinates, `legend.rs` what names the curves; `table.rs` a table, `bars.rs` bars, `column.rs` a network's layers. Below them `axes.rs` limits and ticks,
-//! `labels.rs` where text goes, `canvas.rs` lines and text, `font.rs` the font, `raster.rs` the PNG.
+//! Renders figures with plotters.
+//!
+//! - `curves.rs`: a figure of curves, with `panel.rs` for each plot, `plot.rs` for what lies in its
+//!   coordinates and `legend.rs` for the keys
+//! - `table.rs`: a table; `bars.rs`: bars; `column.rs`: a network's layers
+//! - `axes.rs`: limits and ticks; `labels.rs`: text placement; `canvas.rs`: lines and text; `font.rs`: the font
+//! - `raster.rs`: the PNG
 
 pub(crate) mod axes;
 pub(super) mod bars;

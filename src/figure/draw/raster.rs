@@ -1,4 +1,4 @@
-//! Pixels from the SVG, with resvg and the embedded font alone.
+//! Rasterises SVG with resvg and the embedded font only.
 
 use anyhow::Result;
 use resvg::{tiny_skia, usvg};
@@ -6,42 +6,41 @@ use resvg::{tiny_skia, usvg};
 use super::font;
 use crate::exit::Exit;
 
-/// Pixels of the PNG for one of the SVG: sharp on dense screens and in print.
+/// PNG pixels per SVG pixel: sharp on high-density screens and in print.
 const DENSITY: f32 = 2.0;
 
-/// Parses an SVG with no font but the embedded one.
+/// Parses an SVG with only the embedded font.
 fn parse(svg: &str) -> Result<usvg::Tree> {
     let mut options = usvg::Options {
         font_family: font::FAMILY.into(),
         ..usvg::Options::default()
     };
     options.fontdb_mut().load_font_data(font::DATA.to_vec());
-    usvg::Tree::from_str(svg, &options).map_err(|error| {
-        Exit::Internal.error(format!("the drawn svg cannot be read back: {error}"))
-    })
+    usvg::Tree::from_str(svg, &options)
+        .map_err(|error| Exit::Internal.error(format!("cannot parse the drawn SVG: {error}")))
 }
 
-/// The bytes of a PNG that shows the SVG.
+/// Renders the SVG as PNG.
 pub fn png(svg: &str) -> Result<Vec<u8>> {
     let tree = parse(svg)?;
     let size = tree.size();
     let width = (size.width() * DENSITY).ceil() as u32;
     let height = (size.height() * DENSITY).ceil() as u32;
     let mut pixels = tiny_skia::Pixmap::new(width, height).ok_or_else(|| {
-        Exit::Internal.error(format!("no image of {width}x{height} pixels can be made"))
+        Exit::Internal.error(format!("cannot create an image of {width}x{height} pixels"))
     })?;
     let scale = tiny_skia::Transform::from_scale(DENSITY, DENSITY);
     resvg::render(&tree, scale, &mut pixels.as_mut());
-    pixels.encode_png().map_err(|error| {
-        Exit::Internal.error(format!("the figure cannot be encoded as png: {error}"))
-    })
+    pixels
+        .encode_png()
+        .map_err(|error| Exit::Internal.error(format!("cannot encode the figure as PNG: {error}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Width of a text as resvg lays it out.
+    /// The width of a text in resvg's layout.
     fn laid_out(text: &str) -> f64 {
         let family = font::FAMILY;
         let svg = format!(
@@ -52,10 +51,10 @@ mod tests {
     }
 
     #[test]
-    fn the_embedded_font_is_found_and_its_widths_are_known() {
+    fn embedded_font_is_found_and_widths_match() {
         for text in ["ResNet-110", "error (%)", "iter. (1e4)"] {
             let (real, known) = (laid_out(text), font::width(text, 100.0));
-            // Ink against advances: side bearings and kerning are left.
+            // Ink and advances differ by side bearings and kerning.
             assert!((real - known).abs() < 20.0, "{text}: {real} and {known}");
         }
     }

@@ -1,4 +1,4 @@
-//! A table, drawn: the first column to the left, numbers to the right.
+//! Renders a table: the first column left-aligned, numbers right-aligned.
 
 use anyhow::Result;
 use plotters::prelude::*;
@@ -10,10 +10,10 @@ use crate::figure::final_errors::Table;
 
 /// Height of a row in pixels.
 const ROW: f64 = 24.0;
-/// Pixels between columns.
+/// Space between columns, in pixels.
 const GAP: f64 = 30.0;
 
-/// The table as the text of an SVG. The same table gives the same text.
+/// The table as SVG. The same table gives the same text.
 pub fn table(table: &Table) -> Result<String> {
     let widths: Vec<f64> = table
         .columns

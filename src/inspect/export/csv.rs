@@ -1,14 +1,13 @@
-//! Comma-separated values (RFC 4180): a header, then a row a line. Numbers are written so that reading them gives the same
-//! bits; a number that is not there is empty.
+//! CSV (RFC 4180) with a header. Numbers round-trip bit for bit; missing numbers are empty.
 
 use crate::record::{Ending, Evaluation, Iteration, Split, Statistics};
 use crate::run::RunView;
 
-/// The header of the table of runs.
+/// The header of `runs.csv`.
 pub(super) const RUNS: &str = "profile,network,seed,state,iteration,training_loss,test_error,moving_test_error,\
                                training_error_clean,data,data_digest,device,instructions,identity,commit,folder\n";
 
-/// A run's row in the table of runs: its last numbers and where they are from.
+/// A run's row in `runs.csv`: its last results and provenance.
 pub(super) fn run(run: &RunView, iterations: &[Iteration], evaluations: &[Evaluation]) -> String {
     let plan = run.plan();
     let last = run.iteration;
@@ -97,13 +96,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_end_a_field_is_quoted() {
+    fn fields_with_separators_are_quoted() {
         let fields = ["a", "b,c", "say \"d\"", ""].map(String::from);
         assert_eq!(line(&fields), "a,\"b,c\",\"say \"\"d\"\"\",\n");
     }
 
     #[test]
-    fn numbers_come_back_to_the_bit() {
+    fn numbers_round_trip() {
         let row = Iteration {
             iteration: 7,
             epoch: 0.1 + 0.2,

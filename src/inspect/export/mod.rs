@@ -1,5 +1,4 @@
-//! Runs in the formats of other programs: `csv.rs` tables, `tensorboard.rs` TensorBoard's event files. Functions of the
-//! records alone: the same records give the same bytes.
+//! Exports runs: `csv.rs` as tables, `tensorboard.rs` as TensorBoard event files. The same records give the same bytes.
 
 mod csv;
 mod tensorboard;
@@ -11,19 +10,19 @@ use anyhow::Result;
 use crate::run::RunView;
 use crate::run::disk::Disk;
 
-/// A format of other programs.
+/// An export format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `runs.csv`, and `iterations.csv` and `evaluations.csv` for each run.
+    /// `runs.csv`, and `iterations.csv` and `evaluations.csv` per run.
     Csv,
-    /// An event file for each run: `tensorboard --logdir DIR` shows them.
+    /// An event file per run, for `tensorboard --logdir DIR`.
     Tensorboard,
 }
 
-/// Writes the runs below `out`, each in a folder named as in the results. Gives the files that were written.
+/// Writes the runs to `out`, in folders named as in the results. Returns the files written.
 ///
 /// # Errors
-/// [`crate::exit::Exit::Storage`] where records cannot be read or `out` cannot be written.
+/// [`crate::exit::Exit::Storage`] if records cannot be read or `out` cannot be written.
 pub fn write(kind: Kind, runs: Vec<RunView>, out: &Path) -> Result<Vec<PathBuf>> {
     let disk = Disk::default();
     let mut files = Vec::new();

@@ -1,5 +1,5 @@
-//! TensorBoard's event files: TFRecords (length, its checksum, bytes, their checksum) that hold `tensorflow.Event` messages
-//! in the wire format of protocol buffers. Of the messages only what scalars need:
+//! TensorBoard event files: TFRecords (length, its checksum, bytes, their checksum) of `tensorflow.Event` messages in
+//! protobuf wire format, reduced to what scalars need:
 //!
 //! ```text
 //! Event   { double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5; }
@@ -8,17 +8,17 @@
 
 use crate::record::{Evaluation, Iteration, Split};
 
-/// Seconds since 1970 of an RFC 3339 time; 0 for anything else.
+/// Seconds since 1970 of an RFC 3339 time; 0 if invalid.
 pub(super) fn seconds(time: &str) -> i64 {
     chrono::DateTime::parse_from_rfc3339(time).map_or(0, |time| time.timestamp())
 }
 
-/// TensorBoard reads files with `tfevents` in their names, and those of a run in the order of the seconds.
+/// TensorBoard reads files with `tfevents` in their names, ordered by the seconds.
 pub(super) fn file_name(begun: i64) -> String {
     format!("events.out.tfevents.{begun:010}.refig")
 }
 
-/// The bytes of a run's file. Times are the start's, with the seconds of training that the records hold.
+/// The bytes of a run's file. Times are the start time plus the recorded seconds of training.
 pub(super) fn events(begun: i64, iterations: &[Iteration], evaluations: &[Evaluation]) -> Vec<u8> {
     let begun = begun as f64;
     let mut bytes = Vec::new();
@@ -73,7 +73,7 @@ fn event(time: f64, step: u64, scalars: &[(String, f64)]) -> Message {
     event
 }
 
-/// A message of protocol buffers: fields as they are added.
+/// A protobuf message: fields in the order added.
 #[derive(Default)]
 struct Message(Vec<u8>);
 
@@ -112,7 +112,7 @@ impl Message {
     }
 }
 
-/// Adds a TFRecord.
+/// Appends a TFRecord.
 fn record(bytes: &mut Vec<u8>, message: &[u8]) {
     let length = (message.len() as u64).to_le_bytes();
     bytes.extend(length);
@@ -121,7 +121,7 @@ fn record(bytes: &mut Vec<u8>, message: &[u8]) {
     bytes.extend(masked(message).to_le_bytes());
 }
 
-/// TFRecord's checksum: rotated and shifted, so that a checksum of data that hold checksums stays good.
+/// TFRecord's masked CRC-32C, safe for data that contains checksums.
 fn masked(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
         .rotate_right(15)
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_record_is_the_version_that_tensorboard_asks_for() {
+    fn first_record_is_the_file_version() {
         let bytes = events(0, &[], &[]);
         // 9 bytes of time, 2 + 13 of the version.
         assert_eq!(bytes[..8], 24u64.to_le_bytes());
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_are_written_seven_bits_a_byte() {
+    fn integers_are_varints() {
         let mut message = Message::default();
         message.integer(2, 300);
         assert_eq!(message.0, [0x10, 0xac, 0x02]);

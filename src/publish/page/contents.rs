@@ -1,4 +1,4 @@
-//! What a page is made of, before it is HTML or Markdown.
+//! A page before it is rendered as HTML or Markdown.
 
 use crate::judge::Status;
 
@@ -6,44 +6,43 @@ use crate::judge::Status;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
     pub title: String,
-    /// The name of the figure's files beside the page, without the ending.
+    /// Stem of the figure's files next to the page.
     pub experiment: String,
-    /// The address of the index of all reports.
+    /// Relative link to the index of all reports.
     pub home: &'static str,
-    /// Whether a verdict lies beside the page for programs.
+    /// Whether there is a `verdict.json` next to the page.
     pub judged: bool,
     pub status: Status,
-    /// One sentence: did it reproduce.
+    /// One sentence: whether it reproduced.
     pub headline: String,
-    /// What nobody may overlook: a word in capitals and a sentence.
+    /// Warnings at the top: a word in capitals and a sentence.
     pub shouts: Vec<(String, String)>,
     /// Profile, data, seeds.
     pub line: String,
     pub sections: Vec<Section>,
 }
 
-/// A heading with what is below it.
+/// A heading and its contents.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Section {
     /// The anchor in the page.
     pub id: &'static str,
     pub heading: &'static str,
-    /// Paragraphs before the body: what the numbers are.
+    /// Paragraphs before the body that explain the numbers.
     pub about: Vec<String>,
     pub body: Body,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
-    /// Where the figure stands.
     Figure,
     Table(Table),
     List(Vec<String>),
-    /// Lines for a shell.
+    /// Shell commands.
     Commands(Vec<String>),
 }
 
-/// Rows of as many cells as there are columns.
+/// Each row has one cell per column.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
     pub columns: Vec<Column>,
@@ -53,7 +52,7 @@ pub struct Table {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
     pub name: String,
-    /// Numbers stand to the right.
+    /// Right-aligned.
     pub number: bool,
 }
 
@@ -68,13 +67,13 @@ pub enum Cell {
     },
     Status {
         status: Status,
-        /// Why; may be empty.
+        /// The reason; may be empty.
         note: String,
     },
 }
 
 impl Section {
-    /// A section that is a table; none where there are no rows.
+    /// A section with a table; none without rows.
     pub fn table(
         id: &'static str,
         heading: &'static str,
@@ -95,7 +94,7 @@ impl Section {
 }
 
 impl Column {
-    /// A name that begins with `#` is a column of numbers.
+    /// A leading `#` marks a column of numbers.
     fn named(name: &str) -> Self {
         Self {
             name: name.trim_start_matches('#').into(),

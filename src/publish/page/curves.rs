@@ -1,4 +1,4 @@
-//! The figure's curves as JSON, for the page's script to say what lies under the pointer.
+//! The figure's curves as JSON, for the readout of the page's script.
 
 use serde_json::{Value, json};
 
@@ -7,14 +7,14 @@ use crate::figure::{Figure, Panel, Quantity, Series};
 use crate::record::Split;
 use crate::record::curve::Point;
 
-/// What can be switched off beside networks, as `data-kind` says it in the page.
+/// Kinds of lines that can be toggled: values of `data-kind` in the page.
 pub(super) const TEST: &str = "test";
 pub(super) const TRAINING: &str = "training";
 pub(super) const PAPER: &str = "paper";
 pub(super) const BAND: &str = "band";
 pub(super) const SINGLE: &str = "single";
 
-/// The kind of a series' own curve.
+/// The kind of a series' main curve.
 pub(super) fn kind(series: &Series) -> &'static str {
     match series.split {
         Split::Test => TEST,
@@ -22,7 +22,7 @@ pub(super) fn kind(series: &Series) -> &'static str {
     }
 }
 
-/// What a point of a figure's curves is of: its place across, its value, the value's unit.
+/// Names of a point's coordinates, and the unit of its value.
 pub(super) fn words(figure: &Figure) -> (&'static str, &'static str, &'static str) {
     match figure.quantity {
         Quantity::Errors => ("iteration", "error", " %"),
@@ -30,7 +30,7 @@ pub(super) fn words(figure: &Figure) -> (&'static str, &'static str, &'static st
     }
 }
 
-/// What a curve of one kind is of: `test error`.
+/// What a kind of curve shows: `test error`.
 pub(super) fn what(figure: &Figure, kind: &str) -> String {
     let (_, value, _) = words(figure);
     match figure.quantity {
@@ -40,7 +40,7 @@ pub(super) fn what(figure: &Figure, kind: &str) -> String {
 }
 
 /// `[{x: [low, high], y: [low, high], across, unit, curves: [{network, kind, what, points: [[iteration, error], ..]}, ..]}, ..]`,
-/// a panel each. Values are rounded to a thousandth.
+/// one element per panel. Values are rounded to a thousandth.
 pub(super) fn json(figure: &Figure) -> String {
     let y = axes::vertical(figure);
     let (across, _, unit) = words(figure);

@@ -1,29 +1,29 @@
-//! Text in HTML, in addresses and in scripts.
+//! Escaping for HTML, URLs and scripts.
 
 use std::path::{Component, Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Everything but the unreserved characters of RFC 3986, section 2.3.
+/// All but the unreserved characters of RFC 3986, section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// Text for an element or an attribute in double quotes, as maud escapes it.
+/// Escapes text for an element or a double-quoted attribute, as maud does.
 pub fn escape(text: &str) -> String {
     maud::html!((text)).into_string()
 }
 
-/// JSON as it may stand in a script element: no tag can end or begin in it.
+/// Escapes JSON for a script element, so that no tag can start or end in it.
 pub fn script(json: &str) -> String {
     json.replace('<', "\\u003c")
         .replace('>', "\\u003e")
         .replace('&', "\\u0026")
 }
 
-/// The path from a folder to another place as a relative address. Neither has to exist.
+/// The relative URL from a folder to another path. Neither has to exist.
 pub fn relative(from: &Path, to: &Path) -> String {
     let path = pathdiff::diff_paths(normal(to), normal(from)).unwrap_or_else(|| to.into());
     let parts: Vec<String> = path
@@ -39,7 +39,7 @@ pub fn relative(from: &Path, to: &Path) -> String {
     }
 }
 
-/// Absolute, without `.` and `..`.
+/// Makes a path absolute, without `.` and `..`.
 fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
@@ -55,7 +55,7 @@ fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-/// A name in a path, or data in an address.
+/// Percent-encodes a path segment or the data of a URL.
 pub fn percent(name: &str) -> String {
     utf8_percent_encode(name, RESERVED).to_string()
 }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_text_can_become_markup() {
+    fn text_cannot_become_markup() {
         assert_eq!(
             escape("<a href=\"x\">'&'</a>"),
             "&lt;a href=&quot;x&quot;&gt;'&amp;'&lt;/a&gt;"
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_leads_from_the_report_to_the_runs() {
+    fn relative_links_from_report_to_runs() {
         let link = |from: &str, to: &str| relative(Path::new(from), Path::new(to));
         assert_eq!(link("reports/fig6/quick", "results"), "../../../results");
         assert_eq!(

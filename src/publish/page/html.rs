@@ -1,5 +1,5 @@
-//! `index.html`: the page in one file. Style and script stand in it, the figure is SVG in it, and a policy in its head
-//! forbids the browser to load anything else.
+//! `index.html`: a self-contained page with inline style, script and SVG, and a content policy that forbids loading
+//! anything else.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
@@ -11,14 +11,13 @@ use crate::figure::Drawing;
 use crate::judge::Status;
 use crate::publish::illustration::Illustration;
 
-/// What every page of a site looks like.
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// What makes a page one file that needs no network.
+/// Keeps the page self-contained: no network access.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self' data: file:";
 
-/// The page as HTML, with the figure where its section stands.
+/// The page as HTML, with the figure in its section.
 pub fn html(page: &Page, figure: Option<&Illustration>) -> String {
     let curves = match figure.map(|figure| &figure.drawing) {
         Some(Drawing::Curves(figure)) => Some(script(&curves::json(figure))),
@@ -52,7 +51,7 @@ pub fn html(page: &Page, figure: Option<&Illustration>) -> String {
     document(&page.title, &body)
 }
 
-/// A whole document.
+/// A complete HTML document.
 pub(super) fn document(title: &str, body: &Markup) -> String {
     let page = markup! {
         (DOCTYPE)
@@ -72,7 +71,7 @@ pub(super) fn document(title: &str, body: &Markup) -> String {
     page.into_string() + "\n"
 }
 
-/// The status as a word with a sign: colour alone tells nothing.
+/// The status as a word and a sign, so that it does not depend on colour.
 pub(super) fn badge(status: Status) -> Markup {
     let sign = match status {
         Status::Pass => "✓",
@@ -122,9 +121,9 @@ fn figure_markup(page: &Page, figure: Option<&Illustration>) -> Markup {
             None => {},
         }
         p.files {
-            "Also as " a href={ (name) ".svg" } { "SVG" } " and " a href={ (name) ".png" } { "PNG" }
+            "Download as " a href={ (name) ".svg" } { "SVG" } " and " a href={ (name) ".png" } { "PNG" }
             @if page.judged {
-                ", in the paper's colours; the verdict as " a href="verdict.json" { "JSON" } " and "
+                " in the paper's colours; the verdict as " a href="verdict.json" { "JSON" } " and "
             } @else {
                 "; the page as "
             }
@@ -133,7 +132,7 @@ fn figure_markup(page: &Page, figure: Option<&Illustration>) -> Markup {
     }
 }
 
-/// A wide table scrolls in its own box, which the keyboard can reach.
+/// A table in its own scrolling box, reachable by keyboard.
 fn table_markup(heading: &str, table: &Table) -> Markup {
     let class = |column: &Column| column.number.then_some("n");
     markup! {

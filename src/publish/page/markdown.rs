@@ -1,4 +1,4 @@
-//! `report.md`: the page for a pull request.
+//! `report.md`: the page as Markdown, for a pull request.
 
 use std::fmt::Write as _;
 
@@ -49,12 +49,12 @@ fn write_table(text: &mut String, table: &Table) {
     }
     text.push('\n');
     for row in &table.rows {
-        let cells: Vec<String> = row.iter().map(written).collect();
+        let cells: Vec<String> = row.iter().map(cell_text).collect();
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
 }
 
-fn written(content: &Cell) -> String {
+fn cell_text(content: &Cell) -> String {
     match content {
         Cell::Text(text) => cell(text),
         Cell::Strong(text) => format!("**{}**", cell(text)),
@@ -65,7 +65,7 @@ fn written(content: &Cell) -> String {
     }
 }
 
-/// A pipe would end the cell.
+/// Escapes pipes, which would end the cell.
 fn cell(content: &str) -> String {
     content.replace('|', "\\|").replace('\n', " ")
 }

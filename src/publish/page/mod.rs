@@ -1,10 +1,12 @@
-//! What a reviewer reads: `index.html`, one file that needs no network, and `report.md`, which says the same for a pull
-//! request. Both are written from one [`Page`], so that neither can say what the other does not.
+//! A report as `index.html`, self-contained, and as `report.md`, for a pull request. Both render one [`Page`], so their
+//! contents agree.
 //!
-//! `contents.rs` is what a page is made of, `sections.rs` the verdict in these terms, `published.rs` bars of published
-//! values, `provenance.rs` what the runs were made with; `markdown.rs` and `html.rs` are the two forms, `plot.rs` the figure
-//! inside the page and `curves.rs` the data for its script, `escape.rs` text in HTML and in addresses, `site.rs` the index of
-//! all reports. `page.css` and `page.js` are put into the page as they are.
+//! - `contents.rs`: the types of a page
+//! - `sections.rs`: the page of a verdict; `provenance.rs`: its section on what the runs were made with
+//! - `published.rs`: the page of a figure of published values
+//! - `markdown.rs`, `html.rs`: the two renderers, with `escape.rs`, `page.css` and `page.js`
+//! - `plot.rs`: the interactive figure; `curves.rs`: its data for the script
+//! - `site.rs`: the index of all reports
 
 mod contents;
 mod curves;

@@ -1,6 +1,6 @@
 "use strict";
-// Switches for networks and kinds of lines, and what lies under the pointer or the arrow keys. Without it the page shows
-// everything.
+// Toggles for networks and kinds of lines, and a readout for the pointer and the arrow keys. Without this script the page
+// shows everything.
 (() => {
   const panels = JSON.parse(document.getElementById("curves").textContent);
   const off = { network: new Set(), kind: new Set() };
@@ -36,7 +36,7 @@
     });
   }
 
-  // From a point of a curve to its place in the panel's viewBox; null where the axes cut it off.
+  // Maps a point of a curve to the panel's viewBox; null if it is outside the axes.
   function place(svg, panel, [iteration, error]) {
     const [left, top, width, height] = svg.dataset.box.split(" ").map(Number);
     const across = (iteration - panel.x[0]) / (panel.x[1] - panel.x[0]);
@@ -65,7 +65,7 @@
 
   for (const svg of document.querySelectorAll(".panel")) {
     const panel = panels[Number(svg.dataset.panel)];
-    // Where the arrow keys are: a curve's place among those shown, and the iteration.
+    // The current curve and the index of its point.
     let at = { curve: null, index: 0 };
 
     svg.addEventListener("pointermove", (event) => {
@@ -104,7 +104,7 @@
         const iteration = curves[which].points[at.index][0];
         which = (which + (event.key === "ArrowDown" ? 1 : curves.length - 1)) % curves.length;
         const points = curves[which].points;
-        // The point of the other curve that is nearest in iterations.
+        // The other curve's point nearest in iterations.
         at.index = visible(curves[which]).reduce((a, b) =>
           Math.abs(points[b][0] - iteration) < Math.abs(points[a][0] - iteration) ? b : a);
       } else {

@@ -1,5 +1,5 @@
-//! The figure inside the page: SVG whose colours follow the page's scheme and whose curves can be switched off. Colours are
-//! told apart by the colour-blind, and each network has a sign along its curve and its name at the end besides.
+//! The interactive figure: SVG that follows the page's colour scheme, with curves that can be toggled. Colours are safe
+//! for the colour-blind; each network also has a marker along its curve and its name at the end.
 
 use std::fmt::Write as _;
 
@@ -10,23 +10,22 @@ use crate::figure::{Colour, Figure, Panel, Quantity, Series};
 use crate::record::Ending;
 use crate::record::curve::{Point, Range};
 
-// In units of the viewBox, which is so narrow that its text is legible on a phone. It is wider where labels need it.
+// In viewBox units. Narrow, so that text is legible on a phone; widened if labels need it.
 const SIZE: (f64, f64) = (540.0, 400.0);
 const CORNER: (f64, f64) = (56.0, 34.0);
 const PLOT: (f64, f64) = (336.0, 310.0);
-/// Between labels at the ends of curves.
+/// Minimum distance between labels at the ends of curves.
 const LABELS: f64 = 17.0;
-/// From a panel's frame to its labels' text.
+/// From a panel's frame to the text of its labels.
 const LEAD: f64 = 27.0;
-/// Width of a letter at most: in the style sheet's size of text, and on a phone, where the error is not shown.
+/// Maximum width of a letter: at the style sheet's font size, and on a phone, where the error is hidden.
 const LETTER: (f64, f64) = (7.6, 10.0);
-/// Signs along a curve, and colours in the style sheet.
+/// Number of markers, and of colours in the style sheet.
 const SIGNS: usize = 8;
-/// Places along a curve that have the network's sign.
+/// Markers along a curve, at most.
 const MARKED: usize = 6;
 
-/// Which of the page's colours and signs a network has: one for each colour of the manifest, so that the networks of one
-/// depth share it.
+/// The networks' colours and markers on the page: one for each colour in the manifest, shared by networks of one depth.
 struct Palette(Vec<Colour>);
 
 impl Palette {
@@ -46,7 +45,7 @@ impl Palette {
     }
 }
 
-/// The switches, the panels and the caption.
+/// The toggles, the panels and the caption.
 pub(super) fn figure(figure: &Figure) -> String {
     let palette = Palette::of(figure);
     let mut text = String::from("<figure>\n");
@@ -66,18 +65,18 @@ pub(super) fn figure(figure: &Figure) -> String {
     text
 }
 
-/// What the kinds of lines mean.
+/// The key to the kinds of lines.
 fn keys(figure: &Figure) -> String {
     let mut keys = Vec::new();
     let ours = match figure.quantity {
         Quantity::Errors => "bold lines: test error",
-        Quantity::Responses => "bold lines: this program",
+        Quantity::Responses => "bold lines: our runs",
     };
     for (kind, name) in [
         (TEST, ours),
         (TRAINING, "dashed lines: training error"),
-        (PAPER, "pale lines without signs: the paper's curves"),
-        (BAND, "bands: from the lowest to the highest run"),
+        (PAPER, "pale lines without markers: the paper's curves"),
+        (BAND, "bands: lowest to highest run"),
         (SINGLE, "thin lines: single runs outside the mean"),
     ] {
         if shows(figure, kind) {
@@ -90,7 +89,7 @@ fn keys(figure: &Figure) -> String {
         })
     };
     if marks(Ending::Partial) {
-        keys.push("a ring: not finished");
+        keys.push("a ring: unfinished");
     }
     if marks(Ending::Diverged) {
         keys.push("a cross: diverged");
@@ -116,7 +115,7 @@ fn shows(figure: &Figure, wanted: &str) -> bool {
         })
 }
 
-/// A button for each network and each kind of line. They are shown once the script is there to heed them.
+/// A button for each network and each kind of line, hidden until the script runs.
 fn switches(figure: &Figure, palette: &Palette) -> String {
     let mut text = String::from(
         "<div class=\"switches\" role=\"group\" aria-label=\"What the figure shows\">\n",
@@ -141,7 +140,7 @@ fn switches(figure: &Figure, palette: &Palette) -> String {
         (BAND, "bands"),
         (SINGLE, "single runs"),
     ] {
-        // The only kind of their own curves is not switched off but network by network.
+        // The only kind of curve is toggled by network.
         let alone = figure.quantity == Quantity::Responses && kind == TEST;
         if shows(figure, kind) && !alone {
             let _ = writeln!(
@@ -154,7 +153,7 @@ fn switches(figure: &Figure, palette: &Palette) -> String {
     text
 }
 
-/// A panel's axes as functions to places in the viewBox.
+/// Maps a panel's axes to the viewBox.
 struct Frame {
     x: axes::Axis,
     y: axes::Axis,
@@ -169,7 +168,7 @@ impl Frame {
         )
     }
 
-    /// The visible part of a curve as a path; empty where nothing is.
+    /// The visible part of a curve as a path; empty if there is none.
     fn path(&self, points: &[(f64, f64)]) -> String {
         let points = axes::from(points, self.x.low);
         let mut path = String::new();
@@ -200,7 +199,7 @@ fn draw_panel(figure: &Figure, panel: &Panel, number: usize, palette: &Palette) 
     let names: Vec<&str> = panel.series.iter().map(|s| s.network.as_str()).collect();
     let mut text = format!(
         "<svg class=\"panel\" viewBox=\"0 0 {width} {height}\" tabindex=\"0\" role=\"img\" aria-label=\"{title}: {value} by {across} of {}. Arrow keys read the curves.\" data-panel=\"{number}\" data-box=\"{} {} {} {}\">\n",
-        escape(&listed(&names)),
+        escape(&unique_names(&names)),
         CORNER.0,
         CORNER.1,
         PLOT.0,
@@ -232,7 +231,7 @@ fn draw_panel(figure: &Figure, panel: &Panel, number: usize, palette: &Palette) 
             .collect();
         group(&mut text, series, SINGLE, k, &single);
     }
-    // Training first: the bold test curves lie on top.
+    // Training first, so that the bold test curves are on top.
     for wanted in [TRAINING, TEST] {
         for series in panel.series.iter().filter(|series| kind(series) == wanted) {
             let k = palette.place(series);
@@ -274,7 +273,7 @@ fn draw_panel(figure: &Figure, panel: &Panel, number: usize, palette: &Palette) 
     text
 }
 
-/// The width of every panel's viewBox: the longest name fits, with an error of five letters.
+/// The width of every panel's viewBox: fits the longest name with a five-letter error.
 fn width(figure: &Figure) -> f64 {
     let names = figure.panels.iter().flat_map(|panel| &panel.series);
     let longest = names.map(|series| series.network.chars().count()).max();
@@ -283,8 +282,8 @@ fn width(figure: &Figure) -> f64 {
     (CORNER.0 + PLOT.0 + LEAD + label.max(letters * LETTER.1)).max(SIZE.0)
 }
 
-/// Names, each once.
-fn listed(names: &[&str]) -> String {
+/// Unique names, in order.
+fn unique_names(names: &[&str]) -> String {
     let mut different: Vec<&str> = Vec::new();
     for name in names {
         if !different.contains(name) {
@@ -339,7 +338,7 @@ fn draw_axes(text: &mut String, frame: &Frame, title: &str, chance: Option<f64>)
     );
 }
 
-/// What belongs to one network and kind, to be switched off together; nothing where there is nothing.
+/// Groups the elements of one network and kind, to be toggled together; nothing if `content` is empty.
 fn group(text: &mut String, series: &Series, kind: &str, k: usize, content: &str) {
     if !content.is_empty() {
         let network = escape(&series.network);
@@ -382,7 +381,7 @@ fn band(frame: &Frame, series: &Series) -> String {
     format!("<path class=\"band\" d=\"{path}Z\"/>")
 }
 
-/// A network's sign at some of its curve's points, shifted from network to network so that they do not hide each other.
+/// A network's markers along its curve, shifted from network to network so that they do not overlap.
 fn signs(frame: &Frame, points: &[(f64, f64)], k: usize) -> String {
     let visible: Vec<&(f64, f64)> = points.iter().filter(|point| frame.inside(point)).collect();
     let step = visible.len().div_ceil(MARKED).max(1);
@@ -399,7 +398,7 @@ fn signs(frame: &Frame, points: &[(f64, f64)], k: usize) -> String {
         .collect()
 }
 
-/// The sign of a colour: a shape that does not need it.
+/// The marker that goes with a colour.
 fn sign(k: usize, (x, y): (f64, f64)) -> String {
     let shape = match k {
         0 => "m-4-4h8v8h-8z",
@@ -414,7 +413,7 @@ fn sign(k: usize, (x, y): (f64, f64)) -> String {
     format!("<path class=\"sign\" d=\"M{x:.1} {y:.1}{shape}\"/>")
 }
 
-/// A cross where a run diverged, a ring where one goes on later.
+/// A cross if the run diverged, a ring if it is unfinished.
 fn mark(frame: &Frame, points: &[Point], ending: Ending) -> String {
     let Some(last) = points.last() else {
         return String::new();
@@ -432,7 +431,7 @@ fn mark(frame: &Frame, points: &[Point], ending: Ending) -> String {
     }
 }
 
-/// Each network's name and last error beside the end of its curve (its test curve where both splits are drawn).
+/// Each network's name and last error at the end of its curve (its test curve if both splits are drawn).
 fn draw_labels(text: &mut String, panel: &Panel, frame: &Frame, palette: &Palette) {
     let mixed = panel.series.iter().any(|s| kind(s) == TEST)
         && panel.series.iter().any(|s| kind(s) == TRAINING);

@@ -1,4 +1,4 @@
-//! What the runs were made with: each fact once, with the runs that differ in it.
+//! What the runs were made with: each fact once, and the runs where it differs.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use super::contents::{Cell, Section};
 use crate::judge::RunEvidence;
 use crate::run::Provenance;
 
-/// Facts of one start that are not the machine's or the program's.
-const OF_A_START: [&str; 2] = ["time", "iteration"];
+/// Fields of a start that describe neither the machine nor the program.
+const PER_START: [&str; 2] = ["time", "iteration"];
 
-/// The values of a fact, each with the runs that have it.
+/// The values of a fact, each with its runs.
 type Values = Vec<(String, Vec<String>)>;
 
 /// A table of facts; none without runs.
 pub(super) fn section(runs: &[RunEvidence]) -> Result<Option<Section>> {
-    // In the order of `run.toml`, then values in the order of the runs.
+    // Facts in the order of `run.toml`, values in the order of the runs.
     let mut facts: Vec<(String, Values)> = Vec::new();
     let mut add = |name: &str, value: String, run: &RunEvidence| {
         let at = facts.iter().position(|(known, _)| known == name);
@@ -48,13 +48,13 @@ pub(super) fn section(runs: &[RunEvidence]) -> Result<Option<Section>> {
         add("numerics version", plan.numerics_version.to_string(), run);
         if let Value::Object(fields) = serde_json::to_value(&file.start)? {
             for (name, value) in fields {
-                if !OF_A_START.contains(&name.as_str()) {
-                    add(&name.replace('_', " "), written(&value), run);
+                if !PER_START.contains(&name.as_str()) {
+                    add(&name.replace('_', " "), value_text(&value), run);
                 }
             }
         }
-        for value in elsewhere(&file.start, &file.restarts) {
-            add("gone on with another GPU", value, run);
+        for value in other_gpus(&file.start, &file.restarts) {
+            add("resumed on another GPU", value, run);
         }
         restarts += file.restarts.len();
         times.insert(file.start.time.clone(), ());
@@ -77,17 +77,15 @@ pub(super) fn section(runs: &[RunEvidence]) -> Result<Option<Section>> {
     Ok(Section::table(
         "provenance",
         "Provenance",
-        &[
-            "What is the same for all runs stands alone; where they differ, each value names its runs.",
-        ],
-        &["what", "value"],
+        &["Where the runs differ, each value names its runs."],
+        &["fact", "value"],
         rows,
     ))
 }
 
-/// Starts on another GPU than the first: a run goes on from its checkpoint there, but not in the bits of one that was never
-/// stopped.
-fn elsewhere(first: &Provenance, restarts: &[Provenance]) -> Vec<String> {
+/// Restarts on a GPU other than the first. Such a run resumes from its checkpoint, but is not bit-identical to an
+/// uninterrupted one.
+fn other_gpus(first: &Provenance, restarts: &[Provenance]) -> Vec<String> {
     let others = restarts.iter().filter(|start| start.gpu != first.gpu);
     others
         .map(|start| format!("{} after {} iterations", start.gpu, start.iteration))
@@ -113,20 +111,20 @@ fn with_runs(values: Vec<(String, Vec<String>)>, all: usize) -> String {
     each.join("; ")
 }
 
-fn written(value: &Value) -> String {
+fn value_text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         Value::Bool(true) => "yes".into(),
         Value::Bool(false) => "no".into(),
         Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(written).collect();
+            let items: Vec<String> = items.iter().map(value_text).collect();
             items.join(", ")
         }
         Value::Object(fields) => {
             let fields: Vec<String> = fields
                 .iter()
-                .map(|(name, value)| format!("{name}={}", written(value)))
+                .map(|(name, value)| format!("{name}={}", value_text(value)))
                 .collect();
             fields.join(", ")
         }
@@ -134,7 +132,7 @@ fn written(value: &Value) -> String {
     }
 }
 
-/// The commit of all runs, if it is one and its tree was clean each time.
+/// The runs' commit, if they share one and every start had a clean tree.
 pub(super) fn commit(runs: &[RunEvidence]) -> Option<String> {
     let first = &runs.first()?.view.file.start.commit;
     let same = runs.iter().all(|run| {
@@ -150,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_that_went_on_with_another_gpu_says_so() {
+    fn restarts_on_another_gpu_are_listed() {
         let start = |gpu: &str, iteration| Provenance {
             gpu: gpu.into(),
             iteration,
@@ -158,9 +156,9 @@ mod tests {
         };
         let restarts = [start("A100", 7), start("H200", 900), start("A100", 950)];
         assert_eq!(
-            elsewhere(&start("A100", 0), &restarts),
+            other_gpus(&start("A100", 0), &restarts),
             ["H200 after 900 iterations"]
         );
-        assert!(elsewhere(&start("", 0), &[start("", 3)]).is_empty());
+        assert!(other_gpus(&start("", 0), &[start("", 3)]).is_empty());
     }
 }

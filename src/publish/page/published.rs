@@ -1,4 +1,4 @@
-//! The page of a figure of published values: nothing is judged in it, for nothing was measured.
+//! The page of a figure of published values. Nothing was measured, so nothing is judged.
 
 use anyhow::Result;
 
@@ -9,10 +9,10 @@ use crate::figure::BarFigure;
 use crate::judge::Status;
 use crate::manifest::Bars;
 
-/// The figure, every value with its source, the files that they are from.
+/// The figure, each value with its source, and the source files.
 ///
 /// # Errors
-/// [`Exit::Storage`] where one of these files cannot be read.
+/// [`Exit::Storage`] if one of these files cannot be read.
 pub fn published(bars: &Bars, figure: &BarFigure) -> Result<Page> {
     let sections = [
         Some(Section {
@@ -26,7 +26,7 @@ pub fn published(bars: &Bars, figure: &BarFigure) -> Result<Page> {
         Some(Section {
             id: "reproduce",
             heading: "How to reproduce",
-            about: vec!["Draws the bars from the file of values; nothing is trained.".into()],
+            about: vec!["Draws the bars from the published values; trains nothing.".into()],
             body: Body::Commands(vec![format!("cargo run -- render {}", bars.name)]),
         }),
     ];
@@ -36,9 +36,9 @@ pub fn published(bars: &Bars, figure: &BarFigure) -> Result<Page> {
         home: "../index.html",
         judged: false,
         status: Status::NothingClaimed,
-        headline: "values as published, none measured by this program".into(),
+        headline: "published values, none measured here".into(),
         shouts: Vec::new(),
-        line: "reference data alone".into(),
+        line: "reference data only".into(),
         sections: sections.into_iter().flatten().collect(),
     })
 }
@@ -64,8 +64,8 @@ fn values(figure: &BarFigure) -> Option<Section> {
     Section::table(
         "values",
         "Values",
-        &["The paper's own are bold."],
-        &["plot", "of", "which", "#value", "unit", "source"],
+        &["The paper's own results are bold."],
+        &["plot", "model", "variant", "#value", "unit", "source"],
         rows,
     )
 }
@@ -81,7 +81,7 @@ fn provenance(bars: &Bars) -> Result<Option<Section>> {
     for path in paths {
         let bytes = std::fs::read(path).map_err(|error| {
             Exit::Storage.error(format!(
-                "cannot read {}: {error}; put the file back",
+                "cannot read {}: {error}; restore the file",
                 path.display()
             ))
         })?;
@@ -98,8 +98,8 @@ fn provenance(bars: &Bars) -> Result<Option<Section>> {
     Ok(Section::table(
         "provenance",
         "Provenance",
-        &["What the figure was made of."],
-        &["what", "value"],
+        &["The figure's source files, and the version that drew it."],
+        &["source", "value"],
         rows,
     ))
 }

@@ -1,5 +1,5 @@
-//! The verdict as the sections of a page: the answer first, then how close, on what evidence, what was different, and how
-//! to make it again.
+//! The verdict as the sections of a page: the answer first, then distances, evidence, differences from the paper, and
+//! how to reproduce it.
 
 use anyhow::Result;
 
@@ -18,18 +18,18 @@ use crate::record::Ending;
 /// What a page shows besides the verdict.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Material<'a> {
-    /// None where there is nothing to draw.
+    /// None if there is nothing to draw.
     pub figure: Option<&'a Drawing>,
-    /// The runs that the verdict rests on.
+    /// The runs that were judged.
     pub runs: &'a [RunEvidence],
-    /// From the report's folder to the folder of results, as in a link; see [`super::relative`].
+    /// Relative URL from the report's folder to the results folder; see [`super::relative`].
     pub results: &'a str,
 }
 
 /// The page of a verdict.
 ///
 /// # Errors
-/// [`crate::exit::Exit::Storage`] where a run's files cannot be read.
+/// [`crate::exit::Exit::Storage`] if a run's files cannot be read.
 pub fn page(verdict: &Verdict, material: &Material) -> Result<Page> {
     let figure = material.figure.map(|_| Section {
         id: "figure",
@@ -74,8 +74,8 @@ fn shouts(verdict: &Verdict) -> Vec<(String, String)> {
     if verdict.synthetic {
         shouts.push((
             "SYNTHETIC".into(),
-            "these runs were trained on images drawn by this program, not on CIFAR-10. They show that the pipeline works \
-             and say nothing about the paper."
+            "these runs were trained on generated images, not on CIFAR-10. They show that the pipeline works and say \
+             nothing about the paper."
                 .into(),
         ));
     }
@@ -86,7 +86,7 @@ fn shouts(verdict: &Verdict) -> Vec<(String, String)> {
         shouts.push((
             "CHANGED RECIPE".into(),
             format!(
-                "these runs were made with --set {}, and are not held against recorded errors.",
+                "these runs were made with --set {} and are not compared with expected errors.",
                 verdict.overrides.join(" --set ")
             ),
         ));
@@ -94,8 +94,8 @@ fn shouts(verdict: &Verdict) -> Vec<(String, String)> {
     shouts
 }
 
-/// Everything that was judged in one table: claims, the paper's values, then what was recorded here. Values that cannot be compared, often the paper's at a smaller scale, are a row
-/// together: they stand beside ours in the table of networks.
+/// Everything judged, in one table: claims, expected errors, baselines. Values that are not comparable, often the
+/// paper's at a smaller scale, share a row; the table of networks has them next to ours.
 fn judged(verdict: &Verdict) -> Option<Section> {
     let mut rows = Vec::new();
     let (apart, judged): (Vec<_>, Vec<_>) = verdict
@@ -126,17 +126,23 @@ fn judged(verdict: &Verdict) -> Option<Section> {
             Cell::text(found),
             Cell::text("–"),
             Cell::text("–"),
-            Cell::text("recorded here, no evidence about the paper"),
+            Cell::text("our earlier runs; not evidence about the paper"),
         ]);
     }
     Section::table(
         "verdict",
         "Verdict",
         &[
-            "Final errors in % at the last iteration, mean ± deviation over the seeds (number of seeds); claims as the gap in \
-             points between two networks' errors.",
+            "Errors in % at the last iteration, mean ± standard deviation over seeds (number of seeds). Claims are gaps \
+             between two networks' errors, in points.",
         ],
-        &["asked", "status", "#ours", "#expected", "source"],
+        &[
+            "expectation or claim",
+            "status",
+            "#ours",
+            "#expected",
+            "source",
+        ],
         rows,
     )
 }
@@ -156,7 +162,7 @@ fn expectation(row: &ExpectationRow) -> Vec<Cell> {
     ]
 }
 
-/// A claim in a line: of several comparisons, from the smallest gap to the largest.
+/// A claim in one row; with several comparisons, the smallest and the largest gap.
 fn claim(row: &ClaimRow) -> Vec<Cell> {
     let mut gaps: Vec<f64> = row.comparisons.iter().filter_map(|c| c.gap).collect();
     gaps.sort_by(f64::total_cmp);
@@ -238,19 +244,19 @@ fn networks(verdict: &Verdict) -> Option<Section> {
     }
     Section::table(
         "networks",
-        "Every network beside the paper",
+        "Networks and the paper's values",
         &[
-            "Errors in %, mean ± deviation over the seeds (number of seeds). Last is the error at the last iteration, the \
-             number that is judged. Best is the lowest along the way; it was chosen by looking at the test set and is not \
-             judged. Test errors use batch-norm statistics of training images (population); training errors are the mean of \
-             the last 20 augmented mini-batches, as in the paper's curves.",
+            "Errors in %, mean ± standard deviation over seeds (number of seeds). Last is the error at the last iteration, \
+             which is judged. Best is the lowest during training; it is selected on the test set and not judged. Test \
+             errors use batch-norm statistics of training images (population); training errors are the mean over the last \
+             20 augmented mini-batches, as in the paper's curves.",
         ],
         &columns,
         rows.collect(),
     )
 }
 
-/// The best errors with the iterations that they were seen at, seed by seed; once where it was the same.
+/// The best errors and their iterations, by seed; one iteration if all seeds share it.
 fn best(verdict: &Verdict, row: &NetworkRow) -> String {
     let mut at: Vec<String> = verdict
         .runs
@@ -290,15 +296,15 @@ fn claims(verdict: &Verdict) -> Option<Section> {
         "claims",
         "Claims",
         &[
-            "The gap is the error that should be the higher one less the other, in points. The mean over the seeds is judged, \
-             each seed's gap is shown; a claim holds where all its comparisons do.",
+            "The gap is the error claimed to be higher minus the other, in points. The mean over seeds is judged; gaps by \
+             seed are shown. A claim holds if all its comparisons do.",
         ],
-        &["claim", "status", "#gap", "#each seed"],
+        &["claim", "status", "#gap", "#by seed"],
         rows,
     )
 }
 
-/// Curves against the paper's by the phases of the schedule; why not, where they cannot be compared.
+/// Distances to the paper's curves by phase of the schedule, or why they are not comparable.
 fn distances(verdict: &Verdict) -> Option<Section> {
     let mut rows = Vec::new();
     let mut reasons: Vec<String> = Vec::new();
@@ -319,17 +325,17 @@ fn distances(verdict: &Verdict) -> Option<Section> {
             ]);
         }
     }
-    let about = "Ours less the paper's at the paper's own sampling points, in points. Beside it what two independent runs of one \
-                 recipe would show by chance (mean / largest), and the share of the paper's points between the lowest and the \
-                 highest of our seeds.";
+    let about = "Ours minus the paper's at the paper's sampling points, in points. Run-to-run noise is the mean / largest \
+                 difference expected between two independent runs of the same recipe. Within band is the share of the \
+                 paper's points between our lowest and highest seed.";
     let columns = [
         "curve",
         "phase",
         "#points",
         "#mean |difference|",
         "#largest",
-        "#two runs would show",
-        "#in the band",
+        "#run-to-run noise",
+        "#within band",
     ];
     let (id, heading) = ("distances", "Distance to the paper's curves");
     let mut section = Section::table(id, heading, &[about], &columns, rows).or_else(|| {
@@ -342,12 +348,12 @@ fn distances(verdict: &Verdict) -> Option<Section> {
     })?;
     let reasons = reasons
         .iter()
-        .map(|reason| format!("Not comparable with the paper's curves: {reason}."));
+        .map(|reason| format!("Curves not comparable with the paper: {reason}."));
     section.about.extend(reasons);
     Some(section)
 }
 
-/// What the scatter of the seeds says beside the verdict.
+/// Tests and intervals from the scatter of the seeds.
 fn tests(verdict: &Verdict) -> Option<Section> {
     let mut rows = Vec::new();
     for row in &verdict.expectations {
@@ -368,9 +374,9 @@ fn tests(verdict: &Verdict) -> Option<Section> {
     }
     Section::table(
         "tests",
-        "On what it rests",
-        &["Two-sided tests and intervals at 95 %. Tolerances and margins decide, these do not."],
-        &["what", "what the seeds say"],
+        "Statistical evidence",
+        &["Two-sided tests and 95 % intervals. They inform; tolerances and margins decide."],
+        &["value or gap", "evidence"],
         rows,
     )
 }
@@ -382,13 +388,12 @@ fn differences(verdict: &Verdict) -> Option<Section> {
     }
     if items.is_empty() {
         items.push(
-            "nothing in the recipe or the data; readings of what the paper leaves open are in the experiment's comments"
-                .into(),
+            "nothing in the recipe or the data; what the paper leaves open is noted in the experiment's comments".into(),
         );
     }
     Some(Section {
         id: "differences",
-        heading: "What differs from the paper",
+        heading: "Differences from the paper",
         about: Vec::new(),
         body: Body::List(items),
     })
@@ -410,7 +415,7 @@ fn runs(verdict: &Verdict, material: &Material) -> Option<Section> {
         let mut ending = match row.ending {
             Ending::Finished => format!("finished at {}", row.iteration),
             Ending::Diverged => format!("DIVERGED at {}", row.iteration),
-            Ending::Partial => format!("stands at {}", row.iteration),
+            Ending::Partial => format!("unfinished at {}", row.iteration),
         };
         if !row.faults.is_empty() {
             ending += &format!("; NOT OF ITS RECIPE: {}", row.faults.join(", "));
@@ -435,7 +440,7 @@ fn runs(verdict: &Verdict, material: &Material) -> Option<Section> {
         "runs",
         "Runs",
         &[
-            "The identity is a hash of everything that shapes a run's numbers. Each folder holds the resolved recipe \
+            "The identity is a hash of everything that affects a run's numbers. Each folder holds the resolved recipe \
              (run.toml), every iteration and evaluation (Parquet) and the final weights.",
         ],
         &[
@@ -455,7 +460,8 @@ fn runs(verdict: &Verdict, material: &Material) -> Option<Section> {
 
 fn reproduce(verdict: &Verdict, material: &Material) -> Option<Section> {
     let mut about = vec![
-        "The first command trains what is missing and makes this page; the second judges the records again without training."
+        "The reproduce command trains missing runs and writes this page; the check command judges existing runs without \
+         training."
             .to_owned(),
     ];
     let mut lines = Vec::new();
@@ -463,7 +469,8 @@ fn reproduce(verdict: &Verdict, material: &Material) -> Option<Section> {
         Some(commit) => lines.push(format!("git checkout {commit}")),
         None if material.runs.is_empty() => {}
         None => about.push(
-            "The runs are not of one commit with a clean tree: their numbers may need the changes named above.".into(),
+            "The runs were not all made at one clean commit, so a checkout may not reproduce their numbers; see Provenance."
+                .into(),
         ),
     }
     lines.push(verdict.command.clone());

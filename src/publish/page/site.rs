@@ -1,5 +1,5 @@
-//! `index.html` of the reports' folder: every report with its status and its figure, so that the folder can be served as a
-//! site. It is made from what lies in the folder.
+//! `index.html` of the reports folder: every report there with its status and figure, so that the folder can be served as a
+//! site.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::judge::Status;
 use crate::publish::cells::seeds_text;
 use crate::run::disk::Disk;
 
-/// What a `verdict.json` says that the index shows, and that a report is made again with.
+/// The part of a `verdict.json` that the index shows and that is needed to regenerate a report.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Summary {
     pub experiment: String,
@@ -29,14 +29,14 @@ pub struct Summary {
     pub overrides: Vec<String>,
 }
 
-/// A profile of an experiment that has no report.
+/// A profile of an experiment without a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blank {
     pub experiment: String,
     pub profile: String,
 }
 
-/// A folder below the reports' with something to look at.
+/// A report in the index.
 struct Card {
     folder: PathBuf,
     name: String,
@@ -46,10 +46,10 @@ struct Card {
     picture: Option<String>,
 }
 
-/// The summary in a report's folder; none where there is no `verdict.json`.
+/// The summary in a report's folder; none without a `verdict.json`.
 ///
 /// # Errors
-/// [`Exit::Storage`] where it cannot be read.
+/// [`Exit::Storage`] if it cannot be read.
 pub fn summary(folder: &Path) -> Result<Option<Summary>> {
     let path = folder.join("verdict.json");
     if !path.exists() {
@@ -61,16 +61,16 @@ pub fn summary(folder: &Path) -> Result<Option<Summary>> {
         .map(Some)
         .map_err(|error| {
             Exit::Storage.error(format!(
-                "{}: not readable: {error}; make it again with `refig report`",
+                "cannot read {}: {error}; regenerate it with `refig report`",
                 path.display()
             ))
         })
 }
 
-/// Writes `index.html` into `reports_dir` and gives its path. `blanks` are named as not made.
+/// Writes `index.html` to `reports_dir` and returns its path. It lists `blanks` as not run.
 ///
 /// # Errors
-/// [`Exit::Storage`] where the folder cannot be read or written.
+/// [`Exit::Storage`] if the folder cannot be read or written.
 pub fn write(reports_dir: &Path, blanks: &[Blank]) -> Result<PathBuf> {
     let disk = Disk::default();
     disk.create_dir(reports_dir)?;
@@ -89,7 +89,7 @@ fn cards(reports_dir: &Path) -> Result<Vec<Card>> {
         .sort_by_file_name();
     for entry in folders {
         let entry = entry.with_context(|| {
-            Exit::Storage.error(format!("{}: not readable", reports_dir.display()))
+            Exit::Storage.error(format!("cannot read {}", reports_dir.display()))
         })?;
         if !entry.file_type().is_dir() {
             continue;
@@ -103,7 +103,7 @@ fn cards(reports_dir: &Path) -> Result<Vec<Card>> {
         let name = folder.strip_prefix(reports_dir).unwrap_or(&folder);
         let name = name.display().to_string();
         cards.push(Card {
-            page: said(&folder),
+            page: title_and_headline(&folder),
             folder,
             name,
             summary,
@@ -114,7 +114,7 @@ fn cards(reports_dir: &Path) -> Result<Vec<Card>> {
 }
 
 /// Title and headline of a folder's `report.md`.
-fn said(folder: &Path) -> Option<(String, String)> {
+fn title_and_headline(folder: &Path) -> Option<(String, String)> {
     let text = std::fs::read_to_string(folder.join("report.md")).ok()?;
     let mut lines = text.lines();
     let title = lines.next()?.strip_prefix("# ")?;
@@ -133,7 +133,6 @@ fn picture(folder: &Path) -> Option<String> {
     ending(".png").or_else(|| ending(".svg"))
 }
 
-/// Where the paper is.
 const PAPER: &str = "https://arxiv.org/abs/1512.03385";
 
 fn index(reports_dir: &Path, cards: &[Card], blanks: &[Blank]) -> String {
@@ -142,17 +141,17 @@ fn index(reports_dir: &Path, cards: &[Card], blanks: &[Blank]) -> String {
             h1 { "Reports" }
             p.line {
                 "Figures of " a href=(PAPER) { "Deep Residual Learning for Image Recognition" }
-                " made again, with how close they came."
+                " reproduced, and how close they came."
             }
         }
         main {
             ul.cards { @for card in cards { (card_markup(reports_dir, card)) } }
             @if cards.is_empty() {
-                p { "There is no report yet." }
+                p { "No reports yet." }
             }
             @if !blanks.is_empty() {
-                h2 { "Not made" }
-                p.about { "Profiles without a run here, and what makes them." }
+                h2 { "Not run yet" }
+                p.about { "Profiles without runs, and the command to run each." }
                 ul {
                     @for Blank { experiment, profile } in blanks {
                         li {

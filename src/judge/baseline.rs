@@ -104,7 +104,7 @@ impl Baseline {
     ///
     /// # Errors
     /// [`Exit::Missing`] if a run is missing, unfinished or deviates from its recipe; [`Exit::Usage`] with fewer than
-    /// [`FEWEST_SEEDS`] seeds, unless `few_seeds`.
+    /// three seeds, unless `few_seeds`.
     pub fn of(
         name: &str,
         commit: &str,

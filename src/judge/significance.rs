@@ -105,7 +105,7 @@ pub(super) fn between(higher: &[f64], lower: &[f64], margin: f64) -> Evidence {
         words += &format!(", the bootstrap's {}", interval.signed());
     }
     if interval.is_some_and(|interval| interval.contains(margin)) {
-        words += &format!("; Welch's contains the margin of {margin:+.2}");
+        words += &format!("; the margin of {margin:+.2} lies in Welch's interval");
     }
     Evidence {
         welch: interval,
@@ -180,7 +180,7 @@ mod tests {
         assert!(
             close
                 .words
-                .ends_with("Welch's contains the margin of +0.00")
+                .ends_with("the margin of +0.00 lies in Welch's interval")
         );
         let eight: Vec<f64> = (0..8).map(|i| 10.0 + 0.1 * f64::from(i)).collect();
         assert!(

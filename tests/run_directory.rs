@@ -207,7 +207,7 @@ fn a_run_measured_otherwise_is_not_mixed_with_the_first() {
     train(Disk::default(), results.path(), false).unwrap();
     let mut run = open(results.path(), &otherwise).unwrap();
     assert_eq!(run.resume().unwrap(), Resume::Done(Ending::Finished));
-    assert!(run.warnings()[0].contains("measured otherwise"));
+    assert!(run.warnings()[0].contains("evaluated differently"));
 }
 
 #[test]

@@ -343,7 +343,7 @@ fn losses_that_are_read_together_change_nothing() {
             assert_eq!(made(bunch, None), one_by_one, "{bunch} {interval}");
         }
         if diverge_at.is_none() {
-            // Stopped within a bunch: what was begun is recorded, and the rest is made on resume.
+            // Stopped between two loss read-backs: the rows so far are recorded, the rest follows on resume.
             assert_eq!(made(7, Some(3)), one_by_one, "{interval}");
         }
     }

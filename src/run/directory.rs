@@ -1,4 +1,4 @@
-//! A run's directory while the run is made.
+//! The directory of a run in training.
 
 use std::path::{Path, PathBuf};
 
@@ -23,46 +23,46 @@ use crate::plan::RunPlan;
 use crate::record::{Ending, Evaluation, Iteration, Recorder, parquet};
 use crate::weights::Weights;
 
-/// Where a run stands when its directory is opened.
+/// State of a run when its directory is opened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resume {
-    /// It ended like this before, whether or not the weights are still there.
+    /// It has already ended like this, whether or not the weights still exist.
     Done(Ending),
-    /// Training goes on from here.
+    /// Training resumes from this checkpoint.
     At(Checkpoint),
-    /// Training begins.
+    /// Training starts from the beginning.
     New,
 }
 
-/// The directory of a run, locked for this process. Rows wait in memory for the next checkpoint.
+/// The directory of a run, locked by this process. Rows stay in memory until the next checkpoint.
 #[derive(Debug)]
 pub struct RunDirectory {
     disk: Disk,
     folder: PathBuf,
     file: RunFile,
     done: Option<Done>,
-    /// Where the last checkpoint stands.
+    /// Iteration of the last checkpoint.
     place: Place,
     waiting: Rows,
-    /// The last iteration that was recorded.
+    /// The last recorded iteration.
     last: u64,
-    /// The engine's threads at this start.
+    /// Number of engine threads since this start.
     threads: usize,
     warnings: Vec<String>,
     _lock: Lock,
 }
 
 impl RunDirectory {
-    /// Opens or begins the directory of `plan` in `results_dir` and locks it; with `fresh`, what was there is removed first.
+    /// Opens or creates the directory of `plan` in `results_dir` and locks it; `fresh` removes an existing run first.
     ///
     /// # Errors
-    /// [`Exit::Storage`] if another process is at work on the run, if it was begun on another device or instruction set or
-    /// is measured otherwise, if a newer version wrote it, or if the disk has no room or cannot be written.
+    /// [`Exit::Storage`] if another process is working on the run, if it was started on another device or instruction set or
+    /// evaluates differently, if a newer version wrote it, or if the disk is full or cannot be written.
     pub fn open(results_dir: &Path, plan: &RunPlan, notes: &Notes, fresh: bool) -> Result<Self> {
         Self::open_on(Disk::default(), results_dir, plan, notes, fresh)
     }
 
-    /// [`RunDirectory::open`] on a disk that a test can stop.
+    /// [`RunDirectory::open`] on a disk on which tests can inject faults.
     ///
     /// # Errors
     /// As for [`RunDirectory::open`].
@@ -75,7 +75,7 @@ impl RunDirectory {
     ) -> Result<Self> {
         let folder = results_dir.join(plan.folder());
         let lock = Lock::take(results_dir, &plan.folder())?;
-        // A run is removed under another name, so that half of it is never taken for a run.
+        // Renamed before it is removed, so that half a run is never taken for a run.
         let removed = folder.with_file_name(format!(".removed-{}", plan.name()));
         disk.remove_dir(&removed)?;
         if fresh && folder.exists() {
@@ -93,7 +93,7 @@ impl RunDirectory {
             ensure!(
                 kept.plan.same_run(plan),
                 Exit::Storage.error(format!(
-                    "{}: the folder holds another run, {}; name another folder with --results-dir",
+                    "{}: the folder holds another run, {}; choose another folder with --results-dir",
                     folder.display(),
                     kept.plan.identity()
                 ))
@@ -101,12 +101,12 @@ impl RunDirectory {
             let measured_alike = kept.plan.measured() == plan.measured();
             if !measured_alike && done.is_some() {
                 warnings.push(format!(
-                    "{}: the run is done and was measured otherwise (recipe.evaluation); --fresh makes it again",
+                    "{}: the run is done and was evaluated differently (recipe.evaluation); use --fresh to train it again",
                     folder.display()
                 ));
             } else if !measured_alike && begun {
                 return Err(Exit::Storage.error(format!(
-                    "{}: the run was begun with another recipe.evaluation; finish it with that one or start over with --fresh",
+                    "{}: the run was started with another recipe.evaluation; finish it with that one or start over with --fresh",
                     folder.display()
                 )));
             }
@@ -119,7 +119,7 @@ impl RunDirectory {
             disk.create_dir(&folder)?;
         }
         let begins = done.is_none() && !(begun && kept.is_some());
-        // Before the first checkpoint nothing depends on what was noted.
+        // Before the first checkpoint nothing depends on the notes.
         let file = match kept {
             Some(kept) if begun || done.is_some() => kept,
             _ => RunFile {
@@ -148,11 +148,11 @@ impl RunDirectory {
         Ok(directory)
     }
 
-    /// Where the run stands. What a stop left behind is put in order: parts past the checkpoint are dropped, a damaged
-    /// newest checkpoint gives way to the one before, with a warning.
+    /// The state to resume from. Cleans up after an interruption: drops parts past the checkpoint, and falls back from a
+    /// damaged newest checkpoint to the previous one, with a warning.
     ///
     /// # Errors
-    /// [`Exit::Storage`] if no whole checkpoint is left or the disk cannot be written.
+    /// [`Exit::Storage`] if no intact checkpoint is left or the disk cannot be written.
     pub fn resume(&mut self) -> Result<Resume> {
         if let Some(outcome) = self.done.as_ref().map(|done| done.outcome) {
             self.clear()?;
@@ -167,7 +167,7 @@ impl RunDirectory {
             self.warn(warning)?;
         }
         if found.previous {
-            // Else the next checkpoint would put the damaged one in the place of the whole one.
+            // Otherwise the next checkpoint would replace the intact one with the damaged one.
             let newest = self.folder.join(CHECKPOINT);
             self.disk.rename(&self.folder.join(PREVIOUS), &newest)?;
             self.disk.sync_parent(&newest)?;
@@ -180,14 +180,14 @@ impl RunDirectory {
         let restart = Provenance::now(iteration, self.file.plan.processor, self.threads);
         self.file.restarts.push(restart);
         self.write_run_file()?;
-        self.log(&format!("goes on after iteration {iteration}"))?;
+        self.log(&format!("resumes after iteration {iteration}"))?;
         Ok(Resume::At(found.checkpoint))
     }
 
-    /// Keeps a state to go on from, with every row handed over so far: first the rows, then the state.
+    /// Writes a checkpoint: first all rows recorded so far, then the state.
     ///
     /// # Errors
-    /// [`Exit::Storage`] if it cannot be written. What was kept before is still there.
+    /// [`Exit::Storage`] if it cannot be written; the previous checkpoint is then unharmed.
     pub fn checkpoint(&mut self, iteration: u64, state: &Weights, loop_state: &str) -> Result<()> {
         let mut place = self.place;
         if !self.waiting.is_empty() {
@@ -216,8 +216,8 @@ impl RunDirectory {
         self.write_progress(iteration)
     }
 
-    /// Ends the run for good: its parts become one file of each kind, the weights are written, `done.json` comes last and
-    /// checkpoints and parts are removed. Stopped anywhere in between, it is done again from the last checkpoint.
+    /// Ends the run: merges its parts into one file of each kind, writes the weights, writes `done.json` last and removes
+    /// checkpoints and parts. If interrupted, the run is finished again from its last checkpoint.
     ///
     /// # Errors
     /// [`Exit::Storage`] if something cannot be written.
@@ -254,7 +254,7 @@ impl RunDirectory {
         self.clear()
     }
 
-    /// What the user should know of and that does not stop the run.
+    /// Warnings for the user.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -264,7 +264,7 @@ impl RunDirectory {
         &self.folder
     }
 
-    /// Adds a line with the time to the run's log.
+    /// Appends a line with the time to the run's log.
     ///
     /// # Errors
     /// [`Exit::Storage`] if it cannot be written.
@@ -289,7 +289,7 @@ impl RunDirectory {
             .save(&self.disk, &self.folder)
     }
 
-    /// Removes what only a run that goes on needs. Harmless when done twice.
+    /// Removes what only an unfinished run needs. Idempotent.
     fn clear(&self) -> Result<()> {
         for name in [PROGRESS, CHECKPOINT, PREVIOUS] {
             self.disk.remove(&self.folder.join(name))?;
@@ -299,7 +299,7 @@ impl RunDirectory {
         drop_parts(&self.disk, &self.folder, 0)
     }
 
-    /// What a user of the weights must know: the network, and how its input is normalised and its statistics were taken.
+    /// Metadata for users of the weights: the network, its input normalisation and how its statistics were computed.
     fn weights_metadata(&self, outcome: Ending) -> Result<String> {
         let plan = &self.file.plan;
         Ok(serde_json::to_string(&serde_json::json!({
@@ -335,7 +335,7 @@ impl Recorder for RunDirectory {
     }
 }
 
-/// A run that was begun with other arithmetic is not silently begun anew: the user may have lost sight of hours of work.
+/// Refuses to start over silently where a run was started with other arithmetic: hours of work would be lost from sight.
 fn refuse_other_device(results_dir: &Path, plan: &RunPlan) -> Result<()> {
     let folder = results_dir.join(&plan.profile);
     let Ok(entries) = std::fs::read_dir(&folder) else {
@@ -350,7 +350,7 @@ fn refuse_other_device(results_dir: &Path, plan: &RunPlan) -> Result<()> {
         if !name.to_string_lossy().starts_with(&alike) {
             continue;
         }
-        // What cannot be read is not this run's concern.
+        // Unreadable runs do not concern this one.
         let Ok(Some(run)) = RunView::look(&folder.join(&name)) else {
             continue;
         };
@@ -358,7 +358,7 @@ fn refuse_other_device(results_dir: &Path, plan: &RunPlan) -> Result<()> {
         let alike = plan.on(other.processor)?.same_run(other);
         if run.ending == Ending::Partial && run.iteration > 0 && alike && !other.same_run(plan) {
             return Err(Exit::Storage.error(format!(
-                "{}: this run was begun on {} and stands at iteration {}; on {} it would give different numbers: \
+                "{}: this run was started on {} and is at iteration {}; on {} its numbers would differ: \
                  finish it on {}, or start over with --fresh",
                 run.folder.display(),
                 other.processor,

@@ -1,12 +1,12 @@
-//! A run's directory: layout, lock, atomic writes, provenance, checkpoints; and runs on disk as figures see them.
+//! Runs on disk: layout, lock, atomic writes, provenance, checkpoints, and a read-only view.
 //!
-//! - `directory.rs` is a run while it trains, `view.rs` a run that is only looked at
+//! - `directory.rs` is a run in training, `view.rs` a read-only view
 //! - `layout.rs` names the files, `format.rs` their version; `run_file.rs` is `run.toml`, `done.rs` is `done.json`,
 //!   `progress.rs` is `progress.json`, `checkpoint.rs` and `parts.rs` what a run resumes from, `response_record.rs` the
 //!   measured layer responses
-//! - `provenance.rs` describes machine and program, `tree.rs` the repository, `sources.rs` the digest of what was built
+//! - `provenance.rs` describes machine and program, `tree.rs` the repository, `sources.rs` the digest of the sources
 //! - `pack.rs` is a run in one file, to move it to another machine
-//! - `disk.rs` makes every change on the disk, `fault.rs` stops it in tests; `space.rs` and `lock.rs` are asked first
+//! - `disk.rs` makes every change on disk, `fault.rs` interrupts it in tests; `space.rs` checks for room, `lock.rs` locks
 
 mod checkpoint;
 mod directory;

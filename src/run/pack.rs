@@ -152,7 +152,7 @@ pub fn unpack_on(disk: &Disk, pack: &Path, results_dir: &Path) -> Result<RunView
         ensure!(
             ours < theirs,
             Exit::Storage.error(format!(
-                "{}: the run is there at iteration {}, the pack stands at {}; remove it first if the pack is to replace it",
+                "{}: the existing run is at iteration {}, the pack at {}; remove the run first to replace it",
                 folder.display(),
                 there.iteration,
                 contents.iteration

@@ -126,7 +126,9 @@ fn draw_chance(canvas: &Canvas, corner: (f64, f64), y: &Axis, chance: f64) -> Re
     let up = corner.1 + PLOT.1 - fraction(y, chance) * PLOT.1;
     let (left, right) = ((corner.0, up), (corner.0 + PLOT.0, up));
     segment(canvas, left, right, GREY, CHANCE)?;
-    let place = (corner.0 + 6.0, up + 9.0);
+    // Above the line, where no curve begins, if there is room.
+    let beside = if up - corner.1 < 18.0 { 9.0 } else { -9.0 };
+    let place = (corner.0 + 6.0, up + beside);
     write(canvas, "chance", place, SMALL - 1.0, GREY, HPos::Left)
 }
 

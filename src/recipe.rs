@@ -192,6 +192,16 @@ pub enum Pooling {
     Total,
 }
 
+impl Pooling {
+    /// Its key in a manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pooling::Average => "average",
+            Pooling::Total => "total",
+        }
+    }
+}
+
 /// Precision of the factors in convolutions and of stored activations. Sums, statistics, parameters and the classifier
 /// always use 32-bit floats.
 #[derive(

@@ -29,11 +29,11 @@ fn state(view: &RunView) -> String {
     let of = view.plan().recipe.iterations;
     match view.ending {
         Ending::Partial => format!("{}, {} of {of} iterations", view.title(), view.iteration),
-        ending => format!("{}, {ending:?} at {}", view.title(), view.iteration).to_lowercase(),
+        ending => format!("{}, {ending} at {}", view.title(), view.iteration),
     }
 }
 
-/// The run of a folder, of a name in the results folder, or of the beginning of an identity.
+/// Finds a run by folder, by name in the results folder, or by the start of its identity.
 pub(super) fn find_run(name: &str, places: &Places) -> Result<RunView> {
     let folder = Path::new(name);
     if folder.join("run.toml").is_file() {
@@ -53,13 +53,13 @@ pub(super) fn find_run(name: &str, places: &Places) -> Result<RunView> {
     match matching.len() {
         1 => Ok(matching.remove(0)),
         0 => Err(Exit::Usage.error(format!(
-            "no run \"{name}\" in {}; give a folder, a name as `refig status` shows it, or the beginning of an identity",
+            "no run \"{name}\" in {}; give a folder, a name from `refig status`, or the start of an identity",
             places.results_dir.display()
         ))),
         _ => {
             let folders: Vec<String> = matching.iter().map(|run| run.plan().folder()).collect();
             Err(Exit::Usage.error(format!(
-                "\"{name}\" is several runs: {}; give a folder",
+                "\"{name}\" matches several runs: {}; give a folder",
                 folders.join(", ")
             )))
         }

@@ -17,7 +17,7 @@ pub fn run(places: &Places) -> Result<Exit> {
         let plan = view.plan();
         let state = match view.ending {
             Ending::Partial => format!("resumes after {}", view.iteration),
-            ending => format!("done ({ending:?}) after {}", view.iteration).to_lowercase(),
+            ending => format!("done ({ending}) after {}", view.iteration),
         };
         println!(
             "{:<44} {state} of {} iterations",

@@ -146,7 +146,7 @@ fn numbers(run: &RunView, rows: &Rows) -> Vec<(String, String)> {
     let (iterations, evaluations) = (&rows.iterations, &rows.evaluations);
     let state = match run.ending {
         Ending::Partial => format!("unfinished at {}", run.iteration),
-        ending => format!("{ending:?} at {}", run.iteration).to_lowercase(),
+        ending => format!("{ending} at {}", run.iteration),
     };
     let percent = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.4} %"));
     let last = |split, statistics| {

@@ -33,13 +33,13 @@ pub fn measured_differently(run: &EvaluationRecipe, asked: &EvaluationRecipe) ->
     };
     (same != *asked).then(|| {
         format!(
-            "batch-norm statistics of {} images in batches of {} ({:?}) instead of {} in batches of {} ({:?})",
+            "batch-norm statistics of {} images in batches of {} (pooled by {}) instead of {} in batches of {} (pooled by {})",
             run.statistics_images,
             run.statistics_batch,
-            run.pooling,
+            run.pooling.name(),
             asked.statistics_images,
             asked.statistics_batch,
-            asked.pooling
+            asked.pooling.name()
         )
     })
 }

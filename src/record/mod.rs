@@ -7,6 +7,8 @@
 pub mod curve;
 pub mod parquet;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// One mini-batch of training.
@@ -41,6 +43,16 @@ impl Ending {
     /// Whether nothing remains to be done.
     pub fn is_final(self) -> bool {
         self != Ending::Partial
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Ending::Finished => "finished",
+            Ending::Diverged => "diverged",
+            Ending::Partial => "partial",
+        })
     }
 }
 

@@ -43,7 +43,7 @@ impl Done {
         ensure!(
             possible,
             Exit::Storage.error(format!(
-                "{}: impossible outcome {:?} at iteration {} of {last}; {remedy}",
+                "{}: impossible outcome \"{}\" at iteration {} of {last}; {remedy}",
                 path.display(),
                 done.outcome,
                 done.iteration

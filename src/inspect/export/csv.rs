@@ -1,6 +1,6 @@
 //! CSV (RFC 4180) with a header. Numbers round-trip bit for bit; missing numbers are empty.
 
-use crate::record::{Ending, Evaluation, Iteration, Split, Statistics};
+use crate::record::{Evaluation, Iteration, Split, Statistics};
 use crate::run::RunView;
 
 /// The header of `runs.csv`.
@@ -22,12 +22,7 @@ pub(super) fn run(run: &RunView, iterations: &[Iteration], evaluations: &[Evalua
         plan.profile.clone(),
         plan.network.name.clone(),
         plan.seed.to_string(),
-        match run.ending {
-            Ending::Finished => "finished",
-            Ending::Diverged => "diverged",
-            Ending::Partial => "partial",
-        }
-        .into(),
+        run.ending.to_string(),
         last.to_string(),
         loss.unwrap_or_default(),
         error(Split::Test, Statistics::Population),

@@ -219,6 +219,9 @@ fn the_papers_values_are_for_its_recipe_on_its_data() {
     let good = [run("plain-20", 0, 9.7, 1.4), run("plain-56", 0, 13.0, 6.0)];
     let verdict = judge_values(&paper(&[0]), &[], &expectation, &claims, &good);
     assert_eq!(verdict.status, Status::Pass);
+    let shown =
+        |verdict: &Verdict| page::markdown(&page::page(verdict, &Material::default()).unwrap());
+    assert!(shown(&verdict).contains("| 9.65 | +0.05 |"));
 
     let overridden = Circumstances {
         overrides: vec!["recipe.batch=64".into()],
@@ -249,7 +252,8 @@ fn the_papers_values_are_for_its_recipe_on_its_data() {
             assert_eq!(status, Status::NotComparable);
             assert!(note.contains(reason), "{note} lacks {reason}");
         }
-        // The number is shown all the same.
+        // The numbers are shown all the same, but not their difference.
+        assert!(shown(&verdict).contains("| 9.65 | – |"));
         assert_eq!(verdict.expectations[0].measured.map(|m| m.mean), Some(9.7));
         assert_eq!(verdict.status, Status::NotComparable);
         assert_eq!(verdict.exit(), Exit::Missing);
@@ -495,8 +499,8 @@ fn the_report_opens_with_the_answer_and_holds_what_is_needed_to_check_it() {
         "| **plain-56 above plain-20 (profile)** | pass |  |  |",
         "| test error: plain-56 at least 5 points above plain-20 | pass | +20.00 | +20.00 |",
         "| plain-56 above plain-20 | pass | +20.00 | ≥ +5 (profile) | claim |",
-        // Last test error, the paper's and the difference, best, last 20 mini-batches, the paper's, clean pass, moving, range.
-        "| plain-20 | **60.00 (1)** | 9.65 | +50.35 | 59.50 (1) at 400 | 50.00 (1) | – | 49.00 (1) | 61.00 (1) | – | 1 of 1 |",
+        // Last test error, the paper's, no difference from what is not comparable, best, last 20 mini-batches, the paper's, clean pass, moving, range.
+        "| plain-20 | **60.00 (1)** | 9.65 | – | 59.50 (1) at 400 | 50.00 (1) | – | 49.00 (1) | 61.00 (1) | – | 1 of 1 |",
         "`quick/plain-56-s0-0123abcd` | `0123abcd0123abcd` | `74c629c` |",
         "| test error: plain-56 at least 5 points above plain-20 | one seed: no interval for the gap; the margin is +5.00 |",
         "- batch 64 (paper: 128)",

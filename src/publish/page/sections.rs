@@ -188,13 +188,9 @@ fn claim(row: &ClaimRow) -> Vec<Cell> {
 
 fn networks(verdict: &Verdict) -> Option<Section> {
     let papers = |network: &str, metric: Metric| {
-        verdict
-            .expectations
-            .iter()
-            .find(|row| {
-                row.network == network && row.metric == metric && row.against == Yardstick::Paper
-            })
-            .map(|row| row.expected)
+        verdict.expectations.iter().find(|row| {
+            row.network == network && row.metric == metric && row.against == Yardstick::Paper
+        })
     };
     let dash = |value: Option<f64>, signed: bool| match value {
         None => Cell::text("–"),
@@ -204,15 +200,23 @@ fn networks(verdict: &Verdict) -> Option<Section> {
     let responses = verdict.networks.iter().any(|row| row.response.is_some());
     let rows = verdict.networks.iter().map(|row: &NetworkRow| {
         let paper = papers(&row.network, Metric::TestError);
-        let away = row.test_error.as_ref().zip(paper).map(|(m, p)| m.mean - p);
+        let comparable = paper.filter(|paper| paper.status != Status::NotComparable);
+        let away = row
+            .test_error
+            .as_ref()
+            .zip(comparable)
+            .map(|(m, p)| m.mean - p.expected);
         let mut cells = vec![
             Cell::text(&row.network),
             Cell::Strong(text_or_dash(row.test_error.as_ref())),
-            dash(paper, false),
+            dash(paper.map(|paper| paper.expected), false),
             dash(away, true),
             Cell::text(best(verdict, row)),
             Cell::text(text_or_dash(row.training_error.as_ref())),
-            dash(papers(&row.network, Metric::TrainingError), false),
+            dash(
+                papers(&row.network, Metric::TrainingError).map(|paper| paper.expected),
+                false,
+            ),
             Cell::text(text_or_dash(row.clean_training_error.as_ref())),
             Cell::text(text_or_dash(row.moving_test_error.as_ref())),
             Cell::text(match row.test_error.as_ref() {

@@ -198,3 +198,52 @@ fn panels_by_split() {
     };
     drawn(&figure, "splits");
 }
+
+/// Where each `name` is written.
+fn places(svg: &str, name: &str) -> Vec<(f64, f64)> {
+    let number = |tag: &str, key: &str| -> f64 {
+        let (_, rest) = tag.split_once(&format!("{key}=\"")).unwrap();
+        rest.split('"').next().unwrap().parse().unwrap()
+    };
+    svg.split("<text ")
+        .skip(1)
+        .filter_map(|text| text.split_once('>'))
+        .filter(|(_, rest)| rest.split('<').next().unwrap().trim() == name)
+        .map(|(tag, _)| (number(tag, "x"), number(tag, "y")))
+        .collect()
+}
+
+#[test]
+fn chance_is_drawn_and_named_in_the_open_where_curves_start_at_it() {
+    let mut figure = figure_of(1, 600);
+    for panel in &mut figure.panels {
+        let first = panel.series[0].network.clone();
+        panel.series.retain(|series| series.network == first);
+        for series in &mut panel.series {
+            series.reference.clear();
+            // From 89 % down, so that the axis would end at 90 % and the upper left corner is quiet.
+            let last = series.mean.len() as f64;
+            for (point, place) in series.mean.iter_mut().zip(0..) {
+                point.error = 89.0 - 30.0 * f64::from(place) / last;
+            }
+        }
+    }
+    assert_eq!(places(&drawn(&figure, "chance"), "chance").len(), 2);
+
+    // With the paper's curve along the bottom, the legend goes up, but not onto the name of the line.
+    for series in figure.panels.iter_mut().flat_map(|panel| &mut panel.series) {
+        series.reference = vec![(0.0, 5.0), (600.0, 5.0)];
+        series.mean.retain(|point| point.iteration >= 300);
+        series.mean.iter_mut().for_each(|point| point.error += 10.0);
+    }
+    let svg = drawn(&figure, "chance-legend");
+    let names = places(&svg, "chance");
+    let legends = [places(&svg, "plain-20"), places(&svg, "ResNet-20")].concat();
+    assert_eq!((names.len(), legends.len()), (2, 4));
+    for chance in &names {
+        let covering = legends.iter().find(|legend| {
+            (legend.0 - chance.0).abs() < 1600.0 && (legend.1 - chance.1).abs() < 400.0
+        });
+        assert_eq!(covering, None, "{chance:?} is covered");
+    }
+}

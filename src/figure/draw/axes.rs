@@ -1,6 +1,6 @@
 //! Axes with round limits and ticks, and clipping of curves.
 
-use crate::figure::curve_figure::{Figure, Limits, Panel, Quantity};
+use crate::figure::curve_figure::{Figure, Limits, Quantity};
 
 /// An axis: limits, labelled ticks, name.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +67,7 @@ pub fn iterations(first: u64, last: u64) -> Axis {
 /// A vertical axis of errors: the figure's limits, or fitted to the curves. Early training, far above the curves' ends,
 /// may be clipped, as in the paper.
 pub fn errors(figure: &Figure) -> Axis {
-    let limits = figure.limits.unwrap_or_else(|| fitted(&figure.panels));
+    let limits = figure.limits.unwrap_or_else(|| fitted(figure));
     let step = round_step(limits.high - limits.low, 6.0);
     Axis {
         low: limits.low,
@@ -88,11 +88,11 @@ pub fn values(low: f64, high: f64, label: &str) -> Axis {
     }
 }
 
-fn fitted(panels: &[Panel]) -> Limits {
+fn fitted(figure: &Figure) -> Limits {
     let mut low = f64::INFINITY;
     let mut high = f64::NEG_INFINITY;
     let mut end = f64::NEG_INFINITY;
-    for series in panels.iter().flat_map(|panel| &panel.series) {
+    for series in figure.panels.iter().flat_map(|panel| &panel.series) {
         let own = series.mean.iter().map(|point| point.error);
         let others = series.others.iter().flat_map(|(points, _)| points);
         let paper = series.reference.iter().map(|point| point.1);
@@ -126,9 +126,14 @@ fn fitted(panels: &[Panel]) -> Limits {
         0.0
     };
     let step = round_step(high - low, 6.0);
+    let mut high = (high / step).ceil() * step;
+    // The line of chance shows only inside the frame.
+    if figure.chance == Some(high) {
+        high += step;
+    }
     Limits {
         low: (low / step).floor() * step,
-        high: ((high / step).ceil() * step).clamp(low + step, 100f64.max(low + step)),
+        high: high.clamp(low + step, 100f64.max(low + step)),
     }
 }
 
@@ -205,7 +210,7 @@ pub fn clipped(points: &[(f64, f64)], low: f64, high: f64) -> Vec<Vec<(f64, f64)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::curve_figure::Series;
+    use crate::figure::curve_figure::{Panel, Series};
     use crate::record::curve::Point;
     use crate::record::{Ending, Split};
 

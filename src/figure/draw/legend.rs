@@ -71,12 +71,12 @@ pub(super) fn draw_end_labels(
     Ok(())
 }
 
-/// The networks of a panel, where the fewest curves pass.
+/// The networks of a panel, where the fewest curves pass and little of what is `occupied` is covered.
 pub(super) fn draw_legend(
     canvas: &Canvas,
     panel: &Panel,
     corner: (f64, f64),
-    plot: &Plot,
+    (plot, occupied): (&Plot, &[(f64, f64)]),
 ) -> Result<()> {
     let mut entries: Vec<(&str, Colour, bool)> = Vec::new();
     for series in &panel.series {
@@ -99,7 +99,7 @@ pub(super) fn draw_legend(
         .map(|entry| font::width(&name(entry), SMALL))
         .fold(0.0, f64::max);
     let size = (widest + 48.0, 17.0 * entries.len() as f64 + 10.0);
-    let passing: Vec<(f64, f64)> = panel
+    let mut passing: Vec<(f64, f64)> = panel
         .series
         .iter()
         .flat_map(|series| {
@@ -108,6 +108,7 @@ pub(super) fn draw_legend(
             points
         })
         .collect();
+    passing.extend(occupied);
     let (left, top) = labels::quiet_corner(&passing, size, PLOT);
     let (left, top) = (corner.0 + left, corner.1 + top);
     canvas

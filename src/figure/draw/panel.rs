@@ -36,8 +36,10 @@ pub(super) fn draw_panel(
     )?;
     draw_axes(canvas, corner, (x, y))?;
 
-    if let Some(chance) = figure.chance.filter(|chance| y.within(*chance)) {
-        draw_chance(canvas, corner, y, chance)?;
+    let chance = figure.chance.filter(|chance| y.within(*chance));
+    let mut occupied = Vec::new();
+    if let Some(chance) = chance {
+        occupied = draw_chance(canvas, corner, y, chance)?;
     }
     let plot = Plot { chart, x, y };
     for series in &panel.series {
@@ -67,7 +69,7 @@ pub(super) fn draw_panel(
     }
     outline(canvas, corner, PLOT, INK)?;
     legend::draw_end_labels(canvas, panel, corner, y)?;
-    legend::draw_legend(canvas, panel, corner, &plot)?;
+    legend::draw_legend(canvas, panel, corner, (&plot, &occupied))?;
     if let Some(word) = figure.watermark.as_deref() {
         let size = (PLOT.0 * 0.88 / font::width(word, 1.0)).min(PLOT.1 * 0.5);
         let place = (middle, corner.1 + PLOT.1 * 0.5);
@@ -121,15 +123,26 @@ fn draw_axes(canvas: &Canvas, corner: (f64, f64), (x, y): (&Axis, &Axis)) -> Res
         .map_err(failed)
 }
 
-/// The line of guessing, named at its left end.
-fn draw_chance(canvas: &Canvas, corner: (f64, f64), y: &Axis, chance: f64) -> Result<()> {
+/// The line of guessing, named at its left end. Returns points of the name in pixels from the plot's upper left corner, to
+/// be left free.
+fn draw_chance(
+    canvas: &Canvas,
+    corner: (f64, f64),
+    y: &Axis,
+    chance: f64,
+) -> Result<Vec<(f64, f64)>> {
     let up = corner.1 + PLOT.1 - fraction(y, chance) * PLOT.1;
     let (left, right) = ((corner.0, up), (corner.0 + PLOT.0, up));
     segment(canvas, left, right, GREY, CHANCE)?;
     // Above the line, where no curve begins, if there is room.
     let beside = if up - corner.1 < 18.0 { 9.0 } else { -9.0 };
-    let place = (corner.0 + 6.0, up + beside);
-    write(canvas, "chance", place, SMALL - 1.0, GREY, HPos::Left)
+    let (from, size) = (6.0, SMALL - 1.0);
+    let place = (corner.0 + from, up + beside);
+    write(canvas, "chance", place, size, GREY, HPos::Left)?;
+    let width = font::width("chance", size).ceil() as u32;
+    Ok((0..width)
+        .map(|x| (from + f64::from(x), up + beside - corner.1))
+        .collect())
 }
 
 /// Stroke widths of a curve and of the paper's. A split that is drawn alone is bold, whichever it is.

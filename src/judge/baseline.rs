@@ -18,6 +18,7 @@ use crate::manifest::{Experiment, Metric};
 use crate::origin::Origin;
 use crate::record::Ending;
 use crate::run::disk::Disk;
+use crate::run::is_plain_name;
 
 /// Version of the file format.
 const FORMAT: u32 = 2;
@@ -68,8 +69,7 @@ impl Baseline {
     /// # Errors
     /// [`Exit::Usage`] for an invalid name.
     pub fn path(experiment: &Experiment, name: &str) -> Result<PathBuf> {
-        let usual = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(usual) {
+        if !is_plain_name(name) {
             return Err(Exit::Usage.error(format!(
                 "\"{name}\" does not name a baseline; use letters, digits, `-`, `_` and `.`, for example 2026-11"
             )));

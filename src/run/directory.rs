@@ -9,7 +9,7 @@ use super::disk::Disk;
 use super::done::Done;
 use super::format::FORMAT;
 use super::layout::{
-    CHECKPOINT, DONE, EVALUATIONS, ITERATIONS, LOG, PREVIOUS, PROGRESS, RUN, WEIGHTS,
+    self, CHECKPOINT, DONE, EVALUATIONS, ITERATIONS, LOG, PREVIOUS, PROGRESS, RUN, WEIGHTS,
 };
 use super::lock::Lock;
 use super::parts::{Place, Rows, drop_parts, read_parts, write_part};
@@ -75,8 +75,7 @@ impl RunDirectory {
     ) -> Result<Self> {
         let folder = results_dir.join(plan.folder());
         let lock = Lock::take(results_dir, &plan.folder())?;
-        // Renamed before it is removed, so that half a run is never taken for a run.
-        let removed = folder.with_file_name(format!(".removed-{}", plan.name()));
+        let removed = layout::removed(&folder);
         disk.remove_dir(&removed)?;
         if fresh && folder.exists() {
             disk.rename(&folder, &removed)?;

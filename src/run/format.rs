@@ -32,16 +32,21 @@ pub(super) fn read_toml<T: DeserializeOwned>(path: &Path, remedy: &str) -> Resul
 /// # Errors
 /// As [`read_toml`].
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path, remedy: &str) -> Result<Option<T>> {
-    let refuse = |error: &dyn Error| unreadable(path, &error, remedy);
-    let Some(text) = text(path, remedy)? else {
-        return Ok(None);
-    };
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| refuse(&error))?;
+    text(path, remedy)?
+        .map(|text| parse_json(path, text.as_bytes(), remedy))
+        .transpose()
+}
+
+/// Parses versioned JSON that `path` holds.
+///
+/// # Errors
+/// As [`read_toml`].
+pub(super) fn parse_json<T: DeserializeOwned>(path: &Path, json: &[u8], remedy: &str) -> Result<T> {
+    let refuse = |error: serde_json::Error| unreadable(path, &error, remedy);
+    let value: serde_json::Value = serde_json::from_slice(json).map_err(refuse)?;
     let format = value.get("format").and_then(serde_json::Value::as_i64);
     check(path, format, remedy)?;
-    serde_json::from_value(value)
-        .map(Some)
-        .map_err(|error| refuse(&error))
+    serde_json::from_value(value).map_err(refuse)
 }
 
 /// Rejects a file of a newer version or without a version.

@@ -34,6 +34,7 @@ pub use checkpoint::Checkpoint;
 pub use directory::{Resume, RunDirectory};
 pub use done::Done;
 pub use format::FORMAT;
+pub use layout::is_plain_name;
 pub use lock::{Owner, owner};
 pub use pack::{pack, pack_on, unpack, unpack_on};
 pub use parts::Rows;

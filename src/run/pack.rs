@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint;
 use super::disk::Disk;
 use super::format::{self, FORMAT};
+use super::layout;
 use super::layout::{
     CHECKPOINT, DONE, EVALUATIONS, ITERATIONS, LOG, PARTS, PREVIOUS, PROGRESS, RUN, WEIGHTS,
+    is_plain_name,
 };
 use super::lock::Lock;
 use super::parts::part_names;
@@ -142,7 +144,7 @@ pub fn unpack_on(disk: &Disk, pack: &Path, results_dir: &Path) -> Result<RunView
     let (profile, name) = contents
         .folder
         .split_once('/')
-        .filter(|(profile, name)| is_name(profile) && is_name(name))
+        .filter(|(profile, name)| is_plain_name(profile) && is_plain_name(name))
         .ok_or_else(|| damaged(&format!("no run's folder: \"{}\"", contents.folder)))?;
     let _lock = Lock::take(results_dir, &contents.folder)?;
     let folder = results_dir.join(profile).join(name);
@@ -159,8 +161,7 @@ pub fn unpack_on(disk: &Disk, pack: &Path, results_dir: &Path) -> Result<RunView
             ))
         );
     }
-    let [fresh, removed] =
-        ["unpacked", "removed"].map(|what| folder.with_file_name(format!(".{what}-{name}")));
+    let (fresh, removed) = (layout::unpacked(&folder), layout::removed(&folder));
     for leftover in [&fresh, &removed] {
         disk.remove_dir(leftover)?;
     }
@@ -221,10 +222,7 @@ fn from_tar(pack: &Path) -> Result<(Contents, BTreeMap<String, Vec<u8>>)> {
     let list = members
         .remove(CONTENTS)
         .ok_or_else(|| refuse(&format!("no {CONTENTS}")))?;
-    let value: serde_json::Value = serde_json::from_slice(&list).map_err(|error| refuse(&error))?;
-    let version = value.get("format").and_then(serde_json::Value::as_i64);
-    format::check(pack, version, REMEDY)?;
-    let contents: Contents = serde_json::from_value(value).map_err(|error| refuse(&error))?;
+    let contents: Contents = format::parse_json(pack, &list, REMEDY)?;
     for (name, digest) in &contents.files {
         let bytes = members
             .get(name)
@@ -237,12 +235,6 @@ fn from_tar(pack: &Path) -> Result<(Contents, BTreeMap<String, Vec<u8>>)> {
         return Err(refuse(&"it holds files that it does not list"));
     }
     Ok((contents, members))
-}
-
-/// A folder's name that leads nowhere else.
-fn is_name(name: &str) -> bool {
-    let usual = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    !name.is_empty() && !name.starts_with('.') && name.chars().all(usual)
 }
 
 fn is_file_of_a_run(name: &str) -> bool {
@@ -260,7 +252,7 @@ fn is_file_of_a_run(name: &str) -> bool {
         .strip_prefix(PARTS)
         .and_then(|rest| rest.strip_prefix('/'));
     files.contains(&name)
-        || of_parts.is_some_and(|part| is_name(part) && part.ends_with(".parquet"))
+        || of_parts.is_some_and(|part| is_plain_name(part) && part.ends_with(".parquet"))
 }
 
 fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> anyhow::Error {
@@ -286,6 +278,8 @@ mod tests {
         ] {
             assert!(!is_file_of_a_run(name), "{name}");
         }
-        assert!(is_name("resnet-20-s1-5118218e") && !is_name("..") && !is_name(""));
+        assert!(
+            is_plain_name("resnet-20-s1-5118218e") && !is_plain_name("..") && !is_plain_name("")
+        );
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::disk::Disk;
 use super::done::Done;
-use super::layout::{EVALUATIONS, ITERATIONS, RUN, WEIGHTS};
+use super::layout::{self, EVALUATIONS, ITERATIONS, RUN, WEIGHTS};
 use super::lock::Lock;
 use super::parts::{Place, Rows, read_parts};
 use super::progress::Progress;
@@ -116,9 +116,7 @@ impl RunView {
     pub fn remove(&self, results_dir: &Path) -> Result<()> {
         let disk = Disk::default();
         let _lock = Lock::take(results_dir, &self.plan().folder())?;
-        let removed = self
-            .folder
-            .with_file_name(format!(".removed-{}", self.plan().name()));
+        let removed = layout::removed(&self.folder);
         disk.remove_dir(&removed)?;
         disk.rename(&self.folder, &removed)?;
         disk.remove_dir(&removed)?;

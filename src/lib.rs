@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod console;
 pub mod data;
 pub mod digest;
 pub mod duration;

@@ -14,6 +14,7 @@ use crate::measure::loader::{LoaderBench, LoaderReport};
 use crate::measure::operators;
 use crate::measure::step::{StepBench, StepReport, device_name};
 use crate::run;
+use crate::{note, outln};
 
 /// Pairs of runs for the median cost of the loader.
 const LOADER_PAIRS: usize = 5;
@@ -26,7 +27,7 @@ pub fn step(args: &BenchStepArgs) -> Result<Exit> {
     if args.serve {
         for line in std::io::stdin().lock().lines() {
             line?;
-            println!("{}", serde_json::to_string(&bench.report(args.steps)?)?);
+            outln!("{}", serde_json::to_string(&bench.report(args.steps)?)?);
         }
         return Ok(Exit::Success);
     }
@@ -45,7 +46,7 @@ pub fn step(args: &BenchStepArgs) -> Result<Exit> {
         Format::Json => {
             let mut json = serde_json::to_value(&report)?;
             json["loader"] = serde_json::to_value(&loader)?;
-            println!("{json}");
+            outln!("{json}");
         }
         Format::Text => print(&report, loader.as_ref()),
     }
@@ -57,14 +58,18 @@ fn print(report: &StepReport, loader: Option<&LoaderReport>) {
         "cpu" => format!("{} threads", report.threads),
         gpu => gpu.to_string(),
     };
-    println!(
+    outln!(
         "{} at {2}x{2}, batch {1}, {3} steps, {threads}, {4}",
-        report.network, report.batch, report.image_size, report.steps, report.instructions
+        report.network,
+        report.batch,
+        report.image_size,
+        report.steps,
+        report.instructions
     );
-    println!("  median      {:>10.2} ms/step", report.median_ms);
-    println!("  minimum     {:>10.2} ms", report.min_ms);
-    println!("  images      {:>10.0} /s", report.images_per_second);
-    println!(
+    outln!("  median      {:>10.2} ms/step", report.median_ms);
+    outln!("  minimum     {:>10.2} ms", report.min_ms);
+    outln!("  images      {:>10.0} /s", report.images_per_second);
+    outln!(
         "  arithmetic  {:>10.1} GFLOP/s{}",
         report.gflops,
         report.peak_share.map_or(String::new(), |share| format!(
@@ -73,15 +78,15 @@ fn print(report: &StepReport, loader: Option<&LoaderReport>) {
         ))
     );
     if let Some(memory) = report.peak_memory_mb {
-        println!("  memory      {memory:>10.0} MB peak resident");
+        outln!("  memory      {memory:>10.0} MB peak resident");
     }
     if let Some(loader) = loader {
-        println!(
+        outln!(
             "  loader      {:>10.2} ms/batch on another thread",
             loader.batch_ms
         );
         if let Some(ratio) = loader.step_ratio {
-            println!("  with loader {ratio:>10.3} times a step without loading");
+            outln!("  with loader {ratio:>10.3} times a step without loading");
         }
     }
 }
@@ -99,8 +104,8 @@ pub fn operators(args: &BenchOperatorsArgs) -> Result<Exit> {
     options.device = Device::Cpu;
     let report = operators::measure(&network, args.batch, size, args.rounds, &options)?;
     match args.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-        Format::Text => println!("{}", report.text().trim_end()),
+        Format::Json => outln!("{}", serde_json::to_string_pretty(&report)?),
+        Format::Text => outln!("{}", report.text().trim_end()),
     }
     Ok(Exit::Success)
 }
@@ -141,12 +146,12 @@ pub fn compare(args: &BenchCompareArgs, quiet: bool) -> Result<Exit> {
     };
     let report = comparison.measure(&machine, &mut |network, pair, ratio| {
         if !quiet {
-            eprintln!("{network}: pair {pair} of {}, ratio {ratio:.3}", args.pairs);
+            note!("{network}: pair {pair} of {}, ratio {ratio:.3}", args.pairs);
         }
     })?;
     match args.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-        Format::Text => println!("{}", report.text().trim_end()),
+        Format::Json => outln!("{}", serde_json::to_string_pretty(&report)?),
+        Format::Text => outln!("{}", report.text().trim_end()),
     }
     Ok(Exit::Success)
 }

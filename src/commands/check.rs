@@ -12,6 +12,7 @@ use crate::manifest::{self, Bars};
 use crate::publish::page::{self, Page};
 use crate::publish::{Report, annotations, junit, publish_bars, summary, table};
 use crate::run::{self, Tree};
+use crate::{note, out, outln};
 
 /// The evidence for the selection.
 fn evidence(args: &SelectionArgs, places: &Places) -> Result<Evidence> {
@@ -31,7 +32,7 @@ pub fn check(args: &CheckArgs, places: &Places) -> Result<Exit> {
         evidence.baselines = vec![Baseline::read(&path)?];
     }
     if let Some(line) = &evidence.unused {
-        eprintln!("note: {line}");
+        note!("note: {line}");
     }
     let verdict = judge(&evidence)?;
     let report = Report::new(&evidence, &verdict, &places.reports_dir, true)?;
@@ -59,13 +60,13 @@ fn baseline_exit(verdict: &Verdict) -> Exit {
 /// Prints the verdict to standard output.
 fn show(verdict: &Verdict, page: &Page, format: CheckFormat, strict: bool) -> Result<()> {
     match format {
-        CheckFormat::Text => print!("{}", table(verdict)),
-        CheckFormat::Json => print!("{}", verdict.json()?),
-        CheckFormat::Markdown => print!("{}", page::markdown(page)),
-        CheckFormat::Junit => print!("{}", junit(verdict, strict)?),
+        CheckFormat::Text => out!("{}", table(verdict)),
+        CheckFormat::Json => out!("{}", verdict.json()?),
+        CheckFormat::Markdown => out!("{}", page::markdown(page)),
+        CheckFormat::Junit => out!("{}", junit(verdict, strict)?),
         CheckFormat::Github => {
-            print!("{}", annotations(verdict, strict));
-            println!("{}", verdict.headline);
+            out!("{}", annotations(verdict, strict));
+            outln!("{}", verdict.headline);
             if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY") {
                 std::fs::OpenOptions::new()
                     .create(true)
@@ -101,7 +102,7 @@ fn accept(name: &str, evidence: &Evidence, places: &Places, few_seeds: bool) -> 
     let subjects = subjects(evidence)?;
     let accepted = Baseline::of(name, &commit, experiment, seeds, &subjects, few_seeds)?;
     accepted.write(&path)?;
-    println!(
+    outln!(
         "accepted {} errors over {} as {}; commit it",
         accepted.values.len(),
         match seeds.len() {
@@ -119,7 +120,7 @@ pub fn render(args: &RenderArgs, places: &Places) -> Result<Exit> {
     if let Some(bars) = Bars::load(&path)? {
         let png = publish_bars(&bars, &places.reports_dir)?;
         if !places.quiet {
-            eprintln!("drew {}", png.display());
+            note!("drew {}", png.display());
         }
         return Ok(Exit::Success);
     }

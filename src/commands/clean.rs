@@ -8,6 +8,7 @@ use crate::cli::{CleanArgs, Places};
 use crate::exit::Exit;
 use crate::manifest::{self, Experiment};
 use crate::run;
+use crate::{out, outln};
 
 /// `refig clean`.
 pub fn run(args: &CleanArgs, places: &Places) -> Result<Exit> {
@@ -20,14 +21,14 @@ pub fn run(args: &CleanArgs, places: &Places) -> Result<Exit> {
     let mut unnamed = run::find(&places.results_dir)?;
     unnamed.retain(|view| !named.iter().any(|entry| view.plan().belongs_to(entry)));
     if unnamed.is_empty() {
-        println!("no unused runs");
+        outln!("no unused runs");
         return Ok(Exit::Success);
     }
     for view in &unnamed {
-        println!("{}", view.folder.display());
+        outln!("{}", view.folder.display());
     }
     if !args.yes {
-        print!("remove these {} runs? [y/N] ", unnamed.len());
+        out!("remove these {} runs? [y/N] ", unnamed.len());
         std::io::stdout()
             .flush()
             .context("cannot write the question")?;
@@ -37,13 +38,13 @@ pub fn run(args: &CleanArgs, places: &Places) -> Result<Exit> {
             .read_line(&mut answer)
             .context("cannot read the answer")?;
         if !matches!(answer.trim(), "y" | "Y" | "yes") {
-            println!("nothing was removed");
+            outln!("nothing was removed");
             return Ok(Exit::Success);
         }
     }
     for view in &unnamed {
         view.remove(&places.results_dir)?;
     }
-    println!("removed {} runs", unnamed.len());
+    outln!("removed {} runs", unnamed.len());
     Ok(Exit::Success)
 }

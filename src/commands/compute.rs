@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::cli::{ComputeArgs, PrecisionArg, PrecisionArgs};
 use crate::engine::{self, BUILD_WITH_CUDA, Card, Device, Instructions, Options};
 use crate::exit::Exit;
+use crate::note;
 use crate::recipe::Precision;
 
 /// The options of the command line; by default a usable GPU, all threads and the best instruction set.
@@ -108,7 +109,7 @@ fn automatic() -> Device {
         Ok(card) => Device::Cuda(card.number),
         Err(why) => {
             static PRINTED: OnceLock<()> = OnceLock::new();
-            PRINTED.get_or_init(|| eprintln!("using the CPU, since no GPU is usable: {why}"));
+            PRINTED.get_or_init(|| note!("using the CPU, since no GPU is usable: {why}"));
             Device::Cpu
         }
     }

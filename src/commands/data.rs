@@ -10,6 +10,7 @@ use crate::data::{self, Dataset, Progress, Request};
 use crate::exit::Exit;
 use crate::origin::Origin;
 use crate::train::{Signal, Stop};
+use crate::{note, outln};
 
 /// An action of `refig data`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,9 +63,9 @@ pub fn run(
 
 /// Prints the data's origin, source and digests.
 fn describe(dataset: &Dataset) {
-    println!("{} at {}", dataset.origin.name(), dataset.source);
+    outln!("{} at {}", dataset.origin.name(), dataset.source);
     for (name, images) in [("training", &dataset.train), ("test", &dataset.test)] {
-        println!(
+        outln!(
             "{name:>8}: {} images, digest {}",
             images.len(),
             images.digest
@@ -101,9 +102,9 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
         let (what, done, total, bytes) = match progress {
             Progress::Note(note) => {
                 match bar.length() {
-                    Some(_) => bar.suspend(|| eprintln!("{note}")),
+                    Some(_) => bar.suspend(|| note!("{note}")),
                     // Without a bar yet, suspending would draw an empty one.
-                    None => eprintln!("{note}"),
+                    None => note!("{note}"),
                 }
                 return Ok(());
             }
@@ -130,7 +131,7 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
         let now = done * 10 / total.max(1);
         if !terminal && !quiet && now > tenths {
             tenths = now;
-            eprintln!("{what}: {} %", now * 10);
+            note!("{what}: {} %", now * 10);
         }
         if done == total {
             bar.finish_and_clear();

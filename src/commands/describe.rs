@@ -8,6 +8,7 @@ use crate::figure;
 use crate::manifest;
 use crate::network::{Network, Shortcut};
 use crate::run::disk::Disk;
+use crate::{out, outln};
 
 /// The network given on the command line, and the side of its images in pixels.
 pub fn network(name: &str, options: &NetworkArgs) -> Result<(Network, usize)> {
@@ -37,8 +38,8 @@ pub fn describe(args: &DescribeArgs) -> Result<Exit> {
     }
     let description = network.describe(image_size);
     match args.format {
-        Format::Text => println!("{}", description.text().trim_end()),
-        Format::Json => println!("{}", description.json().trim_end()),
+        Format::Text => outln!("{}", description.text().trim_end()),
+        Format::Json => outln!("{}", description.json().trim_end()),
     }
     Ok(Exit::Success)
 }
@@ -53,13 +54,13 @@ pub fn list(places: &Places) -> Result<Exit> {
         )));
     }
     for experiment in listed {
-        println!("{}", experiment.line());
+        outln!("{}", experiment.line());
     }
     Ok(Exit::Success)
 }
 
 /// `refig schema`.
 pub fn schema() -> Result<Exit> {
-    print!("{}", manifest::schema());
+    out!("{}", manifest::schema());
     Ok(Exit::Success)
 }

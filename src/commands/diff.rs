@@ -6,14 +6,15 @@ use super::run::find_run;
 use crate::cli::{DiffArgs, Places};
 use crate::exit::Exit;
 use crate::inspect::difference;
+use crate::{out, outln};
 
 /// `refig diff RUN RUN`. Differences in provenance are shown but do not count.
 pub fn run(args: &DiffArgs, places: &Places) -> Result<Exit> {
     let one = find_run(&args.one, places)?;
     let other = find_run(&args.other, places)?;
-    println!("{}\n{}\n", one.folder.display(), other.folder.display());
+    outln!("{}\n{}\n", one.folder.display(), other.folder.display());
     let difference = difference::difference(one, other)?;
-    print!("{}", difference.text());
+    out!("{}", difference.text());
     Ok(if difference.is_none() {
         Exit::Success
     } else {

@@ -6,6 +6,7 @@ use super::dataset;
 use crate::cli::{DoctorArgs, Format, Places};
 use crate::exit::Exit;
 use crate::measure::doctor::{self, Finding};
+use crate::outln;
 use crate::run;
 
 /// `refig doctor`.
@@ -40,19 +41,19 @@ pub fn run(args: &DoctorArgs, places: &Places) -> Result<Exit> {
         None => Finding::new("disk", "free space unknown"),
     });
     match args.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&findings)?),
+        Format::Json => outln!("{}", serde_json::to_string_pretty(&findings)?),
         Format::Text => {
             for finding in &findings {
-                println!("{:<18}  {}", finding.what, finding.found);
+                outln!("{:<18}  {}", finding.what, finding.found);
             }
             let missing = findings
                 .iter()
                 .filter_map(|finding| finding.missing.as_ref());
             for (place, missing) in missing.enumerate() {
                 if place == 0 {
-                    println!("\nmissing:");
+                    outln!("\nmissing:");
                 }
-                println!("  {missing}");
+                outln!("  {missing}");
             }
         }
     }

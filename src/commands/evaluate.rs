@@ -9,6 +9,7 @@ use crate::cli::{EvaluateArgs, Format, StatisticsArg};
 use crate::data::{self, ImageSet, Normaliser};
 use crate::engine::{self, Engine, Hyperparameters, Statistics, Tally};
 use crate::exit::Exit;
+use crate::outln;
 use crate::random::Purpose;
 use crate::recipe::{Normalisation, Pooling, Recipe};
 use crate::train::Stop;
@@ -77,7 +78,7 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
         Statistics::Population => "population",
     };
     match args.format {
-        Format::Json => println!(
+        Format::Json => outln!(
             "{}",
             serde_json::json!({
                 "network": network.name,
@@ -89,7 +90,7 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
                 "loss": sum.loss / images,
             })
         ),
-        Format::Text => println!(
+        Format::Text => outln!(
             "{} on {}: {:.2} % test error, {:.2} % top-5, loss {:.4} ({} images, {statistics} statistics)",
             network.name,
             opened.origin.name(),

@@ -7,6 +7,7 @@ use crate::cli::{ExportArgs, ExportKind, Places};
 use crate::exit::Exit;
 use crate::inspect::export::{self, Kind};
 use crate::judge::{Seeds, Wanted, select, settled_seeds};
+use crate::outln;
 use crate::run;
 
 /// `refig export csv|tensorboard [EXPERIMENT] --out DIR`.
@@ -36,7 +37,7 @@ pub fn run(args: &ExportArgs, places: &Places) -> Result<Exit> {
         ExportKind::Tensorboard => Kind::Tensorboard,
     };
     let files = export::write(kind, runs, &args.out)?;
-    println!(
+    outln!(
         "{count} runs, {} files in {}",
         files.len(),
         args.out.display()

@@ -27,6 +27,7 @@ use anyhow::Result;
 
 use crate::cli::{BenchWhat, Cli, Command, DataAction, WatchArgs};
 use crate::exit::Exit;
+use crate::note;
 use crate::orchestrate;
 use crate::publish::Report;
 use crate::train::Stop;
@@ -80,10 +81,10 @@ pub fn run(cli: Cli) -> Result<Exit> {
 fn draw(report: &Report, quiet: bool) -> Result<()> {
     let png = report.write_figure()?;
     for warning in &report.warnings {
-        eprintln!("note: {warning}");
+        note!("note: {warning}");
     }
     if !quiet {
-        eprintln!("drew {}", png.display());
+        note!("drew {}", png.display());
     }
     Ok(())
 }

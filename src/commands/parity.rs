@@ -6,6 +6,7 @@ use super::compute;
 use crate::cli::ParityArgs;
 use crate::exit::Exit;
 use crate::measure::parity;
+use crate::outln;
 
 /// `refig parity FILE...`.
 pub fn run(args: &ParityArgs) -> Result<Exit> {
@@ -13,22 +14,29 @@ pub fn run(args: &ParityArgs) -> Result<Exit> {
     let mut within = true;
     for file in &args.files {
         let report = parity::compare(file, &options)?;
-        println!(
+        outln!(
             "{}: {}, {} steps",
-            report.file, report.network, report.steps
+            report.file,
+            report.network,
+            report.steps
         );
-        println!(
+        outln!(
             "  {:<24} {:>12}  {:>7}  worst tensor",
-            "quantity", "largest", "tensors"
+            "quantity",
+            "largest",
+            "tensors"
         );
         for row in &report.rows {
-            println!(
+            outln!(
                 "  {:<24} {:>12.2e}  {:>7}  {}",
-                row.quantity, row.error, row.tensors, row.worst
+                row.quantity,
+                row.error,
+                row.tensors,
+                row.worst
             );
         }
         let passed = report.within(args.tolerance);
-        println!(
+        outln!(
             "  largest relative error {:.2e}: {} the tolerance of {:.1e}",
             report.largest(),
             if passed { "within" } else { "PAST" },

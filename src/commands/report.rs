@@ -8,6 +8,7 @@ use crate::cli::{Places, ReportArgs};
 use crate::exit::Exit;
 use crate::judge::{Evidence, Wanted, judge};
 use crate::manifest::{self, Bars, Experiment};
+use crate::outln;
 use crate::publish::page::site::{self, Blank};
 use crate::publish::{self, Report, publish_bars};
 use crate::run::{self, RunView};
@@ -31,7 +32,7 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
         if let Some(bars) = Bars::load(&listed.path)? {
             let png = publish_bars(&bars, &places.reports_dir)?;
             let page = png.with_file_name("index.html");
-            println!("{}: reference data only", page.display());
+            outln!("{}: reference data only", page.display());
             written += 1;
             continue;
         }
@@ -51,7 +52,7 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
     }
     if args.all {
         let index = site::write(&places.reports_dir, &blanks)?;
-        println!("{written} reports, index {}", index.display());
+        outln!("{written} reports, index {}", index.display());
     } else if written == 0 {
         let name = args.experiment.as_deref().unwrap_or_default();
         let profile = args.profile.as_deref();
@@ -102,7 +103,7 @@ fn one(
         drawn => drawn?,
     }
     report.write_verdict(&places.results_dir, false)?;
-    println!(
+    outln!(
         "{}: {}",
         report.folder().join("index.html").display(),
         verdict.headline

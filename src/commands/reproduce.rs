@@ -18,6 +18,7 @@ use crate::plan;
 use crate::publish::{Report, table};
 use crate::run::{self, Tree};
 use crate::train::Stop;
+use crate::{note, out, outln};
 
 /// Wall clock between checkpoints outside evaluations.
 const KEEP_EVERY: Duration = Duration::from_secs(120);
@@ -71,29 +72,32 @@ pub fn plan(args: &ReproduceArgs, places: &Places) -> Result<Exit> {
     let data = data::foresee(&request(args, &target))?;
     let schedule = schedule(args, places, &target, &compute, &data)?;
     let experiment = &target.experiment;
-    println!(
+    outln!(
         "{} at profile {} ({}) on {}",
-        experiment.name, experiment.profile, target.why, data.source
+        experiment.name,
+        experiment.profile,
+        target.why,
+        data.source
     );
     for scheduled in &schedule.runs {
-        println!(
+        outln!(
             "  {:<44} {:<18} {:>9}",
             scheduled.run.folder(),
             scheduled.left,
             duration(scheduled.seconds)
         );
     }
-    println!("  total: about {}", duration(schedule.seconds()));
+    outln!("  total: about {}", duration(schedule.seconds()));
     let free = run::space::available(&places.results_dir)
         .map_or_else(String::new, |bytes| format!(" of {} MB free", bytes >> 20));
-    println!(
+    outln!(
         "  disk: at most {} MB{free} for {}",
         schedule.disk().div_ceil(1 << 20),
         places.results_dir.display()
     );
     match data.download {
-        0 => println!("  download: nothing"),
-        bytes => println!(
+        0 => outln!("  download: nothing"),
+        bytes => outln!(
             "  download: {} MB into {}",
             bytes.div_ceil(1_000_000),
             data::cache_folder().display()
@@ -110,7 +114,7 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
     let experiment = &target.experiment;
     let tell = |text: &str| {
         if !places.quiet {
-            eprintln!("{text}");
+            note!("{text}");
         }
     };
     tell(&format!(
@@ -133,7 +137,7 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
     let mut progress = Progress::new(Style::choose(places.quiet));
     run_all(&runs, dataset, &options, stop, &mut progress)?;
     if let Some(signal) = stop.requested() {
-        eprintln!("stopped; run the same command again to resume");
+        note!("stopped; run the same command again to resume");
         return Ok(signal.exit());
     }
     if let Some((how, dataset)) = &measured {
@@ -151,7 +155,7 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
     let report = Report::new(&evidence, &verdict, &places.reports_dir, !args.no_reference)?;
     super::draw(&report, places.quiet)?;
     report.write_verdict(&places.results_dir, false)?;
-    print!("{}", table(&verdict));
+    out!("{}", table(&verdict));
     Ok(verdict.exit())
 }
 

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::cli::{Places, RunAction};
 use crate::exit::Exit;
+use crate::outln;
 use crate::record::Ending;
 use crate::run::{self, RunView};
 
@@ -15,11 +16,11 @@ pub fn run(action: &RunAction, places: &Places) -> Result<Exit> {
         RunAction::Pack { run, out } => {
             let view = find_run(run, places)?;
             let bytes = run::pack(&places.results_dir, &view.folder, out)?;
-            println!("{}: {} in {bytes} bytes", out.display(), state(&view));
+            outln!("{}: {} in {bytes} bytes", out.display(), state(&view));
         }
         RunAction::Unpack { file } => {
             let view = run::unpack(file, &places.results_dir)?;
-            println!("{}: {}", view.folder.display(), state(&view));
+            outln!("{}: {}", view.folder.display(), state(&view));
         }
     }
     Ok(Exit::Success)

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::cli::Places;
 use crate::exit::Exit;
+use crate::outln;
 use crate::record::Ending;
 use crate::run;
 
@@ -11,7 +12,7 @@ use crate::run;
 pub fn run(places: &Places) -> Result<Exit> {
     let runs = run::find(&places.results_dir)?;
     if runs.is_empty() {
-        println!("no runs in {}", places.results_dir.display());
+        outln!("no runs in {}", places.results_dir.display());
     }
     for view in runs {
         let plan = view.plan();
@@ -19,7 +20,7 @@ pub fn run(places: &Places) -> Result<Exit> {
             Ending::Partial => format!("resumes after {}", view.iteration),
             ending => format!("done ({ending}) after {}", view.iteration),
         };
-        println!(
+        outln!(
             "{:<44} {state} of {} iterations",
             plan.folder(),
             plan.recipe.iterations

@@ -1,14 +1,16 @@
 //! `watch`: shows runs live until all are done or Ctrl-C.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::target;
 use crate::cli::{Places, WatchArgs};
+use crate::console;
 use crate::exit::Exit;
 use crate::inspect::watch::{Line, look};
+use crate::out;
 use crate::train::Stop;
 
 /// Polling interval for signals.
@@ -32,9 +34,9 @@ pub fn run(args: &WatchArgs, places: &Places, stop: &Stop) -> Result<Exit> {
         match look(&places.results_dir, wanted) {
             Ok(lines) => {
                 failures = 0;
-                let shown = show(&lines, &before, terminal, places)?;
+                show(&lines, &before, terminal, places);
                 let done = !lines.is_empty() && lines.iter().all(Line::is_done);
-                if !shown || args.once || done {
+                if !console::is_open() || args.once || done {
                     return Ok(Exit::Success);
                 }
                 before = lines;
@@ -56,13 +58,9 @@ pub fn run(args: &WatchArgs, places: &Places, stop: &Stop) -> Result<Exit> {
     }
 }
 
-/// Redraws all lines on a terminal; prints changed lines elsewhere. False if the reader has closed the pipe.
-fn show(lines: &[Line], before: &[Line], terminal: bool, places: &Places) -> Result<bool> {
+/// Redraws all lines on a terminal; prints changed lines elsewhere.
+fn show(lines: &[Line], before: &[Line], terminal: bool, places: &Places) {
     let mut text = String::new();
-    if terminal {
-        // Cursor home, clear to the end.
-        text.push_str("\x1b[H\x1b[J");
-    }
     if lines.is_empty() && before.is_empty() {
         text.push_str(&format!("no runs in {}\n", places.results_dir.display()));
     }
@@ -73,18 +71,14 @@ fn show(lines: &[Line], before: &[Line], terminal: bool, places: &Places) -> Res
             text.push('\n');
         }
     }
-    if terminal {
-        let done = lines.iter().filter(|line| line.is_done()).count();
-        text.push_str(&format!(
-            "{done} of {} done; Ctrl-C stops watching, not the runs\n",
-            lines.len()
-        ));
+    if !terminal {
+        out!("{text}");
+        return;
     }
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
-        written => written
-            .map(|()| true)
-            .context("cannot write to standard output"),
-    }
+    let done = lines.iter().filter(|line| line.is_done()).count();
+    text.push_str(&format!(
+        "{done} of {} done; Ctrl-C stops watching, not the runs\n",
+        lines.len()
+    ));
+    console::redraw(&text);
 }

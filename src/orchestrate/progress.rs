@@ -7,6 +7,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::duration::duration;
+use crate::note;
 use crate::plan::RunPlan;
 use crate::recipe::TRAINING_WINDOW;
 use crate::record::{Ending, Evaluation, Iteration, Split, Statistics};
@@ -104,7 +105,7 @@ impl Progress {
     fn line(&mut self, text: &str) {
         match self.style {
             Style::Quiet => {}
-            Style::Bars => self.bar.suspend(|| eprintln!("{text}")),
+            Style::Bars => self.bar.suspend(|| note!("{text}")),
             Style::Lines => {
                 // A closed pipe must not stop training.
                 let _ = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
@@ -272,7 +273,7 @@ impl RunsObserver for Progress {
 
     fn warn(&mut self, text: &str) {
         // Shown even with -q.
-        self.bar.suspend(|| eprintln!("warning: {text}"));
+        self.bar.suspend(|| note!("warning: {text}"));
     }
 }
 

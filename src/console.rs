@@ -4,10 +4,12 @@
 //! output is dropped quietly, and the exit code is that of the command. Any other failure, such as a full disk, is kept
 //! for [`finish`]. Text may come from files, so control characters are replaced; colours are added here.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal, Write};
-use std::sync::OnceLock;
+use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Once, OnceLock};
 
 use anyhow::Result;
 
@@ -122,6 +124,27 @@ pub fn colours() -> bool {
     io::stdout().is_terminal()
         && set("NO_COLOR").is_none()
         && set("TERM").is_some_and(|terminal| terminal != "dumb")
+}
+
+thread_local! {
+    static QUIET_PANICS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls `work`, which catches its panics, without their messages.
+pub fn without_panic_message<T>(work: impl FnOnce() -> T) -> T {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if !QUIET_PANICS.get() {
+                usual(panic);
+            }
+        }));
+    });
+    let before = QUIET_PANICS.replace(true);
+    let result = work();
+    QUIET_PANICS.set(before);
+    result
 }
 
 /// Writes out what is buffered.

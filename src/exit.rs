@@ -22,6 +22,8 @@ pub enum Exit {
     Device = 6,
     /// Anything else: a bug or a hardware failure.
     Internal = 70,
+    /// The terminal went away (SIGHUP). The state is saved; the same command resumes.
+    HungUp = 129,
     /// Ctrl-C. The state is saved; the same command resumes.
     Interrupted = 130,
     /// SIGTERM. The state is saved; the same command resumes.

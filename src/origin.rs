@@ -16,7 +16,31 @@ pub enum Origin {
     Synthetic,
 }
 
+/// The digest of CIFAR-10's training and test records, see [`crate::data::Dataset::digest`].
+pub const CIFAR10_DIGEST: &str = "9ed84342a06d22b2238869634bf51a3c9da3c4785abfada5e8fd1451e84b7768";
+/// The digest of the built-in synthetic set.
+pub const SYNTHETIC_DIGEST: &str =
+    "30a70e2ecfab06dd95b4f72f470389be50de3a5d3fcf5140051235e4cd65af17";
+
 impl Origin {
+    /// The origin of the images with this digest. Images with an unknown digest are not CIFAR-10, whatever was `written`.
+    pub fn of(digest: &str, written: Origin) -> Self {
+        match (digest, written) {
+            (CIFAR10_DIGEST, _) => Origin::Cifar10,
+            (SYNTHETIC_DIGEST, _) | (_, Origin::Synthetic) => Origin::Synthetic,
+            _ => Origin::Other,
+        }
+    }
+
+    /// The digest of the images of this origin, as far as there is only one such set.
+    pub fn digest(self) -> &'static str {
+        match self {
+            Origin::Cifar10 => CIFAR10_DIGEST,
+            Origin::Other => "other",
+            Origin::Synthetic => SYNTHETIC_DIGEST,
+        }
+    }
+
     /// The name in files: `cifar10`, `other` or `synthetic`.
     pub fn key(self) -> &'static str {
         match self {

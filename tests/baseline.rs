@@ -1,5 +1,7 @@
 //! Accepted errors: who may accept them, and what a later check says of runs that end elsewhere.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -178,7 +180,7 @@ fn a_baseline_is_accepted_by_a_person_from_clean_sources_and_three_seeds() {
         let text = std::fs::read_to_string(&path).unwrap();
         let (head, rest) = text.split_once("\ncommit = \"").unwrap();
         let (_, tail) = rest.split_once('"').unwrap();
-        std::fs::write(&path, format!("{head}\ncommit = \"\"{}", tail)).unwrap();
+        common::write_sealed(&path, &format!("{head}\ncommit = \"\"{}", tail));
     }
     project.expect("results/loose", &accept, Exit::Missing, "no commit holds");
     std::fs::remove_dir_all(project.path("results/loose")).unwrap();

@@ -5,8 +5,7 @@ use std::path::Path;
 use refig::exit::Exit;
 use refig::judge::{Evidence, Seeds, Status, Verdict, Wanted, Yardstick, judge, settled_seeds};
 use refig::manifest::{Expectation, Experiment, Metric};
-use refig::origin::DataKind;
-use refig::origin::Origin;
+use refig::origin::{CIFAR10_DIGEST, DataKind, Origin};
 use refig::plan::{self, RunPlan};
 use refig::processor::{Instructions, Processor};
 use refig::publish::table;
@@ -28,7 +27,7 @@ fn fig7() -> Experiment {
 /// halfway and 35 at the end, 10 points more with the moving average; a clean pass of 33.
 fn record(results: &Path, experiment: &Experiment, data: Origin, ended: impl Fn(&str) -> Ending) {
     let processor = Processor::Cpu(Instructions::Avx2);
-    for plan in plan::runs(experiment, &experiment.seeds, data.key(), processor).unwrap() {
+    for plan in plan::runs(experiment, &experiment.seeds, data.digest(), processor).unwrap() {
         let (ending, drops) = (ended(&plan.network.name), plan.recipe.drops.clone());
         record_run(results, &plan, data, ending, &drops);
     }
@@ -236,7 +235,7 @@ fn the_recipe_is_checked_in_the_records_before_the_number() {
         entry.recipe.drops[0] = 60;
     }
     let processor = Processor::Cpu(Instructions::Avx2);
-    for plan in plan::runs(&experiment, &experiment.seeds, "cifar10", processor).unwrap() {
+    for plan in plan::runs(&experiment, &experiment.seeds, CIFAR10_DIGEST, processor).unwrap() {
         let (data, ending) = (Origin::Cifar10, Ending::Finished);
         record_run(folder.path(), &plan, data, ending, &[72, 108]);
     }
@@ -315,7 +314,10 @@ fn seeds_beyond_those_asked_for_count_where_every_network_is_finished() {
     );
     let views = run::find(folder.path()).unwrap();
     // Also where it is known what they must have been made on.
-    let made_on = ("cifar10".to_owned(), Processor::Cpu(Instructions::Avx2));
+    let made_on = (
+        CIFAR10_DIGEST.to_owned(),
+        Processor::Cpu(Instructions::Avx2),
+    );
     for made_on in [None, Some(made_on)] {
         let seeds = |seeds: Seeds| {
             let wanted = Wanted {

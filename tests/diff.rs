@@ -7,8 +7,7 @@ use std::process::Command;
 
 use refig::inspect::difference::Difference;
 use refig::processor::{Instructions, Processor};
-use refig::record::Ending;
-use refig::record::Recorder;
+use refig::record::{Ending, Recorder, Statistics};
 use refig::run::disk::Disk;
 use refig::run::{Notes, RunDirectory, find};
 
@@ -41,6 +40,8 @@ fn other(results: &Path, from: u64, learning_rate: f64) -> PathBuf {
         }
         run.iteration(row).unwrap();
     }
+    run.evaluation(common::evaluation(common::LAST, &state, Statistics::Moving))
+        .unwrap();
     run.finish(Ending::Finished, &state).unwrap();
     results.join(plan.folder())
 }
@@ -64,14 +65,13 @@ fn the_same_run_made_twice_is_the_same_whenever_it_was_made() {
     let about = again.join("run.toml");
     let text = std::fs::read_to_string(&about).unwrap();
     let (head, start) = text.split_once("[start]").unwrap();
-    std::fs::write(
+    common::write_sealed(
         &about,
-        format!(
+        &format!(
             "{head}[start]{}",
             start.replacen("host = \"", "host = \"other-", 1)
         ),
-    )
-    .unwrap();
+    );
     let (code, text) = diff(&one, &again);
     assert_eq!(code, Some(0), "{text}");
     assert!(

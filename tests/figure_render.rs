@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use refig::exit::Exit;
 use refig::judge::{Evidence, Seeds, Wanted, judge, select, settled_seeds};
 use refig::manifest::Experiment;
-use refig::origin::{DataKind, Origin};
+use refig::origin::{CIFAR10_DIGEST, DataKind, Origin};
 use refig::plan::{self, RunPlan};
 use refig::processor::{Instructions, Processor};
 use refig::publish::Report;
@@ -136,7 +136,7 @@ fn runs_are_selected_by_what_they_were_made_on_and_data_are_not_mixed() {
     for plan in &synthetic {
         record(&results, plan, Origin::Synthetic, 120);
     }
-    let real = plans(&experiment, 4, "c1fa");
+    let real = plans(&experiment, 4, CIFAR10_DIGEST);
     record(&results, &real[0], Origin::Cifar10, 120);
     // From the files alone: CIFAR-10 first, the rest named.
     let rendered = render(&experiment, &results, &reports, &Wanted::default(), true).unwrap();
@@ -173,7 +173,7 @@ fn of_runs_that_differ_in_rounding_a_finished_one_is_shown_and_then_the_newest()
     let folder = tempfile::tempdir().unwrap();
     let experiment = smoke();
     let version = |plan: &RunPlan, version: u32| plan.by_version(version).unwrap();
-    let all = plans(&experiment, 1, "c1fa");
+    let all = plans(&experiment, 1, CIFAR10_DIGEST);
     for plan in &all {
         let today = plan.network.name == "plain-20";
         record(folder.path(), &version(plan, 1), Origin::Cifar10, 120);
@@ -200,7 +200,7 @@ fn seeds_and_images_that_are_not_asked_for_are_left_out() {
     for (seed, digest, data) in [
         (1, "feed", Origin::Synthetic),
         (2, "feed", Origin::Synthetic),
-        (2, "c1fa", Origin::Cifar10),
+        (2, CIFAR10_DIGEST, Origin::Cifar10),
     ] {
         for plan in plans(&experiment, seed, digest) {
             record(folder.path(), &plan, data, 120);
@@ -224,7 +224,7 @@ fn seeds_and_images_that_are_not_asked_for_are_left_out() {
     let of = |digest: &str, seeds: &[u64]| -> Vec<(String, u64)> {
         seeds.iter().map(|&seed| (digest.into(), seed)).collect()
     };
-    assert_eq!(chosen(Seeds::All, DataKind::Any), of("c1fa", &[2]));
+    assert_eq!(chosen(Seeds::All, DataKind::Any), of(CIFAR10_DIGEST, &[2]));
     assert_eq!(chosen(Seeds::All, DataKind::Synthetic), of("feed", &[1, 2]));
     assert_eq!(
         chosen(Seeds::Only(vec![1]), DataKind::Any),

@@ -1,6 +1,8 @@
 //! The report in a browser: no errors, the switches switch, nothing wider than a phone. Where no Chromium is installed
 //! (`chromium`, `chromium-browser`, `google-chrome`, or what `CHROMIUM` names) the test says so and passes.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -82,7 +84,7 @@ fn report(folder: &Path) -> PathBuf {
     let evidence = evidence(&experiment, &results);
     let verdict = judge(&evidence).unwrap();
     let report = Report::new(&evidence, &verdict, &reports, true).unwrap();
-    report.write_verdict(&results, false).unwrap();
+    report.write(&results, false).unwrap();
     let bars = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/context.toml");
     let bars = Bars::load(&bars).unwrap().unwrap();
     publish_bars(&bars, &reports).unwrap();
@@ -384,7 +386,7 @@ fn a_report_is_six_files_and_a_folder_that_cannot_be_written_is_named() {
     let verdict = judge(&evidence).unwrap();
     let report = Report::new(&evidence, &verdict, &reports, true).unwrap();
     report.write_figure().unwrap();
-    report.write_verdict(&results, false).unwrap();
+    report.write(&results, false).unwrap();
     let mut files: Vec<_> = std::fs::read_dir(report.folder())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -406,7 +408,7 @@ fn a_report_is_six_files_and_a_folder_that_cannot_be_written_is_named() {
     let report = Report::new(&evidence, &verdict, &taken, true).unwrap();
     for error in [
         report.write_figure().unwrap_err(),
-        report.write_verdict(&results, false).unwrap_err(),
+        report.write(&results, false).unwrap_err(),
     ] {
         assert_eq!(Exit::of(&error), Exit::Storage);
         assert!(error.to_string().contains("taken"), "{error}");
@@ -441,7 +443,7 @@ fn provenance_says_what_the_runs_were_made_of_and_which_commit_makes_them_again(
                     .lines()
                     .map(|line| if line.starts_with(from) { to } else { line })
                     .collect();
-                std::fs::write(&path, changed.join("\n") + "\n").unwrap();
+                common::write_sealed(&path, &(changed.join("\n") + "\n"));
             }
         }
     };
@@ -488,7 +490,7 @@ fn provenance_says_what_the_runs_were_made_of_and_which_commit_makes_them_again(
         .replace("[start]", "[[restarts]]")
         .replace("[start.", "[restarts.")
         .replace(&one, &"2".repeat(40));
-    std::fs::write(&path, about).unwrap();
+    common::write_sealed(&path, &about);
     let restarted = markdown(folder.path());
     assert!(!restarted.contains("git checkout"), "{restarted}");
     assert!(restarted.contains(", 1 restarts |"), "{restarted}");

@@ -94,6 +94,7 @@ impl RunsObserver for Watch {
 /// Whether each run was trained, and how it ended.
 fn go(folder: &Path, plans: &[RunPlan], threads: usize, watch: &mut Watch) -> Vec<(bool, Ending)> {
     let options = Options {
+        experiment: "test".into(),
         results_dir: folder.to_owned(),
         fresh: false,
         overrides: vec![],
@@ -234,6 +235,7 @@ fn runs_go_in_order_finished_ones_are_skipped_and_fresh_starts_over() {
     assert_ne!(a.0, b.0, "another seed gives other numbers");
 
     let options = Options {
+        experiment: "test".into(),
         results_dir: folder.path().to_owned(),
         fresh: true,
         overrides: vec![],

@@ -127,7 +127,7 @@ fn a_damaged_part_counts_as_a_damaged_checkpoint() {
     std::fs::remove_file(folder.join("parts/evaluations-000002.parquet")).unwrap();
     let mut run = open(results.path(), &plan()).unwrap();
     assert!(matches!(run.resume().unwrap(), Resume::At(found) if found.iteration == 1));
-    assert!(run.warnings()[0].contains("and 1 evaluations, expected"));
+    assert!(run.warnings()[0].contains("evaluations-000002.parquet"));
 }
 
 #[test]
@@ -145,19 +145,25 @@ fn newer_formats_are_refused_by_name() {
     };
     let path = folder.join("run.toml");
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace("format = 1", "format = 2")).unwrap();
+    common::write_sealed(&path, &text.replace("format = 2", "format = 3"));
     refused("run.toml");
     std::fs::write(&path, text).unwrap();
 
     let path = folder.join("checkpoint.safetensors");
     let bytes = std::fs::read(&path).unwrap();
     let mut newer = Weights::from_bytes(&bytes).unwrap();
-    newer.metadata = newer.metadata.replace("\"format\":1", "\"format\":2");
+    let header: serde_json::Value = serde_json::from_str(&newer.metadata).unwrap();
+    let digest = header["sha256"].as_str().unwrap();
+    newer.metadata = newer.metadata.replace("\"format\":2", "\"format\":3");
+    newer.metadata = newer.metadata.replace(digest, "");
+    let filled = refig::digest::sha256(&newer.to_bytes().unwrap());
+    let empty = "\"sha256\":\"";
+    newer.metadata = newer.metadata.replace(empty, &format!("{empty}{filled}"));
     newer.save(&path).unwrap();
     refused("checkpoint.safetensors");
     std::fs::write(&path, bytes).unwrap();
 
-    let done = r#"{"format":2,"outcome":"split","iteration":2,"time":""}"#;
+    let done = r#"{"format":3,"outcome":"split","iteration":2,"time":""}"#;
     std::fs::write(folder.join("done.json"), done).unwrap();
     refused("done.json");
 }

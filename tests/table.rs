@@ -26,7 +26,7 @@ fn record(results: &Path, experiment: &Experiment, run: (&str, u64), data: Origi
     let plan = plan::runs(
         &experiment,
         &[seed],
-        "feed",
+        data.digest(),
         Processor::Cpu(Instructions::Avx2),
     )
     .unwrap();

@@ -108,6 +108,7 @@ fn plans(experiment: &Experiment) -> Vec<RunPlan> {
 
 fn train(results: &Path, plans: &[RunPlan], fresh: bool) -> anyhow::Result<Vec<(bool, Ending)>> {
     let options = Options {
+        experiment: "test".into(),
         gpu: 0,
         results_dir: results.to_owned(),
         fresh,
@@ -273,7 +274,7 @@ fn responses_are_measured_once_and_drawn_without_weights() {
     let (evidence, verdict) = judged(&place, &experiment);
     let reports = place.root.join("reports");
     let report = Report::new(&evidence, &verdict, &reports, false).unwrap();
-    report.write_verdict(&place.results, false).unwrap();
+    report.write(&place.results, false).unwrap();
     let html = std::fs::read_to_string(report.folder().join("index.html")).unwrap();
     assert!(html.contains(">standard deviation</text>") && html.contains(">layer</text>"));
     assert!(!html.contains(">error (%)</text>"));

@@ -8,9 +8,12 @@ use super::select::SelectionArgs;
 pub struct CheckArgs {
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// Format to print. The report folder always gets all of them.
+    /// Format to print.
     #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
     pub format: CheckFormat,
+    /// Also write figure, verdict and pages to the reports folder.
+    #[arg(long, conflicts_with = "accept")]
+    pub write: bool,
     /// Also fail if an error is below its expectation by more than the tolerance.
     #[arg(long)]
     pub strict: bool,

@@ -11,13 +11,13 @@ use crate::judge::{Baseline, BaselineStatus, Evidence, Verdict, judge, subjects}
 use crate::manifest::{self, Bars};
 use crate::publish::page::{self, Page};
 use crate::publish::{Report, annotations, junit, publish_bars, summary, table};
-use crate::run::{self, Tree};
+use crate::run::Tree;
 use crate::{note, out, outln};
 
 /// The evidence for the selection.
 fn evidence(args: &SelectionArgs, places: &Places) -> Result<Evidence> {
     let target = target::select(args, places, target::Circumstances::here)?;
-    let views = run::find(&places.results_dir)?;
+    let views = super::runs(places)?;
     Evidence::gather(&target.only, &views, &target.wanted(args.data))
 }
 
@@ -31,13 +31,22 @@ pub fn check(args: &CheckArgs, places: &Places) -> Result<Exit> {
         let path = Baseline::path(&evidence.experiment, name)?;
         evidence.baselines = vec![Baseline::read(&path)?];
     }
-    if let Some(line) = &evidence.unused {
+    if let Some(line) = evidence.unused.as_ref().filter(|_| !places.quiet) {
         note!("note: {line}");
     }
     let verdict = judge(&evidence)?;
     let report = Report::new(&evidence, &verdict, &places.reports_dir, true)?;
-    let page = report.write_verdict(&places.results_dir, args.strict)?;
-    show(&verdict, &page, args.format, args.strict)?;
+    let page = report.page(&places.results_dir)?;
+    match places.quiet && args.format == CheckFormat::Text {
+        true => outln!("{}", verdict.headline),
+        false => show(&verdict, &page, args.format, args.strict)?,
+    }
+    if args.write {
+        let index = report.write(&places.results_dir, args.strict)?;
+        if !places.quiet {
+            note!("wrote {}", index.display());
+        }
+    }
     let exit = verdict.exit_when(args.strict);
     Ok(match args.against {
         Some(_) if exit == Exit::Success => baseline_exit(&verdict),

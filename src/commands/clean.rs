@@ -1,37 +1,45 @@
-//! `clean`: removes runs that no experiment uses.
+//! `clean`: removes runs that are not needed any more.
 
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 
 use anyhow::{Context, Result};
 
 use crate::cli::{CleanArgs, Places};
 use crate::exit::Exit;
+use crate::inspect::unneeded::unneeded;
 use crate::manifest::{self, Experiment};
-use crate::run;
-use crate::{out, outln};
+use crate::run::{self, Owner};
+use crate::{note, out, outln};
 
 /// `refig clean`.
 pub fn run(args: &CleanArgs, places: &Places) -> Result<Exit> {
-    let mut named = Vec::new();
+    let mut experiments = Vec::new();
     for listed in manifest::list(&places.experiments_dir)? {
         for profile in &listed.profiles {
-            named.extend(Experiment::load(&listed.path, profile, &[])?.networks);
+            experiments.push(Experiment::load(&listed.path, profile, &[])?);
         }
     }
-    let mut unnamed = run::find(&places.results_dir)?;
-    unnamed.retain(|view| !named.iter().any(|entry| view.plan().belongs_to(entry)));
-    if unnamed.is_empty() {
-        outln!("no unused runs");
+    let found = run::scan(&places.results_dir)?;
+    for skipped in &found.skipped {
+        note!("left alone: {}", skipped.why);
+    }
+    let mut unneeded = unneeded(&found.runs, &experiments)?;
+    unneeded.retain(|one| {
+        let free = one.run.ending.is_final() || one.run.owner(&places.results_dir) == Owner::Nobody;
+        if !free {
+            note!("left alone: {} is in use", one.run.folder.display());
+        }
+        free
+    });
+    if unneeded.is_empty() {
+        outln!("no runs to remove in {}", places.results_dir.display());
         return Ok(Exit::Success);
     }
-    for view in &unnamed {
-        outln!("{}", view.folder.display());
+    for one in &unneeded {
+        outln!("{}: {}", one.run.folder.display(), one.why);
     }
     if !args.yes {
-        out!("remove these {} runs? [y/N] ", unnamed.len());
-        std::io::stdout()
-            .flush()
-            .context("cannot write the question")?;
+        out!("remove these {} runs? [y/N] ", unneeded.len());
         let mut answer = String::new();
         std::io::stdin()
             .lock()
@@ -42,9 +50,9 @@ pub fn run(args: &CleanArgs, places: &Places) -> Result<Exit> {
             return Ok(Exit::Success);
         }
     }
-    for view in &unnamed {
-        view.remove(&places.results_dir)?;
+    for one in &unneeded {
+        one.run.remove(&places.results_dir)?;
     }
-    outln!("removed {} runs", unnamed.len());
+    outln!("removed {} runs", unneeded.len());
     Ok(Exit::Success)
 }

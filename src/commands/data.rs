@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::data::{self, Dataset, Progress, Request};
 use crate::exit::Exit;
 use crate::origin::Origin;
-use crate::train::{Signal, Stop};
+use crate::train::Stop;
 use crate::{note, outln};
 
 /// An action of `refig data`.
@@ -89,13 +89,8 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
     let mut tenths = 0;
     move |progress| {
         match stop.requested() {
-            Some(Signal::Interrupt) => {
-                return Err(
-                    Exit::Interrupted.error("stopped; run the same command again to resume")
-                );
-            }
-            Some(Signal::Terminate) => {
-                return Err(Exit::Terminated.error("stopped; run the same command again to resume"));
+            Some(signal) => {
+                return Err(signal.stopped());
             }
             None => {}
         }
@@ -143,6 +138,7 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Signal;
 
     #[test]
     fn requested_stop_returns_the_signals_exit_code() {

@@ -25,11 +25,12 @@ mod watch;
 
 use anyhow::Result;
 
-use crate::cli::{BenchWhat, Cli, Command, DataAction, WatchArgs};
+use crate::cli::{BenchWhat, Cli, Command, DataAction, Places, WatchArgs};
 use crate::exit::Exit;
 use crate::note;
 use crate::orchestrate;
 use crate::publish::Report;
+use crate::run::{RunView, scan};
 use crate::train::Stop;
 
 /// Runs a command.
@@ -38,7 +39,9 @@ use crate::train::Stop;
 /// With the exit code in the error's chain, see [`Exit::of`].
 pub fn run(cli: Cli) -> Result<Exit> {
     let stop = Stop::new();
-    orchestrate::listen(&stop)?;
+    if heeds_signals(&cli.command) {
+        orchestrate::listen(&stop)?;
+    }
     let places = &cli.places;
     match &cli.command {
         Command::List => describe::list(places),
@@ -75,6 +78,28 @@ pub fn run(cli: Cli) -> Result<Exit> {
         }
         Command::Evaluate(args) => evaluate::run(args, places.quiet, &stop),
     }
+}
+
+/// Whether a command looks at `Stop`. A signal ends all others at once, which their atomic writes allow.
+fn heeds_signals(command: &Command) -> bool {
+    match command {
+        Command::Reproduce(_) | Command::Watch(_) | Command::Evaluate(_) | Command::Data { .. } => {
+            true
+        }
+        Command::Status(args) => args.follow,
+        _ => false,
+    }
+}
+
+/// The usable runs in the results folder, with a note about each that is not.
+fn runs(places: &Places) -> Result<Vec<RunView>> {
+    let found = scan(&places.results_dir)?;
+    if !places.quiet {
+        for skipped in &found.skipped {
+            note!("skipped a run: {}", skipped.why);
+        }
+    }
+    Ok(found.runs)
 }
 
 /// Writes a report's figure and prints its warnings and path.

@@ -11,7 +11,7 @@ use crate::manifest::{self, Bars, Experiment};
 use crate::outln;
 use crate::publish::page::site::{self, Blank};
 use crate::publish::{self, Report, publish_bars};
-use crate::run::{self, RunView};
+use crate::run::RunView;
 
 /// `refig report [EXPERIMENT]`. Unlike `check`, the exit code does not depend on the verdicts.
 pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
@@ -25,7 +25,7 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
             wanted.retain(|listed| listed.path == path);
         }
     }
-    let views = run::find(&places.results_dir)?;
+    let views = super::runs(places)?;
     let mut blanks = Vec::new();
     let mut written = 0;
     for listed in &wanted {
@@ -74,14 +74,9 @@ fn one(
     places: &Places,
     views: &[RunView],
 ) -> Result<bool> {
-    let mut experiment = Experiment::load(&listed.path, profile, &[])?;
-    // Regenerate a report with its previous overrides and seeds.
-    let before = site::summary(&publish::folder(&experiment, &places.reports_dir))?;
-    if let Some(before) = &before
-        && !before.overrides.is_empty()
-    {
-        experiment = Experiment::load(&listed.path, profile, &before.overrides)?;
-    }
+    let experiment = Experiment::load(&listed.path, profile, &[])?;
+    // Regenerate a report with its previous seeds.
+    let before = site::summary(&publish::folder(&experiment, None, &places.reports_dir))?;
     let asked = match (&args.seeds, before) {
         (Some(text), _) => parse_seeds(text)?,
         (None, Some(before)) => before.seeds,
@@ -102,11 +97,7 @@ fn one(
         Err(error) if Exit::of(&error) == Exit::Missing => return Ok(false),
         drawn => drawn?,
     }
-    report.write_verdict(&places.results_dir, false)?;
-    outln!(
-        "{}: {}",
-        report.folder().join("index.html").display(),
-        verdict.headline
-    );
+    let index = report.write(&places.results_dir, false)?;
+    outln!("{}: {}", index.display(), verdict.headline);
     Ok(true)
 }

@@ -150,12 +150,18 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         made_on: Some(made_on),
         ..target.wanted(DataKind::Any)
     };
-    let evidence = Evidence::gather(experiment, &run::find(&places.results_dir)?, &wanted)?;
+    let evidence = Evidence::gather(experiment, &super::runs(places)?, &wanted)?;
     let verdict = judge(&evidence)?;
     let report = Report::new(&evidence, &verdict, &places.reports_dir, !args.no_reference)?;
     super::draw(&report, places.quiet)?;
-    report.write_verdict(&places.results_dir, false)?;
-    out!("{}", table(&verdict));
+    let index = report.write(&places.results_dir, false)?;
+    match places.quiet {
+        true => outln!("{}", verdict.headline),
+        false => {
+            out!("{}", table(&verdict));
+            outln!("{}", index.display());
+        }
+    }
     Ok(verdict.exit())
 }
 
@@ -168,6 +174,7 @@ fn options(
     Options {
         results_dir: places.results_dir.clone(),
         fresh: args.fresh,
+        experiment: target.experiment.name.clone(),
         overrides: target.experiment.overrides.clone(),
         gpu: match compute.device {
             engine::Device::Cpu => 0,

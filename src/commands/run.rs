@@ -38,9 +38,8 @@ fn state(view: &RunView) -> String {
 pub(super) fn find_run(name: &str, places: &Places) -> Result<RunView> {
     let folder = Path::new(name);
     if folder.join("run.toml").is_file() {
-        let mut there = run::find(folder)?;
-        if there.len() == 1 {
-            return Ok(there.remove(0));
+        if let Some(view) = RunView::look(folder)? {
+            return Ok(view);
         }
     }
     let mut matching = run::find(&places.results_dir)?;

@@ -141,7 +141,7 @@ fn line(results_dir: &Path, run: RunView, window: usize) -> Result<Line> {
     let activity = match run.ending {
         Ending::Finished => Activity::Finished,
         Ending::Diverged => Activity::Diverged,
-        Ending::Partial => match run::owner(results_dir, &run.plan().folder()) {
+        Ending::Partial => match run.owner(results_dir) {
             Owner::AtWork => Activity::Running,
             Owner::Nobody => Activity::Stopped,
             Owner::Elsewhere(host) => Activity::Elsewhere(host),

@@ -16,7 +16,8 @@ const NAMED: usize = 3;
 pub struct Wanted {
     pub seeds: Seeds,
     pub data: DataKind,
-    /// Only runs on data of this digest and this kind of processor.
+    /// Only runs on data of this digest, and rather those of this kind of processor, where they are of as many networks as
+    /// others.
     pub made_on: Option<(String, Processor)>,
 }
 
@@ -114,6 +115,10 @@ fn select_of(
             (
                 group.origin,
                 Reverse(networks(members)),
+                wanted
+                    .made_on
+                    .as_ref()
+                    .map(|(_, on)| *on != group.processor),
                 Reverse(members.len()),
                 *group,
             )
@@ -155,8 +160,9 @@ pub fn unused(
         }
         let newer = selected.iter().any(|run| {
             let run = run.plan();
-            run.network.name == plan.network.name
-                && run.seed == plan.seed
+            plan.belongs_to(entry)
+                && run.network.name == plan.network.name
+                && (run.seed, &run.data_digest) == (plan.seed, &plan.data_digest)
                 && run.numerics_version > plan.numerics_version
         });
         let reason = if newer {
@@ -212,9 +218,7 @@ impl Group {
     fn wanted(&self, wanted: &Wanted) -> bool {
         let made_on = wanted.made_on.as_ref();
         wanted.data.admits(self.origin)
-            && made_on.is_none_or(|(digest, processor)| {
-                *digest == self.data_digest && *processor == self.processor
-            })
+            && made_on.is_none_or(|(digest, _)| *digest == self.data_digest)
     }
 
     fn text(&self) -> String {

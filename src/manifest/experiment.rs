@@ -47,6 +47,8 @@ pub struct Experiment {
     pub responses: Option<Responses>,
     /// The `--set` arguments as given.
     pub overrides: Vec<String>,
+    /// The networks of `--networks`, if it is only a part.
+    pub part: Vec<String>,
 }
 
 /// One set of axes.
@@ -172,6 +174,7 @@ impl Experiment {
             }
         }
         self.networks.retain(|entry| wanted.contains(&entry.name));
+        self.part = wanted;
         for entry in &mut self.networks {
             entry.optional = false;
         }

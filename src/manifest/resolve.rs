@@ -118,6 +118,7 @@ fn resolve(own: &Source, runs: &Source, profile: &str, set: &Overrides) -> Resul
         claims: claims(own, profile),
         responses: own.file.responses.clone(),
         overrides: set.given.clone(),
+        part: Vec::new(),
     };
     validate::experiment(&experiment, own)?;
     Ok(experiment)

@@ -52,8 +52,8 @@ pub fn measure_responses(
 /// [`Exit::Missing`] if they are missing, with the command to retrain the run.
 pub(super) fn final_weights(view: &RunView) -> anyhow::Result<Weights> {
     let plan = view.plan();
-    match view.weights() {
-        Some(path) => Weights::load(&path),
+    match view.load_weights()? {
+        Some(weights) => Ok(weights),
         None => Err(Exit::Missing.error(format!(
             "{}: final weights are missing; retrain with `refig reproduce EXPERIMENT --profile {} --networks {} --seeds {} \
              --fresh`",
@@ -96,9 +96,7 @@ fn measure(
     let normaliser = Normaliser::fit(&train, recipe.normalisation);
     let check_stop = || -> anyhow::Result<()> {
         match stop.requested() {
-            Some(signal) => Err(signal
-                .exit()
-                .error("stopped; run the same command again to resume")),
+            Some(signal) => Err(signal.stopped()),
             None => Ok(()),
         }
     };

@@ -29,6 +29,8 @@ pub struct Options {
     pub results_dir: PathBuf,
     /// Restart partial and finished runs.
     pub fresh: bool,
+    /// The experiment's name, for the run's notes.
+    pub experiment: String,
     /// Changes to the recipe on the command line, as given, for the run's notes.
     pub overrides: Vec<String>,
     /// The driver's number of the GPU for runs on `cuda`.
@@ -169,6 +171,7 @@ fn run_one(
         train_digest: images.digests.0.clone(),
         test_digest: images.digests.1.clone(),
         official: images.origin == Origin::Cifar10,
+        experiment: options.experiment.clone(),
         overrides: options.overrides.clone(),
         threads: engine_options.thread_count(),
     };
@@ -196,6 +199,7 @@ fn run_one(
                 &images.of(recipe).0,
                 &engine_options,
                 &options.results_dir,
+                stop,
             )?,
             LoopState::default(),
         ),

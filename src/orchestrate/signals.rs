@@ -1,10 +1,10 @@
-//! Ctrl-C and SIGTERM request a stop; a second Ctrl-C exits at once.
+//! Ctrl-C, SIGTERM and SIGHUP request a stop; a second Ctrl-C exits at once.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::exit::Exit;
@@ -13,22 +13,30 @@ use crate::train::{Signal, Stop};
 /// `timeout` and some shells signal both a process and its group for one Ctrl-C, so signals this close count as one.
 const SAME_PRESS: Duration = Duration::from_millis(200);
 
-/// Makes SIGINT and SIGTERM raise `stop`. A second SIGINT exits at once with [`Exit::Interrupted`]; work since the last
+/// Makes SIGINT, SIGTERM and SIGHUP raise `stop`; SIGHUP stays ignored under `nohup`. A second SIGINT exits at once with [`Exit::Interrupted`]; work since the last
 /// checkpoint is repeated on resume.
 ///
 /// # Errors
 /// If the handlers cannot be installed.
 pub fn listen(stop: &Stop) -> anyhow::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])
-        .context("cannot install handlers for Ctrl-C and SIGTERM")?;
+    let mut heeded = vec![SIGINT, SIGTERM];
+    if !is_ignored(SIGHUP) {
+        heeded.push(SIGHUP);
+    }
+    let mut signals =
+        Signals::new(heeded).context("cannot install handlers for Ctrl-C and other signals")?;
     let stop = stop.clone();
     thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
             let mut pressed: Option<Instant> = None;
             for signal in signals.forever() {
-                if signal == SIGTERM {
-                    stop.request(Signal::Terminate);
+                match signal {
+                    SIGTERM => stop.request(Signal::Terminate),
+                    SIGHUP => stop.request(Signal::HangUp),
+                    _ => {}
+                }
+                if signal != SIGINT {
                     continue;
                 }
                 match pressed {
@@ -43,6 +51,14 @@ pub fn listen(stop: &Stop) -> anyhow::Result<()> {
         })
         .context("cannot start the signal thread")?;
     Ok(())
+}
+
+/// Whether this process was started with a signal ignored, as `nohup` does with SIGHUP (Linux only).
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::network::{Network, initialise};
 use crate::plan::RunPlan;
 use crate::random::Purpose;
 use crate::run;
-use crate::train::{StageMoments, construct};
+use crate::train::{StageMoments, Stop, construct};
 use crate::weights::Weights;
 
 use super::responses::final_weights;
@@ -18,12 +18,13 @@ use super::responses::final_weights;
 /// The weights at iteration 0. If the plan starts from another run, that run must be finished in `results_dir`.
 ///
 /// # Errors
-/// [`Exit::Missing`] if that run or its weights are missing; errors of the engine.
+/// [`Exit::Missing`] if that run or its weights are missing; errors of the engine; the signal's exit code if `stop` is raised.
 pub fn initial_weights(
     plan: &RunPlan,
     train: &ImageSet,
     options: &engine::Options,
     results_dir: &Path,
+    stop: &Stop,
 ) -> anyhow::Result<Weights> {
     let Some(identity) = &plan.start else {
         return Ok(initialise(
@@ -47,7 +48,7 @@ pub fn initial_weights(
     })?;
     let start = view.plan();
     let weights = final_weights(view)?;
-    let stages = stage_moments(start, &weights, train, options)?;
+    let stages = stage_moments(start, &weights, train, options, stop)?;
     let epsilon = plan.recipe.batch_norm.epsilon as f32;
     construct(&start.network, &weights, &plan.network, &stages, epsilon)
 }
@@ -58,6 +59,7 @@ fn stage_moments(
     weights: &Weights,
     train: &ImageSet,
     options: &engine::Options,
+    stop: &Stop,
 ) -> anyhow::Result<StageMoments> {
     let recipe = &start.recipe;
     let mut engine = engine::create_differentiable(
@@ -72,7 +74,10 @@ fn stage_moments(
     let sample = data::sample(train.len(), count, start.seed, Purpose::Statistics);
     let batches = sample
         .chunks(recipe.batch.max(1))
-        .map(|chunk| Ok(data::batch(train, &normaliser, chunk)));
+        .map(|chunk| match stop.requested() {
+            Some(signal) => Err(signal.stopped()),
+            None => Ok(data::batch(train, &normaliser, chunk)),
+        });
     let sums = responses::sums(&mut *engine, None, batches)?;
     Ok(last_of_stages(&start.network)
         .into_iter()

@@ -7,11 +7,16 @@ use anyhow::Result;
 use super::illustration::Illustration;
 use super::junit;
 use super::page::{self, Material, Page};
+use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::figure::{self, Drawing};
 use crate::judge::{Evidence, Verdict};
 use crate::manifest::{Bars, Experiment};
+use crate::origin::Origin;
 use crate::run::disk::Disk;
+
+/// Letters of the longest list of networks in a folder's name.
+const LONGEST_PART: usize = 40;
 
 /// The report of an experiment at a profile.
 #[derive(Clone, Debug)]
@@ -25,9 +30,25 @@ pub struct Report<'a> {
     pub warnings: Vec<String>,
 }
 
-/// The folder for an experiment's report.
-pub fn folder(experiment: &Experiment, reports_dir: &Path) -> PathBuf {
-    reports_dir.join(&experiment.name).join(&experiment.profile)
+/// The folder for an experiment's report: `fig6/quick`. Reports of other images than CIFAR-10, of changed fields or of some of
+/// the networks are kept apart: `fig6/quick-synthetic`, `fig6/quick-set-1a2b3c4d`, `fig6/quick-plain-20`.
+pub fn folder(experiment: &Experiment, data: Option<Origin>, reports_dir: &Path) -> PathBuf {
+    let mut name = experiment.profile.clone();
+    if let Some(other) = data.filter(|data| *data != Origin::Cifar10) {
+        name = format!("{name}-{}", other.key());
+    }
+    if !experiment.overrides.is_empty() {
+        let digest = sha256(experiment.overrides.join("\n").as_bytes());
+        name = format!("{name}-set-{}", &digest[..8]);
+    }
+    if !experiment.part.is_empty() {
+        let all = experiment.part.join("+");
+        let digest = sha256(all.as_bytes());
+        let short = all.len() <= LONGEST_PART;
+        let part = if short { &all } else { &digest[..8] };
+        name = format!("{name}-{part}");
+    }
+    reports_dir.join(&experiment.name).join(name)
 }
 
 impl<'a> Report<'a> {
@@ -53,7 +74,11 @@ impl<'a> Report<'a> {
             evidence,
             verdict,
             figure,
-            folder: folder(&evidence.experiment, reports_dir),
+            folder: folder(
+                &evidence.experiment,
+                evidence.runs.first().map(|run| run.view.file.notes.data),
+                reports_dir,
+            ),
             warnings,
         })
     }
@@ -82,11 +107,15 @@ impl<'a> Report<'a> {
         write_picture(&self.folder, name, figure)
     }
 
-    /// Writes `verdict.json`, `junit.xml` and the pages. With `strict`, `better` is a failure in `junit.xml`.
+    /// Writes figure, `verdict.json`, `junit.xml` and the pages; returns the path of `index.html`. With `strict`, `better` is
+    /// a failure in `junit.xml`.
     ///
     /// # Errors
     /// [`Exit::Storage`] if the folder cannot be written.
-    pub fn write_verdict(&self, results_dir: &Path, strict: bool) -> Result<Page> {
+    pub fn write(&self, results_dir: &Path, strict: bool) -> Result<PathBuf> {
+        if self.figure.is_some() {
+            self.write_figure()?;
+        }
         let page = self.page(results_dir)?;
         let disk = Disk::default();
         disk.create_dir(&self.folder)?;
@@ -95,10 +124,14 @@ impl<'a> Report<'a> {
         let junit = junit(self.verdict, strict)?;
         disk.replace(&self.folder.join("junit.xml"), junit.as_bytes())?;
         write_page(&self.folder, &page, self.figure.as_ref())?;
-        Ok(page)
+        Ok(self.folder.join("index.html"))
     }
 
-    fn page(&self, results_dir: &Path) -> Result<Page> {
+    /// The report's page.
+    ///
+    /// # Errors
+    /// If a path cannot be shown, which is a bug.
+    pub fn page(&self, results_dir: &Path) -> Result<Page> {
         let drawing = self.figure.as_ref().map(|figure| &figure.drawing);
         let material = Material {
             figure: drawing.filter(|drawing| !drawing.is_empty()),

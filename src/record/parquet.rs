@@ -1,13 +1,15 @@
 //! Reads and writes rows as Parquet, through polars. Provenance is stored in the file's key-value metadata. The same rows
-//! and provenance always give the same bytes.
+//! and provenance always give the same bytes. Column types are those that every reader since 2023 knows.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Cursor, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use polars::prelude::*;
+use polars_parquet::write::schema_to_metadata_key;
 
 use super::{Evaluation, Iteration, Split, Statistics};
 use crate::exit::Exit;
@@ -15,10 +17,12 @@ use crate::exit::Exit;
 /// Metadata of a file by key: identity, network, seed, commit and so on.
 pub type Provenance = BTreeMap<String, String>;
 
-/// Polars' own entry in the key-value metadata.
+/// The entry of the column types in the key-value metadata.
 const ARROW_SCHEMA: &str = "ARROW:schema";
+/// The most bytes that a file's rows may take in memory for each of its own bytes. Constant columns shrink a lot.
+const MOST_GROWTH: usize = 1 << 12;
 
-/// The bytes of a Parquet file with columns `iteration`, `epoch`, `learning_rate`, `loss`, `error`, `seconds`.
+/// The bytes of a Parquet file with columns `network`, `seed` (both as in the provenance), `iteration`, `epoch`, `learning_rate`, `loss`, `error`, `seconds`.
 ///
 /// # Errors
 /// Those of polars.
@@ -41,7 +45,7 @@ pub fn iterations_to_bytes(rows: &[Iteration], provenance: &Provenance) -> Resul
     )
 }
 
-/// The bytes of a Parquet file with columns `iteration`, `split` (test, train), `statistics` (population, moving),
+/// The bytes of a Parquet file with columns `network`, `seed`, `iteration`, `split` (test, train), `statistics` (population, moving),
 /// `images`, `loss`, `error`, `top5_error`.
 ///
 /// # Errors
@@ -92,7 +96,15 @@ pub fn write_evaluations(path: &Path, rows: &[Evaluation], provenance: &Provenan
 /// # Errors
 /// [`Exit::Storage`] if the file cannot be read, is damaged, or lacks a column.
 pub fn read_iterations(path: &Path) -> Result<Vec<Iteration>> {
-    read(path, |frame| {
+    iterations_from(path, bytes_of(path)?)
+}
+
+/// As [`read_iterations`], from the bytes that `path` holds.
+///
+/// # Errors
+/// As [`read_iterations`].
+pub fn iterations_from(path: &Path, bytes: Vec<u8>) -> Result<Vec<Iteration>> {
+    read(path, bytes, |frame| {
         let iteration = counts(frame, "iteration")?;
         let [epoch, learning_rate, loss, error, seconds] =
             ["epoch", "learning_rate", "loss", "error", "seconds"].map(|name| floats(frame, name));
@@ -116,7 +128,15 @@ pub fn read_iterations(path: &Path) -> Result<Vec<Iteration>> {
 /// # Errors
 /// [`Exit::Storage`] if the file cannot be read, is damaged, lacks a column, or names an unknown split or statistics.
 pub fn read_evaluations(path: &Path) -> Result<Vec<Evaluation>> {
-    read(path, |frame| {
+    evaluations_from(path, bytes_of(path)?)
+}
+
+/// As [`read_evaluations`], from the bytes that `path` holds.
+///
+/// # Errors
+/// As [`read_evaluations`].
+pub fn evaluations_from(path: &Path, bytes: Vec<u8>) -> Result<Vec<Evaluation>> {
+    read(path, bytes, |frame| {
         let iteration = counts(frame, "iteration")?;
         let images = counts(frame, "images")?;
         let split = words(frame, "split", Split::parse)?;
@@ -143,25 +163,48 @@ pub fn read_evaluations(path: &Path) -> Result<Vec<Evaluation>> {
 /// # Errors
 /// [`Exit::Storage`] if the file cannot be read or is damaged.
 pub fn read_provenance(path: &Path) -> Result<Provenance> {
-    let mut reader = ParquetReader::new(Cursor::new(bytes_of(path)?));
-    let metadata = reader
-        .get_metadata()
-        .map_err(|error| damaged(path, &error.into()))?;
-    Ok(metadata
-        .key_value_metadata()
-        .iter()
-        .flatten()
-        .filter(|pair| pair.key != ARROW_SCHEMA)
-        .map(|pair| (pair.key.clone(), pair.value.clone().unwrap_or_default()))
-        .collect())
+    provenance_from(path, &bytes_of(path)?)
+}
+
+/// As [`read_provenance`], from the bytes that `path` holds.
+///
+/// # Errors
+/// As [`read_provenance`].
+pub fn provenance_from(path: &Path, bytes: &[u8]) -> Result<Provenance> {
+    unwinding(|| {
+        let mut reader = ParquetReader::new(Cursor::new(bytes));
+        let metadata = reader.get_metadata()?;
+        Ok(metadata
+            .key_value_metadata()
+            .iter()
+            .flatten()
+            .filter(|pair| pair.key != ARROW_SCHEMA)
+            .map(|pair| (pair.key.clone(), pair.value.clone().unwrap_or_default()))
+            .collect())
+    })
+    .map_err(|error| damaged(path, &error))
 }
 
 fn to_bytes(columns: Vec<Column>, height: usize, provenance: &Provenance) -> Result<Vec<u8>> {
-    let mut frame = DataFrame::new(height, columns)?;
-    let pairs = provenance
-        .iter()
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
+    let mut whose = Vec::new();
+    if let Some(network) = provenance.get("network") {
+        whose.push(Column::new(
+            "network".into(),
+            vec![network.as_str(); height],
+        ));
+    }
+    if let Some(seed) = provenance
+        .get("seed")
+        .and_then(|seed| seed.parse::<u64>().ok())
+    {
+        whose.push(Column::new("seed".into(), vec![seed; height]));
+    }
+    whose.extend(columns);
+    let mut frame = DataFrame::new(height, whose)?;
+    // Otherwise polars would declare string views, which other readers cannot filter or even open.
+    let types = schema_to_metadata_key(&frame.schema().to_arrow(CompatLevel::oldest()));
+    let types = (types.key, types.value.unwrap_or_default());
+    let pairs = std::iter::once(types).chain(provenance.clone()).collect();
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes)
         .with_compression(ParquetCompression::Zstd(None))
@@ -201,16 +244,36 @@ fn damaged(path: &Path, error: &anyhow::Error) -> anyhow::Error {
     ))
 }
 
-fn read<T>(path: &Path, rows: impl Fn(&DataFrame) -> Result<Vec<T>>) -> Result<Vec<T>> {
-    let bytes = bytes_of(path)?;
-    let frame = || -> Result<DataFrame> {
-        Ok(ParquetReader::new(Cursor::new(bytes))
-            .read_parallel(ParallelStrategy::None)
-            .finish()?)
-    };
-    frame()
-        .and_then(|frame| rows(&frame))
-        .map_err(|error| damaged(path, &error))
+fn read<T>(
+    path: &Path,
+    bytes: Vec<u8>,
+    rows: impl Fn(&DataFrame) -> Result<Vec<T>>,
+) -> Result<Vec<T>> {
+    let most = bytes.len().saturating_mul(MOST_GROWTH);
+    unwinding(|| {
+        let mut reader = ParquetReader::new(Cursor::new(bytes));
+        let metadata = reader.get_metadata()?;
+        let claimed = metadata
+            .row_groups
+            .iter()
+            .flat_map(|group| group.parquet_columns());
+        let mut size = metadata.num_rows;
+        for column in claimed {
+            size = size.saturating_add(usize::try_from(column.uncompressed_size())?);
+        }
+        if size > most {
+            bail!("it claims {size} bytes of rows");
+        }
+        let frame = reader.read_parallel(ParallelStrategy::None).finish()?;
+        rows(&frame)
+    })
+    .map_err(|error| damaged(path, &error))
+}
+
+/// Turns a panic of the Parquet reader, which trusts what a file says, into an error.
+fn unwinding<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    crate::console::without_panic_message(|| catch_unwind(AssertUnwindSafe(read)))
+        .unwrap_or_else(|_| bail!("the Parquet reader failed"))
 }
 
 fn floats(frame: &DataFrame, name: &str) -> Result<Vec<f64>> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::format::{self, FORMAT};
+use super::format::{self, FORMAT, START_OVER};
 use super::layout::{CHECKPOINT, PREVIOUS};
 use super::parts::{Place, Rows, read_parts};
 use crate::digest::sha256;
@@ -55,7 +55,7 @@ pub(super) struct Found {
 pub(super) fn to_bytes(
     identity: &str,
     iteration: u64,
-    place: Place,
+    place: &Place,
     state: &Weights,
     loop_state: &str,
 ) -> Result<Vec<u8>> {
@@ -63,7 +63,7 @@ pub(super) fn to_bytes(
         format: FORMAT,
         identity: identity.into(),
         iteration,
-        place,
+        place: place.clone(),
         loop_state: loop_state.into(),
         sha256: String::new(),
     };
@@ -109,16 +109,6 @@ pub(super) fn newest(folder: &Path, identity: &str) -> Result<Option<Found>> {
     }
 }
 
-/// Iteration and place of the newest checkpoint from its header, without verification.
-pub(super) fn header(folder: &Path, identity: &str) -> Option<(u64, Place)> {
-    [CHECKPOINT, PREVIOUS]
-        .iter()
-        .filter_map(|name| Weights::load_metadata(&folder.join(name)))
-        .filter_map(|text| serde_json::from_str::<Header>(&text).ok())
-        .find(|header| header.identity == identity)
-        .map(|header| (header.iteration, header.place))
-}
-
 enum Loaded {
     Missing,
     Damaged(String),
@@ -139,28 +129,27 @@ fn load(folder: &Path, path: &Path, identity: &str) -> Result<Loaded> {
         Ok(header) => header,
         Err(error) => return Ok(Loaded::Damaged(format!("header: {error}"))),
     };
-    let format = header.get("format").and_then(serde_json::Value::as_i64);
-    if format.is_some() {
-        format::check(path, format, "start the run over with --fresh")?;
+    // A later format has this, too; whatever else a damaged file says is not believed.
+    let expected = header["sha256"].as_str().unwrap_or_default().to_owned();
+    state.metadata = state.metadata.replacen(&expected, "", 1);
+    if expected.is_empty() || sha256(&state.to_bytes()?) != expected {
+        return Ok(Loaded::Damaged("sha256 mismatch".into()));
     }
-    let mut header: Header = match serde_json::from_value(header) {
+    let format = header.get("format").and_then(serde_json::Value::as_i64);
+    format::check(path, format, START_OVER)?;
+    let header: Header = match serde_json::from_value(header) {
         Ok(header) => header,
         Err(error) => return Ok(Loaded::Damaged(format!("header: {error}"))),
     };
-    let expected = std::mem::take(&mut header.sha256);
-    state.metadata = serde_json::to_string(&header)?;
-    if sha256(&state.to_bytes()?) != expected {
-        return Ok(Loaded::Damaged("sha256 mismatch".into()));
-    }
     if header.identity != identity {
         return Err(Exit::Storage.error(format!(
-            "{}: checkpoint of another run, {}; start over with --fresh",
+            "{}: checkpoint of another run, {}; {START_OVER}",
             path.display(),
             header.identity
         )));
     }
     let place = header.place;
-    let rows = match read_parts(folder, place) {
+    let rows = match read_parts(folder, &place, identity) {
         Ok(rows) => rows,
         Err(error) => return Ok(Loaded::Damaged(format!("{error:#}"))),
     };
@@ -184,7 +173,7 @@ fn lost(damaged: &[(PathBuf, String)]) -> anyhow::Error {
         .map(|(path, damage)| format!("{} ({damage})", path.display()))
         .collect();
     Exit::Storage.error(format!(
-        "no intact checkpoint: {}; restore a copy or start the run over with --fresh",
+        "no intact checkpoint: {}; {START_OVER}",
         list.join(", ")
     ))
 }

@@ -1,5 +1,6 @@
 //! The directory of a run in training.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
@@ -7,17 +8,18 @@ use anyhow::{Result, ensure};
 use super::checkpoint::{self, Checkpoint};
 use super::disk::Disk;
 use super::done::Done;
-use super::format::FORMAT;
+use super::format::{self, FORMAT, START_OVER};
 use super::layout::{
     self, CHECKPOINT, DONE, EVALUATIONS, ITERATIONS, LOG, PREVIOUS, PROGRESS, RUN, WEIGHTS,
 };
 use super::lock::Lock;
-use super::parts::{Place, Rows, drop_parts, read_parts, write_part};
+use super::parts::{Place, Rows, drop_parts, read_parts, take_digests, write_part};
 use super::progress::Progress;
 use super::provenance::{self, Provenance};
 use super::run_file::{Notes, RunFile};
 use super::space;
 use super::view::RunView;
+use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::plan::RunPlan;
 use crate::record::{Ending, Evaluation, Iteration, Recorder, parquet};
@@ -82,8 +84,13 @@ impl RunDirectory {
             disk.sync_parent(&folder)?;
             disk.remove_dir(&removed)?;
         }
+        disk.remove_temporaries(&folder)?;
         let kept = RunFile::load(&folder)?;
         let done = Done::load(&folder, plan)?;
+        ensure!(
+            kept.is_some() || !folder.join(DONE).exists(),
+            format::unreadable(&folder.join(RUN), &"it is missing", START_OVER)
+        );
         let begun = [CHECKPOINT, PREVIOUS]
             .iter()
             .any(|name| folder.join(name).exists());
@@ -114,7 +121,9 @@ impl RunDirectory {
             if !begun && !fresh {
                 refuse_other_device(results_dir, plan)?;
             }
-            space::check(&folder, space::needed(plan), space::available(&folder))?;
+            // A resumed run already occupies part of what it needs.
+            let needed = space::needed(plan).saturating_sub(space::used(&folder));
+            space::check(&folder, needed, space::available(&folder))?;
             disk.create_dir(&folder)?;
         }
         let begins = done.is_none() && !(begun && kept.is_some());
@@ -153,12 +162,15 @@ impl RunDirectory {
     /// # Errors
     /// [`Exit::Storage`] if no intact checkpoint is left or the disk cannot be written.
     pub fn resume(&mut self) -> Result<Resume> {
-        if let Some(outcome) = self.done.as_ref().map(|done| done.outcome) {
+        if let Some(mut done) = self.done.take() {
             self.clear()?;
+            self.take_digests(&mut done)?;
+            let outcome = done.outcome;
+            self.done = Some(done);
             return Ok(Resume::Done(outcome));
         }
         let found = checkpoint::newest(&self.folder, self.file.plan.identity())?;
-        let Some(found) = found else {
+        let Some(mut found) = found else {
             drop_parts(&self.disk, &self.folder, 0)?;
             return Ok(Resume::New);
         };
@@ -172,10 +184,12 @@ impl RunDirectory {
             self.disk.sync_parent(&newest)?;
         }
         drop_parts(&self.disk, &self.folder, found.place.part)?;
+        take_digests(&self.folder, &mut found.place)?;
         self.place = found.place;
         self.last = found.rows.iterations.last().map_or(0, |row| row.iteration);
         let iteration = found.checkpoint.iteration;
         self.write_progress(iteration)?;
+        self.file.format = FORMAT;
         let restart = Provenance::now(iteration, self.file.plan.processor, self.threads);
         self.file.restarts.push(restart);
         self.write_run_file()?;
@@ -188,22 +202,23 @@ impl RunDirectory {
     /// # Errors
     /// [`Exit::Storage`] if it cannot be written; the previous checkpoint is then unharmed.
     pub fn checkpoint(&mut self, iteration: u64, state: &Weights, loop_state: &str) -> Result<()> {
-        let mut place = self.place;
+        let mut place = self.place.clone();
         if !self.waiting.is_empty() {
             place.part += 1;
             place.iterations += self.waiting.iterations.len() as u64;
             place.evaluations += self.waiting.evaluations.len() as u64;
-            write_part(
+            let digests = write_part(
                 &self.disk,
                 &self.folder,
                 place.part,
                 &self.waiting,
                 &self.file.provenance(),
             )?;
+            place.files.extend(digests);
         }
         let [newest, previous] = [CHECKPOINT, PREVIOUS].map(|name| self.folder.join(name));
         let identity = self.file.plan.identity();
-        let bytes = checkpoint::to_bytes(identity, iteration, place, state, loop_state)?;
+        let bytes = checkpoint::to_bytes(identity, iteration, &place, state, loop_state)?;
         let temporary = self.disk.write_beside(&newest, &bytes)?;
         if newest.exists() {
             self.disk.rename(&newest, &previous)?;
@@ -225,32 +240,61 @@ impl RunDirectory {
             outcome.is_final(),
             Exit::Internal.error("a partial run cannot be finished; please report this")
         );
-        let mut rows = read_parts(&self.folder, self.place)?;
+        let mut rows = read_parts(&self.folder, &self.place, self.file.plan.identity())?;
         rows.append(std::mem::take(&mut self.waiting));
         let provenance = self.file.provenance();
         let iterations = parquet::iterations_to_bytes(&rows.iterations, &provenance)?;
         let evaluations = parquet::evaluations_to_bytes(&rows.evaluations, &provenance)?;
         let mut weights = weights.clone();
         weights.metadata = self.weights_metadata(outcome)?;
-        let done = Done {
-            format: FORMAT,
-            outcome,
-            iteration: self.last,
-            time: provenance::time(),
-        };
+        let mut files = BTreeMap::new();
         for (name, bytes) in [
             (ITERATIONS, iterations),
             (EVALUATIONS, evaluations),
             (WEIGHTS, weights.to_bytes()?),
         ] {
             self.disk.replace(&self.folder.join(name), &bytes)?;
+            files.insert(name.to_owned(), sha256(&bytes));
         }
         self.log(&format!("ends after iteration {}", self.last))?;
-        let mut text = serde_json::to_vec_pretty(&done)?;
-        text.push(b'\n');
-        self.disk.replace(&self.folder.join(DONE), &text)?;
+        let done = Done {
+            format: FORMAT,
+            outcome,
+            iteration: self.last,
+            time: provenance::time(),
+            files,
+        };
+        self.write_done(&done)?;
         self.done = Some(done);
         self.clear()
+    }
+
+    fn write_done(&self, done: &Done) -> Result<()> {
+        self.disk
+            .replace(&self.folder.join(DONE), &format::to_json(done)?)
+    }
+
+    /// Records the digests of a run of an earlier version, which has none, and thereby those of its `run.toml`.
+    fn take_digests(&mut self, done: &mut Done) -> Result<()> {
+        if format::is_digested(done.format) {
+            return Ok(());
+        }
+        // Whole, and of this run.
+        RunView::look(&self.folder)?
+            .map(RunView::read)
+            .transpose()?;
+        for name in [ITERATIONS, EVALUATIONS, WEIGHTS] {
+            let path = self.folder.join(name);
+            if path.exists() {
+                let bytes = std::fs::read(&path)
+                    .map_err(|error| format::unreadable(&path, &error, START_OVER))?;
+                done.files.insert(name.to_owned(), sha256(&bytes));
+            }
+        }
+        self.file.format = FORMAT;
+        self.write_run_file()?;
+        done.format = FORMAT;
+        self.write_done(done)
     }
 
     /// Warnings for the user.
@@ -284,7 +328,7 @@ impl RunDirectory {
     }
 
     fn write_progress(&self, iteration: u64) -> Result<()> {
-        Progress::new(self.file.plan.identity(), iteration, self.place)
+        Progress::new(self.file.plan.identity(), iteration, self.place.clone())
             .save(&self.disk, &self.folder)
     }
 
@@ -293,8 +337,6 @@ impl RunDirectory {
         for name in [PROGRESS, CHECKPOINT, PREVIOUS] {
             self.disk.remove(&self.folder.join(name))?;
         }
-        let temporary = format!("{CHECKPOINT}.tmp");
-        self.disk.remove(&self.folder.join(temporary))?;
         drop_parts(&self.disk, &self.folder, 0)
     }
 

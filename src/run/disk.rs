@@ -5,11 +5,15 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 
 use super::fault::Fault;
 use crate::exit::Exit;
+
+/// How the names of temporary files end.
+const TEMPORARY: &str = ".tmp";
 
 /// The file system operations of runs. Clones share an injected fault.
 #[derive(Clone, Debug, Default)]
@@ -55,24 +59,48 @@ impl Disk {
     /// # Errors
     /// [`Exit::Storage`].
     pub fn write_beside(&self, path: &Path, bytes: &[u8]) -> Result<PathBuf> {
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(".tmp");
-        let temporary = path.with_file_name(name);
-        let mut file = annotated("creating", &temporary, File::create(&temporary))?;
+        let (temporary, mut file) = annotated("creating", path, temporary(path))?;
+        let written = self.fill(&temporary, &mut file, bytes);
+        if written.is_err() && self.fault.is_none() {
+            // What could not be written is only in the way.
+            let _ = std::fs::remove_file(&temporary);
+        }
+        written.map(|()| temporary)
+    }
+
+    fn fill(&self, temporary: &Path, file: &mut File, bytes: &[u8]) -> Result<()> {
         // Two writes, so that tests can stop in between: a killed process may leave a partial file.
         let (first, second) = bytes.split_at(bytes.len() / 2);
-        annotated("writing", &temporary, file.write_all(first))?;
+        annotated("writing", temporary, file.write_all(first))?;
         if let Some(fault) = &self.fault {
-            fault.wrote(&temporary);
+            fault.wrote(temporary);
         }
-        self.before("writing", &temporary)?;
-        annotated("writing", &temporary, file.write_all(second))?;
-        self.before("syncing", &temporary)?;
-        annotated("syncing", &temporary, file.sync_all())?;
+        self.before("writing", temporary)?;
+        annotated("writing", temporary, file.write_all(second))?;
+        self.before("syncing", temporary)?;
+        annotated("syncing", temporary, file.sync_all())?;
         if let Some(fault) = &self.fault {
-            fault.synced(&temporary);
+            fault.synced(temporary);
         }
-        Ok(temporary)
+        Ok(())
+    }
+
+    /// Removes temporary files that a killed process has left in a folder, which must be locked.
+    ///
+    /// # Errors
+    /// [`Exit::Storage`].
+    pub fn remove_temporaries(&self, folder: &Path) -> Result<()> {
+        let Ok(entries) = std::fs::read_dir(folder) else {
+            return Ok(());
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with('.') && name.ends_with(TEMPORARY) {
+                self.remove(&entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Renames, replacing an existing file. Durable only after [`Disk::sync_parent`].
@@ -144,11 +172,15 @@ impl Disk {
         self.before("syncing", path)?;
         // Other systems cannot open a folder as a file, and order these operations themselves.
         #[cfg(unix)]
-        annotated(
-            "syncing",
-            path,
-            File::open(path).and_then(|folder| folder.sync_all()),
-        )?;
+        match File::open(path).and_then(|folder| folder.sync_all()) {
+            // Some network and user-space file systems cannot sync folders.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::InvalidInput | ErrorKind::Unsupported
+                ) => {}
+            synced => annotated("syncing", path, synced)?,
+        }
         if let Some(fault) = &self.fault {
             fault.synced_dir(path);
         }
@@ -159,6 +191,27 @@ impl Disk {
         match &self.fault {
             Some(fault) => annotated(doing, path, fault.step()),
             None => Ok(()),
+        }
+    }
+}
+
+/// Creates a file next to `path` that no other process writes.
+fn temporary(path: &Path) -> std::io::Result<(PathBuf, File)> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    loop {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let unique = format!(".{name}.{}-{count}{TEMPORARY}", std::process::id());
+        let temporary = path.with_file_name(unique);
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&temporary)
+        {
+            Ok(file) => return Ok((temporary, file)),
+            // Of a process with this number on another machine, or before a restart.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
         }
     }
 }

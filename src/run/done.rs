@@ -1,12 +1,13 @@
-//! `done.json`: how a run ended.
+//! `done.json`: how a run ended, with the digests of what it left.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::format;
-use super::layout::DONE;
+use super::format::{self, START_OVER};
+use super::layout::{DONE, EVALUATIONS, ITERATIONS};
 use crate::exit::Exit;
 use crate::plan::RunPlan;
 use crate::record::Ending;
@@ -21,6 +22,9 @@ pub struct Done {
     pub iteration: u64,
     /// UTC, RFC 3339.
     pub time: String,
+    /// sha256 (hex) of the records and the weights by file name; empty for runs of earlier versions.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
 }
 
 impl Done {
@@ -30,8 +34,7 @@ impl Done {
     /// [`Exit::Storage`] if it cannot be read, was written by a newer version, or contradicts the plan.
     pub fn load(folder: &Path, plan: &RunPlan) -> Result<Option<Self>> {
         let path = folder.join(DONE);
-        let remedy = "start the run over with --fresh";
-        let Some(done) = format::read_json::<Self>(&path, remedy)? else {
+        let Some(done) = format::read_json::<Self>(&path, START_OVER)? else {
             return Ok(None);
         };
         let last = plan.recipe.iterations;
@@ -43,11 +46,18 @@ impl Done {
         ensure!(
             possible,
             Exit::Storage.error(format!(
-                "{}: impossible outcome \"{}\" at iteration {} of {last}; {remedy}",
+                "{}: impossible outcome \"{}\" at iteration {} of {last}; {START_OVER}",
                 path.display(),
                 done.outcome,
                 done.iteration
             ))
+        );
+        let listed = [ITERATIONS, EVALUATIONS]
+            .iter()
+            .all(|name| done.files.contains_key(*name));
+        ensure!(
+            listed || !format::is_digested(done.format),
+            format::unreadable(&path, &"it lacks the digests of the records", START_OVER)
         );
         Ok(Some(done))
     }

@@ -90,7 +90,7 @@ pub enum Owner {
 
 /// Who is working on the run `folder` (see [`crate::plan::RunPlan::folder`]) in `results_dir`. Tries the lock only if the
 /// process of its last owner exists, so that the check does not interfere with a run that is about to start.
-pub fn owner(results_dir: &Path, folder: &str) -> Owner {
+pub(super) fn owner(results_dir: &Path, folder: &str) -> Owner {
     let path = lock_path(results_dir, folder);
     let Ok(text) = std::fs::read_to_string(&path) else {
         return Owner::Nobody;

@@ -64,6 +64,7 @@ pub fn pack_on(disk: &Disk, results_dir: &Path, folder: &Path, out: &Path) -> Re
     // It may have ended while the lock was waited for.
     let run = RunView::look(folder)?.ok_or_else(gone)?;
     let mut files = BTreeMap::new();
+    let mut reached = run.iteration;
     let mut add = |name: &str, from: &str| -> Result<()> {
         let path = folder.join(from);
         if path.exists() {
@@ -87,8 +88,8 @@ pub fn pack_on(disk: &Disk, results_dir: &Path, folder: &Path, out: &Path) -> Re
         for name in part_names(found.place.part) {
             add(&name, &name)?;
         }
-        let (identity, iteration) = (run.plan().identity(), found.checkpoint.iteration);
-        let progress = Progress::new(identity, iteration, found.place);
+        reached = found.checkpoint.iteration;
+        let progress = Progress::new(run.plan().identity(), reached, found.place);
         files.insert(PROGRESS.into(), progress.to_bytes()?);
     }
     let contents = Contents {
@@ -96,7 +97,7 @@ pub fn pack_on(disk: &Disk, results_dir: &Path, folder: &Path, out: &Path) -> Re
         folder: plan_folder,
         identity: run.plan().identity().into(),
         ending: run.ending,
-        iteration: run.iteration,
+        iteration: reached,
         files: files
             .iter()
             .map(|(name, bytes)| (name.clone(), sha256(bytes)))

@@ -1,25 +1,37 @@
 //! The records of an unfinished run: immutable Parquet parts, `parts/iterations-NNNNNN.parquet` and
 //! `parts/evaluations-NNNNNN.parquet`, numbered from 1. A part without rows of a kind has no file of that kind.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-
 use serde::{Deserialize, Serialize};
 
 use super::disk::Disk;
+use super::format::{self, START_OVER};
 use super::layout::{EVALUATIONS, ITERATIONS, PARTS};
+use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::record::{Evaluation, Iteration, parquet};
 
 /// The extent of a checkpoint's records. A checkpoint is always at the end of a part.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Place {
     /// Number of the part; 0 before the first.
     pub part: u64,
     /// Rows in all parts up to and including this one.
     pub iterations: u64,
     pub evaluations: u64,
+    /// sha256 (hex) of the parts' files by name in the run's folder; empty for runs of earlier versions.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+}
+
+impl Place {
+    /// Whether the digests are known, or there is nothing to digest.
+    fn is_digested(&self) -> bool {
+        !self.files.is_empty() || self.part == 0
+    }
 }
 
 /// Rows of both kinds, in order.
@@ -55,7 +67,7 @@ pub(super) fn part_names(last: u64) -> impl Iterator<Item = String> {
     (1..=last).flat_map(|number| [ITERATIONS, EVALUATIONS].map(|file| part_name(file, number)))
 }
 
-/// Writes part `number`, replacing an existing one.
+/// Writes part `number`, replacing an existing one. Returns the digests of its files by name.
 ///
 /// # Errors
 /// [`Exit::Storage`] if it cannot be written.
@@ -65,33 +77,65 @@ pub(super) fn write_part(
     number: u64,
     rows: &Rows,
     provenance: &parquet::Provenance,
-) -> Result<()> {
+) -> Result<BTreeMap<String, String>> {
     disk.create_dir(&folder.join(PARTS))?;
+    let mut digests = BTreeMap::new();
+    let mut write = |file: &str, bytes: Vec<u8>| -> Result<()> {
+        disk.replace(&part(folder, file, number), &bytes)?;
+        digests.insert(part_name(file, number), sha256(&bytes));
+        Ok(())
+    };
     if !rows.iterations.is_empty() {
         let bytes = parquet::iterations_to_bytes(&rows.iterations, provenance)?;
-        disk.replace(&part(folder, ITERATIONS, number), &bytes)?;
+        write(ITERATIONS, bytes)?;
     }
     if !rows.evaluations.is_empty() {
         let bytes = parquet::evaluations_to_bytes(&rows.evaluations, provenance)?;
-        disk.replace(&part(folder, EVALUATIONS, number), &bytes)?;
+        write(EVALUATIONS, bytes)?;
+    }
+    Ok(digests)
+}
+
+/// The digests of the existing parts of a run of an earlier version, which has none.
+///
+/// # Errors
+/// [`Exit::Storage`] if a part cannot be read.
+pub(super) fn take_digests(folder: &Path, place: &mut Place) -> Result<()> {
+    if place.is_digested() {
+        return Ok(());
+    }
+    for name in part_names(place.part) {
+        let path = folder.join(&name);
+        if path.exists() {
+            let bytes = std::fs::read(&path)
+                .map_err(|error| format::unreadable(&path, &error, START_OVER))?;
+            place.files.insert(name, sha256(&bytes));
+        }
     }
     Ok(())
 }
 
-/// Reads all rows up to a checkpoint's place.
+/// Reads all rows of the run `identity` up to a checkpoint's place.
 ///
 /// # Errors
-/// [`Exit::Storage`] if a part is damaged or rows are missing.
-pub(super) fn read_parts(folder: &Path, place: Place) -> Result<Rows> {
+/// [`Exit::Storage`] if a part is damaged or of another run, or rows are missing.
+pub(super) fn read_parts(folder: &Path, place: &Place, identity: &str) -> Result<Rows> {
     let mut rows = Rows::default();
-    for number in 1..=place.part {
-        let path = part(folder, ITERATIONS, number);
-        if path.exists() {
-            rows.iterations.extend(parquet::read_iterations(&path)?);
-        }
-        let path = part(folder, EVALUATIONS, number);
-        if path.exists() {
-            rows.evaluations.extend(parquet::read_evaluations(&path)?);
+    for (number, file) in (1..=place.part).flat_map(|n| [(n, ITERATIONS), (n, EVALUATIONS)]) {
+        let name = part_name(file, number);
+        let path = folder.join(&name);
+        let bytes = match place.files.get(&name) {
+            Some(digest) => format::read_verified(&path, digest, START_OVER)?,
+            None if place.is_digested() || !path.exists() => continue,
+            None => undigested(&path, identity)?,
+        };
+        match file {
+            ITERATIONS => rows
+                .iterations
+                .extend(parquet::iterations_from(&path, bytes)?),
+            _ => rows
+                .evaluations
+                .extend(parquet::evaluations_from(&path, bytes)?),
         }
     }
     let found = (rows.iterations.len() as u64, rows.evaluations.len() as u64);
@@ -108,6 +152,24 @@ pub(super) fn read_parts(folder: &Path, place: Place) -> Result<Rows> {
         ))
     );
     Ok(rows)
+}
+
+/// The bytes of a file of records without a recorded digest, if they name the run.
+///
+/// # Errors
+/// [`Exit::Storage`] if it cannot be read or is of another run.
+pub(super) fn undigested(path: &Path, identity: &str) -> Result<Vec<u8>> {
+    let bytes =
+        std::fs::read(path).map_err(|error| format::unreadable(path, &error, START_OVER))?;
+    let provenance = parquet::provenance_from(path, &bytes)?;
+    match provenance.get("identity").is_some_and(|of| of == identity) {
+        true => Ok(bytes),
+        false => Err(format::unreadable(
+            path,
+            &"its records are of another run",
+            START_OVER,
+        )),
+    }
 }
 
 /// Removes parts after `last` and partial files; the whole folder if `last` is 0.

@@ -33,16 +33,16 @@ impl Progress {
         }
     }
 
-    /// The progress of the run in `folder`. If the file is missing (runs of earlier versions) or damaged, it is read
-    /// from the checkpoint's header; none before the first checkpoint.
+    /// The progress of the run in `folder`. If the file is missing (runs of earlier versions) or damaged, the
+    /// checkpoint is read; none before the first checkpoint.
     pub fn load(folder: &Path, identity: &str) -> Option<Self> {
         let written = format::read_json::<Self>(&folder.join(PROGRESS), "").ok();
         written
             .flatten()
             .filter(|progress| progress.identity == identity)
             .or_else(|| {
-                let (iteration, place) = checkpoint::header(folder, identity)?;
-                Some(Self::new(identity, iteration, place))
+                let found = checkpoint::newest(folder, identity).ok().flatten()?;
+                Some(Self::new(identity, found.checkpoint.iteration, found.place))
             })
     }
 
@@ -59,8 +59,6 @@ impl Progress {
     /// # Errors
     /// If it cannot be JSON, which it always can.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let mut text = serde_json::to_vec_pretty(self)?;
-        text.push(b'\n');
-        Ok(text)
+        format::to_json(self)
     }
 }

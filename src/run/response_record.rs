@@ -76,8 +76,7 @@ impl ResponseRecord {
     /// [`Exit::Storage`](crate::exit::Exit::Storage) if it cannot be written.
     pub fn save(&self, folder: &Path) -> Result<PathBuf> {
         let path = Self::path(folder, &self.how)?;
-        let text = toml::to_string(self).context("cannot write the responses as TOML")?;
-        Disk::default().replace(&path, text.as_bytes())?;
+        Disk::default().replace(&path, &format::to_toml(self)?)?;
         Ok(path)
     }
 

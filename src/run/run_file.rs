@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::format::{self, FORMAT};
+use super::format::{self, FORMAT, START_OVER};
 use super::layout::RUN;
 use super::provenance::Provenance;
 use crate::origin::Origin;
@@ -25,6 +25,8 @@ pub struct Notes {
     pub test_digest: String,
     /// Whether these are the digests of CIFAR-10's own records.
     pub official: bool,
+    /// The experiment that trained it; empty for runs of earlier versions.
+    pub experiment: String,
     /// Changes to the recipe on the command line, as given.
     pub overrides: Vec<String>,
     /// The engine's threads; results do not depend on them.
@@ -50,7 +52,13 @@ impl RunFile {
     /// [`Exit::Storage`](crate::exit::Exit::Storage) if it cannot be read, was written by a newer version, or its
     /// identity does not match the run it describes.
     pub fn load(folder: &Path) -> Result<Option<Self>> {
-        format::read_toml(&folder.join(RUN), "start the run over with --fresh")
+        let Some(mut file) = format::read_toml::<Self>(&folder.join(RUN), START_OVER)? else {
+            return Ok(None);
+        };
+        // The digest in the plan says where the images came from, whatever is noted.
+        file.notes.data = Origin::of(&file.plan.data_digest, file.notes.data);
+        file.notes.official = file.notes.data == Origin::Cifar10;
+        Ok(Some(file))
     }
 
     /// Serialises the file.
@@ -58,8 +66,7 @@ impl RunFile {
     /// # Errors
     /// If a value does not fit in TOML (a seed above 2^63 - 1).
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let text = toml::to_string(self).with_context(|| format!("{RUN} cannot hold this run"))?;
-        Ok(text.into_bytes())
+        format::to_toml(self).with_context(|| format!("{RUN} cannot hold this run"))
     }
 
     /// Metadata for the records, the same before and after a restart.

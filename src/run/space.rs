@@ -27,6 +27,17 @@ pub fn needed(plan: &RunPlan) -> u64 {
     COPIES * FLOAT * values as u64 + ROW * plan.recipe.iterations + MARGIN
 }
 
+/// Bytes of the files in a run's folder.
+pub fn used(folder: &Path) -> u64 {
+    walkdir::WalkDir::new(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.metadata().ok())
+        .filter(|metadata| metadata.is_file())
+        .map(|metadata| metadata.len())
+        .sum()
+}
+
 /// Free bytes at `folder`, which need not exist yet; `None` if the system does not say.
 pub fn available(folder: &Path) -> Option<u64> {
     let folder = if folder.is_absolute() {

@@ -12,6 +12,8 @@ pub enum Signal {
     Interrupt,
     /// SIGTERM.
     Terminate,
+    /// The terminal went away (SIGHUP).
+    HangUp,
 }
 
 impl Signal {
@@ -20,7 +22,14 @@ impl Signal {
         match self {
             Signal::Interrupt => Exit::Interrupted,
             Signal::Terminate => Exit::Terminated,
+            Signal::HangUp => Exit::HungUp,
         }
+    }
+
+    /// The error that ends interrupted work.
+    pub fn stopped(self) -> anyhow::Error {
+        self.exit()
+            .error("stopped; run the same command again to resume")
     }
 }
 
@@ -39,6 +48,7 @@ impl Stop {
         let code = match signal {
             Signal::Interrupt => 1,
             Signal::Terminate => 2,
+            Signal::HangUp => 3,
         };
         // A failed exchange means that a stop was requested before.
         let _ = self
@@ -51,7 +61,8 @@ impl Stop {
         match self.0.load(Ordering::Relaxed) {
             0 => None,
             1 => Some(Signal::Interrupt),
-            _ => Some(Signal::Terminate),
+            2 => Some(Signal::Terminate),
+            _ => Some(Signal::HangUp),
         }
     }
 }

@@ -153,3 +153,13 @@ pub fn same_but_seconds(one: &Rows, other: &Rows) -> bool {
         && one.iterations.iter().map(iteration).collect::<Vec<_>>()
             == other.iterations.iter().map(iteration).collect::<Vec<_>>()
 }
+
+/// Writes a text file of a run with the digest of itself that belongs to `text`, whatever its digest says.
+pub fn write_sealed(path: &Path, text: &str) {
+    let at = text.find("sha256").unwrap();
+    let open = at + text[at..].find("= \"").or(text[at..].find(": \"")).unwrap() + 3;
+    let close = open + text[open..].find('"').unwrap();
+    let empty = format!("{}{}", &text[..open], &text[close..]);
+    let digest = refig::digest::sha256(empty.as_bytes());
+    std::fs::write(path, format!("{}{digest}{}", &text[..open], &text[close..])).unwrap();
+}

@@ -445,7 +445,7 @@ fn runs(verdict: &Verdict, material: &Material) -> Option<Section> {
         "Runs",
         &[
             "The identity is a hash of everything that affects a run's numbers. Each folder holds the resolved recipe \
-             (run.toml), every iteration and evaluation (Parquet) and the final weights.",
+             (run.toml), every iteration and evaluation (Parquet) and, where they were kept, the final weights.",
         ],
         &[
             "network",

@@ -50,6 +50,14 @@ impl Origin {
         }
     }
 
+    /// The name in columns: `cifar10`, `other` or `SYNTHETIC`.
+    pub fn short(self) -> &'static str {
+        match self {
+            Origin::Synthetic => "SYNTHETIC",
+            other => other.key(),
+        }
+    }
+
     /// The name in titles and sentences, with SYNTHETIC always in capitals.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
 //! What a new user meets: help, wrong flags, missing files, and the exit codes that say so.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 use refig::exit::Exit;
@@ -57,6 +58,10 @@ fn a_column_of_layers_and_bars_are_drawn_without_runs_or_data() {
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let svg = std::fs::read_to_string(&file).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("3x3 conv, 64"));
+    let output = refig(&["describe", "resnet-20", "--svg", "-"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(stdout(&output), svg);
+    assert!(!Path::new("-").exists());
     let reports = folder.path().to_str().unwrap();
     let output = refig(&["render", "context", "--reports-dir", reports]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
@@ -248,21 +253,35 @@ fn plan_names_time_disk_and_download_and_changes_nothing() {
     let cache = empty.path().join("cache");
     let results = empty.path().join("results");
     // An address where nobody listens: a download would fail, and take its time.
-    let output = Command::new(env!("CARGO_BIN_EXE_refig"))
-        .args(["plan", "fig6", "--profile", "paper"])
-        .args(["--mirror", "http://127.0.0.1:9/none.tar.gz"])
-        .args(["--results-dir", results.to_str().unwrap()])
-        .env("REFIG_CACHE", &cache)
-        .env_remove("CIFAR10_DIR")
-        .output()
-        .unwrap();
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let text = stdout(&output);
+    let plan = |flags: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_refig"))
+            .args(["plan", "fig6", "--profile", "paper"])
+            .args(["--mirror", "http://127.0.0.1:9/none.tar.gz"])
+            .args(["--results-dir", results.to_str().unwrap()])
+            .args(flags)
+            .env("REFIG_CACHE", &cache)
+            .env_remove("CIFAR10_DIR")
+            .output()
+            .unwrap();
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        stdout(&output)
+    };
+    let text = plan(&[]);
     let runs = text.lines().filter(|line| line.contains(" new ")).count();
     assert_eq!(runs, 9, "{text}");
     for says in ["total: about", "disk: at most", "download: 171 MB"] {
         assert!(text.contains(says), "{says} in {text}");
     }
+    let text = plan(&["--networks", "resnet-20", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["experiment"], "fig6");
+    assert_eq!(json["profile"], "paper");
+    assert_eq!(json["download_bytes"], 170_052_171);
+    let run = &json["runs"][0];
+    assert_eq!(run["state"], "new");
+    assert_eq!(run["iterations_left"], 64_000);
+    assert_eq!(run["seconds"], json["seconds"]);
+    assert!(json["disk_bytes"].as_u64() > Some(0));
     assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
 }
 
@@ -286,4 +305,64 @@ fn what_a_download_would_bring_is_known_as_the_same_runs() {
         "9ed84342a06d22b2238869634bf51a3c9da3c4785abfada5e8fd1451e84b7768"
     );
     assert_eq!(foreseen.download, 170_052_171);
+}
+
+#[test]
+fn every_shell_gets_completions() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = refig(&["completions", shell]);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        let script = stdout(&output);
+        assert!(
+            script.contains("refig") && script.contains("reproduce"),
+            "{shell}: {script}"
+        );
+    }
+    let output = refig(&["completions", "csh"]);
+    assert_eq!(code(&output), Exit::Usage as i32);
+}
+
+#[test]
+fn the_project_is_found_from_a_folder_in_it() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let below = root.join("notes/today");
+    for folder in [&root.join("experiments"), &below] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    std::fs::copy("experiments/fig6.toml", root.join("experiments/fig6.toml")).unwrap();
+    let refig_in = |folder: &Path, args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_refig"));
+        command.args(args).current_dir(folder).output().unwrap()
+    };
+    let output = refig_in(&below, &["list"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stdout(&output).starts_with("fig6 "));
+    let above = Path::new("..").join("..");
+    let note = format!("using the project at {}\n", above.display());
+    assert_eq!(stderr(&output), format!("note: {note}"));
+    let output = refig_in(&below, &["status"]);
+    let results = above.join("results");
+    assert_eq!(
+        stdout(&output),
+        format!("no runs in {}\n", results.display())
+    );
+    // Without a word where nothing is found, needed or to be said.
+    let output = refig_in(&below, &["status", "-q"]);
+    assert_eq!(stderr(&output), "");
+    let output = refig_in(&below, &["describe", "resnet-20"]);
+    assert_eq!(stderr(&output), "");
+    let output = refig_in(root, &["status"]);
+    assert_eq!(stdout(&output), "no runs in results\n");
+    assert_eq!(stderr(&output), "");
+    // What is named or here stays.
+    let output = refig_in(&below, &["status", "--results-dir", "mine"]);
+    assert_eq!(stdout(&output), "no runs in mine\n");
+    std::fs::create_dir(below.join("results")).unwrap();
+    let output = refig_in(&below, &["status"]);
+    assert_eq!(stdout(&output), "no runs in results\n");
+    // Another repository.
+    std::fs::create_dir(root.join("notes/.git")).unwrap();
+    let output = refig_in(&below, &["list"]);
+    assert_eq!(code(&output), Exit::Usage as i32, "{}", stderr(&output));
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use refig::inspect::difference::Difference;
 use refig::processor::{Instructions, Processor};
+use refig::recipe::TrainingSplit;
 use refig::record::{Ending, Recorder, Statistics};
 use refig::run::disk::Disk;
 use refig::run::{Notes, RunDirectory, find};
@@ -47,8 +48,13 @@ fn other(results: &Path, from: u64, learning_rate: f64) -> PathBuf {
 }
 
 fn diff(one: &Path, other: &Path) -> (Option<i32>, String) {
+    diff_with(&[], one, other)
+}
+
+fn diff_with(flags: &[&str], one: &Path, other: &Path) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_refig"))
         .arg("diff")
+        .args(flags)
         .args([one, other])
         .output()
         .unwrap();
@@ -110,6 +116,87 @@ fn recipe_numbers_and_the_first_iteration_that_differs_are_named() {
         !text.contains("identity"),
         "a hash of what is shown: {text}"
     );
+}
+
+#[test]
+fn a_program_reads_the_same_differences_and_quiet_says_only_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = usual(&folder.path().join("a"));
+    let other = other(&folder.path().join("b"), 6, 0.05);
+    let (code, text) = diff_with(&["--format", "json"], &one, &other);
+    assert_eq!(code, Some(1), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["same"], false);
+    assert_eq!(json["same_records"], false);
+    assert_eq!(json["one"], one.to_str().unwrap());
+    let rate = json["recipe"].as_array().unwrap();
+    let rate = rate
+        .iter()
+        .find(|row| row["what"] == "recipe.learning_rate");
+    assert_eq!(rate.unwrap()["other"], "0.05");
+    for list in ["provenance", "numbers"] {
+        assert!(json[list].is_array(), "{list}");
+    }
+    let (code, text) = diff_with(&["-q"], &one, &other);
+    assert_eq!(code, Some(1), "{text}");
+    assert_eq!(text, "different: recipe, numbers, records\n");
+    let (code, text) = diff_with(&["-q"], &one, &one);
+    assert_eq!((code, text.as_str()), (Some(0), "the same\n"));
+}
+
+#[test]
+fn errors_on_held_out_images_are_called_validation_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, split, error| {
+        let results = folder.path().join(name);
+        let mut entry = common::entry();
+        entry.recipe.split = split;
+        let processor = Processor::Cpu(Instructions::Avx2);
+        let plan = refig::plan::RunPlan::new(&entry, 3, "quick", "feed", processor).unwrap();
+        let mut run = RunDirectory::open(&results, &plan, &Notes::default(), false).unwrap();
+        run.resume().unwrap();
+        let state = common::weights(1.0);
+        for iteration in 1..=common::LAST {
+            run.iteration(common::iteration(iteration, &state)).unwrap();
+        }
+        let mut row = common::evaluation(common::LAST, &state, Statistics::Population);
+        row.error = error;
+        run.evaluation(row).unwrap();
+        run.finish(Ending::Finished, &state).unwrap();
+        results.join(plan.folder())
+    };
+    let one = run("a", TrainingSplit::HoldOut, 12.5);
+    let other = run("b", TrainingSplit::HoldOut, 13.5);
+    let (_, text) = diff(&one, &other);
+    assert!(text.contains("validation error, last"), "{text}");
+    assert!(!text.contains("test error"), "{text}");
+    let whole = run("c", TrainingSplit::All, 13.5);
+    let (_, text) = diff(&one, &whole);
+    let last = text.lines().find(|line| line.contains("error, last"));
+    let last = last.unwrap();
+    assert!(
+        last.contains("12.5000 % at 8 (validation)") && last.ends_with("13.5000 % at 8"),
+        "{last}"
+    );
+}
+
+#[test]
+fn a_run_that_cannot_be_read_is_named_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = usual(&folder.path().join("a"));
+    let results = folder.path().join("b");
+    let broken = results.join("quick/plain-20-s9-01234567");
+    std::fs::create_dir_all(&broken).unwrap();
+    std::fs::write(broken.join("run.toml"), "nonsense").unwrap();
+    let flags = ["--results-dir", results.to_str().unwrap()];
+    for name in ["plain-20-s9-01234567", "quick/plain-20-s9-01234567", "0123"] {
+        let (code, text) = diff_with(&flags, &one, Path::new(name));
+        assert_eq!(code, Some(4), "{text}");
+        assert!(
+            text.contains("plain-20-s9-01234567") && !text.contains("no run"),
+            "{text}"
+        );
+    }
 }
 
 #[test]

@@ -6,13 +6,16 @@ use std::path::Path;
 use std::process::Command;
 
 use refig::inspect::export::{Kind, write};
+use refig::plan::RunPlan;
+use refig::processor::{Instructions, Processor};
+use refig::recipe::TrainingSplit;
+use refig::record::{Ending, Recorder, Statistics};
 use refig::run::disk::Disk;
-use refig::run::{self, RunView};
+use refig::run::{self, Notes, RunDirectory, RunView};
 
-fn runs(folder: &Path) -> Vec<RunView> {
-    let results = folder.join("results");
-    common::train(Disk::default(), &results, false).unwrap();
-    run::find(&results).unwrap()
+fn runs(results: &Path) -> Vec<RunView> {
+    common::train(Disk::default(), results, false).unwrap();
+    run::find(results).unwrap().runs
 }
 
 fn bytes(files: &[std::path::PathBuf]) -> Vec<Vec<u8>> {
@@ -25,9 +28,10 @@ fn bytes(files: &[std::path::PathBuf]) -> Vec<Vec<u8>> {
 #[test]
 fn csv_holds_every_row_and_a_table_of_the_runs() {
     let folder = tempfile::tempdir().unwrap();
-    let runs = runs(folder.path());
+    let results = folder.path().join("results");
+    let runs = runs(&results);
     let out = folder.path().join("out");
-    let files = write(Kind::Csv, runs.clone(), &out).unwrap();
+    let files = write(Kind::Csv, &results, runs.clone(), &out).unwrap();
     let below = out.join(runs[0].plan().folder());
     assert_eq!(
         files,
@@ -64,13 +68,94 @@ fn csv_holds_every_row_and_a_table_of_the_runs() {
     let (header, row) = table.split_once('\n').unwrap();
     assert_eq!(header.split(',').count(), row.trim().split(',').count());
     assert!(row.starts_with("quick,plain-20,3,finished,8,"), "{row}");
+    assert!(header.ends_with(",split") && row.trim().ends_with(",test"));
     assert!(
         row.contains(",12.5,12.5,,synthetic,feed,cpu,avx2,"),
         "{row}"
     );
     let before = bytes(&files);
-    write(Kind::Csv, runs.clone(), &out).unwrap();
+    write(Kind::Csv, &results, runs.clone(), &out).unwrap();
     assert_eq!(bytes(&files), before);
+}
+
+#[test]
+fn folders_are_named_as_found_and_not_as_a_run_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("results");
+    let mut runs = runs(&results);
+    runs[0].file.plan.profile = "../../outside".into();
+    let out = folder.path().join("a/b/out");
+    let files = write(Kind::Csv, &results, runs.clone(), &out).unwrap();
+    let below = out.join(runs[0].folder.strip_prefix(&results).unwrap());
+    assert_eq!(files[0], below.join("iterations.csv"));
+    assert!(!folder.path().join("a/outside").exists());
+    // The results of one profile, and a folder with an unusual name.
+    let files = write(Kind::Csv, &results.join("quick"), runs.clone(), &out).unwrap();
+    let name = runs[0].folder.file_name().unwrap();
+    assert_eq!(files[0], out.join(name).join("iterations.csv"));
+    runs[0].folder = results.join("quick/=cmd");
+    let error = write(Kind::Csv, &results, runs, &out).unwrap_err();
+    assert!(error.to_string().contains("rename"), "{error}");
+}
+
+/// A run evaluated on images held out of training.
+fn held_out(results: &Path) -> Vec<RunView> {
+    let mut entry = common::entry();
+    entry.recipe.split = TrainingSplit::HoldOut;
+    let processor = Processor::Cpu(Instructions::Avx2);
+    let plan = RunPlan::new(&entry, 3, "quick", "feed", processor).unwrap();
+    let mut run = RunDirectory::open(results, &plan, &Notes::default(), false).unwrap();
+    run.resume().unwrap();
+    let state = common::weights(1.0);
+    for iteration in 1..=common::LAST {
+        run.iteration(common::iteration(iteration, &state)).unwrap();
+    }
+    let row = common::evaluation(common::LAST, &state, Statistics::Population);
+    run.evaluation(row).unwrap();
+    run.finish(Ending::Finished, &state).unwrap();
+    drop(run);
+    run::find(results).unwrap().runs
+}
+
+#[test]
+fn held_out_images_are_not_called_the_test_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("results");
+    let runs = held_out(&results);
+    let out = folder.path().join("out");
+    let files = write(Kind::Csv, &results, runs.clone(), &out).unwrap();
+    let evaluations = std::fs::read_to_string(&files[1]).unwrap();
+    assert!(
+        evaluations.contains("\n8,held-out,population,"),
+        "{evaluations}"
+    );
+    let table = std::fs::read_to_string(&files[2]).unwrap();
+    assert!(table.trim().ends_with(",held-out"), "{table}");
+    let files = write(Kind::Tensorboard, &results, runs, &out).unwrap();
+    let bytes = std::fs::read(&files[0]).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(text.contains("held_out/error_population") && !text.contains("test/"));
+    let lines = refig::inspect::watch::look(&results, None).unwrap().lines;
+    let line = lines[0].text();
+    assert!(line.contains("validation 12.50 % at 8"), "{line}");
+}
+
+#[test]
+fn a_run_has_one_event_file_also_after_it_was_started_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("results");
+    let runs = runs(&results);
+    let out = folder.path().join("out");
+    let below = out.join(runs[0].plan().folder());
+    std::fs::create_dir_all(&below).unwrap();
+    let before = below.join("events.out.tfevents.0000000001.refig");
+    let foreign = below.join("events.out.tfevents.0000000001.host");
+    for file in [&before, &foreign] {
+        std::fs::write(file, "").unwrap();
+    }
+    let files = write(Kind::Tensorboard, &results, runs, &out).unwrap();
+    assert!(files[0].is_file() && foreign.is_file());
+    assert!(!before.exists());
 }
 
 /// Reads an event file with TensorBoard and prints every scalar as JSON: tag to pairs of step and value.
@@ -86,13 +171,14 @@ print(json.dumps({tag: [[e.step, e.value, e.wall_time] for e in events.Scalars(t
 #[test]
 fn tensorboard_reads_the_scalars_that_were_recorded() {
     let folder = tempfile::tempdir().unwrap();
-    let runs = runs(folder.path());
+    let results = folder.path().join("results");
+    let runs = runs(&results);
     let out = folder.path().join("out");
-    let files = write(Kind::Tensorboard, runs.clone(), &out).unwrap();
+    let files = write(Kind::Tensorboard, &results, runs.clone(), &out).unwrap();
     assert_eq!(files.len(), 1);
     assert!(files[0].starts_with(out.join(runs[0].plan().folder())));
     let before = bytes(&files);
-    write(Kind::Tensorboard, runs.clone(), &out).unwrap();
+    write(Kind::Tensorboard, &results, runs.clone(), &out).unwrap();
     assert_eq!(bytes(&files), before);
 
     let named = std::env::var("PYTHON").ok();

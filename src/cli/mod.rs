@@ -4,32 +4,37 @@
 //! - `report.rs`: check, render and report; `runs.rs`: status, watch, diff, export and clean
 //! - `network.rs`: describe and evaluate; `bench.rs`: bench and parity; `data.rs`: data and where to find it
 //! - `compute.rs`: device, threads and precision, and doctor; `format.rs`: text or JSON
+//! - `places.rs`: the folders of a project; `completions.rs`: completions for shells
 
 mod bench;
+mod completions;
 mod compute;
 mod data;
 mod format;
 mod network;
+mod places;
 mod report;
 mod runs;
 mod select;
 mod train;
 
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 pub use bench::{
     BenchCompareArgs, BenchOperatorsArgs, BenchStepArgs, BenchWhat, ParityArgs, PytorchMode,
 };
+pub use completions::{CompletionsArgs, completions};
 pub use compute::{ComputeArgs, DoctorArgs, PrecisionArg, PrecisionArgs};
 pub use data::{DataAction, DataArgs, DataName};
 pub use format::Format;
 pub use network::{DescribeArgs, EvaluateArgs, NetworkArgs, StatisticsArg};
+pub use places::{Places, PlacesArgs};
 pub use report::{CheckArgs, CheckFormat, RenderArgs, ReportArgs};
-pub use runs::{CleanArgs, DiffArgs, ExportArgs, ExportKind, RunAction, StatusArgs, WatchArgs};
+pub use runs::{
+    CleanArgs, DiffArgs, ExportArgs, ExportKind, RunAction, RunsArgs, StatusArgs, WatchArgs,
+};
 pub use select::SelectionArgs;
-pub use train::ReproduceArgs;
+pub use train::{PlanArgs, ReproduceArgs};
 
 /// Reproduce the figures of "Deep Residual Learning for Image Recognition" and measure how close they come to the paper.
 #[derive(Debug, Parser)]
@@ -38,24 +43,7 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
     #[command(flatten)]
-    pub places: Places,
-}
-
-/// Folders of experiments, runs and reports, and how much to print.
-#[derive(Clone, Debug, Args)]
-pub struct Places {
-    /// Folder of experiment manifests.
-    #[arg(long, global = true, default_value = "experiments", value_name = "DIR")]
-    pub experiments_dir: PathBuf,
-    /// Folder of recorded runs.
-    #[arg(long, global = true, default_value = "results", value_name = "DIR")]
-    pub results_dir: PathBuf,
-    /// Folder of figures and verdicts.
-    #[arg(long, global = true, default_value = "reports", value_name = "DIR")]
-    pub reports_dir: PathBuf,
-    /// Print only errors and the final verdict.
-    #[arg(short, long, global = true)]
-    pub quiet: bool,
+    pub places: PlacesArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -69,7 +57,7 @@ pub enum Command {
     /// Rewrite the reports of one or all experiments from their records.
     Report(ReportArgs),
     /// Show what `reproduce` would do: runs, time, disk space and download. Changes nothing.
-    Plan(ReproduceArgs),
+    Plan(PlanArgs),
     /// List all runs in the results folder.
     Status(StatusArgs),
     /// Follow the progress of runs.
@@ -111,4 +99,24 @@ pub enum Command {
     Clean(CleanArgs),
     /// Print the JSON schema of manifests.
     Schema,
+    /// Print a script that completes commands and flags in a shell.
+    ///
+    /// For example, `refig completions bash > ~/.local/share/bash-completion/completions/refig`.
+    Completions(CompletionsArgs),
+}
+
+impl Command {
+    /// Whether the command reads or writes folders of a project.
+    pub fn uses_project(&self) -> bool {
+        !matches!(
+            self,
+            Command::Describe(_)
+                | Command::Data { .. }
+                | Command::Parity(_)
+                | Command::Bench { .. }
+                | Command::Evaluate(_)
+                | Command::Schema
+                | Command::Completions(_)
+        )
+    }
 }

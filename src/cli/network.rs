@@ -27,7 +27,7 @@ pub struct DescribeArgs {
     /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// Draw the layers and shortcuts to an SVG file instead, as in Fig. 3 of the paper.
+    /// Draw the layers and shortcuts to an SVG file instead, as in Fig. 3 of the paper; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
 }

@@ -4,6 +4,24 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::format::Format;
+
+/// Which runs: all, or those of an experiment.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RunsArgs {
+    /// Only runs of this experiment. Default: every run in the results folder.
+    pub experiment: Option<String>,
+    /// Profile of the experiment.
+    #[arg(long, requires = "experiment")]
+    pub profile: Option<String>,
+    /// Seeds, as for `reproduce`.
+    #[arg(long, value_name = "SEEDS", requires = "experiment")]
+    pub seeds: Option<String>,
+    /// The runs with this field changed, as for `reproduce`; repeatable.
+    #[arg(long = "set", value_name = "FIELD=VALUE", requires = "experiment")]
+    pub overrides: Vec<String>,
+}
+
 #[derive(Clone, Debug, Subcommand)]
 pub enum RunAction {
     /// Write a run, finished or partial, into one file.
@@ -28,18 +46,19 @@ pub struct StatusArgs {
     /// Keep following the runs, like `watch`.
     #[arg(long)]
     pub follow: bool,
+    /// Output format.
+    ///
+    /// JSON: `runs`, each with `folder`, `identity`, `profile`, `network`, `seed`, `data` (cifar10, other or synthetic),
+    /// `state` (finished, diverged, running, stopped or elsewhere), `host` (if elsewhere), `iteration` and `iterations`;
+    /// and `skipped`, each with `folder` and `why`.
+    #[arg(long, value_enum, default_value_t = Format::Text, conflicts_with = "follow")]
+    pub format: Format,
 }
 
 #[derive(Clone, Debug, Args)]
 pub struct WatchArgs {
-    /// Show only runs of this experiment, including pending ones. Default: every run in the results folder.
-    pub experiment: Option<String>,
-    /// Profile of the experiment.
-    #[arg(long, requires = "experiment")]
-    pub profile: Option<String>,
-    /// Seeds, as for `reproduce`.
-    #[arg(long, value_name = "SEEDS", requires = "experiment")]
-    pub seeds: Option<String>,
+    #[command(flatten)]
+    pub runs: RunsArgs,
     /// Print the current state and exit.
     #[arg(long)]
     pub once: bool,
@@ -55,9 +74,7 @@ impl Default for WatchArgs {
     /// Every run, until all are done.
     fn default() -> Self {
         Self {
-            experiment: None,
-            profile: None,
-            seeds: None,
+            runs: RunsArgs::default(),
             once: false,
             interval: INTERVAL,
         }
@@ -70,6 +87,12 @@ pub struct DiffArgs {
     pub one: String,
     /// The run to compare with.
     pub other: String,
+    /// Output format.
+    ///
+    /// JSON: `one` and `other`, the folders; `same`; `recipe`, `provenance` and `numbers`, the differences, each with `what`,
+    /// `one` and `other`; `records`, a sentence; and `same_records`.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -85,14 +108,8 @@ pub struct ExportArgs {
     /// Output format.
     #[arg(value_enum)]
     pub format: ExportKind,
-    /// Export only runs of this experiment. Default: every run in the results folder.
-    pub experiment: Option<String>,
-    /// Profile of the experiment.
-    #[arg(long, requires = "experiment")]
-    pub profile: Option<String>,
-    /// Seeds, as for `reproduce`.
-    #[arg(long, value_name = "SEEDS", requires = "experiment")]
-    pub seeds: Option<String>,
+    #[command(flatten)]
+    pub runs: RunsArgs,
     /// Output folder.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

@@ -1,10 +1,24 @@
-//! Training: `reproduce`, and `plan` with the same arguments.
+//! Training: `reproduce`, and `plan` with the same arguments and a format.
 
 use clap::Args;
 
 use super::compute::ComputeArgs;
 use super::data::DataArgs;
+use super::format::Format;
 use super::select::SelectionArgs;
+
+#[derive(Clone, Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub reproduce: ReproduceArgs,
+    /// Output format.
+    ///
+    /// JSON: `experiment`, `profile`, `why` (this profile), `data`; `runs`, each with `folder`, `state` (new, partial or
+    /// done), `iterations`, `iterations_left` and `seconds`; and in total `seconds`, `disk_bytes`, `disk_free_bytes`
+    /// (null if unknown) and `download_bytes`.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
 
 #[derive(Clone, Debug, Args)]
 pub struct ReproduceArgs {

@@ -33,7 +33,10 @@ pub fn describe(args: &DescribeArgs) -> Result<Exit> {
     let (network, image_size) = network(&args.network, &args.options)?;
     if let Some(path) = &args.svg {
         let svg = figure::column(&network, image_size)?;
-        Disk::default().replace(path, svg.as_bytes())?;
+        match path.as_os_str() == "-" {
+            true => out!("{svg}"),
+            false => Disk::default().replace(path, svg.as_bytes())?,
+        }
         return Ok(Exit::Success);
     }
     let description = network.describe(image_size);

@@ -5,18 +5,27 @@ use anyhow::Result;
 use super::target;
 use crate::cli::{ExportArgs, ExportKind, Places};
 use crate::exit::Exit;
+use crate::inspect::changed;
 use crate::inspect::export::{self, Kind};
 use crate::judge::{Seeds, Wanted, select, settled_seeds};
-use crate::outln;
 use crate::run;
+use crate::{note, outln};
 
 /// `refig export csv|tensorboard [EXPERIMENT] --out DIR`.
 pub fn run(args: &ExportArgs, places: &Places) -> Result<Exit> {
-    let mut runs = run::find(&places.results_dir)?;
-    if let Some(name) = &args.experiment {
-        let target = target::named(name, &args.profile, &args.seeds, places)?;
+    let found = run::scan(&places.results_dir)?;
+    for skipped in &found.skipped {
+        note!("skipped {}: {}", skipped.folder.display(), skipped.why);
+    }
+    let mut runs = found.runs;
+    if let Some(target) = target::named(&args.runs, places)? {
+        if let Some(text) = changed(&target.experiment, &runs)
+            && !places.quiet
+        {
+            note!("note: {text}");
+        }
         let wanted = Wanted {
-            seeds: match args.seeds {
+            seeds: match args.runs.seeds {
                 Some(_) => Seeds::Only(target.seeds),
                 None => Seeds::All,
             },
@@ -36,11 +45,13 @@ pub fn run(args: &ExportArgs, places: &Places) -> Result<Exit> {
         ExportKind::Csv => Kind::Csv,
         ExportKind::Tensorboard => Kind::Tensorboard,
     };
-    let files = export::write(kind, runs, &args.out)?;
-    outln!(
-        "{count} runs, {} files in {}",
-        files.len(),
-        args.out.display()
-    );
+    let files = export::write(kind, &places.results_dir, runs, &args.out)?;
+    if !places.quiet {
+        outln!(
+            "{count} runs, {} files in {}",
+            files.len(),
+            args.out.display()
+        );
+    }
     Ok(Exit::Success)
 }

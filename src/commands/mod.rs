@@ -23,15 +23,17 @@ mod status;
 mod target;
 mod watch;
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
-use crate::cli::{BenchWhat, Cli, Command, DataAction, Places, WatchArgs};
+use crate::cli::{self, BenchWhat, Cli, Command, DataAction, Places, WatchArgs};
 use crate::exit::Exit;
-use crate::note;
 use crate::orchestrate;
 use crate::publish::Report;
 use crate::run::{RunView, scan};
 use crate::train::Stop;
+use crate::{note, out};
 
 /// Runs a command.
 ///
@@ -42,13 +44,24 @@ pub fn run(cli: Cli) -> Result<Exit> {
     if heeds_signals(&cli.command) {
         orchestrate::listen(&stop)?;
     }
-    let places = &cli.places;
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let places = &cli.places.resolve(&here);
+    if let Some(above) = &places.above
+        && cli.command.uses_project()
+        && !places.quiet
+    {
+        note!("note: using the project at {}", above.display());
+    }
     match &cli.command {
         Command::List => describe::list(places),
         Command::Describe(args) => describe::describe(args),
         Command::Schema => describe::schema(),
+        Command::Completions(args) => {
+            out!("{}", cli::completions(args));
+            Ok(Exit::Success)
+        }
         Command::Status(args) if args.follow => watch::run(&WatchArgs::default(), places, &stop),
-        Command::Status(_) => status::run(places),
+        Command::Status(args) => status::run(args, places),
         Command::Watch(args) => watch::run(args, places, &stop),
         Command::Diff(args) => diff::run(args, places),
         Command::Export(args) => export::run(args, places),

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
 
 use super::target::{self, Circumstances, Target};
 use super::{compute, dataset};
-use crate::cli::{Places, ReproduceArgs};
+use crate::cli::{Format, Places, PlanArgs, ReproduceArgs};
 use crate::data::{self, Prospect, Request};
 use crate::duration::duration;
 use crate::engine;
 use crate::exit::Exit;
 use crate::judge::{Evidence, Wanted, judge};
-use crate::orchestrate::{Options, Progress, Schedule, Style, measure_responses, run_all};
+use crate::orchestrate::{Left, Options, Progress, Schedule, Style, measure_responses, run_all};
 use crate::origin::DataKind;
 use crate::plan;
 use crate::publish::{Report, table};
@@ -67,10 +68,17 @@ fn schedule(
 }
 
 /// `refig plan EXPERIMENT`: changes and downloads nothing.
-pub fn plan(args: &ReproduceArgs, places: &Places) -> Result<Exit> {
+pub fn plan(args: &PlanArgs, places: &Places) -> Result<Exit> {
+    let (format, args) = (args.format, &args.reproduce);
     let (target, compute) = resolve(args, places)?;
     let data = data::foresee(&request(args, &target))?;
     let schedule = schedule(args, places, &target, &compute, &data)?;
+    let free = run::space::available(&places.results_dir);
+    if format == Format::Json {
+        let json = plan_json(&target, &data, &schedule, free);
+        outln!("{}", serde_json::to_string_pretty(&json)?);
+        return Ok(Exit::Success);
+    }
     let experiment = &target.experiment;
     outln!(
         "{} at profile {} ({}) on {}",
@@ -88,8 +96,7 @@ pub fn plan(args: &ReproduceArgs, places: &Places) -> Result<Exit> {
         );
     }
     outln!("  total: about {}", duration(schedule.seconds()));
-    let free = run::space::available(&places.results_dir)
-        .map_or_else(String::new, |bytes| format!(" of {} MB free", bytes >> 20));
+    let free = free.map_or_else(String::new, |bytes| format!(" of {} MB free", bytes >> 20));
     outln!(
         "  disk: at most {} MB{free} for {}",
         schedule.disk().div_ceil(1 << 20),
@@ -104,6 +111,36 @@ pub fn plan(args: &ReproduceArgs, places: &Places) -> Result<Exit> {
         ),
     }
     Ok(Exit::Success)
+}
+
+/// The plan with the keys that `refig plan --help` lists.
+fn plan_json(target: &Target, data: &Prospect, schedule: &Schedule, free: Option<u64>) -> Value {
+    let runs = schedule.runs.iter().map(|scheduled| {
+        let iterations = scheduled.run.recipe.iterations;
+        let (state, left) = match scheduled.left {
+            Left::All => ("new", iterations),
+            Left::After(iteration) => ("partial", iterations.saturating_sub(iteration)),
+            Left::Nothing => ("done", 0),
+        };
+        json!({
+            "folder": scheduled.run.folder(),
+            "state": state,
+            "iterations": iterations,
+            "iterations_left": left,
+            "seconds": scheduled.seconds,
+        })
+    });
+    json!({
+        "experiment": target.experiment.name,
+        "profile": target.experiment.profile,
+        "why": target.why,
+        "data": data.source,
+        "runs": runs.collect::<Vec<Value>>(),
+        "seconds": schedule.seconds(),
+        "disk_bytes": schedule.disk(),
+        "disk_free_bytes": free,
+        "download_bytes": data.download,
+    })
 }
 
 /// `refig reproduce EXPERIMENT`: trains what is missing, judges and publishes.

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::cli::{Places, RunAction};
 use crate::exit::Exit;
+use crate::inspect::place;
 use crate::outln;
 use crate::record::Ending;
 use crate::run::{self, RunView};
@@ -16,11 +17,15 @@ pub fn run(action: &RunAction, places: &Places) -> Result<Exit> {
         RunAction::Pack { run, out } => {
             let view = find_run(run, places)?;
             let bytes = run::pack(&places.results_dir, &view.folder, out)?;
-            outln!("{}: {} in {bytes} bytes", out.display(), state(&view));
+            if !places.quiet {
+                outln!("{}: {} in {bytes} bytes", out.display(), state(&view));
+            }
         }
         RunAction::Unpack { file } => {
             let view = run::unpack(file, &places.results_dir)?;
-            outln!("{}: {}", view.folder.display(), state(&view));
+            if !places.quiet {
+                outln!("{}: {}", view.folder.display(), state(&view));
+            }
         }
     }
     Ok(Exit::Success)
@@ -37,31 +42,71 @@ fn state(view: &RunView) -> String {
 /// Finds a run by folder, by name in the results folder, or by the start of its identity.
 pub(super) fn find_run(name: &str, places: &Places) -> Result<RunView> {
     let folder = Path::new(name);
-    if folder.join("run.toml").is_file() {
-        if let Some(view) = RunView::look(folder)? {
-            return Ok(view);
-        }
+    if folder.join("run.toml").is_file()
+        && let Some(view) = RunView::look(folder)?
+    {
+        return Ok(view);
     }
-    let mut matching = run::find(&places.results_dir)?;
+    let found = run::scan(&places.results_dir)?;
+    let mut matching = found.runs;
     let wanted = name.trim_end_matches('/');
     matching.retain(|run| {
         let plan = run.plan();
-        plan.folder() == wanted
+        place(&places.results_dir, run) == wanted
+            || plan.folder() == wanted
             || plan.name() == wanted
             || (wanted.len() >= 4 && plan.identity().starts_with(wanted))
     });
     match matching.len() {
         1 => Ok(matching.remove(0)),
-        0 => Err(Exit::Usage.error(format!(
-            "no run \"{name}\" in {}; give a folder, a name from `refig status`, or the start of an identity",
-            places.results_dir.display()
-        ))),
+        0 => {
+            let mut skipped = found.skipped.iter();
+            Err(match skipped.find(|skipped| is_named(&skipped.folder, wanted)) {
+                Some(skipped) => {
+                    let folder = skipped.folder.display();
+                    Exit::Storage.error(format!("{folder}: unreadable run: {}", skipped.why))
+                }
+                None => Exit::Usage.error(format!(
+                    "no run \"{name}\" in {}; give a folder, a name from `refig status`, or the start of an identity",
+                    places.results_dir.display()
+                )),
+            })
+        }
         _ => {
-            let folders: Vec<String> = matching.iter().map(|run| run.plan().folder()).collect();
+            let folders: Vec<String> = matching
+                .iter()
+                .map(|run| run.folder.display().to_string())
+                .collect();
             Err(Exit::Usage.error(format!(
                 "\"{name}\" matches several runs: {}; give a folder",
                 folders.join(", ")
             )))
+        }
+    }
+}
+
+/// Whether `wanted` is the name of an unreadable run's folder or the start of the identity in it.
+fn is_named(folder: &Path, wanted: &str) -> bool {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let hash = name.rsplit('-').next().unwrap_or_default();
+    let identity = wanted.len() >= 4
+        && hash.len() == 8
+        && (hash.starts_with(wanted) || wanted.starts_with(hash));
+    identity || (!wanted.is_empty() && folder.ends_with(wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_run_is_known_by_the_name_of_its_folder() {
+        let folder = Path::new("results/quick/plain-20-s1-41c103fc");
+        for name in ["quick/plain-20-s1-41c103fc", "plain-20-s1-41c103fc", "41c1"] {
+            assert!(is_named(folder, name), "{name}");
+        }
+        for name in ["", "41c", "plain-20", "quick", "41c2"] {
+            assert!(!is_named(folder, name), "{name}");
         }
     }
 }

@@ -2,29 +2,20 @@
 
 use anyhow::Result;
 
-use crate::cli::Places;
+use crate::cli::{Format, Places, StatusArgs};
 use crate::exit::Exit;
-use crate::outln;
-use crate::record::Ending;
-use crate::run;
+use crate::inspect::Status;
+use crate::{out, outln};
 
 /// `refig status`.
-pub fn run(places: &Places) -> Result<Exit> {
-    let runs = run::find(&places.results_dir)?;
-    if runs.is_empty() {
-        outln!("no runs in {}", places.results_dir.display());
-    }
-    for view in runs {
-        let plan = view.plan();
-        let state = match view.ending {
-            Ending::Partial => format!("resumes after {}", view.iteration),
-            ending => format!("done ({ending}) after {}", view.iteration),
-        };
-        outln!(
-            "{:<44} {state} of {} iterations",
-            plan.folder(),
-            plan.recipe.iterations
-        );
+pub fn run(args: &StatusArgs, places: &Places) -> Result<Exit> {
+    let status = Status::of(&places.results_dir)?;
+    match args.format {
+        Format::Json => outln!("{}", serde_json::to_string_pretty(&status.json())?),
+        Format::Text if status == Status::default() => {
+            outln!("no runs in {}", places.results_dir.display());
+        }
+        Format::Text => out!("{}", status.text()),
     }
     Ok(Exit::Success)
 }

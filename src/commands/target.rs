@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::compute;
 use super::seeds::parse as parse_seeds;
-use crate::cli::{Places, SelectionArgs};
+use crate::cli::{Places, RunsArgs, SelectionArgs};
 use crate::data::Request;
 use crate::engine::{self, Device};
 use crate::judge::{Seeds, Wanted};
@@ -73,22 +73,20 @@ pub fn select(
     })
 }
 
-/// Resolves an experiment by name, without changes; profile and seeds are optional.
-pub fn named(
-    name: &str,
-    profile: &Option<String>,
-    seeds: &Option<String>,
-    places: &Places,
-) -> Result<Target> {
+/// Resolves the experiment whose runs to show or convert, if one is named.
+pub fn named(args: &RunsArgs, places: &Places) -> Result<Option<Target>> {
+    let Some(experiment) = &args.experiment else {
+        return Ok(None);
+    };
     let args = SelectionArgs {
-        experiment: name.into(),
-        profile: profile.clone(),
-        seeds: seeds.clone(),
+        experiment: experiment.clone(),
+        profile: args.profile.clone(),
+        seeds: args.seeds.clone(),
         networks: Vec::new(),
-        overrides: Vec::new(),
+        overrides: args.overrides.clone(),
         data: DataKind::Any,
     };
-    select(&args, places, Circumstances::here)
+    select(&args, places, Circumstances::here).map(Some)
 }
 
 /// What the default profile depends on.

@@ -9,37 +9,38 @@ use super::target;
 use crate::cli::{Places, WatchArgs};
 use crate::console;
 use crate::exit::Exit;
-use crate::inspect::watch::{Line, look};
-use crate::out;
+use crate::inspect::watch::{Seen, look};
 use crate::train::Stop;
+use crate::{note, out};
 
 /// Polling interval for signals.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Consecutive failures to tolerate, since files may be changing.
+/// Consecutive looks in which files may be unreadable, since they may be changing.
 const PATIENCE: usize = 5;
 
-/// `refig watch [EXPERIMENT]`.
+/// `refig watch [EXPERIMENT]`. With `-q`, shows the runs once all are done.
 pub fn run(args: &WatchArgs, places: &Places, stop: &Stop) -> Result<Exit> {
-    let target = match &args.experiment {
-        Some(name) => Some(target::named(name, &args.profile, &args.seeds, places)?),
-        None => None,
-    };
+    let target = target::named(&args.runs, places)?;
     let wanted = target
         .as_ref()
         .map(|target| (&target.experiment, target.seeds.as_slice()));
     let terminal = std::io::stdout().is_terminal() && !args.once;
-    let mut before: Vec<Line> = Vec::new();
-    let mut failures = 0;
+    let mut before: Option<Seen> = None;
+    let (mut failures, mut settled) = (0, 0);
     loop {
         match look(&places.results_dir, wanted) {
-            Ok(lines) => {
+            Ok(seen) => {
                 failures = 0;
-                show(&lines, &before, terminal, places);
-                let done = !lines.is_empty() && lines.iter().all(Line::is_done);
-                if !console::is_open() || args.once || done {
+                settled = if seen.is_done() { settled + 1 } else { 0 };
+                let enough = if seen.skipped.is_empty() { 1 } else { PATIENCE };
+                let ends = args.once || settled >= enough;
+                if ends || !places.quiet {
+                    show(&seen, before.as_ref(), terminal, places);
+                    before = Some(seen);
+                }
+                if ends || !console::is_open() {
                     return Ok(Exit::Success);
                 }
-                before = lines;
             }
             Err(error) => {
                 failures += 1;
@@ -58,27 +59,41 @@ pub fn run(args: &WatchArgs, places: &Places, stop: &Stop) -> Result<Exit> {
     }
 }
 
-/// Redraws all lines on a terminal; prints changed lines elsewhere.
-fn show(lines: &[Line], before: &[Line], terminal: bool, places: &Places) {
+/// Redraws everything on a terminal; prints what has changed elsewhere.
+fn show(seen: &Seen, before: Option<&Seen>, terminal: bool, places: &Places) {
     let mut text = String::new();
-    if lines.is_empty() && before.is_empty() {
+    if seen.lines.is_empty() && (terminal || before.is_none()) {
         text.push_str(&format!("no runs in {}\n", places.results_dir.display()));
     }
-    for line in lines {
-        let known = before.iter().find(|other| other.name == line.name);
+    for line in &seen.lines {
+        let known = before.and_then(|before| before.lines.iter().find(|l| l.name == line.name));
         if terminal || known.is_none_or(|known| line.changed(known)) {
             text.push_str(&line.text());
             text.push('\n');
         }
     }
+    for skipped in &seen.skipped {
+        if terminal || before.is_none_or(|before| !before.skipped.contains(skipped)) {
+            text.push_str(&format!("skipped {skipped}\n"));
+        }
+    }
+    let changed = seen.changed.as_ref().filter(|_| !places.quiet);
     if !terminal {
+        if let Some(changed) = changed
+            && before.is_none_or(|before| before.changed != seen.changed)
+        {
+            note!("note: {changed}");
+        }
         out!("{text}");
         return;
     }
-    let done = lines.iter().filter(|line| line.is_done()).count();
+    if let Some(changed) = changed {
+        text.push_str(&format!("note: {changed}\n"));
+    }
+    let done = seen.lines.iter().filter(|line| line.is_done()).count();
     text.push_str(&format!(
         "{done} of {} done; Ctrl-C stops watching, not the runs\n",
-        lines.len()
+        seen.lines.len()
     ));
     console::redraw(&text);
 }

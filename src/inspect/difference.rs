@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
+use serde::Serialize;
 use serde_json::Value;
 
+use super::place::is_held_out;
 use crate::recipe::TRAINING_WINDOW;
 use crate::record::{Ending, Evaluation, Iteration, Split, Statistics, curve};
 use crate::run::{Rows, RunView};
 
 /// A fact that differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
     pub what: String,
     pub one: String,
@@ -18,7 +20,7 @@ pub struct Row {
 }
 
 /// The differences between two runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// Network, recipe, evaluation, seed, data, device: what determines the numbers.
     pub recipe: Vec<Row>,
@@ -36,6 +38,21 @@ impl Difference {
     /// Whether recipe, results and records are the same. Provenance does not count.
     pub fn is_none(&self) -> bool {
         self.recipe.is_empty() && self.numbers.is_empty() && self.same_records
+    }
+
+    /// `the same`, or `different: recipe, numbers, records`.
+    pub fn verdict(&self) -> String {
+        let parts = [
+            ("recipe", self.recipe.is_empty()),
+            ("numbers", self.numbers.is_empty()),
+            ("records", self.same_records),
+        ];
+        let other = parts.into_iter().filter(|(_, same)| !same);
+        let other: Vec<&str> = other.map(|(part, _)| part).collect();
+        match other.is_empty() {
+            true => "the same".into(),
+            false => format!("different: {}", other.join(", ")),
+        }
     }
 
     /// The differences as text, for the terminal.
@@ -97,8 +114,9 @@ pub fn difference(one: RunView, other: RunView) -> Result<Difference> {
     let [a, b] = starts;
     compare("", &a?, &b?, &mut difference.provenance);
 
-    let a = numbers(&one, &rows);
-    let b = numbers(&other, &other_rows);
+    let held_out = [&one, &other].map(is_held_out);
+    let a = numbers(&one, &rows, held_out == [true, true]);
+    let b = numbers(&other, &other_rows, held_out == [true, true]);
     for ((what, one), (_, other)) in a.into_iter().zip(b) {
         if one != other {
             difference.numbers.push(Row { what, one, other });
@@ -141,22 +159,26 @@ fn short(value: &Value) -> String {
     }
 }
 
-/// A run's results by name, with the same names for every run.
-fn numbers(run: &RunView, rows: &Rows) -> Vec<(String, String)> {
+/// A run's results by name, with the same names for both runs. If `both_held_out`, neither is evaluated on the test set.
+fn numbers(run: &RunView, rows: &Rows, both_held_out: bool) -> Vec<(String, String)> {
     let (iterations, evaluations) = (&rows.iterations, &rows.evaluations);
     let state = match run.ending {
         Ending::Partial => format!("unfinished at {}", run.iteration),
         ending => format!("{ending} at {}", run.iteration),
     };
     let percent = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.4} %"));
-    let last = |split, statistics| {
-        let row = evaluations
-            .iter()
-            .rev()
-            .find(|row| row.split == split && row.statistics == statistics);
+    let at = |row: Option<&Evaluation>| {
         row.map_or("–".into(), |row| {
-            format!("{:.4} % at {}", row.error, row.iteration)
+            let images = match row.split {
+                Split::Test if is_held_out(run) && !both_held_out => " (validation)",
+                _ => "",
+            };
+            format!("{:.4} % at {}{images}", row.error, row.iteration)
         })
+    };
+    let last = |split, statistics| {
+        let mut rows = evaluations.iter().rev();
+        at(rows.find(|row| row.split == split && row.statistics == statistics))
     };
     let best = evaluations
         .iter()
@@ -168,38 +190,36 @@ fn numbers(run: &RunView, rows: &Rows) -> Vec<(String, String)> {
                 .then(a.iteration.cmp(&b.iteration))
         });
     let training = curve::training(iterations, TRAINING_WINDOW, u64::MAX);
-    let facts = [
-        ("state", state),
+    let test = match both_held_out {
+        true => "validation error",
+        false => "test error",
+    };
+    vec![
+        ("state".into(), state),
         (
-            "test error, last",
+            format!("{test}, last"),
             last(Split::Test, Statistics::Population),
         ),
+        (format!("{test}, best"), at(best)),
         (
-            "test error, best",
-            best.map_or("–".into(), |row| {
-                format!("{:.4} % at {}", row.error, row.iteration)
-            }),
-        ),
-        (
-            "test error, moving average",
+            format!("{test}, moving average"),
             last(Split::Test, Statistics::Moving),
         ),
         (
-            "training error",
+            "training error".into(),
             percent(training.last().map(|point| point.error)),
         ),
         (
-            "training error, clean pass",
+            "training error, clean pass".into(),
             last(Split::Train, Statistics::Population),
         ),
         (
-            "training loss",
+            "training loss".into(),
             iterations
                 .last()
                 .map_or("–".into(), |row| format!("{:.6}", row.loss)),
         ),
-    ];
-    facts.map(|(name, value)| (name.into(), value)).into()
+    ]
 }
 
 /// Whether all rows are bit-identical, and how far they are.

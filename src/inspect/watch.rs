@@ -6,33 +6,24 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 
+use super::activity::Activity;
+use super::changed::changed;
+use super::place::{is_held_out, place};
 use crate::duration::duration;
 use crate::manifest::Experiment;
+use crate::origin::Origin;
 use crate::plan::RunPlan;
 use crate::recipe::TRAINING_WINDOW;
-use crate::record::{Ending, Split, Statistics, curve};
-use crate::run::{self, Owner, RunView};
-
-/// The state of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Activity {
-    Finished,
-    Diverged,
-    /// A process is working on it.
-    Running,
-    /// Started, but no process is working on it; the same command resumes it.
-    Stopped,
-    /// Started on this other host; whether it is running is unknown here.
-    Elsewhere(String),
-    /// Part of the experiment, but not started.
-    Waiting,
-}
+use crate::record::{Split, Statistics, curve};
+use crate::run::{self, RunView};
 
 /// A run's state in one line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
     /// `quick/plain-20-s1-e298d1de`, without the hash for a waiting run.
     pub name: String,
+    /// Where its images come from; unknown for a waiting run.
+    pub data: Option<Origin>,
     pub activity: Activity,
     /// Iterations recorded, and in total.
     pub iteration: u64,
@@ -41,6 +32,8 @@ pub struct Line {
     pub training_error: Option<f64>,
     /// The last evaluation with population statistics: iteration and error, %.
     pub test_error: Option<(u64, f64)>,
+    /// Whether that is the error on held-out training images.
+    pub held_out: bool,
     /// Seconds since its files were last written.
     pub age: Option<u64>,
 }
@@ -48,7 +41,7 @@ pub struct Line {
 impl Line {
     /// Whether nothing is left to do.
     pub fn is_done(&self) -> bool {
-        matches!(self.activity, Activity::Finished | Activity::Diverged)
+        self.activity.is_done()
     }
 
     /// Whether anything but the age has changed.
@@ -59,21 +52,14 @@ impl Line {
         } != *before
     }
 
-    /// `quick/plain-20-s1-e298d1de   running   300 of 600   training 64.88 %   test 66.20 % at 300   written 12 s ago`.
+    /// `quick/plain-20-s1-e298d1de  cifar10  running  300 of 600  training 64.88 %  test 66.20 % at 300  written 12 s ago`.
     pub fn text(&self) -> String {
-        let activity = match &self.activity {
-            Activity::Finished => "finished".into(),
-            Activity::Diverged => "DIVERGED".into(),
-            Activity::Running => "running".into(),
-            Activity::Stopped => "stopped".into(),
-            Activity::Elsewhere(host) => format!("on {host}"),
-            Activity::Waiting => "waiting".into(),
-        };
         let training = self
             .training_error
             .map_or(String::new(), |error| format!("training {error:.2} %"));
+        let what = if self.held_out { "validation" } else { "test" };
         let test = self.test_error.map_or(String::new(), |(at, error)| {
-            format!("test {error:.2} % at {at}")
+            format!("{what} {error:.2} % at {at}")
         });
         let age = match self.age {
             Some(seconds) if !self.is_done() => {
@@ -81,13 +67,31 @@ impl Line {
             }
             _ => String::new(),
         };
+        let data = self.data.map_or("", Origin::short);
         let of = format!("{} of {}", self.iteration, self.iterations);
         format!(
-            "{:<44} {activity:<10} {of:>15}  {training:<16}  {test:<22}  {age}",
-            self.name
+            "{:<32} {data:<9} {:<10} {of:>14}  {training:<16}  {test:<22}  {age}",
+            self.name, self.activity
         )
         .trim_end()
         .to_owned()
+    }
+}
+
+/// The runs that were looked at.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    pub lines: Vec<Line>,
+    /// Folders of runs that cannot be read, with the reason. A run may be unreadable just while it is being finished.
+    pub skipped: Vec<String>,
+    /// Which runs of the experiment's networks are left out because of changed fields.
+    pub changed: Option<String>,
+}
+
+impl Seen {
+    /// Whether there are runs and nothing is left to do.
+    pub fn is_done(&self) -> bool {
+        !self.lines.is_empty() && self.lines.iter().all(Line::is_done)
     }
 }
 
@@ -95,25 +99,44 @@ impl Line {
 /// experiment's window.
 ///
 /// # Errors
-/// [`crate::exit::Exit::Storage`] if a run cannot be read, which may happen while it is being finished: retry.
-pub fn look(results_dir: &Path, wanted: Option<(&Experiment, &[u64])>) -> Result<Vec<Line>> {
-    let mut runs = run::find(results_dir)?;
+/// [`crate::exit::Exit::Storage`] if the folder cannot be read.
+pub fn look(results_dir: &Path, wanted: Option<(&Experiment, &[u64])>) -> Result<Seen> {
+    let found = run::scan(results_dir)?;
+    let mut runs = found.runs;
+    let mut seen = Seen::default();
+    for skipped in found.skipped {
+        let ours = wanted.is_none_or(|(experiment, _)| {
+            let profile = skipped.folder.parent().and_then(Path::file_name);
+            profile.is_some_and(|name| name == experiment.profile.as_str())
+        });
+        if ours {
+            let folder = skipped.folder.display();
+            seen.skipped.push(format!("{folder}: {}", skipped.why));
+        }
+    }
     let window = wanted.map_or(TRAINING_WINDOW, |(experiment, _)| {
         experiment.training_window
     });
     if let Some((experiment, seeds)) = wanted {
+        seen.changed = changed(experiment, &runs);
         runs.retain(|run| {
             let plan = run.plan();
             seeds.contains(&plan.seed) && experiment.networks.iter().any(|e| plan.belongs_to(e))
         });
     }
-    let mut lines = Vec::new();
     let begun: Vec<RunPlan> = runs.iter().map(|run| run.plan().clone()).collect();
     for run in runs {
-        lines.push(line(results_dir, run, window)?);
+        let folder = run.folder.clone();
+        match line(results_dir, run, window) {
+            Ok(line) => seen.lines.push(line),
+            Err(error) => {
+                let folder = folder.display();
+                seen.skipped.push(format!("{folder}: {error:#}"));
+            }
+        }
     }
     let Some((experiment, seeds)) = wanted else {
-        return Ok(lines);
+        return Ok(seen);
     };
     for &seed in seeds {
         for entry in experiment.networks.iter().filter(|entry| !entry.optional) {
@@ -121,46 +144,41 @@ pub fn look(results_dir: &Path, wanted: Option<(&Experiment, &[u64])>) -> Result
                 .iter()
                 .any(|plan| plan.seed == seed && plan.belongs_to(entry));
             if waits {
-                lines.push(Line {
+                seen.lines.push(Line {
                     name: format!("{}/{}-s{seed}", experiment.profile, entry.name),
+                    data: None,
                     activity: Activity::Waiting,
                     iteration: 0,
                     iterations: entry.recipe.iterations,
                     training_error: None,
                     test_error: None,
+                    held_out: false,
                     age: None,
                 });
             }
         }
     }
-    Ok(lines)
+    Ok(seen)
 }
 
 fn line(results_dir: &Path, run: RunView, window: usize) -> Result<Line> {
     let (run, rows) = run.read()?;
-    let activity = match run.ending {
-        Ending::Finished => Activity::Finished,
-        Ending::Diverged => Activity::Diverged,
-        Ending::Partial => match run.owner(results_dir) {
-            Owner::AtWork => Activity::Running,
-            Owner::Nobody => Activity::Stopped,
-            Owner::Elsewhere(host) => Activity::Elsewhere(host),
-        },
-    };
     let test = rows
         .evaluations
         .iter()
         .rev()
         .find(|row| row.split == Split::Test && row.statistics == Statistics::Population);
     Ok(Line {
-        name: run.plan().folder(),
-        activity,
+        name: place(results_dir, &run),
+        data: Some(run.file.notes.data),
+        activity: Activity::of(results_dir, &run),
         iteration: run.iteration,
         iterations: run.plan().recipe.iterations,
         training_error: curve::training(&rows.iterations, window, u64::MAX)
             .last()
             .map(|point| point.error),
         test_error: test.map(|row| (row.iteration, row.error)),
+        held_out: is_held_out(&run),
         age: age(&run.folder),
     })
 }

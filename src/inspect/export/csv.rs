@@ -1,14 +1,21 @@
-//! CSV (RFC 4180) with a header. Numbers round-trip bit for bit; missing numbers are empty.
+//! CSV (RFC 4180) with a header. Numbers round-trip bit for bit; missing numbers are empty. Texts that a spreadsheet would
+//! take for a formula begin with `'`.
 
+use crate::inspect::is_held_out;
 use crate::record::{Evaluation, Iteration, Split, Statistics};
 use crate::run::RunView;
 
 /// The header of `runs.csv`.
 pub(super) const RUNS: &str = "profile,network,seed,state,iteration,training_loss,test_error,moving_test_error,\
-                               training_error_clean,data,data_digest,device,instructions,identity,commit,folder\n";
+                               training_error_clean,data,data_digest,device,instructions,identity,commit,folder,split\n";
 
-/// A run's row in `runs.csv`: its last results and provenance.
-pub(super) fn run(run: &RunView, iterations: &[Iteration], evaluations: &[Evaluation]) -> String {
+/// A run's row in `runs.csv`: its last results and provenance. `test_error` is on the images of `split`.
+pub(super) fn run(
+    folder: &str,
+    run: &RunView,
+    iterations: &[Iteration],
+    evaluations: &[Evaluation],
+) -> String {
     let plan = run.plan();
     let last = run.iteration;
     let error = |split, statistics| {
@@ -34,7 +41,8 @@ pub(super) fn run(run: &RunView, iterations: &[Iteration], evaluations: &[Evalua
         plan.processor.instructions().into(),
         plan.identity().into(),
         run.file.start.commit.clone(),
-        plan.folder(),
+        folder.into(),
+        split_name(Split::Test, is_held_out(run)).into(),
     ])
 }
 
@@ -56,13 +64,21 @@ pub(super) fn iterations(rows: &[Iteration]) -> String {
     text
 }
 
+/// `test`, `held-out` or `train`.
+fn split_name(split: Split, held_out: bool) -> &'static str {
+    match split {
+        Split::Test if held_out => "held-out",
+        other => other.name(),
+    }
+}
+
 /// The columns of `evaluations.parquet`.
-pub(super) fn evaluations(rows: &[Evaluation]) -> String {
+pub(super) fn evaluations(held_out: bool, rows: &[Evaluation]) -> String {
     let mut text = String::from("iteration,split,statistics,images,loss,error,top5_error\n");
     for row in rows {
         text.push_str(&line(&[
             row.iteration.to_string(),
-            row.split.name().into(),
+            split_name(row.split, held_out).into(),
             row.statistics.name().into(),
             row.images.to_string(),
             row.loss.to_string(),
@@ -74,8 +90,18 @@ pub(super) fn evaluations(rows: &[Evaluation]) -> String {
 }
 
 fn line(fields: &[String]) -> String {
-    let fields: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
+    let fields: Vec<String> = fields.iter().map(|field| quoted(&inert(field))).collect();
     fields.join(",") + "\n"
+}
+
+/// The field as text for a spreadsheet, which would compute `=1+2` (<https://owasp.org/www-community/attacks/CSV_Injection>).
+fn inert(field: &str) -> String {
+    let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if formula && field.parse::<f64>().is_err() {
+        format!("'{field}")
+    } else {
+        field.into()
+    }
 }
 
 fn quoted(field: &str) -> String {
@@ -94,6 +120,16 @@ mod tests {
     fn fields_with_separators_are_quoted() {
         let fields = ["a", "b,c", "say \"d\"", ""].map(String::from);
         assert_eq!(line(&fields), "a,\"b,c\",\"say \"\"d\"\"\",\n");
+    }
+
+    #[test]
+    fn formulas_are_texts_and_numbers_stay() {
+        let fields =
+            ["=1+2", "+a", "-b", "@c", "\td", "\r", "-0.5", "-inf", "+2"].map(String::from);
+        assert_eq!(
+            line(&fields),
+            "'=1+2,'+a,'-b,'@c,'\td,\"'\r\",-0.5,-inf,+2\n"
+        );
     }
 
     #[test]

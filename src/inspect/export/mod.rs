@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::run::RunView;
+use super::place::{is_held_out, place};
+use crate::exit::Exit;
 use crate::run::disk::Disk;
+use crate::run::{RunView, is_plain_name};
 
 /// An export format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +21,16 @@ pub enum Kind {
     Tensorboard,
 }
 
-/// Writes the runs to `out`, in folders named as in the results. Returns the files written.
+/// Writes the runs in `results_dir` to `out`, in folders named as there. Returns the files written.
 ///
 /// # Errors
-/// [`crate::exit::Exit::Storage`] if records cannot be read or `out` cannot be written.
-pub fn write(kind: Kind, runs: Vec<RunView>, out: &Path) -> Result<Vec<PathBuf>> {
+/// [`Exit::Storage`] if a run's folder has an unusual name, records cannot be read or `out` cannot be written.
+pub fn write(
+    kind: Kind,
+    results_dir: &Path,
+    runs: Vec<RunView>,
+    out: &Path,
+) -> Result<Vec<PathBuf>> {
     let disk = Disk::default();
     let mut files = Vec::new();
     let mut put = |path: PathBuf, bytes: &[u8]| -> Result<()> {
@@ -33,22 +40,25 @@ pub fn write(kind: Kind, runs: Vec<RunView>, out: &Path) -> Result<Vec<PathBuf>>
         Ok(())
     };
     let mut table = csv::RUNS.to_owned();
-    for run in runs {
-        let folder = out.join(run.plan().folder());
+    for (name, run) in named(results_dir, runs)? {
+        let folder = out.join(&name);
         let (run, rows) = run.read()?;
+        let held_out = is_held_out(&run);
         let (iterations, evaluations) = (&rows.iterations, &rows.evaluations);
         match kind {
             Kind::Csv => {
-                table.push_str(&csv::run(&run, iterations, evaluations));
+                table.push_str(&csv::run(&name, &run, iterations, evaluations));
                 let rows = csv::iterations(iterations);
                 put(folder.join("iterations.csv"), rows.as_bytes())?;
-                let rows = csv::evaluations(evaluations);
+                let rows = csv::evaluations(held_out, evaluations);
                 put(folder.join("evaluations.csv"), rows.as_bytes())?;
             }
             Kind::Tensorboard => {
                 let begun = tensorboard::seconds(&run.file.start.time);
-                let bytes = tensorboard::events(begun, iterations, evaluations);
-                put(folder.join(tensorboard::file_name(begun)), &bytes)?;
+                let bytes = tensorboard::events(begun, held_out, iterations, evaluations);
+                let path = folder.join(tensorboard::file_name(begun));
+                put(path.clone(), &bytes)?;
+                remove_others(&disk, &folder, &path)?;
             }
         }
     }
@@ -56,4 +66,34 @@ pub fn write(kind: Kind, runs: Vec<RunView>, out: &Path) -> Result<Vec<PathBuf>>
         put(out.join("runs.csv"), table.as_bytes())?;
     }
     Ok(files)
+}
+
+/// The runs with their folders' names, all checked before anything is written.
+fn named(results_dir: &Path, runs: Vec<RunView>) -> Result<Vec<(String, RunView)>> {
+    let mut all = Vec::new();
+    for run in runs {
+        let name = place(results_dir, &run);
+        if !name.split('/').all(is_plain_name) {
+            return Err(Exit::Storage.error(format!(
+                "{}: cannot export a folder of this name; rename it to letters, digits, `-`, `_` and `.`",
+                run.folder.display()
+            )));
+        }
+        all.push((name, run));
+    }
+    Ok(all)
+}
+
+/// Removes earlier event files of a run that has been started over since, which TensorBoard would show as one with `kept`.
+fn remove_others(disk: &Disk, folder: &Path, kept: &Path) -> Result<()> {
+    let entries = std::fs::read_dir(folder).map_err(|error| {
+        Exit::Storage.error(format!("{}: cannot list: {error}", folder.display()))
+    })?;
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path != kept && tensorboard::is_event_file(&name) {
+            disk.remove(&path)?;
+        }
+    }
+    Ok(())
 }

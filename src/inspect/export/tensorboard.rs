@@ -15,11 +15,24 @@ pub(super) fn seconds(time: &str) -> i64 {
 
 /// TensorBoard reads files with `tfevents` in their names, ordered by the seconds.
 pub(super) fn file_name(begun: i64) -> String {
-    format!("events.out.tfevents.{begun:010}.refig")
+    format!("{PREFIX}{begun:010}{SUFFIX}")
+}
+
+const PREFIX: &str = "events.out.tfevents.";
+const SUFFIX: &str = ".refig";
+
+/// Whether a file of this name is from an export.
+pub(super) fn is_event_file(name: &str) -> bool {
+    name.starts_with(PREFIX) && name.ends_with(SUFFIX)
 }
 
 /// The bytes of a run's file. Times are the start time plus the recorded seconds of training.
-pub(super) fn events(begun: i64, iterations: &[Iteration], evaluations: &[Evaluation]) -> Vec<u8> {
+pub(super) fn events(
+    begun: i64,
+    held_out: bool,
+    iterations: &[Iteration],
+    evaluations: &[Evaluation],
+) -> Vec<u8> {
     let begun = begun as f64;
     let mut bytes = Vec::new();
     let mut version = Message::default();
@@ -38,6 +51,7 @@ pub(super) fn events(begun: i64, iterations: &[Iteration], evaluations: &[Evalua
     }
     for row in evaluations {
         let split = match row.split {
+            Split::Test if held_out => "held_out",
             Split::Test => "test",
             Split::Train => "training_clean",
         };
@@ -134,7 +148,7 @@ mod tests {
 
     #[test]
     fn first_record_is_the_file_version() {
-        let bytes = events(0, &[], &[]);
+        let bytes = events(0, false, &[], &[]);
         // 9 bytes of time, 2 + 13 of the version.
         assert_eq!(bytes[..8], 24u64.to_le_bytes());
         assert_eq!(&bytes[12 + 9..12 + 24], b"\x1a\x0dbrain.Event:2");

@@ -77,7 +77,7 @@ pub fn plan(args: &ReproduceArgs, places: &Places) -> Result<Exit> {
         experiment.name,
         experiment.profile,
         target.why,
-        data.source
+        data.description
     );
     for scheduled in &schedule.runs {
         outln!(
@@ -124,7 +124,7 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         target.why,
         schedule.runs.len(),
         duration(schedule.seconds()),
-        dataset.source
+        dataset.description()
     ));
     let runs = schedule.plans();
     let made_on = (dataset.digest(), compute.processor()?);

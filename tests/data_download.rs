@@ -318,13 +318,13 @@ fn a_link_where_the_part_should_be_is_not_followed() {
         folder.path().join("mine"),
         folder.path().join("archive.part"),
     );
-    let link: [fn(&Path, &Path) -> std::io::Result<()>; 2] = [
-        |to, from| std::os::unix::fs::symlink(to, from),
-        |to, from| std::fs::hard_link(to, from),
-    ];
-    for link in link {
+    for hard in [false, true] {
         std::fs::write(&elsewhere, b"precious").unwrap();
-        link(&elsewhere, &part).unwrap();
+        let linked = match hard {
+            true => std::fs::hard_link(&elsewhere, &part),
+            false => std::os::unix::fs::symlink(&elsewhere, &part),
+        };
+        linked.unwrap();
         fetch(&server.sources(), &content, folder.path()).unwrap();
         assert_eq!(std::fs::read(&elsewhere).unwrap(), b"precious");
         assert_eq!(

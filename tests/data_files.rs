@@ -253,7 +253,7 @@ fn a_copy_can_be_stopped_within_a_megabyte_and_leaves_nothing() {
     let packed = folder.path().join("cifar.tar.gz");
     black_archive(&packed);
     black(folder.path());
-    for from in [folder.path(), &packed] {
+    for from in [folder.path(), packed.as_path()] {
         let (mut before, mut calls) = (0, 0);
         let stopped = fetch(from.to_str(), cache.path(), &[], &mut |progress| {
             if let Progress::Unpack { done, total } = progress {

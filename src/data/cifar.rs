@@ -31,7 +31,7 @@ pub fn load(path: &Path) -> Result<Dataset> {
 /// [`load`], which `progress` can stop.
 pub(super) fn load_with(path: &Path, progress: &mut Report) -> Result<Dataset> {
     let place = locate(path)?;
-    let mut records = vec![0; ALL_BYTES];
+    let mut records = vec![0u8; ALL_BYTES];
     let mut wait = |_: u64| progress(Progress::Waiting);
     read(&place, &mut wait, &mut |number, batch| {
         records[number * BATCH_BYTES..][..BATCH_BYTES].copy_from_slice(batch);

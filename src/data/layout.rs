@@ -55,7 +55,7 @@ pub(super) fn read_batch(
     tick: &mut Tick,
 ) -> Result<()> {
     batch.clear();
-    let mut chunk = vec![0; CHUNK];
+    let mut chunk = vec![0u8; CHUNK];
     // More than a batch is enough to detect an oversized one.
     while batch.len() <= BATCH_BYTES {
         match reader.read(&mut chunk) {

@@ -1,6 +1,7 @@
 //! refig reproduces the figures of *Deep Residual Learning for Image Recognition* (He, Zhang, Ren, Sun, 2015) and says
 //! with numbers how close it came.
 
+pub mod address;
 pub mod cli;
 pub mod commands;
 pub mod console;

@@ -296,6 +296,7 @@ fn what_a_download_would_bring_is_known_as_the_same_runs() {
         allow_download: true,
         allow_synthetic: true,
         synthetic_seed: 0,
+        require_official: false,
     })
     .unwrap();
     assert_eq!(foreseen.test_images, 10_000);

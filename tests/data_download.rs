@@ -309,17 +309,86 @@ fn no_network_is_told_quickly() {
     assert!(start.elapsed().as_secs() < 10);
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 #[test]
-fn a_full_disk_ends_it_with_its_own_error() {
+fn a_link_where_the_part_should_be_is_not_followed() {
     let (content, folder) = (content(), tempfile::tempdir().unwrap());
     let server = Server::start(content.clone(), vec![Answer::Serve]);
-    // Every write to this device fails for want of space.
-    std::os::unix::fs::symlink("/dev/full", folder.path().join("archive.part")).unwrap();
-    let error = refused(fetch(&server.sources(), &content, folder.path()));
-    assert!(error.to_string().contains("the disk is full"), "{error}");
-    assert_eq!(Exit::of(&error), Exit::Storage);
-    assert!(names(folder.path()).is_empty());
+    let (elsewhere, part) = (
+        folder.path().join("mine"),
+        folder.path().join("archive.part"),
+    );
+    for hard in [false, true] {
+        std::fs::write(&elsewhere, b"precious").unwrap();
+        let linked = match hard {
+            true => std::fs::hard_link(&elsewhere, &part),
+            false => std::os::unix::fs::symlink(&elsewhere, &part),
+        };
+        linked.unwrap();
+        fetch(&server.sources(), &content, folder.path()).unwrap();
+        assert_eq!(std::fs::read(&elsewhere).unwrap(), b"precious");
+        assert_eq!(
+            std::fs::read(folder.path().join("archive")).unwrap(),
+            content
+        );
+        assert!(!part.exists());
+    }
+    // Nor is a file made through a link that leads nowhere.
+    std::fs::remove_file(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &part).unwrap();
+    fetch(&server.sources(), &content, folder.path()).unwrap();
+    assert!(!elsewhere.exists());
+}
+
+#[test]
+fn two_downloads_at_once_do_not_damage_each_other() {
+    let (content, folder) = (content(), tempfile::tempdir().unwrap());
+    std::fs::write(folder.path().join("archive.part"), &content[..400_000]).unwrap();
+    let sources = Server::start(content.clone(), vec![Answer::Serve]).sources();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| fetch(&sources, &content, folder.path()).unwrap());
+        }
+    });
+    assert_eq!(
+        std::fs::read(folder.path().join("archive")).unwrap(),
+        content
+    );
+    assert_eq!(names(folder.path()), ["archive"], "no part is left");
+}
+
+#[test]
+fn no_message_tells_a_password() {
+    let (content, folder) = (content(), tempfile::tempdir().unwrap());
+    for answer in [Answer::Status(404), Answer::Cut(0), Answer::Serve] {
+        let server = Server::start(content[..1000].to_vec(), vec![answer]);
+        let address = server.address.replace("http://", "http://user:hunter2@") + "?token=hunter2";
+        let error = match fetch(&[address], &content, folder.path()) {
+            Err(DownloadError::Unreachable(error) | DownloadError::Refused(error)) => error,
+            Ok(()) => panic!("a file of another size was taken"),
+        };
+        let text = format!("{error:#}");
+        assert!(
+            text.contains("http://127.0.0.1") && !text.contains("hunter2"),
+            "{text}"
+        );
+    }
+    let request = Request {
+        dir: None,
+        cache: folder.path().join("cache"),
+        mirrors: vec!["ftp://user:hunter2@host/archive".into()],
+        allow_download: true,
+        allow_synthetic: true,
+        synthetic_seed: 0,
+        require_official: false,
+    };
+    let error = open(&request, &mut |_| Ok(())).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Usage);
+    let text = format!("{error:#}");
+    assert!(
+        text.contains("ftp://host/archive") && !text.contains("hunter2"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -359,6 +428,7 @@ fn without_a_download_the_synthetic_set_stands_in_only_where_allowed() {
         allow_download: false,
         allow_synthetic: false,
         synthetic_seed: 0,
+        require_official: false,
     };
     let error = open(&request, &mut |_| Ok(())).unwrap_err();
     assert_eq!(Exit::of(&error), Exit::Data);
@@ -378,6 +448,12 @@ fn without_a_download_the_synthetic_set_stands_in_only_where_allowed() {
         notes.contains("SYNTHETIC") && notes.contains("downloading is turned off"),
         "{notes}"
     );
+
+    assert_eq!(data.description(), "SYNTHETIC images from seed 0");
+    request.require_official = true;
+    let error = open(&request, &mut |_| Ok(())).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Data);
+    request.require_official = false;
 
     // A named place is never replaced.
     request.dir = Some(cache.path().join("nowhere"));

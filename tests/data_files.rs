@@ -1,10 +1,12 @@
 //! CIFAR-10's files: the same data in any order, and every fault told by its name.
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use refig::data::{
-    BATCH_BYTES, RECORD_BYTES, RECORDS_PER_BATCH, TEST_FILE, TRAINING_FILES, fetch, load, synthetic,
+    BATCH_BYTES, Progress, RECORD_BYTES, RECORDS_PER_BATCH, Request, TEST_FILE, TRAINING_FILES,
+    fetch, load, open, synthetic,
 };
 use refig::exit::Exit;
 use refig::origin::Origin;
@@ -180,6 +182,149 @@ fn an_archive_is_read_whole_or_refused() {
     assert!(error(&path).contains("lacks data_batch_4.bin"));
 }
 
+/// Six black batches as an archive.
+fn black_archive(path: &Path) {
+    let names = TRAINING_FILES.into_iter().chain([TEST_FILE]);
+    let entries: Vec<(&str, usize)> = names.map(|name| (name, BATCH_BYTES)).collect();
+    archive(path, &entries);
+}
+
+#[test]
+fn the_checksum_of_an_archive_is_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cifar.tar.gz");
+    black_archive(&path);
+    let mut bytes = std::fs::read(&path).unwrap();
+    // As gzip does, ignore padding.
+    let length = bytes.len();
+    bytes.resize(length + 1000, 0);
+    std::fs::write(&path, &bytes).unwrap();
+    load(&path).unwrap();
+
+    bytes.truncate(length);
+    bytes[length - 5] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let checksum = error(&path);
+    assert!(
+        checksum.contains("damaged") && checksum.contains("checksum"),
+        "{checksum}"
+    );
+    std::fs::write(&path, &bytes[..length - 4]).unwrap();
+    assert!(error(&path).contains("damaged"));
+}
+
+#[test]
+fn an_archive_that_unpacks_to_too_much_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cifar.tar.gz");
+    let member = |kind: tar::EntryType, states: u64, holds: u64| {
+        let mut header = tar::Header::new_gnu();
+        header.set_path("filler").unwrap();
+        header.set_entry_type(kind);
+        header.set_size(states);
+        header.set_cksum();
+        let mut gzip = flate2::write::GzEncoder::new(
+            File::create(&path).unwrap(),
+            flate2::Compression::fast(),
+        );
+        gzip.write_all(header.as_bytes()).unwrap();
+        std::io::copy(&mut std::io::repeat(0).take(holds), &mut gzip).unwrap();
+        gzip.finish().unwrap();
+    };
+    // The name of a member of 9 GB, which the header states and the archive need not hold.
+    for kind in [
+        tar::EntryType::GNULongName,
+        tar::EntryType::GNULongLink,
+        tar::EntryType::XHeader,
+        tar::EntryType::XGlobalHeader,
+    ] {
+        member(kind, 9 << 30, 1 << 20);
+        let error = error(&path);
+        assert!(error.contains("take 9663676416 bytes"), "{error}");
+    }
+    member(tar::EntryType::Regular, 9 << 30, 300 << 20);
+    let error = error(&path);
+    assert!(error.contains("unpacks to more than"), "{error}");
+}
+
+#[test]
+fn a_copy_can_be_stopped_within_a_megabyte_and_leaves_nothing() {
+    let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let packed = folder.path().join("cifar.tar.gz");
+    black_archive(&packed);
+    black(folder.path());
+    for from in [folder.path(), packed.as_path()] {
+        let (mut before, mut calls) = (0, 0);
+        let stopped = fetch(from.to_str(), cache.path(), &[], &mut |progress| {
+            if let Progress::Unpack { done, total } = progress {
+                assert!(done - before <= 1 << 20, "{before} to {done}");
+                assert_eq!(total, 6 * BATCH_BYTES as u64);
+                (before, calls) = (done, calls + 1);
+            }
+            match calls {
+                100.. => Err(Exit::Interrupted.error("stopped")),
+                _ => Ok(()),
+            }
+        });
+        let error = anyhow::Error::from(stopped.unwrap_err());
+        assert_eq!(Exit::of(&error), Exit::Interrupted, "{error:#}");
+        assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn what_a_killed_process_left_is_removed_or_resumed() {
+    let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    black(folder.path());
+    let left = |name: &str| cache.path().join(name);
+    std::fs::create_dir(left("cifar-10-batches-bin.77-0.part")).unwrap();
+    std::fs::write(left("cifar-10-binary.tar.gz.77-1.part"), b"some").unwrap();
+    fetch(folder.path().to_str(), cache.path(), &[], &mut |_| Ok(())).unwrap_err();
+    assert!(!left("cifar-10-batches-bin.77-0.part").exists());
+    assert_eq!(
+        std::fs::read(left("cifar-10-binary.tar.gz.part")).unwrap(),
+        b"some"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_where_the_lock_should_be_is_not_followed() {
+    let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let elsewhere = folder.path().join("elsewhere");
+    std::os::unix::fs::symlink(&elsewhere, cache.path().join("cifar10.lock")).unwrap();
+    let refused = fetch(Some("nowhere"), cache.path(), &[], &mut |_| Ok(())).unwrap_err();
+    let error = anyhow::Error::from(refused);
+    assert_eq!(Exit::of(&error), Exit::Storage);
+    assert!(error.to_string().contains("cifar10.lock"), "{error:#}");
+    assert!(!elsewhere.exists());
+}
+
+#[test]
+fn only_the_official_images_pass_where_they_are_required() {
+    let folder = tempfile::tempdir().unwrap();
+    black(folder.path());
+    let mut request = Request {
+        dir: Some(folder.path().into()),
+        cache: folder.path().join("cache"),
+        mirrors: Vec::new(),
+        allow_download: false,
+        allow_synthetic: false,
+        synthetic_seed: 0,
+        require_official: false,
+    };
+    let data = open(&request, &mut |_| Ok(())).unwrap();
+    assert!(
+        data.description().starts_with("images other than CIFAR-10"),
+        "{}",
+        data.description()
+    );
+    request.require_official = true;
+    let error = open(&request, &mut |_| Ok(())).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Data);
+    assert!(error.to_string().contains("data fetch cifar10"), "{error}");
+}
+
 #[test]
 fn other_images_do_not_get_into_the_cache() {
     let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -252,23 +397,25 @@ fn real_cifar10_is_known() {
     let mut bytes = std::fs::read(&third).unwrap();
     bytes[12_345] ^= 4;
     std::fs::write(&third, bytes).unwrap();
-    let request = refig::data::Request {
+    let doubt = load(cache.path()).unwrap().doubt().unwrap();
+    assert!(
+        doubt.contains("probably a damaged CIFAR-10") && doubt.contains("data_batch_1.bin"),
+        "{doubt}"
+    );
+    let request = Request {
         dir: None,
         cache: cache.path().to_path_buf(),
         mirrors: Vec::new(),
         allow_download: false,
         allow_synthetic: true,
         synthetic_seed: 0,
+        require_official: false,
     };
-    let error = refig::data::open(&request, &mut |_| Ok(()))
-        .unwrap_err()
-        .to_string();
+    let error = open(&request, &mut |_| Ok(())).unwrap_err().to_string();
     assert!(error.contains("wrong digest"), "{error}");
     fetch(path.to_str(), cache.path(), &[], &mut |_| Ok(())).unwrap();
     assert_eq!(
-        refig::data::open(&request, &mut |_| Ok(()))
-            .unwrap()
-            .digest(),
+        open(&request, &mut |_| Ok(())).unwrap().digest(),
         data.digest()
     );
 }

@@ -15,7 +15,7 @@ use refig::run::{self, Notes, RunDirectory, RunView};
 
 fn runs(results: &Path) -> Vec<RunView> {
     common::train(Disk::default(), results, false).unwrap();
-    run::find(results).unwrap().runs
+    run::find(results).unwrap()
 }
 
 fn bytes(files: &[std::path::PathBuf]) -> Vec<Vec<u8>> {
@@ -114,7 +114,7 @@ fn held_out(results: &Path) -> Vec<RunView> {
     run.evaluation(row).unwrap();
     run.finish(Ending::Finished, &state).unwrap();
     drop(run);
-    run::find(results).unwrap().runs
+    run::find(results).unwrap()
 }
 
 #[test]

@@ -231,3 +231,23 @@ fn the_commands_name_the_run_and_where_it_stands() {
     let (code, _) = refig("there", &["run", "pack", "no-such-run", "--out", out]);
     assert_eq!(code, Some(2));
 }
+
+#[test]
+fn a_name_of_nine_gigabytes_is_refused_unread() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.tar");
+    let mut header = tar::Header::new_gnu();
+    header.set_path("././@LongLink").unwrap();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(9 << 30);
+    header.set_cksum();
+    let mut bytes = header.as_bytes().to_vec();
+    bytes.resize(1 << 20, 0);
+    std::fs::write(&file, bytes).unwrap();
+    let error = unpack(&file, &folder.path().join("results")).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Storage);
+    assert!(
+        error.to_string().contains("is no file of a run"),
+        "{error:#}"
+    );
+}

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use refig::engine::{Instructions, Options};
 use refig::exit::Exit;
 use refig::measure::parity;
+use refig::weights::Weights;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -51,7 +52,7 @@ fn what_is_no_recording_is_refused() {
     assert!(error.is_err());
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("weights.safetensors");
-    refig::weights::Weights {
+    Weights {
         metadata: "{}".into(),
         ..Default::default()
     }
@@ -63,4 +64,22 @@ fn what_is_no_recording_is_refused() {
         format!("{error:#}").contains("weights.safetensors"),
         "{error:#}"
     );
+}
+
+#[test]
+fn a_label_beyond_the_classes_is_refused_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wrong.safetensors");
+    for wrong in [1000.0, -1.0, 0.5, f32::NAN] {
+        let mut recording = Weights::load(&fixture("plain-8.safetensors")).unwrap();
+        recording.tensors.get_mut("labels.0").unwrap().data[2] = wrong;
+        recording.save(&file).unwrap();
+        let error = parity::compare(&file, &Options::default()).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Data);
+        let text = error.to_string();
+        assert!(
+            text.contains("wrong.safetensors: record 2 of labels.0"),
+            "{text}"
+        );
+    }
 }

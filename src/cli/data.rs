@@ -15,6 +15,9 @@ pub struct DataArgs {
     /// Do not use the network.
     #[arg(long)]
     pub offline: bool,
+    /// Refuse data other than CIFAR-10 as published, by its digest.
+    #[arg(long)]
+    pub require_official: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -8,7 +8,6 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::data::{self, Dataset, Progress, Request};
 use crate::exit::Exit;
-use crate::origin::Origin;
 use crate::train::Stop;
 use crate::{note, outln};
 
@@ -40,7 +39,9 @@ pub fn run(
             let destination = dir.map_or_else(data::cache_folder, Path::to_path_buf);
             let dataset = data::fetch(from.as_deref(), &destination, mirrors, &mut show)?;
             drop(show);
-            describe(&dataset);
+            if !quiet {
+                describe(&dataset);
+            }
             Ok(Exit::Success)
         }
         Action::Verify => {
@@ -50,20 +51,19 @@ pub fn run(
             let dataset = data::open(&request, &mut show)?;
             drop(show);
             describe(&dataset);
-            match dataset.origin {
-                Origin::Cifar10 => Ok(Exit::Success),
-                _ => Err(Exit::Data.error(format!(
-                    "{} has images other than CIFAR-10, so runs on them are not comparable with the paper; get CIFAR-10 with `refig data fetch cifar10`",
-                    dataset.source
+            match dataset.doubt() {
+                None => Ok(Exit::Success),
+                Some(doubt) => Err(Exit::Data.error(format!(
+                    "{doubt}, so runs on it are not comparable with the paper; get CIFAR-10 with `refig data fetch cifar10`"
                 ))),
             }
         }
     }
 }
 
-/// Prints the data's origin, source and digests.
+/// Prints what the data is, where it is, and its digests.
 fn describe(dataset: &Dataset) {
-    outln!("{} at {}", dataset.origin.name(), dataset.source);
+    outln!("{}", dataset.description());
     for (name, images) in [("training", &dataset.train), ("test", &dataset.test)] {
         outln!(
             "{name:>8}: {} images, digest {}",
@@ -74,7 +74,7 @@ fn describe(dataset: &Dataset) {
 }
 
 /// Shows the progress of `data::open` and `data::fetch` on standard error: a bar on a terminal, else a line per 10 %;
-/// only notes if `quiet`. A requested stop ends the work with the signal's exit code.
+/// nothing if `quiet`. A requested stop ends the work with the signal's exit code.
 pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> + use<> {
     let stop = stop.clone();
     let terminal = std::io::stderr().is_terminal() && !quiet;
@@ -94,9 +94,10 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
             }
             None => {}
         }
-        let (what, done, total, bytes) = match progress {
+        let (what, done, total) = match progress {
             Progress::Note(note) => {
                 match bar.length() {
+                    _ if quiet => {}
                     Some(_) => bar.suspend(|| note!("{note}")),
                     // Without a bar yet, suspending would draw an empty one.
                     None => note!("{note}"),
@@ -104,17 +105,13 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
                 return Ok(());
             }
             Progress::Waiting => return Ok(()),
-            Progress::Download { done, total } => ("downloading", done, total, true),
-            Progress::Unpack { done, total } => ("unpacking", done, total, false),
+            Progress::Download { done, total } => ("downloading", done, total),
+            Progress::Unpack { done, total } => ("unpacking", done, total),
         };
         if bar.length() != Some(total) {
             bar.set_length(total);
-            // Constant templates, so this cannot fail.
-            let template = if bytes {
-                "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}"
-            } else {
-                "{msg} {wide_bar} {pos}/{len}"
-            };
+            // A constant template, so this cannot fail.
+            let template = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }

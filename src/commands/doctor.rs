@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::dataset;
 use crate::cli::{DoctorArgs, Format, Places};
+use crate::data::{self, Request};
 use crate::exit::Exit;
 use crate::measure::doctor::{self, Finding};
 use crate::outln;
@@ -17,18 +18,7 @@ pub fn run(args: &DoctorArgs, places: &Places) -> Result<Exit> {
         "cache folder",
         request.cache.display().to_string(),
     ));
-    let data = match &request.dir {
-        Some(dir) => Finding::new("CIFAR-10", format!("given: {}", dir.display())),
-        None if request.is_local() => Finding::new("CIFAR-10", "in the cache folder"),
-        None => Finding::new("CIFAR-10", "not found").missing(
-            "CIFAR-10: download it with `refig data fetch cifar10` (170 MB), or point --data-dir or CIFAR10_DIR to it",
-        ),
-    };
-    let gone = request.dir.as_ref().filter(|dir| !dir.exists());
-    findings.push(match gone {
-        Some(dir) => data.missing(format!("{} does not exist", dir.display())),
-        None => data,
-    });
+    findings.push(cifar10(&request));
     findings.push(match run::space::available(&places.results_dir) {
         Some(bytes) => {
             let found = format!(
@@ -58,4 +48,25 @@ pub fn run(args: &DoctorArgs, places: &Places) -> Result<Exit> {
         }
     }
     Ok(Exit::Success)
+}
+
+/// Reads the data, if it is here.
+fn cifar10(request: &Request) -> Finding {
+    if !request.is_local() {
+        return Finding::new("CIFAR-10", "not found").missing(
+            "CIFAR-10: download it with `refig data fetch cifar10` (170 MB), or point --data-dir or CIFAR10_DIR to it",
+        );
+    }
+    match data::foresee(request) {
+        Err(error) => Finding::new("CIFAR-10", "not readable").missing(format!("{error:#}")),
+        Ok(found) => {
+            let finding = Finding::new("CIFAR-10", found.description);
+            match found.doubt {
+                None => finding,
+                Some(doubt) => finding.missing(format!(
+                    "{doubt}; fetch CIFAR-10 with `refig data fetch cifar10`"
+                )),
+            }
+        }
+    }
 }

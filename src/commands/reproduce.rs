@@ -85,7 +85,7 @@ pub fn plan(args: &PlanArgs, places: &Places) -> Result<Exit> {
         experiment.name,
         experiment.profile,
         target.why,
-        data.source
+        data.description
     );
     for scheduled in &schedule.runs {
         outln!(
@@ -134,7 +134,7 @@ fn plan_json(target: &Target, data: &Prospect, schedule: &Schedule, free: Option
         "experiment": target.experiment.name,
         "profile": target.experiment.profile,
         "why": target.why,
-        "data": data.source,
+        "data": data.description,
         "runs": runs.collect::<Vec<Value>>(),
         "seconds": schedule.seconds(),
         "disk_bytes": schedule.disk(),
@@ -161,7 +161,7 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         target.why,
         schedule.runs.len(),
         duration(schedule.seconds()),
-        dataset.source
+        dataset.description()
     ));
     let runs = schedule.plans();
     let made_on = (dataset.digest(), compute.processor()?);

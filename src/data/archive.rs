@@ -1,60 +1,24 @@
-//! Reads the official `.tar.gz` into memory or unpacks it into a folder.
+//! Reads the official `.tar.gz`. Nothing in it is trusted: not the sizes that it states, nor how much it unpacks to.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use anyhow::Result;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
-use super::error::storage_error;
-use super::layout::{self, BATCH_BYTES, Batches, TEST_FILE, TRAINING_FILES};
-use super::progress::{Progress, Report};
+use super::layout::{self, ALL_BYTES, BATCH_BYTES, Take, Tick};
 use crate::exit::Exit;
 
-/// Reads the six batches of an archive, whatever their order in it.
-pub(super) fn read(path: &Path) -> Result<Batches> {
-    let mut batches: [Vec<u8>; 6] = Default::default();
-    for_each_batch(path, |index, name, reader| {
-        layout::append_batch(name, reader, &mut batches[index])
-    })?;
-    let [one, two, three, four, five, test] = batches;
-    let mut train = one;
-    train.reserve_exact(4 * BATCH_BYTES);
-    for batch in [two, three, four, five] {
-        train.extend_from_slice(&batch);
-    }
-    Ok(Batches { train, test })
-}
+/// The most that an archive may unpack to: the batches, and room for other small files.
+const MOST_BYTES: u64 = ALL_BYTES as u64 + (64 << 20);
+/// The longest name or list of attributes of a member.
+const MOST_DESCRIPTION: u64 = 64 << 10;
 
-/// Unpacks the six batches of an archive into the existing `folder`. On an error the caller removes the folder.
-pub(super) fn unpack(path: &Path, folder: &Path, progress: &mut Report) -> Result<()> {
-    let total = (TRAINING_FILES.len() + 1) as u64;
-    let mut done = 0;
-    let mut records = Vec::new();
-    for_each_batch(path, |index, name, reader| {
-        records.clear();
-        layout::append_batch(name, reader, &mut records)?;
-        let target = folder.join(layout::files().nth(index).unwrap_or(TEST_FILE));
-        write_synced(&target, &records).map_err(|error| storage_error(&target, &error))?;
-        done += 1;
-        progress(Progress::Unpack { done, total })
-    })
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// Calls `take(index, name, contents)` once for each of the six batches and skips other entries.
-fn for_each_batch(
-    path: &Path,
-    mut take: impl FnMut(usize, &str, &mut dyn Read) -> Result<()>,
-) -> Result<()> {
+/// Hands the six batches of an archive to `take`, in whatever order they have in it, and skips other members.
+pub(super) fn read(path: &Path, tick: &mut Tick, take: &mut Take) -> Result<()> {
     let shown = path.display();
-    let damaged = |error: std::io::Error| {
+    let damaged = |error: io::Error| {
         Exit::Data.error(format!(
             "{shown} is damaged or not a readable .tar.gz: {error}; fetch it again with `refig data fetch cifar10`, or name another place with --data-dir"
         ))
@@ -64,26 +28,46 @@ fn for_each_batch(
             "cannot open {shown}: {error}; check the path and its permissions"
         ))
     })?;
-    let mut tar = tar::Archive::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file)));
+    let mut tar = tar::Archive::new(Unzipped::new(BufReader::with_capacity(1 << 16, file)));
     let mut seen = [false; 6];
-    for entry in tar.entries().map_err(damaged)? {
-        let mut entry = entry.map_err(damaged)?;
-        let inner = entry.path().map_err(damaged)?.into_owned();
-        let Some(index) =
-            layout::files().position(|name| inner.file_name().is_some_and(|own| own == name))
-        else {
+    let mut done = 0;
+    let mut batch = Vec::with_capacity(BATCH_BYTES);
+    // Raw, because long names would be read into memory whatever their length.
+    for member in tar.entries().map_err(damaged)?.raw(true) {
+        let mut member = member.map_err(damaged)?;
+        let kind = member.header().entry_type();
+        let describes = kind.is_gnu_longname()
+            || kind.is_gnu_longlink()
+            || kind.is_pax_local_extensions()
+            || kind.is_pax_global_extensions();
+        if describes && member.size() > MOST_DESCRIPTION {
+            return Err(damaged(io::Error::other(format!(
+                "the name or attributes of a member take {} bytes",
+                member.size()
+            ))));
+        }
+        let inner = member.path().map_err(damaged)?.into_owned();
+        let number =
+            layout::files().position(|name| inner.file_name().is_some_and(|own| own == name));
+        let Some(number) = number.filter(|_| kind.is_file()) else {
             continue;
         };
         let name = format!("{} in {shown}", inner.display());
-        if std::mem::replace(&mut seen[index], true) {
+        if std::mem::replace(&mut seen[number], true) {
             return Err(Exit::Data.error(format!(
                 "{name} occurs twice: not CIFAR-10's archive; fetch it with `refig data fetch cifar10`"
             )));
         }
         // A wrong size in the header is the clearest error, so check it before the contents.
-        layout::check_length(&name, entry.size())?;
-        take(index, &name, &mut entry)?;
+        layout::check_length(&name, member.size())?;
+        layout::read_batch(&name, &mut member, &mut batch, &mut |bytes| {
+            tick(done + bytes)
+        })?;
+        take(number, &batch)?;
+        done += BATCH_BYTES as u64;
     }
+    // To the end, where the checksum is.
+    io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(damaged)?;
     let missing: Vec<&str> = layout::files()
         .zip(seen)
         .filter_map(|(name, seen)| (!seen).then_some(name))
@@ -95,5 +79,45 @@ fn for_each_batch(
             "{shown} lacks {} of CIFAR-10's six batches: not the binary version of the archive; fetch it with `refig data fetch cifar10`",
             missing.join(", ")
         )))
+    }
+}
+
+/// What the members of a gzip file unpack to, up to [`MOST_BYTES`].
+struct Unzipped<R> {
+    member: Option<GzDecoder<R>>,
+    left: u64,
+}
+
+impl<R: BufRead> Unzipped<R> {
+    fn new(zipped: R) -> Self {
+        Self {
+            member: Some(GzDecoder::new(zipped)),
+            left: MOST_BYTES,
+        }
+    }
+}
+
+impl<R: BufRead> Read for Unzipped<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if into.is_empty() {
+            return Ok(0);
+        }
+        while let Some(mut member) = self.member.take() {
+            let count = member.read(into)?;
+            if count > 0 {
+                self.member = Some(member);
+                let left = self.left.checked_sub(count as u64);
+                self.left = left.ok_or_else(|| {
+                    io::Error::other(format!("it unpacks to more than {MOST_BYTES} bytes"))
+                })?;
+                return Ok(count);
+            }
+            // As gzip does: another member follows, or padding that is ignored.
+            let mut rest = member.into_inner();
+            if rest.fill_buf()?.first() == Some(&0x1f) {
+                self.member = Some(GzDecoder::new(rest));
+            }
+        }
+        Ok(0)
     }
 }

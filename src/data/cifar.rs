@@ -9,10 +9,12 @@ use anyhow::Result;
 use super::archive;
 use super::images::Dataset;
 use super::layout::{
-    ARCHIVE_NAME, BATCH_BYTES, Batches, CLASSES, FOLDER, REMEDY, TEST_FILE, TRAINING_FILES,
-    append_batch, check_length, files,
+    self, ALL_BYTES, ARCHIVE_NAME, BATCH_BYTES, CLASSES, FOLDER, REMEDY, TRAINING_FILES, Take,
+    Tick, files,
 };
+use super::progress::{Progress, Report};
 use super::records;
+use crate::address::without_credentials;
 use crate::exit::Exit;
 
 /// Loads a data set in CIFAR-10's layout from `path`: a folder with the six batches, a folder that holds
@@ -23,19 +25,27 @@ use crate::exit::Exit;
 /// [`Exit::Data`] if nothing is found, a batch is missing, truncated or oversized, a label is above 9, or the archive is
 /// damaged.
 pub fn load(path: &Path) -> Result<Dataset> {
-    let batches = match locate(path)? {
-        Place::Folder(folder) => read_folder(&folder)?,
-        Place::Archive(file) => archive::read(&file)?,
-    };
-    let Batches { train, test } = batches;
-    let train_images = records::into_images(&train);
-    drop(train);
-    let test_images = records::into_images(&test);
+    load_with(path, &mut |_| Ok(()))
+}
+
+/// [`load`], which `progress` can stop.
+pub(super) fn load_with(path: &Path, progress: &mut Report) -> Result<Dataset> {
+    let place = locate(path)?;
+    let mut records = vec![0u8; ALL_BYTES];
+    let mut wait = |_: u64| progress(Progress::Waiting);
+    read(&place, &mut wait, &mut |number, batch| {
+        records[number * BATCH_BYTES..][..BATCH_BYTES].copy_from_slice(batch);
+        Ok(())
+    })?;
+    let (train, test) = records.split_at(TRAINING_FILES.len() * BATCH_BYTES);
+    let train = records::into_images(train);
+    wait(0)?;
+    let test = records::into_images(test);
     Ok(Dataset {
-        origin: records::origin(&train_images, &test_images),
+        origin: records::origin(&train, &test),
         classes: usize::from(CLASSES),
-        train: Arc::new(train_images),
-        test: Arc::new(test_images),
+        train: Arc::new(train),
+        test: Arc::new(test),
         source: path.display().to_string(),
     })
 }
@@ -51,7 +61,7 @@ pub(super) fn locate(path: &Path) -> Result<Place> {
     let metadata = std::fs::metadata(path).map_err(|error| {
         Exit::Data.error(format!(
             "no data at {}: {error}; name a folder with CIFAR-10's six .bin batches or its .tar.gz with --data-dir or CIFAR10_DIR",
-            path.display()
+            without_credentials(&path.display().to_string())
         ))
     })?;
     if metadata.is_file() {
@@ -76,7 +86,15 @@ pub(super) fn locate(path: &Path) -> Result<Place> {
     Err(Exit::Data.error(format!("{} holds {found}: {REMEDY}", path.display())))
 }
 
-fn read_folder(folder: &Path) -> Result<Batches> {
+/// Hands each of the six batches to `take`, validated.
+pub(super) fn read(place: &Place, tick: &mut Tick, take: &mut Take) -> Result<()> {
+    match place {
+        Place::Folder(folder) => read_folder(folder, tick, take),
+        Place::Archive(file) => archive::read(file, tick, take),
+    }
+}
+
+fn read_folder(folder: &Path, tick: &mut Tick, take: &mut Take) -> Result<()> {
     // Report missing files before anything wrong with the others.
     let missing: Vec<&str> = files().filter(|name| !folder.join(name).exists()).collect();
     if !missing.is_empty() {
@@ -86,23 +104,21 @@ fn read_folder(folder: &Path) -> Result<Batches> {
             missing.join(", ")
         )));
     }
-    let mut batches = Batches {
-        train: Vec::with_capacity(TRAINING_FILES.len() * BATCH_BYTES),
-        test: Vec::with_capacity(BATCH_BYTES),
-    };
-    for name in TRAINING_FILES {
-        append_file(&folder.join(name), &mut batches.train)?;
+    let mut batch = Vec::with_capacity(BATCH_BYTES);
+    for (number, name) in files().enumerate() {
+        let path = folder.join(name);
+        let shown = path.display().to_string();
+        let unreadable = |error: std::io::Error| {
+            Exit::Data.error(format!("cannot read {shown}: {error}; {REMEDY}"))
+        };
+        let mut file = File::open(&path).map_err(unreadable)?;
+        let bytes = file.metadata().map_err(unreadable)?.len();
+        layout::check_length(&shown, bytes)?;
+        let done = (number * BATCH_BYTES) as u64;
+        layout::read_batch(&shown, &mut file, &mut batch, &mut |bytes| {
+            tick(done + bytes)
+        })?;
+        take(number, &batch)?;
     }
-    append_file(&folder.join(TEST_FILE), &mut batches.test)?;
-    Ok(batches)
-}
-
-fn append_file(path: &Path, records: &mut Vec<u8>) -> Result<()> {
-    let unreadable = |error: std::io::Error| {
-        Exit::Data.error(format!("cannot read {}: {error}; {REMEDY}", path.display()))
-    };
-    let file = File::open(path).map_err(unreadable)?;
-    let bytes = file.metadata().map_err(unreadable)?.len();
-    check_length(&path.display().to_string(), bytes)?;
-    append_batch(&path.display().to_string(), file, records)
+    Ok(())
 }

@@ -1,16 +1,15 @@
 //! Downloads the official archive: resumable, verified by size and md5, renamed into place once complete.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use md5::{Digest, Md5};
 
-use super::error::storage_error;
+use super::part::{self, Part};
 use super::progress::{Progress, Report};
-use crate::digest::hex;
+use crate::address::without_credentials;
 use crate::exit::Exit;
 
 /// Official address of CIFAR-10's binary version.
@@ -55,23 +54,20 @@ impl From<DownloadError> for anyhow::Error {
     }
 }
 
-/// Downloads the `expected` file to `target` from the first of `sources` that has it. Bytes go to `target.part`, from
-/// which a later call resumes; `target` appears complete and verified, or not at all.
+/// Downloads the `expected` file to `target` from the first of `sources` that has it. If it ends early, a later call
+/// resumes from `target.part`; `target` appears complete and verified, or not at all.
 pub fn download(
     sources: &[String],
     expected: &Archive,
     target: &Path,
     progress: &mut Report,
 ) -> std::result::Result<(), DownloadError> {
-    let part = part_path(target);
+    let mut part = Part::open(target).map_err(DownloadError::Refused)?;
     let mut unreachable = Vec::new();
     let mut wrong = Vec::new();
     for source in sources {
-        match from_source(source, expected, &part, progress) {
-            Ok(()) => {
-                return std::fs::rename(&part, target)
-                    .map_err(|error| DownloadError::Refused(storage_error(target, &error)));
-            }
+        match from_source(source, expected, &mut part, progress) {
+            Ok(()) => return part.install(target).map_err(DownloadError::Refused),
             Err(Fault::Unreachable(why)) => unreachable.push(why),
             Err(Fault::Wrong(why)) => wrong.push(why),
             Err(Fault::End(error)) => return Err(DownloadError::Refused(error)),
@@ -93,13 +89,6 @@ pub fn download(
     })
 }
 
-/// The file that an incomplete download is written to.
-fn part_path(target: &Path) -> PathBuf {
-    let mut name = target.as_os_str().to_owned();
-    name.push(".part");
-    PathBuf::from(name)
-}
-
 /// Why one source failed.
 enum Fault {
     Unreachable(String),
@@ -109,11 +98,17 @@ enum Fault {
     End(anyhow::Error),
 }
 
+impl From<anyhow::Error> for Fault {
+    fn from(error: anyhow::Error) -> Self {
+        Fault::End(error)
+    }
+}
+
 /// Fills `part` from one source and verifies it.
 fn from_source(
     source: &str,
     expected: &Archive,
-    part: &Path,
+    part: &mut Part,
     progress: &mut Report,
 ) -> std::result::Result<(), Fault> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
@@ -125,12 +120,13 @@ fn from_source(
         .user_agent(concat!("refig/", env!("CARGO_PKG_VERSION")))
         .build()
         .into();
+    let shown = without_credentials(source);
     let mut resumed = false;
-    let mut last = format!("{source} did not deliver the file in {ATTEMPTS} attempts");
+    let mut last = format!("{shown} did not deliver the file in {ATTEMPTS} attempts");
     for _ in 0..ATTEMPTS {
-        let mut have = std::fs::metadata(part).map_or(0, |metadata| metadata.len());
+        let mut have = part.bytes()?;
         if have > expected.bytes {
-            remove(part)?;
+            part.clear()?;
             have = 0;
         }
         if have < expected.bytes {
@@ -138,9 +134,9 @@ fn from_source(
             match transfer(&agent, source, expected, part, have, progress)? {
                 Transfer::Whole => {}
                 Transfer::Cut(why) => {
-                    let now = std::fs::metadata(part).map_or(0, |metadata| metadata.len());
+                    let now = part.bytes()?;
                     last = format!(
-                        "{source} ended after {now} of {} bytes ({why})",
+                        "{shown} ended after {now} of {} bytes ({why})",
                         expected.bytes
                     );
                     if now > have {
@@ -154,14 +150,14 @@ fn from_source(
         } else {
             resumed = true;
         }
-        let found = file_md5(part).map_err(|error| Fault::End(storage_error(part, &error)))?;
+        let found = part.md5()?;
         if found == expected.md5 {
             return Ok(());
         }
-        remove(part)?;
+        part.clear()?;
         if !resumed {
             return Err(Fault::Wrong(format!(
-                "{source} delivers a file with md5 {found} instead of {}",
+                "{shown} delivers a file with md5 {found} instead of {}",
                 expected.md5
             )));
         }
@@ -182,12 +178,16 @@ fn transfer(
     agent: &ureq::Agent,
     source: &str,
     expected: &Archive,
-    part: &Path,
+    part: &mut Part,
     have: u64,
     progress: &mut Report,
 ) -> std::result::Result<Transfer, Fault> {
-    let unreachable =
-        |error: ureq::Error| Fault::Unreachable(format!("{source} cannot be reached ({error})"));
+    let shown = without_credentials(source);
+    let unreachable = |error: ureq::Error| {
+        // A redirect may lead to an address with a signature.
+        let why = without_credentials(&error.to_string());
+        Fault::Unreachable(format!("{shown} cannot be reached ({why})"))
+    };
     // No transfer compression: offsets and sizes are those of the file.
     let mut request = agent.get(source).header("accept-encoding", "identity");
     if have > 0 {
@@ -206,37 +206,27 @@ fn transfer(
             have
         }
         206 | 416 if have > 0 => {
-            remove(part)?;
+            part.clear()?;
             return Ok(Transfer::Again);
         }
         status => {
             return Err(Fault::Unreachable(format!(
-                "{source} returned status {status}"
+                "{shown} returned status {status}"
             )));
         }
     };
     if let Some(length) = header("content-length").and_then(|length| length.parse::<u64>().ok())
-        && start + length != expected.bytes
+        && start.checked_add(length) != Some(expected.bytes)
     {
         return Err(Fault::Wrong(format!(
-            "{source} holds {} bytes instead of {}",
-            start + length,
+            "{shown} holds {} bytes instead of {}",
+            start.saturating_add(length),
             expected.bytes
         )));
     }
-    let storage = |error: std::io::Error| {
-        let failure = storage_error(part, &error);
-        // Free the space on a full disk.
-        std::fs::remove_file(part).ok();
-        Fault::End(failure)
-    };
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(start > 0)
-        .write(true)
-        .truncate(start == 0)
-        .open(part)
-        .map_err(storage)?;
+    if start == 0 {
+        part.clear()?;
+    }
     let mut body = response.into_body().into_reader();
     let mut buffer = vec![0u8; 1 << 17];
     let mut done = start;
@@ -244,32 +234,28 @@ fn transfer(
         match body.read(&mut buffer) {
             Ok(0) => break "the connection was closed".to_owned(),
             Ok(count) => {
-                file.write_all(&buffer[..count]).map_err(storage)?;
+                part.append(&buffer[..count])?;
                 done += count as u64;
             }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => break error.to_string(),
         }
         if done > expected.bytes {
-            drop(file);
-            remove(part)?;
+            part.clear()?;
             return Err(Fault::Wrong(format!(
-                "{source} delivers more than the {} bytes of the archive",
+                "{shown} delivers more than the {} bytes of the archive",
                 expected.bytes
             )));
         }
         progress(Progress::Download {
             done,
             total: expected.bytes,
-        })
-        .map_err(Fault::End)?;
+        })?;
         if done == expected.bytes {
             break String::new();
         }
     };
-    file.sync_all()
-        .or_else(ignore_unsyncable)
-        .map_err(storage)?;
+    part.sync()?;
     Ok(if done == expected.bytes {
         Transfer::Whole
     } else {
@@ -277,40 +263,12 @@ fn transfer(
     })
 }
 
-/// Some file systems cannot sync. The digest is verified from the file anyway.
-fn ignore_unsyncable(error: std::io::Error) -> std::io::Result<()> {
-    match error.kind() {
-        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::Unsupported => Ok(()),
-        _ => Err(error),
-    }
-}
-
-fn remove(part: &Path) -> std::result::Result<(), Fault> {
-    match std::fs::remove_file(part) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Fault::End(storage_error(part, &error)))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// md5 of a file, in hex.
-fn file_md5(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut digest = Md5::new();
-    let mut buffer = vec![0u8; 1 << 17];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex(&digest.finalize())),
-            count => digest.update(&buffer[..count]),
-        }
-    }
-}
-
 /// Whether `path` is the expected file.
 pub(super) fn is_archive(path: &Path, expected: &Archive) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == expected.bytes)
-        && file_md5(path).is_ok_and(|md5| md5 == expected.md5)
+        && File::open(path)
+            .and_then(|mut file| part::md5(&mut file))
+            .is_ok_and(|md5| md5 == expected.md5)
 }
 
 pub(super) fn is_address(source: &str) -> bool {
@@ -331,7 +289,8 @@ pub(super) fn sources(mirrors: &[String]) -> Result<Vec<String>> {
             sources.push(mirror.clone());
         } else {
             return Err(Exit::Usage.error(format!(
-                "mirror `{mirror}` is not an http:// or https:// address of cifar-10-binary.tar.gz, nor the word `official`"
+                "mirror `{}` is not an http:// or https:// address of cifar-10-binary.tar.gz, nor the word `official`",
+                without_credentials(mirror)
             )));
         }
     }

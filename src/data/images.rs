@@ -33,7 +33,7 @@ pub struct Dataset {
     pub classes: usize,
     pub train: Arc<ImageSet>,
     pub test: Arc<ImageSet>,
-    /// Where the images were found, in words; for the synthetic set, why it is used.
+    /// Where the images were found; for the synthetic set, its name and seed.
     pub source: String,
 }
 

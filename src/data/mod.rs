@@ -2,9 +2,11 @@
 //!
 //! Data sets:
 //! - `source.rs` opens what a command asks for: a named place, the cache, a download, or the synthetic set
-//! - `install.rs` puts CIFAR-10 into the cache, `download.rs` downloads its archive
+//! - `install.rs` puts CIFAR-10 into the cache, `download.rs` downloads its archive into the file of `part.rs`;
+//!   `temporary.rs` has files and folders that no other process uses
 //! - `cifar.rs` loads the binary layout from a folder or from an archive, `archive.rs` reads the `.tar.gz`, `layout.rs`
 //!   has the names and sizes of the batch files and validates one
+//! - `identity.rs` says what a data set is: CIFAR-10, a damaged copy, other images
 //! - `records.rs` sorts records by digest, so that a data set is the same whatever the order of its files
 //! - `synthetic.rs` generates ten classes of textured shapes from a seed
 //! - `images.rs` has `ImageSet` and `Dataset`, their splits, downscaling and sampling
@@ -23,6 +25,7 @@ mod cifar;
 mod download;
 mod drawn;
 mod error;
+mod identity;
 mod images;
 mod install;
 mod layout;
@@ -30,10 +33,12 @@ mod loader;
 mod minibatch;
 mod normalise;
 mod order;
+mod part;
 mod progress;
 mod records;
 mod source;
 mod synthetic;
+mod temporary;
 
 pub use augment::{apply, batch, decide};
 pub use cifar::load;

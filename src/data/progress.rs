@@ -5,11 +5,11 @@
 pub enum Progress {
     /// A sentence for the user.
     Note(String),
-    /// Waiting for another process; sent a few times a second.
+    /// Nothing to show: waiting for another process, or reading. Sent a few times a second.
     Waiting,
     /// Bytes of the archive on disk so far, out of `total`.
     Download { done: u64, total: u64 },
-    /// Files unpacked so far, out of `total`.
+    /// Bytes copied or unpacked so far, out of `total`.
     Unpack { done: u64, total: u64 },
 }
 

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::cifar;
 use super::download::{DownloadError, OFFICIAL_ARCHIVE};
+use super::identity::OFFICIAL;
 use super::images::{Dataset, set_digest};
 use super::install;
 use super::layout::{FOLDER, RECORDS_PER_BATCH};
@@ -28,6 +29,8 @@ pub struct Request {
     /// Whether the synthetic set may stand in if no data is named and nothing can be downloaded.
     pub allow_synthetic: bool,
     pub synthetic_seed: u64,
+    /// Whether anything but CIFAR-10 itself is refused.
+    pub require_official: bool,
 }
 
 impl Request {
@@ -41,6 +44,7 @@ impl Request {
             allow_download: true,
             allow_synthetic: false,
             synthetic_seed: SYNTHETIC_SEED,
+            require_official: false,
         }
     }
 
@@ -76,8 +80,10 @@ pub struct Prospect {
     /// As [`Dataset::digest`].
     pub digest: String,
     pub test_images: usize,
-    /// As [`Dataset::source`].
-    pub source: String,
+    /// As [`Dataset::description`].
+    pub description: String,
+    /// As [`Dataset::doubt`].
+    pub doubt: Option<String>,
     /// Bytes to download first.
     pub download: u64,
 }
@@ -87,7 +93,8 @@ impl From<&Dataset> for Prospect {
         Self {
             digest: dataset.digest(),
             test_images: dataset.test.len(),
-            source: dataset.source.clone(),
+            description: dataset.description(),
+            doubt: dataset.doubt(),
             download: 0,
         }
     }
@@ -105,24 +112,30 @@ pub fn foresee(request: &Request) -> Result<Prospect> {
     Ok(Prospect {
         digest: set_digest(CIFAR10_TRAIN_DIGEST, CIFAR10_TEST_DIGEST),
         test_images: RECORDS_PER_BATCH,
-        source: "CIFAR-10, not downloaded yet".into(),
+        description: format!("{OFFICIAL}, not downloaded yet"),
+        doubt: None,
         download: OFFICIAL_ARCHIVE.bytes,
     })
 }
 
-/// Opens the data that `request` asks for. If the synthetic set stands in, a [`Progress::Note`] and
-/// [`Dataset::source`] say why.
+/// Opens the data that `request` asks for. If the synthetic set stands in, a [`Progress::Note`] says why.
 ///
 /// # Errors
-/// [`Exit::Data`] if a named place or the cache is damaged, or if there is no data and no stand-in is allowed;
-/// [`Exit::Storage`] if a download cannot be written.
+/// [`Exit::Data`] if a named place or the cache is damaged, if the data is not CIFAR-10 but has to be, or if there is no
+/// data and no stand-in is allowed; [`Exit::Storage`] if a download cannot be written.
 pub fn open(request: &Request, progress: &mut Report) -> Result<Dataset> {
     if let Some(dir) = &request.dir {
-        return cifar::load(dir);
+        let dataset = cifar::load_with(dir, progress)?;
+        return match dataset.doubt().filter(|_| request.require_official) {
+            None => Ok(dataset),
+            Some(doubt) => Err(Exit::Data.error(format!(
+                "{doubt}; fetch CIFAR-10 with `refig data fetch cifar10`, or drop --require-official"
+            ))),
+        };
     }
     let installed = request.cache.join(FOLDER);
     if installed.exists() {
-        return install::load_cifar10(&installed);
+        return install::load_cifar10(&installed, progress);
     }
     let why = if request.allow_download {
         progress(Progress::Note(format!(
@@ -140,14 +153,13 @@ pub fn open(request: &Request, progress: &mut Report) -> Result<Dataset> {
             request.cache.display()
         ))
     };
-    if !request.allow_synthetic {
+    if !request.allow_synthetic || request.require_official {
         return Err(why);
     }
-    let mut dataset = synthetic(request.synthetic_seed);
-    dataset.source = format!(
-        "SYNTHETIC images from seed {}, because {why:#}",
-        request.synthetic_seed
-    );
-    progress(Progress::Note(format!("using {}", dataset.source)))?;
+    let dataset = synthetic(request.synthetic_seed);
+    progress(Progress::Note(format!(
+        "using {}, because {why:#}",
+        dataset.source
+    )))?;
     Ok(dataset)
 }

@@ -157,8 +157,8 @@ impl Recording<'_> {
         }
     }
 
-    /// The mini-batch of a step, channels innermost.
-    fn batch(&self, step: usize) -> Result<Batch> {
+    /// The mini-batch of a step, channels innermost, with labels below `classes`.
+    fn batch(&self, step: usize, classes: usize) -> Result<Batch> {
         let input = self.tensor(&format!("input.{step}"))?;
         let labels = self.tensor(&format!("labels.{step}"))?;
         let &[images, 3, size, width] = input.shape.as_slice() else {
@@ -166,6 +166,17 @@ impl Recording<'_> {
         };
         if size != width || labels.data.len() != images {
             return Err(self.misshapen(step, &input.shape));
+        }
+        let wrong =
+            labels.data.iter().enumerate().find(|&(_, &label)| {
+                label.fract() != 0.0 || !(0.0..classes as f32).contains(&label)
+            });
+        if let Some((record, label)) = wrong {
+            return Err(Exit::Data.error(format!(
+                "{}: record {record} of labels.{step} is {label}, but the network has the classes 0 to {}: record the steps again",
+                self.file.display(),
+                classes.saturating_sub(1)
+            )));
         }
         let plane = size * size;
         let pixels = (0..images * plane * 3).map(|place| {
@@ -212,7 +223,7 @@ pub fn compare(file: &Path, options: &Options) -> Result<Report> {
     let spec = recording.spec()?;
     let network = network(file, &spec);
 
-    let first = recording.batch(0)?;
+    let first = recording.batch(0, spec.classes)?;
     let hyper = Hyperparameters {
         momentum: spec.momentum as f32,
         momentum_form: MomentumForm::Pytorch,
@@ -238,7 +249,7 @@ pub fn compare(file: &Path, options: &Options) -> Result<Report> {
     let mut loss = Comparison::new("loss");
     let losses = &recording.tensor("loss")?.data;
     for (step, &theirs) in losses.iter().enumerate() {
-        let taken = engine.step(&recording.batch(step)?, spec.lr as f32)?;
+        let taken = engine.step(&recording.batch(step, spec.classes)?, spec.lr as f32)?;
         loss.add(&format!("step {step}"), &[taken.loss], &[theirs]);
     }
 

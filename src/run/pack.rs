@@ -206,7 +206,9 @@ fn from_tar(pack: &Path) -> Result<(Contents, BTreeMap<String, Vec<u8>>)> {
     let file = std::fs::File::open(pack).map_err(|error| refuse(&error))?;
     let mut archive = tar::Archive::new(file.take(MOST_BYTES));
     let mut members: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    for member in archive.entries().map_err(|error| refuse(&error))? {
+    // Raw, because long names would be read into memory whatever their length. A pack has none.
+    let all = archive.entries().map_err(|error| refuse(&error))?;
+    for member in all.raw(true) {
         let mut member = member.map_err(|error| refuse(&error))?;
         let name = member.path().map_err(|error| refuse(&error))?;
         let name = name.to_string_lossy().into_owned();

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sources;
 use super::tree::Tree;
+use crate::address::without_credentials;
 use crate::digest::sha256;
 use crate::processor::Processor;
 
@@ -36,7 +37,7 @@ pub struct Provenance {
     pub rustc: String,
     /// Cargo features of the build.
     pub features: Vec<String>,
-    /// The command line, with absolute paths shortened to their last component.
+    /// The command line, with absolute paths shortened to their last component, and addresses without credentials.
     pub command: String,
     pub cpu: String,
     /// Available instruction sets that matter for kernels, whichever was used.
@@ -61,8 +62,10 @@ const LOCK: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock
 /// Packages that compute or write records.
 const SOFTWARE: [&str; 5] = ["dfdx", "gemm", "polars", "safetensors", "sha2"];
 /// Environment variables that choose data, devices or arithmetic.
-const ENVIRONMENT: [&str; 7] = [
+const ENVIRONMENT: [&str; 9] = [
     "CIFAR10_DIR",
+    "REFIG_CACHE",
+    "REFIG_CUDA_GRAPHS",
     "CUDA_VISIBLE_DEVICES",
     "CUBLAS_WORKSPACE_CONFIG",
     "NVIDIA_TF32_OVERRIDE",
@@ -148,9 +151,11 @@ fn features() -> Vec<String> {
         .collect()
 }
 
-/// The command line, with absolute paths shortened to their last component to keep local paths private.
+/// The command line, with absolute paths shortened to their last component and addresses without credentials, to keep
+/// both private.
 fn command(arguments: impl Iterator<Item = String>) -> String {
     let words: Vec<String> = arguments
+        .map(|word| without_credentials(&word))
         .enumerate()
         .map(|(place, word)| match word.split_once('=') {
             _ if place == 0 => shorten(&word).trim_start_matches("…/").to_string(),
@@ -177,11 +182,12 @@ fn shorten(word: &str) -> String {
 }
 
 fn environment() -> BTreeMap<String, String> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| {
-            let name = name.into_string().ok()?;
-            let wanted = ENVIRONMENT.contains(&name.as_str()) || name.starts_with("REFIG_");
-            wanted.then(|| (name, shorten(&value.to_string_lossy())))
+    ENVIRONMENT
+        .into_iter()
+        .filter_map(|name| {
+            let value = std::env::var_os(name)?;
+            let value = without_credentials(&value.to_string_lossy());
+            Some((name.to_string(), shorten(&value)))
         })
         .collect()
 }
@@ -282,10 +288,12 @@ mod tests {
             "--results-dir=/mnt/b/results",
             "--set",
             "seeds=[1, 2]",
+            "--mirror",
+            "https://user:hunter2@host/cifar.tar.gz?token=abc",
         ];
         assert_eq!(
             command(words.map(String::from).into_iter()),
-            "refig reproduce fig6 --data-dir …/cifar --results-dir=…/results --set 'seeds=[1, 2]'"
+            "refig reproduce fig6 --data-dir …/cifar --results-dir=…/results --set 'seeds=[1, 2]' --mirror https://host/cifar.tar.gz"
         );
     }
 

@@ -1,0 +1,96 @@
+//! What commands tell and record about data: each thing once, nothing with --quiet, and never a password.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use refig::exit::Exit;
+use walkdir::WalkDir;
+
+/// Secrets of the command line and the environment below.
+const SECRET: &str = "hunter2";
+
+fn refig(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_refig"))
+        .args(args)
+        .arg("--results-dir")
+        .arg(folder.join("results"))
+        .arg("--reports-dir")
+        .arg(folder.join("reports"))
+        .args(["--experiments-dir", "tests/fixtures/experiments"])
+        .env("REFIG_CACHE", folder.join("cache"))
+        .env("REFIG_TOKEN", SECRET)
+        .env_remove("CIFAR10_DIR")
+        .output()
+        .unwrap()
+}
+
+fn reproduce(folder: &Path, more: &[&str]) -> Output {
+    let tiny = ["reproduce", "tiny", "--profile", "tiny", "--threads", "2"];
+    refig(folder, &[&tiny[..], &["--offline"], more].concat())
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn without_data_the_reason_is_told_once_and_no_secret_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let mirror = format!("https://user:{SECRET}@host/cifar.tar.gz?token={SECRET}");
+    let output = reproduce(folder.path(), &["--mirror", &mirror]);
+    let told = stderr(&output);
+    assert!(output.status.success(), "{told}");
+    assert_eq!(
+        told.matches("downloading is turned off").count(),
+        1,
+        "{told}"
+    );
+    assert!(told.contains("on SYNTHETIC images from seed 0\n"), "{told}");
+    assert!(!told.contains(SECRET), "{told}");
+    let mut commands = 0;
+    for entry in WalkDir::new(folder.path()) {
+        let entry = entry.unwrap();
+        if entry.file_type().is_file() {
+            let bytes = std::fs::read(entry.path()).unwrap();
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(!text.contains(SECRET), "{}", entry.path().display());
+            commands += usize::from(text.contains("--mirror https://host/cifar.tar.gz"));
+        }
+    }
+    assert!(commands > 0, "the command is recorded");
+}
+
+#[test]
+fn quiet_tells_nothing_of_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = reproduce(folder.path(), &["--quiet"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        !stderr(&output).contains("SYNTHETIC images"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn synthetic_images_are_refused_where_the_official_ones_are_required() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = reproduce(folder.path(), &["--require-official"]);
+    assert_eq!(output.status.code(), Some(Exit::Data as i32));
+    assert!(!folder.path().join("results").exists());
+}
+
+#[test]
+fn a_failed_fetch_tells_no_password() {
+    let folder = tempfile::tempdir().unwrap();
+    // Ports that nobody listens on, and a place that is none.
+    for from in [
+        "http://user:hunter2@127.0.0.1:9/x",
+        "ftp://user:hunter2@host/x",
+    ] {
+        let output = refig(folder.path(), &["data", "fetch", "cifar10", "--from", from]);
+        assert_eq!(output.status.code(), Some(Exit::Data as i32));
+        let told = stderr(&output);
+        assert!(told.contains("://") && !told.contains(SECRET), "{told}");
+    }
+}

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::compute::{ComputeArgs, PrecisionArgs};
 use super::format::Format;
+use super::limits::{MOST_IMAGES, MOST_ROUNDS, within};
 use super::network::NetworkArgs;
 
 #[derive(Clone, Debug, Args)]
@@ -38,10 +39,10 @@ pub struct BenchStepArgs {
     #[arg(long, default_value = "resnet-20")]
     pub network: String,
     /// Images per mini-batch.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = within(MOST_IMAGES))]
     pub batch: usize,
     /// Steps to time.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = within(MOST_ROUNDS))]
     pub steps: usize,
     /// Also time steps fed by a loader, alternating with steps that are not.
     #[arg(long)]
@@ -66,10 +67,10 @@ pub struct BenchOperatorsArgs {
     #[arg(long, default_value = "resnet-20")]
     pub network: String,
     /// Images per mini-batch.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = within(MOST_IMAGES))]
     pub batch: usize,
     /// Measurements per operator; the median is reported.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = within(MOST_ROUNDS))]
     pub rounds: usize,
     #[command(flatten)]
     pub options: NetworkArgs,
@@ -91,13 +92,13 @@ pub struct BenchCompareArgs {
     )]
     pub networks: Vec<String>,
     /// Images per mini-batch.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = within(MOST_IMAGES))]
     pub batch: usize,
     /// Number of turns each.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = within(MOST_ROUNDS))]
     pub pairs: usize,
     /// Steps per turn; the median is used.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = within(MOST_ROUNDS))]
     pub steps: usize,
     /// PyTorch modes to compare with, comma-separated.
     #[arg(long, value_enum, default_value = "eager", value_delimiter = ',')]

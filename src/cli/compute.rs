@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::data::DataArgs;
 use super::format::Format;
+use super::limits::{MOST_THREADS, within};
 
 #[derive(Clone, Debug, Args)]
 pub struct ComputeArgs {
@@ -11,7 +12,7 @@ pub struct ComputeArgs {
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub device: String,
     /// Number of threads. Default: one per CPU. Does not affect the results.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = within(MOST_THREADS))]
     pub threads: Option<usize>,
     /// CPU instruction set: avx512, avx2 or portable. Default: the best available.
     #[arg(long, value_name = "SET")]

@@ -11,6 +11,7 @@ mod completions;
 mod compute;
 mod data;
 mod format;
+mod limits;
 mod network;
 mod places;
 mod report;

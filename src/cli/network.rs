@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::compute::ComputeArgs;
 use super::data::DataArgs;
 use super::format::Format;
+use super::limits::{MOST_PIXELS, within};
 
 #[derive(Clone, Debug, Args)]
 pub struct NetworkArgs {
@@ -14,7 +15,7 @@ pub struct NetworkArgs {
     #[arg(long)]
     pub shortcut: Option<String>,
     /// Width and height of input images in pixels. Default: 224 for networks of Table 1, otherwise 32.
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = within(MOST_PIXELS))]
     pub image_size: Option<usize>,
 }
 

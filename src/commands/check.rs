@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::target;
 use crate::cli::{CheckArgs, CheckFormat, Places, RenderArgs, SelectionArgs};
@@ -82,10 +82,11 @@ fn show(verdict: &Verdict, page: &Page, format: CheckFormat, strict: bool) -> Re
                     .append(true)
                     .open(&path)
                     .and_then(|mut file| file.write_all(summary(page).as_bytes()))
-                    .with_context(|| {
+                    .map_err(|error| {
                         let path = path.to_string_lossy();
-                        Exit::Storage
-                            .error(format!("cannot append to $GITHUB_STEP_SUMMARY, {path}"))
+                        Exit::Storage.error(format!(
+                            "cannot append to $GITHUB_STEP_SUMMARY, {path}: {error}"
+                        ))
                     })?;
             }
         }

@@ -13,7 +13,6 @@ use crate::recipe::Precision;
 /// The options of the command line; by default a usable GPU, all threads and the best instruction set.
 pub fn options(args: &ComputeArgs) -> Result<Options> {
     let threads = match args.threads {
-        Some(0) => return Err(Exit::Usage.error("--threads 0: use at least one thread")),
         Some(threads) => threads,
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };

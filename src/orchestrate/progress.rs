@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::duration::duration;
 use crate::note;
 use crate::plan::RunPlan;
-use crate::recipe::TRAINING_WINDOW;
+use crate::recipe::{TRAINING_WINDOW, TrainingSplit};
 use crate::record::{Ending, Evaluation, Iteration, Split, Statistics};
 use crate::train::{Observer, Phase};
 
@@ -54,6 +54,8 @@ struct Current {
     /// `resnet-20 s1 (3 of 27)`.
     name: String,
     place: usize,
+    /// Whether it is evaluated on images held out of training.
+    held_out: bool,
     from: u64,
     iterations: u64,
     started: Instant,
@@ -119,9 +121,14 @@ impl Progress {
         let cost = self.costs.get(run.place)?;
         let share = |iterations: u64| cost * iterations as f64 / run.iterations.max(1) as f64;
         let worked = self.worked + share(run.iteration - run.from);
-        let later: f64 = self.costs[run.place + 1..].iter().sum();
-        let left = share(run.iterations - run.iteration) + later;
+        let left = share(run.iterations - run.iteration) + self.later();
         (worked > 0.0).then(|| self.started.elapsed().as_secs_f64() * left / worked)
+    }
+
+    /// The cost of the runs after the current one.
+    fn later(&self) -> f64 {
+        let next = self.run.as_ref().map_or(0, |run| run.place + 1);
+        self.costs.iter().skip(next).sum()
     }
 
     fn message(&self) -> String {
@@ -131,7 +138,8 @@ impl Progress {
         let pace = run.pace().map_or(0.0, |seconds| 1.0 / seconds);
         let left = run.left().map(duration).unwrap_or_default();
         let all = match self.all_left() {
-            Some(seconds) if self.costs.len() > 1 => format!(", all {}", duration(seconds)),
+            // Of the last run it would say the same in another way.
+            Some(seconds) if self.later() > 0.0 => format!(", all {}", duration(seconds)),
             _ => String::new(),
         };
         format!(
@@ -193,6 +201,7 @@ impl Observer for Progress {
         }
         let Some(run) = &self.run else { return };
         let what = match row.split {
+            Split::Test if run.held_out => "validation",
             Split::Test => "test",
             Split::Train => "clean training",
         };
@@ -233,6 +242,7 @@ impl RunsObserver for Progress {
         self.run = Some(Current {
             name,
             place,
+            held_out: run.recipe.split == TrainingSplit::HoldOut,
             from,
             iterations,
             started: Instant::now(),

@@ -1,0 +1,13 @@
+//! Limits of numbers on the command line, so that a slip of the finger is refused before memory or threads run out.
+
+use clap::builder::RangedU64ValueParser;
+
+pub(super) const MOST_THREADS: usize = 1024;
+pub(super) const MOST_IMAGES: usize = 65_536;
+pub(super) const MOST_PIXELS: usize = 4096;
+pub(super) const MOST_ROUNDS: usize = 1_000_000;
+
+/// Accepts whole numbers from 1 to `most`.
+pub(super) fn within(most: usize) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=most as u64)
+}

@@ -1,13 +1,20 @@
 //! What a check says of runs: every status with values worked out by hand, the headline, the exit codes and the files.
 
+use refig::console::plain;
 use refig::exit::Exit;
 use refig::judge::{Circumstances, Status, Subject, Verdict, judge_values};
 use refig::manifest::{Claim, Comparison, Expectation, Metric};
 use refig::origin::DataKind;
 use refig::origin::Origin;
 use refig::publish::page::{self, Material};
-use refig::publish::{junit, table};
+use refig::publish::{self, junit};
 use refig::record::Ending;
+
+/// The terminal's table in one line.
+fn table(verdict: &Verdict) -> String {
+    let text = plain(&publish::table(verdict));
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
 
 fn run(network: &str, seed: u64, test: f64, train: f64) -> Subject {
     Subject {

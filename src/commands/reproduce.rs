@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use super::target::{self, Circumstances, Target};
 use super::{compute, dataset};
 use crate::cli::{Places, ReproduceArgs};
+use crate::console::paint;
 use crate::data::{self, Prospect, Request};
 use crate::duration::duration;
 use crate::engine;
@@ -18,7 +19,7 @@ use crate::plan;
 use crate::publish::{Report, table};
 use crate::run::{self, Tree};
 use crate::train::Stop;
-use crate::{note, out, outln};
+use crate::{note, outln};
 
 /// Wall clock between checkpoints outside evaluations.
 const KEEP_EVERY: Duration = Duration::from_secs(120);
@@ -155,7 +156,7 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
     let report = Report::new(&evidence, &verdict, &places.reports_dir, !args.no_reference)?;
     super::draw(&report, places.quiet)?;
     report.write_verdict(&places.results_dir, false)?;
-    out!("{}", table(&verdict));
+    paint(&table(&verdict));
     Ok(verdict.exit())
 }
 

@@ -82,7 +82,10 @@ fn judge_comparison(
         }
     };
     ComparisonRow {
-        text: comparison.text(),
+        text: comparison.worded(circumstances.metric(
+            comparison.metric,
+            &[comparison.higher.as_str(), comparison.lower.as_str()],
+        )),
         metric: comparison.metric,
         higher: comparison.higher.clone(),
         lower: comparison.lower.clone(),

@@ -110,6 +110,7 @@ fn circumstances(evidence: &Evidence) -> Circumstances {
         command,
         responses: experiment.responses.is_some(),
         chance: chance(experiment),
+        held_out: experiment.held_out(),
     }
 }
 

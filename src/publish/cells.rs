@@ -2,6 +2,7 @@
 
 use crate::judge::statistics::Measured;
 use crate::judge::{BaselineRow, BaselineStatus, Gap, PhaseRow, Status, Verdict, Yardstick};
+use crate::manifest::Metric;
 
 /// Mean difference, largest difference, the noise floor of both, share within the band.
 pub fn phase_cells(phase: &PhaseRow) -> [String; 4] {
@@ -30,6 +31,57 @@ pub fn phase_cells(phase: &PhaseRow) -> [String; 4] {
             .inside_band
             .map_or_else(|| "–".into(), |share| format!("{:.0} %", 100.0 * share)),
     ]
+}
+
+/// A network's final error by one metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FinalError<'a> {
+    pub network: &'a str,
+    pub metric: Metric,
+    /// None if no run of the network has finished.
+    pub measured: Option<Measured>,
+}
+
+impl FinalError<'_> {
+    /// Mean, standard deviation over seeds, number of seeds.
+    pub fn cells(&self) -> [String; 3] {
+        let dash = || "–".to_owned();
+        let Some(measured) = self.measured else {
+            return [dash(), dash(), "0".into()];
+        };
+        [
+            format!("{:.2}", measured.mean),
+            measured
+                .deviation
+                .map_or_else(dash, |deviation| format!("{deviation:.2}")),
+            measured.seeds.to_string(),
+        ]
+    }
+}
+
+/// The final errors of every network, whether or not something is claimed of them; its layer responses where they were
+/// measured.
+pub fn final_errors(verdict: &Verdict) -> Vec<FinalError<'_>> {
+    let mut errors = Vec::new();
+    for row in &verdict.networks {
+        let of = |metric, measured| FinalError {
+            network: &row.network,
+            metric,
+            measured,
+        };
+        errors.push(of(Metric::TestError, row.test_error));
+        let others = [
+            (Metric::TrainingError, row.training_error),
+            (Metric::Response, row.response),
+        ];
+        errors.extend(
+            others
+                .into_iter()
+                .filter(|(_, measured)| measured.is_some())
+                .map(|(metric, measured)| of(metric, measured)),
+        );
+    }
+    errors
 }
 
 /// A dash for none.
@@ -97,7 +149,9 @@ pub fn baselines(verdict: &Verdict) -> Vec<(String, String)> {
             .map(|(count, name)| format!("{count} {name}"))
             .collect::<Vec<_>>()
             .join(", ");
-            let changed: Vec<String> = of(BaselineStatus::Changed).map(baseline_text).collect();
+            let changed: Vec<String> = of(BaselineStatus::Changed)
+                .map(|row| baseline_text(verdict, row))
+                .collect();
             let text = match changed.is_empty() {
                 true => counted,
                 false => format!("{counted}: {}", changed.join("; ")),
@@ -108,11 +162,11 @@ pub fn baselines(verdict: &Verdict) -> Vec<(String, String)> {
 }
 
 /// `plain-20 test error 66.10 (1), recorded 62.04 with tolerance 3.60`.
-pub fn baseline_text(row: &BaselineRow) -> String {
+pub fn baseline_text(verdict: &Verdict, row: &BaselineRow) -> String {
     format!(
         "{} {} {}, recorded {:.2} with tolerance {:.2}",
         row.network,
-        row.metric.text(),
+        verdict.metric(row.metric, &row.network),
         text_or_dash(row.measured.as_ref()),
         row.expected,
         row.tolerance

@@ -1,7 +1,9 @@
 //! Cell texts shared by the terminal table and the pages.
 
 use crate::judge::statistics::Measured;
-use crate::judge::{BaselineRow, BaselineStatus, Gap, PhaseRow, Status, Verdict, Yardstick};
+use crate::judge::{
+    BaselineRow, BaselineStatus, ExpectationRow, Gap, PhaseRow, Status, Verdict, Yardstick,
+};
 use crate::manifest::Metric;
 
 /// Mean difference, largest difference, the noise floor of both, share within the band.
@@ -115,6 +117,33 @@ pub fn gaps_text(gaps: &[Gap]) -> String {
     } else {
         each.join(", ")
     }
+}
+
+/// Why expectations are not comparable or have no number, each reason once with its networks.
+pub fn reasons<'a>(
+    expectations: impl Iterator<Item = &'a ExpectationRow>,
+) -> Vec<(Status, String)> {
+    let mut reasons: Vec<(Status, String, Vec<&str>)> = Vec::new();
+    for row in expectations.filter(|row| !row.note.is_empty()) {
+        // Notes that differ only in the network's name are the same.
+        let note = row.note.replace(&format!("{} ", row.network), "");
+        let network = row.network.as_str();
+        let known = reasons
+            .iter_mut()
+            .find(|(status, other, _)| *status == row.status && *other == note);
+        match known {
+            Some((_, _, networks)) => {
+                if !networks.contains(&network) {
+                    networks.push(network);
+                }
+            }
+            None => reasons.push((row.status, note, vec![network])),
+        }
+    }
+    reasons
+        .into_iter()
+        .map(|(status, note, networks)| (status, format!("{}: {note}", networks.join(", "))))
+        .collect()
 }
 
 pub fn yardstick(against: Yardstick) -> &'static str {

@@ -1,7 +1,7 @@
 //! The verdict as tables for the terminal.
 
 use super::cells::{
-    baselines, final_errors, gap_text, gaps_text, phase_cells, seeds_text, yardstick,
+    baselines, final_errors, gap_text, gaps_text, phase_cells, reasons, seeds_text, yardstick,
 };
 use super::foreign::one_line;
 use super::sheet::{Cell, Sheet, cell};
@@ -107,7 +107,7 @@ fn expectations(sheet: &mut Sheet, verdict: &Verdict) {
         ];
         sheet.grid(&head, &rows);
     }
-    let reasons = folded(verdict);
+    let reasons = reasons(verdict.expectations.iter());
     if !reasons.is_empty() {
         sheet.blank();
     }
@@ -123,31 +123,6 @@ fn expectations(sheet: &mut Sheet, verdict: &Verdict) {
             sheet.text(2, Ink::Dim, &text);
         }
     }
-}
-
-/// The reasons of the expectations, each once with its networks.
-fn folded(verdict: &Verdict) -> Vec<(Status, String)> {
-    let mut reasons: Vec<(Status, String, Vec<&str>)> = Vec::new();
-    for row in verdict
-        .expectations
-        .iter()
-        .filter(|row| !row.note.is_empty())
-    {
-        // Notes that differ only in the network's name are the same.
-        let note = row.note.replace(&format!("{} ", row.network), "");
-        let known = reasons
-            .iter_mut()
-            .find(|(status, other, _)| *status == row.status && *other == note);
-        match known {
-            Some((_, _, networks)) if networks.contains(&row.network.as_str()) => {}
-            Some((_, _, networks)) => networks.push(&row.network),
-            None => reasons.push((row.status, note, vec![row.network.as_str()])),
-        }
-    }
-    reasons
-        .into_iter()
-        .map(|(status, note, networks)| (status, format!("{}: {note}", networks.join(", "))))
-        .collect()
 }
 
 /// Each claim with its comparisons, the status in front.

@@ -69,11 +69,11 @@ pub(super) fn figure(figure: &Figure) -> String {
 fn keys(figure: &Figure) -> String {
     let mut keys = Vec::new();
     let ours = match figure.quantity {
-        Quantity::Errors => "bold lines: test error",
-        Quantity::Responses => "bold lines: our runs",
+        Quantity::Errors => format!("bold lines: {} error", figure.evaluated.word()),
+        Quantity::Responses => "bold lines: our runs".into(),
     };
     for (kind, name) in [
-        (TEST, ours),
+        (TEST, ours.as_str()),
         (TRAINING, "dashed lines: training error"),
         (PAPER, "pale lines without markers: the paper's curves"),
         (BAND, "bands: lowest to highest run"),
@@ -134,7 +134,7 @@ fn switches(figure: &Figure, palette: &Palette) -> String {
         );
     }
     for (kind, name) in [
-        (TEST, "test"),
+        (TEST, figure.evaluated.word()),
         (TRAINING, "training"),
         (PAPER, "the paper's curves"),
         (BAND, "bands"),

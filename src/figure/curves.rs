@@ -49,7 +49,7 @@ pub fn assemble(
     notes.extend(verdict.near_chance().map(|line| sentence(&line)));
     notes.extend(warnings.iter().map(|warning| sentence(warning)));
     let figure = Figure {
-        title: experiment.title.clone(),
+        title: verdict.title.clone(),
         line: line(experiment, runs),
         notes,
         watermark: watermark(runs),
@@ -108,10 +108,8 @@ fn assemble_panel(
         }
     }
     let evaluated = experiment.evaluated(|name| panel.networks.iter().any(|other| other == name));
-    let test = Metric::TestError;
     Panel {
-        // The manifest does not know of a split set on the command line.
-        title: panel.title.replace(test.text(), evaluated.metric(test)),
+        title: evaluated.reworded(&panel.title),
         first_iteration: panel.first_iteration,
         series,
     }

@@ -138,7 +138,7 @@ pub fn assemble(
         }
     }
     Table {
-        title: experiment.title.clone(),
+        title: verdict.title.clone(),
         line: line(verdict),
         columns: columns.map(String::from).to_vec(),
         rows,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::manifest::{Evaluated, Metric};
+use crate::manifest::{Claim, Evaluated, Metric};
 
 /// Whose value an expectation or claim is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -47,5 +47,11 @@ impl Circumstances {
     pub(super) fn metric(&self, metric: Metric, networks: &[&str]) -> &'static str {
         let held_out = |name: &&str| self.held_out.iter().any(|other| other == name);
         Evaluated::of(networks.iter().map(held_out)).metric(metric)
+    }
+
+    /// A claim in words.
+    pub(super) fn reworded(&self, claim: &Claim) -> String {
+        let networks = claim.comparisons.iter().flat_map(|c| [&c.higher, &c.lower]);
+        Evaluated::of(networks.map(|name| self.held_out.contains(name))).reworded(&claim.says)
     }
 }

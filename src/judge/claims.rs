@@ -29,7 +29,7 @@ pub(super) fn judge_claim(
         })
         .collect();
     ClaimRow {
-        claim: claim.says.clone(),
+        claim: circumstances.reworded(claim),
         against,
         status: Status::of_all(comparisons.iter().map(|row| row.status)),
         comparisons,

@@ -100,7 +100,7 @@ fn circumstances(evidence: &Evidence) -> Circumstances {
     Circumstances {
         experiment: name.clone(),
         manifest: experiment.file.display().to_string(),
-        title: experiment.title.clone(),
+        title: experiment.evaluated(|_| true).reworded(&experiment.title),
         profile: profile.clone(),
         networks,
         seeds: seeds.clone(),

@@ -42,6 +42,12 @@ impl Evaluated {
             _ => metric.text(),
         }
     }
+
+    /// A manifest's text, which calls the error a test error and does not know of a split set on the command line.
+    pub fn reworded(self, text: &str) -> String {
+        let test = Metric::TestError;
+        text.replace(test.text(), self.metric(test))
+    }
 }
 
 #[cfg(test)]
@@ -58,5 +64,11 @@ mod tests {
         assert_eq!(called(&[true, false]), "test or validation error");
         let training = Evaluated::Validation.metric(Metric::TrainingError);
         assert_eq!(training, "training error");
+        let title = "Table 6: test error on CIFAR-10";
+        assert_eq!(Evaluated::Test.reworded(title), title);
+        assert_eq!(
+            Evaluated::Validation.reworded(title),
+            "Table 6: validation error on CIFAR-10"
+        );
     }
 }

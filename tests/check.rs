@@ -1,13 +1,20 @@
 //! What a check says of runs: every status with values worked out by hand, the headline, the exit codes and the files.
 
+use refig::console::plain;
 use refig::exit::Exit;
 use refig::judge::{Circumstances, Status, Subject, Verdict, judge_values};
 use refig::manifest::{Claim, Comparison, Expectation, Metric};
 use refig::origin::DataKind;
 use refig::origin::Origin;
 use refig::publish::page::{self, Material};
-use refig::publish::{junit, table};
+use refig::publish::{self, junit};
 use refig::record::Ending;
+
+/// The terminal's table in one line.
+fn table(verdict: &Verdict) -> String {
+    let text = plain(&publish::table(verdict));
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
 
 fn run(network: &str, seed: u64, test: f64, train: f64) -> Subject {
     Subject {
@@ -491,16 +498,20 @@ fn the_report_opens_with_the_answer_and_holds_what_is_needed_to_check_it() {
     assert_eq!(start[0], "# Training on CIFAR-10");
     assert_eq!(
         start[2],
-        "**fig6: 1 of 1 expected error and 1 of 1 claim hold at profile quick (one seed).**"
+        "**fig6: 1 of 1 expected error and 1 of 1 claim hold at profile quick (one seed); final errors are not comparable with the paper's.**"
     );
     for part in [
-        "| plain-20: test error | pass | 60.00 (1) | 60.00 ± 2.00 (profile) | by hand |",
+        "| plain-20: test error | pass | 60.00 (1) | 60.00 within 2.00 (profile) | by hand |",
         "not-comparable: not the paper's recipe: batch 64 (paper: 128)",
         "| **plain-56 above plain-20 (profile)** | pass |  |  |",
         "| test error: plain-56 at least 5 points above plain-20 | pass | +20.00 | +20.00 |",
         "| plain-56 above plain-20 | pass | +20.00 | ≥ +5 (profile) | claim |",
-        // Last test error, the paper's, no difference from what is not comparable, best, last 20 mini-batches, the paper's, clean pass, moving, range.
-        "| plain-20 | **60.00 (1)** | 9.65 | – | 59.50 (1) at 400 | 50.00 (1) | – | 49.00 (1) | 61.00 (1) | – | 1 of 1 |",
+        // Mean, deviation, seeds, range, the paper's, no difference from what is not comparable.
+        "| plain-20 | test error | **60.00** | – | 1 | – | 9.65 | not comparable |",
+        "| plain-20 | training error | **50.00** | – | 1 | – | – | – |",
+        "Not compared with the paper: plain-20: not the paper's recipe: batch 64 (paper: 128).",
+        // Best, clean pass, moving average.
+        "| plain-20 | 59.50 (1) at 400 | 49.00 (1) | 61.00 (1) | 1 of 1 |",
         "`quick/plain-56-s0-0123abcd` | `0123abcd0123abcd` | `74c629c` |",
         "| test error: plain-56 at least 5 points above plain-20 | one seed: no interval for the gap; the margin is +5.00 |",
         "- batch 64 (paper: 128)",
@@ -510,7 +521,7 @@ fn the_report_opens_with_the_answer_and_holds_what_is_needed_to_check_it() {
     }
     for part in [
         "fig6: 1 of 1 expected error and 1 of 1 claim hold at profile quick",
-        "pass</span></td><td class=\"n\">60.00 (1)</td><td class=\"n\">60.00 ± 2.00 (profile)</td>",
+        "pass</span></td><td class=\"n\">60.00 (1)</td><td class=\"n\">60.00 within 2.00 (profile)</td>",
         "not the paper's recipe: batch 64 (paper: 128)",
         "<code>quick/plain-56-s0-0123abcd</code>",
         "cargo run -- reproduce fig6 --profile quick\ncargo run -- check fig6 --profile quick",
@@ -538,7 +549,10 @@ fn nothing_in_a_verdict_becomes_markup_or_ends_a_cell() {
     assert!(html.contains("by &lt;script&gt;hand&lt;/script&gt; | and &quot;more&quot;"));
     assert!(html.contains("<title>&lt;b&gt;bold&lt;/b&gt; title</title>"));
     let markdown = page::markdown(&page);
-    assert!(markdown.contains("hand</script> \\| and"), "{markdown}");
+    assert!(
+        markdown.contains("by &lt;script&gt;hand&lt;/script&gt; \\| and"),
+        "{markdown}"
+    );
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! What CI reads of a verdict: JUnit's XML and GitHub's annotations.
 
+use refig::console::plain;
 use refig::judge::{Circumstances, Status, Subject, Verdict, judge_values};
 use refig::manifest::{Claim, Comparison, Expectation, Metric};
 use refig::origin::DataKind;
 use refig::origin::Origin;
 use refig::publish::page::{self, Material};
-use refig::publish::{annotations, junit, summary};
+use refig::publish::{annotations, headline, junit, summary, table};
 use refig::record::Ending;
 use resvg::usvg::roxmltree::{Document, Node};
 
@@ -119,7 +120,7 @@ fn junit_tells_failures_errors_and_what_was_left_out_apart() {
         let message = only(&cases[1]).and_then(|node| node.attribute("message"));
         let message = message.expect("a message");
         assert!(
-            message.contains("plain-32 test error 65.00 (1), expected 60.00 ± 2.00"),
+            message.contains("plain-32 test error 65.00 (1), expected 60.00 within 2.00"),
             "{message}"
         );
         assert!(message.contains("\"by hand\" & <measured>"), "{message}");
@@ -171,4 +172,87 @@ fn github_gets_a_line_of_the_manifest_and_no_broken_commands() {
         page.starts_with("# Fig. 6\n") && !page.contains("!["),
         "{page}"
     );
+}
+
+/// What a title, a claim or a source may hold at worst.
+const HOSTILE: &str =
+    "# a|b `c` <script>x</script> [l](http://x) ![i](y)\n::error::z\r\n%0A\u{0}\u{1b}[31m\u{fffe}";
+
+fn hostile() -> Verdict {
+    let circumstances = Circumstances {
+        experiment: "fig6".into(),
+        manifest: HOSTILE.into(),
+        title: HOSTILE.into(),
+        profile: "quick".into(),
+        seeds: vec![0],
+        networks: vec!["plain-20".into(), "plain-44".into()],
+        differences: vec![HOSTILE.into()],
+        overrides: vec![HOSTILE.into()],
+        chance: 90.0,
+        ..Default::default()
+    };
+    let own = Expectation {
+        source: HOSTILE.into(),
+        ..expect("plain-20", 60.0, 11)
+    };
+    let claim = Claim {
+        says: HOSTILE.into(),
+        data: DataKind::Any,
+        comparisons: vec![Comparison {
+            metric: Metric::TestError,
+            higher: "plain-44".into(),
+            lower: "plain-20".into(),
+            margin: 0.0,
+        }],
+        line: None,
+    };
+    let subjects = ["plain-20", "plain-44"].map(|network| Subject {
+        machine: HOSTILE.into(),
+        ..run(network, if network == "plain-20" { 60.0 } else { 50.0 })
+    });
+    judge_values(&circumstances, &[own], &[], &[claim], &subjects)
+}
+
+/// Whether GitHub Actions would read the line as a workflow command.
+fn is_command(line: &str) -> bool {
+    line.trim_start().starts_with("::") || line.contains("##[")
+}
+
+#[test]
+fn hostile_text_stays_text_in_every_format() {
+    let verdict = hostile();
+    let junit = junit(&verdict, false).unwrap();
+    Document::parse(&junit).expect("well-formed");
+    assert!(!junit.lines().any(is_command), "{junit}");
+
+    let annotations = annotations(&verdict, false);
+    for line in annotations.lines() {
+        assert!(line.starts_with("::error file="), "{line}");
+        let (properties, text) = line[2..].split_once("::").unwrap();
+        assert_eq!(properties.matches(',').count(), 1, "{properties}");
+        assert!(!text.is_empty() && !line.contains('\r'), "{line}");
+    }
+    // What was a percent sign in the file is not a line break now.
+    assert!(annotations.contains("%250A"), "{annotations}");
+
+    let page = page::page(&verdict, &Material::default()).unwrap();
+    let markdown = page::markdown(&page);
+    for markup in ["<script", "[l](", "![i](", "\n# a", "\n::"] {
+        assert!(!markdown.contains(markup), "{markup} in\n{markdown}");
+    }
+    assert!(!markdown.lines().any(is_command), "{markdown}");
+    assert!(
+        markdown.starts_with("# \\# a\\|b \\`c\\` &lt;script&gt;"),
+        "{markdown}"
+    );
+    let html = page::html(&page, None);
+    for markup in ["<script>x", "<a href=\"http://x"] {
+        assert!(!html.contains(markup), "{markup} in\n{html}");
+    }
+
+    let table = plain(&table(&verdict)) + &plain(&headline(&verdict));
+    assert!(!table.lines().any(is_command), "{table}");
+    for line in table.lines().rev().skip(1) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
 }

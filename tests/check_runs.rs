@@ -2,16 +2,23 @@
 
 use std::path::Path;
 
+use refig::console::plain;
 use refig::exit::Exit;
 use refig::judge::{Evidence, Seeds, Status, Verdict, Wanted, Yardstick, judge, settled_seeds};
 use refig::manifest::{Expectation, Experiment, Metric};
 use refig::origin::{CIFAR10_DIGEST, DataKind, Origin};
 use refig::plan::{self, RunPlan};
 use refig::processor::{Instructions, Processor};
-use refig::publish::table;
+use refig::publish;
 use refig::record::{Ending, Evaluation, Iteration, Recorder, Split, Statistics};
 use refig::run::{self, LayerResponse, Notes, ResponseRecord, Resume, RunDirectory};
 use refig::weights::Weights;
+
+/// The terminal's table in one line.
+fn table(verdict: &Verdict) -> String {
+    let text = plain(&publish::table(verdict));
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
 
 fn experiment(profile: &str, overrides: &[String]) -> Experiment {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig6.toml");

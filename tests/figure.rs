@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use refig::figure::{self, Colour, Figure, Limits, Panel, Quantity, Series};
 use refig::judge::PaperCurves;
+use refig::manifest::Evaluated;
 use refig::random::{Purpose, Stream};
 use refig::record::curve::{self, Point};
 use refig::record::{Ending, Split};
@@ -121,6 +122,7 @@ fn figure_of(seeds: u64, iterations: u64) -> Figure {
             low: 0.0,
             high: 20.0,
         }),
+        evaluated: Evaluated::Test,
         panels: vec![panel("plain nets", &PLAIN), panel("residual nets", &RESNET)],
     }
 }
@@ -246,4 +248,46 @@ fn chance_is_drawn_and_named_in_the_open_where_curves_start_at_it() {
         });
         assert_eq!(covering, None, "{chance:?} is covered");
     }
+}
+
+#[test]
+fn held_out_images_are_no_test_set() {
+    let mut figure = figure_of(1, 600);
+    figure.evaluated = Evaluated::Validation;
+    let svg = drawn(&figure, "validation");
+    assert_eq!(
+        (places(&svg, "validation").len(), places(&svg, "test").len()),
+        (1, 0)
+    );
+}
+
+#[test]
+fn long_and_hostile_texts_are_wrapped_and_leave_the_svg_well_formed() {
+    let mut figure = figure_of(1, 600);
+    figure.title = format!("{} \u{0}\u{1b}\u{fffe}λ <b>", "a long title ".repeat(20));
+    figure.panels[0].title = "a panel's long title ".repeat(6);
+    for series in &mut figure.panels[0].series {
+        series.network = format!("{} & a name that is long \u{8}", series.network);
+    }
+    let svg = drawn(&figure, "long");
+    let document = resvg::usvg::roxmltree::Document::parse(&svg).expect("well-formed");
+    assert_eq!(figure::missing_letters(&svg), ['λ']);
+    let width = |svg: &str| -> f64 {
+        let document = resvg::usvg::roxmltree::Document::parse(svg).expect("well-formed");
+        let width = document.root_element().attribute("width");
+        width.unwrap().parse().unwrap()
+    };
+    let usual = width(&figure::svg(&figure_of(1, 600)).unwrap());
+    assert!(svg.contains("font-family=\"Roboto, Arial, Helvetica, sans-serif\""));
+    // The panels are wider, so that names, values and axes stay apart.
+    assert!(width(&svg) > usual + 100.0, "{} and {usual}", width(&svg));
+    // Nothing of the title is lost.
+    let title: String = document
+        .descendants()
+        .filter(|node| node.has_tag_name("text"))
+        .filter(|node| node.attribute("font-size") == Some("170"))
+        .filter_map(|node| node.text())
+        .map(|line| line.trim().to_owned() + " ")
+        .collect();
+    assert_eq!(title.matches("a long title").count(), 20, "{title}");
 }

@@ -232,3 +232,23 @@ fn seeds_and_images_that_are_not_asked_for_are_left_out() {
     );
     assert_eq!(chosen(Seeds::Only(vec![1]), DataKind::Cifar10), of("", &[]));
 }
+
+#[test]
+fn letters_that_the_font_lacks_are_told_of_and_visible() {
+    let folder = tempfile::tempdir().unwrap();
+    let (results, reports) = (folder.path().join("results"), folder.path().join("reports"));
+    let mut experiment = smoke();
+    for plan in plans(&experiment, 1, "feed") {
+        record(&results, &plan, Origin::Synthetic, 120);
+    }
+    experiment.title = "λ = 0.1\n中 \u{7}".into();
+    let rendered = render(&experiment, &results, &reports, &Wanted::default(), true).unwrap();
+    assert_eq!(
+        rendered.warnings,
+        [
+            "the figure's font has no λ, 中; the PNG shows a question mark, the SVG the viewer's own font"
+        ]
+    );
+    let svg = std::fs::read_to_string(&rendered.svg).unwrap();
+    assert!(svg.contains("λ = 0.1 中") && !svg.contains('\u{7}'));
+}

@@ -109,8 +109,8 @@ fn the_page_is_one_file_that_shouts_what_must_not_be_overlooked_and_leads_to_the
     let markdown = std::fs::read_to_string(path.with_file_name("report.md")).unwrap();
     let (sections, figure) = html.split_once("id=\"figure\"").unwrap();
     assert!(
-        sections.contains("id=\"verdict\""),
-        "the verdict comes first"
+        sections.contains("class=\"headline\""),
+        "the answer comes first"
     );
     for shout in [
         "<strong>SYNTHETIC</strong>",
@@ -134,7 +134,7 @@ fn the_page_is_one_file_that_shouts_what_must_not_be_overlooked_and_leads_to_the
         })
         .collect();
     assert_eq!(in_page, headings(&markdown, "## "));
-    assert_eq!(in_page[0], "Verdict");
+    assert_eq!(in_page[..3], ["Figure", "Verdict", "Final errors"]);
     assert_eq!(in_page.last().map(String::as_str), Some("How to reproduce"));
     // What is drawn: lines, the paper's, the band of two seeds, the run that is not in the mean.
     for part in [
@@ -494,4 +494,70 @@ fn provenance_says_what_the_runs_were_made_of_and_which_commit_makes_them_again(
     let restarted = markdown(folder.path());
     assert!(!restarted.contains("git checkout"), "{restarted}");
     assert!(restarted.contains(", 1 restarts |"), "{restarted}");
+}
+
+#[test]
+fn nothing_is_wider_than_its_window() {
+    let folder = tempfile::tempdir().unwrap();
+    let html = std::fs::read_to_string(report(folder.path())).unwrap();
+    assert!(html.contains("<meta name=\"viewport\" content=\"width=device-width"));
+    // Every table scrolls in a box of its own.
+    let boxes = html.matches("<div class=\"wide\"").count();
+    assert_eq!(html.matches("<table>").count(), boxes);
+    for (place, _) in html.match_indices("<table>") {
+        let before = &html[..place];
+        assert!(
+            before.ends_with('>') && before.rfind("<div class=\"wide\"") > before.rfind("</div>")
+        );
+    }
+    let style = &html[html.find("<style>").unwrap()..html.find("</style>").unwrap()];
+    for rule in [
+        ".wide { overflow-x: auto; max-width: 100%; }",
+        "img, svg { max-width: 100%; }",
+        "code { overflow-wrap: anywhere; }",
+        "pre { overflow-x: auto;",
+    ] {
+        assert!(style.contains(rule), "lacks {rule}");
+    }
+    // No width in the style sheet is more than a phone's.
+    for part in style.split(" width: ").skip(1) {
+        let value = part.split([';', '}']).next().unwrap().trim();
+        let wide = |unit: &str, most: f64| {
+            let number = value
+                .strip_suffix(unit)
+                .and_then(|number| number.parse().ok());
+            number.is_some_and(|number: f64| number > most)
+        };
+        assert!(!wide("px", 360.0) && !wide("rem", 22.5), "{value}");
+    }
+}
+
+#[test]
+fn held_out_images_are_not_called_a_test_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig6.toml");
+    let change = "recipe.split=45k/5k".to_owned();
+    let experiment = Experiment::load(&path, "smoke", &[change]).unwrap();
+    let (results, reports) = (folder.path().join("results"), folder.path().join("reports"));
+    record(&results, &experiment);
+    let evidence = evidence(&experiment, &results);
+    let verdict = judge(&evidence).unwrap();
+    let report = Report::new(&evidence, &verdict, &reports, false).unwrap();
+    let png = report.write_figure().unwrap();
+    report.write(&results, false).unwrap();
+    let table = refig::console::plain(&refig::publish::table(&verdict));
+    let read = |name: &str| std::fs::read_to_string(report.folder().join(name)).unwrap();
+    let svg = std::fs::read_to_string(png.with_extension("svg")).unwrap();
+    for text in [
+        table,
+        svg,
+        read("report.md"),
+        read("index.html"),
+        read("junit.xml"),
+    ] {
+        let text = text.to_lowercase();
+        assert!(!text.contains("test error"), "{text}");
+    }
+    assert!(read("report.md").contains("| plain-20 | validation error |"));
+    assert!(read("index.html").contains(">validation</button>"));
 }

@@ -6,11 +6,12 @@ use anyhow::Result;
 
 use super::target;
 use crate::cli::{CheckArgs, CheckFormat, Places, RenderArgs, SelectionArgs};
+use crate::console::paint;
 use crate::exit::Exit;
 use crate::judge::{Baseline, BaselineStatus, Evidence, Verdict, judge, subjects};
 use crate::manifest::{self, Bars};
 use crate::publish::page::{self, Page};
-use crate::publish::{Report, annotations, junit, publish_bars, summary, table};
+use crate::publish::{Report, annotations, headline, junit, publish_bars, summary, table};
 use crate::run::Tree;
 use crate::{note, out, outln};
 
@@ -38,7 +39,7 @@ pub fn check(args: &CheckArgs, places: &Places) -> Result<Exit> {
     let report = Report::new(&evidence, &verdict, &places.reports_dir, true)?;
     let page = report.page(&places.results_dir)?;
     match places.quiet && args.format == CheckFormat::Text {
-        true => outln!("{}", verdict.headline),
+        true => paint(&headline(&verdict)),
         false => show(&verdict, &page, args.format, args.strict)?,
     }
     if args.write {
@@ -69,13 +70,13 @@ fn baseline_exit(verdict: &Verdict) -> Exit {
 /// Prints the verdict to standard output.
 fn show(verdict: &Verdict, page: &Page, format: CheckFormat, strict: bool) -> Result<()> {
     match format {
-        CheckFormat::Text => out!("{}", table(verdict)),
+        CheckFormat::Text => paint(&table(verdict)),
         CheckFormat::Json => out!("{}", verdict.json()?),
         CheckFormat::Markdown => out!("{}", page::markdown(page)),
         CheckFormat::Junit => out!("{}", junit(verdict, strict)?),
         CheckFormat::Github => {
             out!("{}", annotations(verdict, strict));
-            outln!("{}", verdict.headline);
+            paint(&headline(verdict));
             if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY") {
                 std::fs::OpenOptions::new()
                     .create(true)

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::target::{self, Circumstances, Target};
 use super::{compute, dataset};
 use crate::cli::{Format, Places, PlanArgs, ReproduceArgs};
+use crate::console::paint;
 use crate::data::{self, Prospect, Request};
 use crate::duration::duration;
 use crate::engine;
@@ -16,10 +17,10 @@ use crate::judge::{Evidence, Wanted, judge};
 use crate::orchestrate::{Left, Options, Progress, Schedule, Style, measure_responses, run_all};
 use crate::origin::DataKind;
 use crate::plan;
-use crate::publish::{Report, table};
+use crate::publish::{Report, headline, table};
 use crate::run::{self, Tree};
 use crate::train::Stop;
-use crate::{note, out, outln};
+use crate::{note, outln};
 
 /// Wall clock between checkpoints outside evaluations.
 const KEEP_EVERY: Duration = Duration::from_secs(120);
@@ -193,9 +194,9 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
     super::draw(&report, places.quiet)?;
     let index = report.write(&places.results_dir, false)?;
     match places.quiet {
-        true => outln!("{}", verdict.headline),
+        true => paint(&headline(&verdict)),
         false => {
-            out!("{}", table(&verdict));
+            paint(&table(&verdict));
             outln!("{}", index.display());
         }
     }

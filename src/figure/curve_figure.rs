@@ -1,5 +1,6 @@
 //! A figure of curves as plain data.
 
+use crate::manifest::Evaluated;
 use crate::record::curve::{Point, Range};
 use crate::record::{Ending, Split};
 
@@ -26,6 +27,8 @@ pub struct Figure {
     pub chance: Option<f64>,
     /// Limits of the vertical axis, %; fitted to the curves if none.
     pub limits: Option<Limits>,
+    /// The images behind the test curves, which name them.
+    pub evaluated: Evaluated,
     pub panels: Vec<Panel>,
 }
 

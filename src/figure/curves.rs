@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::captions::{colour, is_synthetic, line, sentence, watermark};
 use super::curve_figure::{Figure, Limits, Panel, Quantity, Series};
 use crate::judge::{PaperCurves, RunEvidence, Verdict};
-use crate::manifest::{self, Experiment, Metric, NetworkEntry};
+use crate::manifest::{self, Evaluated, Experiment, Metric, NetworkEntry};
 use crate::record::curve::{self, Point};
 use crate::record::{Ending, Split, Statistics};
 
@@ -39,12 +39,17 @@ pub fn assemble(
             ));
         }
     }
+    let evaluated = verdict.evaluated(|network| has_run(runs, network));
     let warnings = warnings(experiment, runs);
-    let mut notes = notes(experiment, runs, references, &panels, iterations);
+    let mut notes = changes(experiment, runs);
+    notes.push(measured(experiment, &panels, evaluated));
+    notes.extend(explanations(
+        experiment, runs, references, &panels, iterations,
+    ));
     notes.extend(verdict.near_chance().map(|line| sentence(&line)));
     notes.extend(warnings.iter().map(|warning| sentence(warning)));
     let figure = Figure {
-        title: experiment.title.clone(),
+        title: verdict.title.clone(),
         line: line(experiment, runs),
         notes,
         watermark: watermark(runs),
@@ -55,6 +60,7 @@ pub fn assemble(
         limits: experiment
             .error_axis
             .map(|[low, high]| Limits { low, high }),
+        evaluated,
         panels,
     };
     (figure, warnings)
@@ -101,8 +107,9 @@ fn assemble_panel(
             series.push(drawn);
         }
     }
+    let evaluated = experiment.evaluated(|name| panel.networks.iter().any(|other| other == name));
     Panel {
-        title: panel.title.clone(),
+        title: evaluated.reworded(&panel.title),
         first_iteration: panel.first_iteration,
         series,
     }
@@ -160,13 +167,8 @@ fn assemble_series(
     }
 }
 
-fn notes(
-    experiment: &Experiment,
-    runs: &[RunEvidence],
-    references: &BTreeMap<PathBuf, PaperCurves>,
-    panels: &[Panel],
-    iterations: u64,
-) -> Vec<String> {
+/// What differs from the paper's recipe and images.
+fn changes(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
     let mut notes = Vec::new();
     let departures = experiment.departures();
     if !departures.is_empty() {
@@ -185,19 +187,42 @@ fn notes(
                 .into(),
         );
     }
+    notes
+}
+
+/// How the errors were measured, and on which images.
+fn measured(experiment: &Experiment, panels: &[Panel], evaluated: Evaluated) -> String {
     let training = panels
         .iter()
         .flat_map(|panel| &panel.series)
         .any(|series| series.split == Split::Train);
-    let mut how =
-        vec!["Test error with batch-norm statistics of training images (population)".to_owned()];
+    let held_out = match evaluated {
+        Evaluated::Test => "",
+        Evaluated::Validation => " on training images that were held out,",
+        Evaluated::Both => " on the test images or on training images that were held out,",
+    };
+    let metric = evaluated.metric(Metric::TestError);
+    let mut how = vec![format!(
+        "{metric}{held_out} with batch-norm statistics of training images (population)"
+    )];
     if training {
         let window = experiment.training_window;
         how.push(format!(
             "training error as the mean of the last {window} augmented mini-batches"
         ));
     }
-    notes.push(format!("{}.", how.join("; ")));
+    sentence(&how.join("; "))
+}
+
+/// What the curves are.
+fn explanations(
+    experiment: &Experiment,
+    runs: &[RunEvidence],
+    references: &BTreeMap<PathBuf, PaperCurves>,
+    panels: &[Panel],
+    iterations: u64,
+) -> Vec<String> {
+    let mut notes = Vec::new();
     notes.extend(over_seeds(runs, panels));
     notes.extend(starts(experiment, runs));
     let drawn = panels

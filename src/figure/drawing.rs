@@ -78,14 +78,6 @@ impl Drawing {
     pub fn is_empty(&self) -> bool {
         matches!(self, Drawing::Curves(figure) if figure.panels.is_empty())
     }
-
-    /// A table's Markdown.
-    pub fn markdown(&self) -> Option<String> {
-        match self {
-            Drawing::Table(table) => Some(table.markdown()),
-            Drawing::Curves(_) | Drawing::Bars(_) => None,
-        }
-    }
 }
 
 /// The paper's values for every panel, by file.

@@ -1,5 +1,5 @@
 //! A table of final errors (Table 6): cited methods, then the experiment's networks with the paper's value and ours.
-//! [`Table`] is plain data for both Markdown and SVG.
+//! [`Table`] is plain data, drawn here and written as Markdown by `publish`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::exit::Exit;
 use crate::judge::Verdict;
-use crate::manifest::{Experiment, NetworkEntry};
+use crate::manifest::{Experiment, Metric, NetworkEntry};
 use crate::network::grouped;
 
 /// The values of a table in the paper, `experiments/reference/table6.toml`.
@@ -138,7 +138,7 @@ pub fn assemble(
         }
     }
     Table {
-        title: experiment.title.clone(),
+        title: verdict.title.clone(),
         line: line(verdict),
         columns: columns.map(String::from).to_vec(),
         rows,
@@ -222,33 +222,10 @@ fn notes(verdict: &Verdict) -> Vec<String> {
             verdict.differences.join(", ")
         ));
     }
-    notes.push(
-        "Paper: best (mean ± deviation) if it reports several runs. Ours: mean ± deviation of the test error at the last \
+    let metric = verdict.evaluated(|_| true).metric(Metric::TestError);
+    notes.push(format!(
+        "Paper: best (mean ± deviation) if it reports several runs. Ours: mean ± deviation of the {metric} at the last \
          iteration, with batch-norm statistics of training images (number of seeds)."
-            .into(),
-    );
+    ));
     notes
-}
-
-impl Table {
-    /// The table as Markdown, for a pull request.
-    pub fn markdown(&self) -> String {
-        let row = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        let mut text = format!("# {}\n\n{}\n\n", self.title, self.line);
-        if let Some(word) = &self.watermark {
-            let _ = write!(
-                text,
-                "> **{word}**: trained on generated images; nothing here is comparable with the paper.\n\n"
-            );
-        }
-        text += &row(&self.columns);
-        text += "|---|---:|---:|---:|---:|\n";
-        for line in &self.rows {
-            text += &row(&line.cells);
-        }
-        for note in &self.notes {
-            let _ = write!(text, "\n{note}\n");
-        }
-        text
-    }
 }

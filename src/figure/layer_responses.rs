@@ -10,7 +10,8 @@ use super::curve_figure::{Figure, Limits, Panel, Quantity, Series};
 use crate::exit::Exit;
 use crate::judge::RunEvidence;
 use crate::manifest::{
-    Experiment, LayerOrder, ResponseImages, ResponsePooling, ResponseStatistics, Responses,
+    Evaluated, Experiment, LayerOrder, ResponseImages, ResponsePooling, ResponseStatistics,
+    Responses,
 };
 use crate::record::curve::{self, Point};
 use crate::record::{Ending, Split};
@@ -141,6 +142,7 @@ pub fn assemble(
         quantity: Quantity::Responses,
         chance: None,
         iterations: layers.unwrap_or(1),
+        evaluated: Evaluated::default(),
         dashed_training: experiment.dashed_training,
         limits: Some(Limits {
             low: 0.0,

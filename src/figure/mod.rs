@@ -18,6 +18,7 @@ mod published_bars;
 pub use curve_figure::{Colour, Figure, Limits, Panel, Quantity, Series};
 pub use draw::column::column;
 pub use draw::curves::svg;
+pub use draw::font::{in_xml, missing as missing_letters};
 pub use draw::raster::png;
 pub use drawing::Drawing;
 pub use final_errors::{PaperTable, PaperValue, Row, Table};

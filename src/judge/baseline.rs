@@ -160,7 +160,11 @@ impl Baseline {
                     .map(|run| run.error(metric).filter(|error| error.is_finite()))
                     .collect();
                 let errors = errors.ok_or_else(|| {
-                    missing(format!("a run of {network} recorded no {}", metric.text()))
+                    let evaluated = experiment.evaluated(|name| name == network);
+                    missing(format!(
+                        "a run of {network} recorded no {}",
+                        evaluated.metric(metric)
+                    ))
                 })?;
                 let measured = Measured::of(&errors);
                 values.push(Value {

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::manifest::{Claim, Evaluated, Metric};
+
 /// Whose value an expectation or claim is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -36,4 +38,20 @@ pub struct Circumstances {
     pub responses: bool,
     /// The error of guessing, %.
     pub chance: f64,
+    /// Networks that are evaluated on held-out training images instead of the test set.
+    pub held_out: Vec<String>,
+}
+
+impl Circumstances {
+    /// What a metric of these networks is called.
+    pub(super) fn metric(&self, metric: Metric, networks: &[&str]) -> &'static str {
+        let held_out = |name: &&str| self.held_out.iter().any(|other| other == name);
+        Evaluated::of(networks.iter().map(held_out)).metric(metric)
+    }
+
+    /// A claim in words.
+    pub(super) fn reworded(&self, claim: &Claim) -> String {
+        let networks = claim.comparisons.iter().flat_map(|c| [&c.higher, &c.lower]);
+        Evaluated::of(networks.map(|name| self.held_out.contains(name))).reworded(&claim.says)
+    }
 }

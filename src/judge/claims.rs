@@ -29,7 +29,7 @@ pub(super) fn judge_claim(
         })
         .collect();
     ClaimRow {
-        claim: claim.says.clone(),
+        claim: circumstances.reworded(claim),
         against,
         status: Status::of_all(comparisons.iter().map(|row| row.status)),
         comparisons,
@@ -82,7 +82,10 @@ fn judge_comparison(
         }
     };
     ComparisonRow {
-        text: comparison.text(),
+        text: comparison.worded(circumstances.metric(
+            comparison.metric,
+            &[comparison.higher.as_str(), comparison.lower.as_str()],
+        )),
         metric: comparison.metric,
         higher: comparison.higher.clone(),
         lower: comparison.lower.clone(),

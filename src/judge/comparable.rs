@@ -124,13 +124,13 @@ pub(super) fn gather(
                     Status::Fail,
                     format!(
                         "{network} seed {seed} ended with a {} of {value}",
-                        metric.text()
+                        circumstances.metric(metric, &[network])
                     ),
                 ));
             }
             (Ending::Finished, None) => missing.push(format!(
                 "{network} seed {seed} recorded no {}",
-                metric.text()
+                circumstances.metric(metric, &[network])
             )),
         }
     }

@@ -100,7 +100,7 @@ fn circumstances(evidence: &Evidence) -> Circumstances {
     Circumstances {
         experiment: name.clone(),
         manifest: experiment.file.display().to_string(),
-        title: experiment.title.clone(),
+        title: experiment.evaluated(|_| true).reworded(&experiment.title),
         profile: profile.clone(),
         networks,
         seeds: seeds.clone(),
@@ -110,6 +110,7 @@ fn circumstances(evidence: &Evidence) -> Circumstances {
         command,
         responses: experiment.responses.is_some(),
         chance: chance(experiment),
+        held_out: experiment.held_out(),
     }
 }
 

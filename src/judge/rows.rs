@@ -52,17 +52,13 @@ pub struct ExpectationRow {
 }
 
 impl ExpectationRow {
-    /// The expectation, the result and the reason, in one line:
-    /// `plain-20 test error 41.30 ± 0.20 (3), expected 38.00 ± 2.00`.
-    pub fn text(&self) -> String {
+    /// The expectation, the result and the reason, in one line, with the name of the metric:
+    /// `plain-20 test error 41.30 ± 0.20 (3), expected 38.00 within 2.00 (by hand)`.
+    pub fn text(&self, metric: &str) -> String {
         let measured = self.measured.map_or_else(|| "none".into(), |m| m.text());
         let mut text = format!(
-            "{} {} {measured}, expected {:.2} ± {:.2} ({})",
-            self.network,
-            self.metric.text(),
-            self.expected,
-            self.tolerance,
-            self.source
+            "{} {metric} {measured}, expected {:.2} within {:.2} ({})",
+            self.network, self.expected, self.tolerance, self.source
         );
         if !self.note.is_empty() {
             text += &format!(": {}", self.note);

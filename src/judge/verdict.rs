@@ -11,6 +11,7 @@ use super::status::{Counts, Status};
 use super::subject::Subject;
 use super::unclaimed;
 use crate::exit::Exit;
+use crate::manifest::{Evaluated, Metric};
 use crate::origin::Origin;
 
 /// Version of `verdict.json`, raised when a field is removed or changes its meaning.
@@ -52,6 +53,10 @@ pub struct Verdict {
     /// Differences from the paper's recipe and data.
     pub differences: Vec<String>,
     pub command: String,
+    /// Networks that are evaluated on held-out training images instead of the test set: their `test_error` is a
+    /// validation error.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held_out: Vec<String>,
 }
 
 impl Verdict {
@@ -114,6 +119,7 @@ impl Verdict {
             overrides: circumstances.overrides.clone(),
             differences,
             command: circumstances.command.clone(),
+            held_out: circumstances.held_out.clone(),
         };
         verdict.headline = Headline {
             experiment: &verdict.experiment,
@@ -152,6 +158,19 @@ impl Verdict {
         } else {
             self.exit()
         }
+    }
+
+    /// The images that the networks of this name are evaluated on.
+    pub fn evaluated(&self, network: impl Fn(&str) -> bool) -> Evaluated {
+        let names = self.networks.iter().map(|row| &row.network);
+        let of_these = names.filter(|name| network(name));
+        Evaluated::of(of_these.map(|name| self.held_out.contains(name)))
+    }
+
+    /// What a metric of a network is called.
+    pub fn metric(&self, metric: Metric, network: &str) -> &'static str {
+        let held_out = self.held_out.iter().any(|name| name == network);
+        Evaluated::of([held_out]).metric(metric)
     }
 
     /// Networks that have barely learned, with their errors; none if all have.

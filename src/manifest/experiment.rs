@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::evaluated::Evaluated;
 use super::file::{Expectation, Kind, LayerOrder, Metric, Responses};
 use crate::exit::Exit;
 use crate::network::{Family, Network};
 use crate::origin::DataKind;
-use crate::recipe::{Init, Recipe, Shortcut, WarmUp};
+use crate::recipe::{Init, Recipe, Shortcut, TrainingSplit, WarmUp};
 
 /// A figure or table at one profile, created by [`Experiment::load`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -124,13 +125,17 @@ pub struct Comparison {
 impl Comparison {
     /// `test error: plain-56 at least 5 points above plain-20`.
     pub fn text(&self) -> String {
+        self.worded(self.metric.text())
+    }
+
+    /// The same with another name of the metric.
+    pub fn worded(&self, metric: &str) -> String {
         let Self {
-            metric,
             higher,
             lower,
             margin,
+            ..
         } = self;
-        let metric = metric.text();
         if *margin > 0.0 {
             format!("{metric}: {higher} at least {margin} points above {lower}")
         } else if *margin < 0.0 {
@@ -179,6 +184,21 @@ impl Experiment {
             entry.optional = false;
         }
         Ok(())
+    }
+
+    /// Networks that are evaluated on held-out training images, by name.
+    pub fn held_out(&self) -> Vec<String> {
+        self.networks
+            .iter()
+            .filter(|entry| entry.recipe.split == TrainingSplit::HoldOut)
+            .map(|entry| entry.name.clone())
+            .collect()
+    }
+
+    /// The images that the networks of this name are evaluated on.
+    pub fn evaluated(&self, network: impl Fn(&str) -> bool) -> Evaluated {
+        let entries = self.networks.iter().filter(|entry| network(&entry.name));
+        Evaluated::of(entries.map(|entry| entry.recipe.split == TrainingSplit::HoldOut))
     }
 
     /// Whether every network uses the paper's recipe.

@@ -8,6 +8,7 @@
 //! - `list.rs`: the experiments of a folder, and the JSON schema for editors
 
 mod bars;
+mod evaluated;
 mod experiment;
 mod file;
 mod list;
@@ -19,6 +20,7 @@ mod source;
 mod validate;
 
 pub use bars::{BarPanel, Bars};
+pub use evaluated::Evaluated;
 pub use experiment::{Claim, Comparison, Experiment, NetworkEntry, Panel, Reference};
 pub use file::{
     Expectation, Kind, LayerOrder, Metric, ResponseImages, ResponsePooling, ResponseStatistics,

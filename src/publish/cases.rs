@@ -47,12 +47,13 @@ pub fn cases(verdict: &Verdict, strict: bool) -> Vec<Case> {
             Yardstick::Paper => "the paper's",
             Yardstick::Profile => "the profile's",
         };
+        let metric = verdict.metric(row.metric, &row.network);
         Case {
             kind: "expectation",
-            name: format!("{} {} against {whose}", row.network, row.metric.text()),
+            name: format!("{} {metric} against {whose}", row.network),
             status: row.status,
             severity: severity(row.status),
-            text: row.text(),
+            text: row.text(metric),
             line: row.line,
         }
     });

@@ -1,7 +1,10 @@
 //! Cell texts shared by the terminal table and the pages.
 
 use crate::judge::statistics::Measured;
-use crate::judge::{BaselineRow, BaselineStatus, Gap, PhaseRow, Status, Verdict, Yardstick};
+use crate::judge::{
+    BaselineRow, BaselineStatus, ExpectationRow, Gap, PhaseRow, Status, Verdict, Yardstick,
+};
+use crate::manifest::Metric;
 
 /// Mean difference, largest difference, the noise floor of both, share within the band.
 pub fn phase_cells(phase: &PhaseRow) -> [String; 4] {
@@ -30,6 +33,57 @@ pub fn phase_cells(phase: &PhaseRow) -> [String; 4] {
             .inside_band
             .map_or_else(|| "–".into(), |share| format!("{:.0} %", 100.0 * share)),
     ]
+}
+
+/// A network's final error by one metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FinalError<'a> {
+    pub network: &'a str,
+    pub metric: Metric,
+    /// None if no run of the network has finished.
+    pub measured: Option<Measured>,
+}
+
+impl FinalError<'_> {
+    /// Mean, standard deviation over seeds, number of seeds.
+    pub fn cells(&self) -> [String; 3] {
+        let dash = || "–".to_owned();
+        let Some(measured) = self.measured else {
+            return [dash(), dash(), "0".into()];
+        };
+        [
+            format!("{:.2}", measured.mean),
+            measured
+                .deviation
+                .map_or_else(dash, |deviation| format!("{deviation:.2}")),
+            measured.seeds.to_string(),
+        ]
+    }
+}
+
+/// The final errors of every network, whether or not something is claimed of them; its layer responses where they were
+/// measured.
+pub fn final_errors(verdict: &Verdict) -> Vec<FinalError<'_>> {
+    let mut errors = Vec::new();
+    for row in &verdict.networks {
+        let of = |metric, measured| FinalError {
+            network: &row.network,
+            metric,
+            measured,
+        };
+        errors.push(of(Metric::TestError, row.test_error));
+        let others = [
+            (Metric::TrainingError, row.training_error),
+            (Metric::Response, row.response),
+        ];
+        errors.extend(
+            others
+                .into_iter()
+                .filter(|(_, measured)| measured.is_some())
+                .map(|(metric, measured)| of(metric, measured)),
+        );
+    }
+    errors
 }
 
 /// A dash for none.
@@ -65,6 +119,33 @@ pub fn gaps_text(gaps: &[Gap]) -> String {
     }
 }
 
+/// Why expectations are not comparable or have no number, each reason once with its networks.
+pub fn reasons<'a>(
+    expectations: impl Iterator<Item = &'a ExpectationRow>,
+) -> Vec<(Status, String)> {
+    let mut reasons: Vec<(Status, String, Vec<&str>)> = Vec::new();
+    for row in expectations.filter(|row| !row.note.is_empty()) {
+        // Notes that differ only in the network's name are the same.
+        let note = row.note.replace(&format!("{} ", row.network), "");
+        let network = row.network.as_str();
+        let known = reasons
+            .iter_mut()
+            .find(|(status, other, _)| *status == row.status && *other == note);
+        match known {
+            Some((_, _, networks)) => {
+                if !networks.contains(&network) {
+                    networks.push(network);
+                }
+            }
+            None => reasons.push((row.status, note, vec![network])),
+        }
+    }
+    reasons
+        .into_iter()
+        .map(|(status, note, networks)| (status, format!("{}: {note}", networks.join(", "))))
+        .collect()
+}
+
 pub fn yardstick(against: Yardstick) -> &'static str {
     match against {
         Yardstick::Paper => "(paper)",
@@ -97,7 +178,9 @@ pub fn baselines(verdict: &Verdict) -> Vec<(String, String)> {
             .map(|(count, name)| format!("{count} {name}"))
             .collect::<Vec<_>>()
             .join(", ");
-            let changed: Vec<String> = of(BaselineStatus::Changed).map(baseline_text).collect();
+            let changed: Vec<String> = of(BaselineStatus::Changed)
+                .map(|row| baseline_text(verdict, row))
+                .collect();
             let text = match changed.is_empty() {
                 true => counted,
                 false => format!("{counted}: {}", changed.join("; ")),
@@ -108,11 +191,11 @@ pub fn baselines(verdict: &Verdict) -> Vec<(String, String)> {
 }
 
 /// `plain-20 test error 66.10 (1), recorded 62.04 with tolerance 3.60`.
-pub fn baseline_text(row: &BaselineRow) -> String {
+pub fn baseline_text(verdict: &Verdict, row: &BaselineRow) -> String {
     format!(
         "{} {} {}, recorded {:.2} with tolerance {:.2}",
         row.network,
-        row.metric.text(),
+        verdict.metric(row.metric, &row.network),
         text_or_dash(row.measured.as_ref()),
         row.expected,
         row.tolerance

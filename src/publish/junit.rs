@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::cases::{Case, Severity, cases};
+use super::foreign::xml;
 use crate::judge::{Status, Verdict};
 
 /// `junit.xml`: `fail` is a failure, `missing` an error, `not-comparable` skipped. If nothing at all was comparable,
@@ -12,10 +13,11 @@ use crate::judge::{Status, Verdict};
 /// # Errors
 /// If it cannot be serialised, which is a bug.
 pub fn junit(verdict: &Verdict, strict: bool) -> Result<String> {
-    let name = format!("{}/{}", verdict.experiment, verdict.profile);
+    let name = xml(&format!("{}/{}", verdict.experiment, verdict.profile));
     let mut suite = TestSuite::new(&name);
-    suite.add_property(("headline", verdict.headline.as_str()));
-    suite.add_property(("data", verdict.data.as_str()));
+    for (property, value) in [("headline", &verdict.headline), ("data", &verdict.data)] {
+        suite.add_property((property.to_owned(), xml(value)));
+    }
     for case in cases(verdict, strict) {
         suite.add_test_case(test_case(&case, &name, &verdict.manifest));
     }
@@ -26,6 +28,7 @@ pub fn junit(verdict: &Verdict, strict: bool) -> Result<String> {
 
 fn test_case(case: &Case, suite: &str, manifest: &str) -> TestCase {
     let name = case.status.name();
+    let text = xml(&case.text);
     let mut status = match case.severity {
         Severity::Holds | Severity::Warning => TestCaseStatus::success(),
         Severity::Aside => TestCaseStatus::skipped(),
@@ -37,18 +40,18 @@ fn test_case(case: &Case, suite: &str, manifest: &str) -> TestCase {
     match case.severity {
         Severity::Holds | Severity::Warning => {}
         Severity::Aside => {
-            status.set_message(format!("{name}: {}", case.text));
+            status.set_message(format!("{name}: {text}"));
         }
         Severity::Error => {
-            status.set_type(name).set_message(&case.text);
+            status.set_type(name).set_message(text.as_str());
         }
     }
-    let mut test = TestCase::new(&case.name, status);
+    let mut test = TestCase::new(xml(&case.name), status);
     test.set_classname(format!("{suite}.{}", case.kind));
     if case.severity == Severity::Warning {
-        test.set_system_out(format!("{name}: {}", case.text));
+        test.set_system_out(format!("{name}: {text}"));
     }
-    test.extra.insert("file".into(), manifest.into());
+    test.extra.insert("file".into(), xml(manifest).into());
     if let Some(line) = case.line {
         test.extra.insert("line".into(), line.to_string().into());
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use super::foreign::one_line;
 use super::illustration::Illustration;
 use super::junit;
 use super::page::{self, Material, Page};
@@ -66,7 +67,9 @@ impl<'a> Report<'a> {
         let figure = match Drawing::of(evidence, verdict, reference)? {
             Some((drawing, missing)) => {
                 warnings.extend(missing);
-                Some(Illustration::of(drawing)?)
+                let figure = Illustration::of(drawing)?;
+                warnings.extend(unknown_letters(&figure.svg));
+                Some(figure)
             }
             None => None,
         };
@@ -79,7 +82,7 @@ impl<'a> Report<'a> {
                 evidence.runs.first().map(|run| run.view.file.notes.data),
                 reports_dir,
             ),
-            warnings,
+            warnings: warnings.iter().map(|warning| one_line(warning)).collect(),
         })
     }
 
@@ -142,6 +145,20 @@ impl<'a> Report<'a> {
     }
 }
 
+/// A warning about letters that the figures' font lacks.
+fn unknown_letters(svg: &str) -> Option<String> {
+    let letters: Vec<String> = figure::missing_letters(svg)
+        .into_iter()
+        .map(|letter| letter.to_string())
+        .collect();
+    (!letters.is_empty()).then(|| {
+        format!(
+            "the figure's font has no {}; the PNG shows a question mark, the SVG the viewer's own font",
+            letters.join(", ")
+        )
+    })
+}
+
 /// Writes a figure of published values and its page to `<reports_dir>/<name>`; returns the path of the PNG. The same
 /// files give the same bytes.
 ///
@@ -160,7 +177,8 @@ pub fn publish_bars(bars: &Bars, reports_dir: &Path) -> Result<PathBuf> {
 fn write_picture(folder: &Path, name: &str, figure: &Illustration) -> Result<PathBuf> {
     let disk = Disk::default();
     disk.create_dir(folder)?;
-    if let Some(text) = figure.drawing.markdown() {
+    if let Drawing::Table(table) = &figure.drawing {
+        let text = page::figure_table(table);
         disk.replace(&folder.join(format!("{name}.md")), text.as_bytes())?;
     }
     let svg = folder.join(format!("{name}.svg"));

@@ -30,7 +30,8 @@ pub fn bars(figure: &BarFigure) -> Result<String> {
         .iter()
         .flat_map(|note| labels::wrapped(note, SMALL, width - 2.0 * SIDE))
         .collect();
-    let top = 36.0;
+    let title = labels::wrapped(&figure.title, TITLE, width - 2.0 * SIDE);
+    let top = 36.0 + title_height(&title);
     let bottom = top + rows * cell.1;
     let height = bottom + 10.0 + 17.0 * notes.len() as f64 + 8.0;
     let mut text = String::new();
@@ -39,7 +40,7 @@ pub fn bars(figure: &BarFigure) -> Result<String> {
             SVGBackend::with_string(&mut text, (units(width) as u32, units(height) as u32))
                 .into_drawing_area();
         canvas.fill(&WHITE).map_err(failed)?;
-        write(&canvas, &figure.title, (SIDE, 22.0), TITLE, INK, HPos::Left)?;
+        write_title(&canvas, &title)?;
         for (index, plot) in figure.plots.iter().enumerate() {
             let (row, column) = (index / ACROSS, index % ACROSS);
             let corner = (
@@ -64,7 +65,8 @@ fn draw(canvas: &Canvas, plot: &BarPlot, corner: (f64, f64)) -> Result<()> {
     let floor = corner.1 + SIZE.1;
     let middle = corner.0 + SIZE.0 / 2.0;
     let title = (middle, corner.1 - 16.0);
-    write(canvas, &plot.title, title, TEXT + 1.0, INK, HPos::Center)?;
+    let size = labels::fitting(&plot.title, TEXT + 1.0, SIZE.0);
+    write(canvas, &plot.title, title, size, INK, HPos::Center)?;
     for (value, label) in &axis.ticks {
         let up = floor - fraction(&axis, *value) * SIZE.1;
         if *value > axis.low {
@@ -76,7 +78,7 @@ fn draw(canvas: &Canvas, plot: &BarPlot, corner: (f64, f64)) -> Result<()> {
     let beside = (corner.0 - 42.0, corner.1 + SIZE.1 / 2.0);
     let style = text_style(TEXT, INK.to_rgba(), HPos::Center).transform(FontTransform::Rotate270);
     canvas
-        .draw_text(&axis.label, &style, at(beside))
+        .draw_text(&allowed(&axis.label), &style, at(beside))
         .map_err(failed)?;
     let share = SIZE.0 / plot.bars.len().max(1) as f64;
     for (bar, place) in plot.bars.iter().zip(0..) {
@@ -98,22 +100,12 @@ fn draw(canvas: &Canvas, plot: &BarPlot, corner: (f64, f64)) -> Result<()> {
             INK,
             HPos::Center,
         )?;
-        write(
-            canvas,
-            &bar.label,
-            (centre, floor + 14.0),
-            SMALL,
-            INK,
-            HPos::Center,
-        )?;
-        write(
-            canvas,
-            &bar.below,
-            (centre, floor + 30.0),
-            SMALL,
-            GREY,
-            HPos::Center,
-        )?;
+        // As small as is needed to stay apart from its neighbours.
+        for (text, down, ink) in [(&bar.label, 14.0, INK), (&bar.below, 30.0, GREY)] {
+            let size = labels::fitting(text, SMALL, share - 2.0);
+            let place = (centre, floor + down);
+            write(canvas, text, place, size, ink, HPos::Center)?;
+        }
     }
     segment(
         canvas,

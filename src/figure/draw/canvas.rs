@@ -22,9 +22,11 @@ pub(super) const UNITS: f64 = 10.0;
 // Widths and heights in pixels.
 pub(super) const PLOT: (f64, f64) = (440.0, 350.0);
 pub(super) const LEFT: f64 = 58.0;
+/// At least; see `legend::margin`.
 pub(super) const RIGHT: f64 = 138.0;
-pub(super) const PANEL: f64 = LEFT + PLOT.0 + RIGHT;
 pub(super) const SIDE: f64 = 16.0;
+/// Height of a line of a figure's title.
+pub(super) const TITLE_LINE: f64 = 22.0;
 
 // Font sizes in pixels.
 pub(super) const TITLE: f64 = 17.0;
@@ -134,9 +136,31 @@ pub(super) fn write(
     colour: RGBColor,
     anchor: HPos,
 ) -> Result<()> {
+    let style = text_style(size, colour.to_rgba(), anchor);
     canvas
-        .draw_text(text, &text_style(size, colour.to_rgba(), anchor), at(place))
+        .draw_text(&allowed(text), &style, at(place))
         .map_err(failed)
+}
+
+/// A text in an SVG: without the characters that XML forbids, which may come from a manifest.
+pub(super) fn allowed(text: &str) -> String {
+    text.chars()
+        .filter(|letter| font::in_xml(*letter))
+        .collect()
+}
+
+/// The lines of a figure's title from the top.
+pub(super) fn write_title(canvas: &Canvas, lines: &[String]) -> Result<()> {
+    for (line, row) in lines.iter().zip(0..) {
+        let place = (SIDE, 22.0 + TITLE_LINE * f64::from(row));
+        write(canvas, line, place, TITLE, INK, HPos::Left)?;
+    }
+    Ok(())
+}
+
+/// The height that the lines of a title after the first take.
+pub(super) fn title_height(lines: &[String]) -> f64 {
+    TITLE_LINE * lines.len().saturating_sub(1) as f64
 }
 
 pub(super) fn text_style(size: f64, colour: RGBAColor, anchor: HPos) -> TextStyle<'static> {
@@ -185,6 +209,11 @@ pub(super) fn finished(text: &str, width: f64, height: f64) -> String {
             &format!("stroke-width=\"{width}\" stroke-dasharray=\"{dashes}\""),
         );
     }
+    let (one, several) = (font::FAMILY, font::FAMILIES);
+    text = text.replace(
+        &format!("font-family=\"{one}\""),
+        &format!("font-family=\"{several}\""),
+    );
     // Half the cap height of Roboto: unlike `ex`, the same in every renderer.
     text.replace("dy=\"0.5ex\"", "dy=\"0.355em\"")
 }

@@ -4,8 +4,14 @@
 /// The TrueType file.
 pub const DATA: &[u8] = include_bytes!("../../../assets/Roboto-Regular.ttf");
 
-/// The font family in the SVG.
+/// The embedded font's family.
 pub const FAMILY: &str = "Roboto";
+
+/// Families in the SVG: the embedded font, then what a viewer has that ignores it.
+pub const FAMILIES: &str = "Roboto, Arial, Helvetica, sans-serif";
+
+/// What stands in a PNG for a letter that the font lacks.
+pub const REPLACEMENT: char = '?';
 
 /// Units per em of the widths below.
 const EM: f64 = 2048.0;
@@ -20,7 +26,8 @@ const WIDTHS: [u16; 95] = [
     1131, 1168, 1150, 1164, 694, 1057, 670, 1129, 992, 1539, 1016, 969, 1016, 693, 500, 693, 1393,
 ];
 
-/// The width of a text in pixels at a font size in pixels. Characters outside the table count as wide letters.
+/// The width of a text in pixels at a font size in pixels. Characters outside the table count as wide letters, and
+/// those of other fonts as squares.
 pub fn width(text: &str, size: f64) -> f64 {
     let units: f64 = text
         .chars()
@@ -28,10 +35,39 @@ pub fn width(text: &str, size: f64) -> f64 {
             (letter as usize)
                 .checked_sub(' ' as usize)
                 .and_then(|index| WIDTHS.get(index))
-                .map_or(1300.0, |width| f64::from(*width))
+                .map_or(if has(letter) { 1300.0 } else { EM }, |width| {
+                    f64::from(*width)
+                })
         })
         .sum();
     units / EM * size
+}
+
+/// Whether the font has a letter. In an SVG, a viewer's own fonts show the others.
+pub fn has(letter: char) -> bool {
+    matches!(
+        letter,
+        ' '..='~' | '\n' | '\r' | '\t'
+            | '\u{a0}'..='\u{17f}'
+            | '\u{2010}'..='\u{2026}'
+            | '\u{2030}' | '\u{2212}' | '\u{2248}' | '\u{2260}' | '\u{2264}' | '\u{2265}'
+    )
+}
+
+/// The letters of a drawn figure that the font lacks, each once.
+pub fn missing(svg: &str) -> Vec<char> {
+    let mut letters: Vec<char> = svg.chars().filter(|letter| !has(*letter)).collect();
+    letters.sort_unstable();
+    letters.dedup();
+    letters
+}
+
+/// Whether XML 1.0 allows a character.
+pub fn in_xml(letter: char) -> bool {
+    matches!(
+        letter,
+        '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}'
+    )
 }
 
 /// The style element that embeds the font.
@@ -64,6 +100,13 @@ fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_that_the_font_lacks_are_named() {
+        assert_eq!(missing("<text>λ 中 µ ± – ≥ é λ</text>"), ['λ', '中']);
+        assert!(missing("Fig. 6: 0.5 ± 0.1 · “quoted” … ‰ −1 ≈ 2 ≠ 3 ≤ 4").is_empty());
+        assert!(width("中", 10.0) >= 10.0);
+    }
 
     #[test]
     fn base64_matches_rfc_examples() {

@@ -6,19 +6,19 @@ use plotters::style::text_anchor::HPos;
 
 use super::axes::Axis;
 use super::canvas::*;
-use super::plot::Plot;
 use super::{font, labels};
 use crate::figure::curve_figure::{Colour, Figure, Panel, Series};
 use crate::record::{Ending, Split};
 
-/// Each network's name and last error beside the end of its curve (its test curve where both splits are drawn).
-pub(super) fn draw_end_labels(
-    canvas: &Canvas,
-    panel: &Panel,
-    corner: (f64, f64),
-    y: &Axis,
-) -> Result<()> {
-    let named: Vec<(&Series, f64, f64)> = panel
+/// Height of a legend's entry in pixels.
+const ENTRY: f64 = 17.0;
+/// From a panel's frame to the text of the labels, and from names to values, in pixels.
+const LEAD: f64 = 14.0;
+const BETWEEN: f64 = 7.0;
+
+/// The curves that are named at their ends, and their last errors: the test curves where both splits are drawn.
+fn named(panel: &Panel) -> Vec<(&Series, f64)> {
+    panel
         .series
         .iter()
         .filter(|series| !panel.is_mixed() || series.split == Split::Test)
@@ -30,19 +30,56 @@ pub(super) fn draw_end_labels(
                 .or_else(|| series.others.first()?.0.last());
             ends.map(|last| (series, last.error))
         })
-        .map(|(series, error)| {
+        .collect()
+}
+
+/// What stands beside a name: the last error, or how the run ended.
+fn value(series: &Series, error: f64) -> String {
+    match (series.mean.is_empty(), series.ending) {
+        (_, Some(Ending::Diverged)) => "diverged".into(),
+        (true, _) | (_, Some(Ending::Partial)) => "unfinished".into(),
+        _ if error < 19.995 => format!("{error:.2}"),
+        _ => format!("{error:.1}"),
+    }
+}
+
+/// The width of the widest of some texts.
+fn widest(texts: impl Iterator<Item = String>) -> f64 {
+    texts
+        .map(|text| font::width(&text, SMALL))
+        .fold(0.0, f64::max)
+}
+
+/// The room right of every panel for the names and errors at the ends of its curves.
+pub(super) fn margin(figure: &Figure) -> f64 {
+    let of = |panel: &Panel| {
+        let named = named(panel);
+        let names = widest(named.iter().map(|(series, _)| series.network.clone()));
+        let values = widest(named.iter().map(|(series, error)| value(series, *error)));
+        LEAD + names + BETWEEN + values
+    };
+    figure.panels.iter().map(of).fold(RIGHT, f64::max)
+}
+
+/// Each network's name and last error beside the end of its curve.
+pub(super) fn draw_end_labels(
+    canvas: &Canvas,
+    panel: &Panel,
+    corner: (f64, f64),
+    y: &Axis,
+) -> Result<()> {
+    let named = named(panel);
+    let wanted: Vec<f64> = named
+        .iter()
+        .map(|(_, error)| {
             let up = fraction(y, error.clamp(y.low, y.high)) * PLOT.1;
-            (series, error, corner.1 + PLOT.1 - up)
+            corner.1 + PLOT.1 - up
         })
         .collect();
-    let wanted: Vec<f64> = named.iter().map(|(_, _, height)| *height).collect();
     let placed = labels::spread(&wanted, 15.0, corner.1 + 2.0, corner.1 + PLOT.1 - 2.0);
     let edge = corner.0 + PLOT.0;
-    let widest = named
-        .iter()
-        .map(|(series, _, _)| font::width(&series.network, SMALL))
-        .fold(0.0, f64::max);
-    for ((series, error, height), place) in named.into_iter().zip(placed) {
+    let names = widest(named.iter().map(|(series, _)| series.network.clone()));
+    for (((series, error), height), place) in named.into_iter().zip(wanted).zip(placed) {
         let colour = rgb(series.colour);
         segment(
             canvas,
@@ -51,66 +88,77 @@ pub(super) fn draw_end_labels(
             pale(series.colour, 0.35),
             SINGLE,
         )?;
-        let value = match (series.mean.is_empty(), series.ending) {
-            (_, Some(Ending::Diverged)) => "diverged".into(),
-            (true, _) | (_, Some(Ending::Partial)) => "unfinished".into(),
-            _ if error < 19.995 => format!("{error:.2}"),
-            _ => format!("{error:.1}"),
-        };
-        write(
-            canvas,
-            &series.network,
-            (edge + 14.0, place),
-            SMALL,
-            colour,
-            HPos::Left,
-        )?;
-        let right = (edge + 14.0 + widest + 7.0, place);
+        let left = (edge + LEAD, place);
+        write(canvas, &series.network, left, SMALL, colour, HPos::Left)?;
+        let right = (edge + LEAD + names + BETWEEN, place);
+        let value = value(series, error);
         write(canvas, &value, right, SMALL, colour, HPos::Left)?;
     }
     Ok(())
 }
 
-/// The networks of a panel, where the fewest curves pass and little of what is `occupied` is covered.
+/// The networks of a panel: their names and colours.
+fn entries(panel: &Panel) -> Vec<(String, Colour)> {
+    let mut entries: Vec<(String, Colour)> = Vec::new();
+    for series in &panel.series {
+        let name = match series.ending {
+            Some(_) => series.network.clone(),
+            None => format!("{} (no run)", series.network),
+        };
+        if !entries.iter().any(|(other, _)| *other == name) {
+            entries.push((name, series.colour));
+        }
+    }
+    entries
+}
+
+/// Width and height of a panel's legend; none without curves.
+fn size(panel: &Panel) -> Option<(f64, f64)> {
+    let entries = entries(panel);
+    let names = widest(entries.iter().map(|(name, _)| name.clone()));
+    let height = ENTRY * entries.len() as f64 + 10.0;
+    (!entries.is_empty()).then_some((names + 48.0, height))
+}
+
+/// Where a panel's legend lies, from the plot's upper left corner: where it covers no curve and nothing that is `occupied`,
+/// else below the plot.
+pub(super) fn place(panel: &Panel, axes: (&Axis, &Axis), occupied: &[(f64, f64)]) -> (f64, f64) {
+    let Some(size) = size(panel) else {
+        return (0.0, 0.0);
+    };
+    let mut passing = occupied.to_vec();
+    for series in &panel.series {
+        passing.extend(labels::samples(&pairs(&series.mean), axes, PLOT));
+        passing.extend(labels::samples(&series.reference, axes, PLOT));
+        for (points, _) in &series.others {
+            passing.extend(labels::samples(&pairs(points), axes, PLOT));
+        }
+    }
+    labels::free_place(&passing, size, PLOT).unwrap_or((0.0, PLOT.1 + BELOW))
+}
+
+/// From a plot's frame to a legend below it, in pixels: under the axis and its name.
+const BELOW: f64 = 46.0;
+
+/// The room that a panel's legend takes below its plot.
+pub(super) fn below(panel: &Panel, place: (f64, f64)) -> f64 {
+    match size(panel) {
+        Some((_, height)) if place.1 > PLOT.1 => height,
+        _ => 0.0,
+    }
+}
+
+/// The legend of a panel at its [`place`].
 pub(super) fn draw_legend(
     canvas: &Canvas,
     panel: &Panel,
     corner: (f64, f64),
-    (plot, occupied): (&Plot, &[(f64, f64)]),
+    place: (f64, f64),
 ) -> Result<()> {
-    let mut entries: Vec<(&str, Colour, bool)> = Vec::new();
-    for series in &panel.series {
-        if !entries.iter().any(|entry| entry.0 == series.network) {
-            entries.push((&series.network, series.colour, series.ending.is_none()));
-        }
-    }
-    if entries.is_empty() {
+    let Some(size) = size(panel) else {
         return Ok(());
-    }
-    let name = |entry: &(&str, Colour, bool)| {
-        if entry.2 {
-            format!("{} (no run)", entry.0)
-        } else {
-            entry.0.to_owned()
-        }
     };
-    let widest = entries
-        .iter()
-        .map(|entry| font::width(&name(entry), SMALL))
-        .fold(0.0, f64::max);
-    let size = (widest + 48.0, 17.0 * entries.len() as f64 + 10.0);
-    let mut passing: Vec<(f64, f64)> = panel
-        .series
-        .iter()
-        .flat_map(|series| {
-            let mut points = plot.samples(&pairs(&series.mean));
-            points.extend(plot.samples(&series.reference));
-            points
-        })
-        .collect();
-    passing.extend(occupied);
-    let (left, top) = labels::quiet_corner(&passing, size, PLOT);
-    let (left, top) = (corner.0 + left, corner.1 + top);
+    let (left, top) = (corner.0 + place.0, corner.1 + place.1);
     canvas
         .draw(&Rectangle::new(
             [at((left, top)), at((left + size.0, top + size.1))],
@@ -118,23 +166,11 @@ pub(super) fn draw_legend(
         ))
         .map_err(failed)?;
     outline(canvas, (left, top), size, pale((110, 110, 110), 0.6))?;
-    for (entry, place) in entries.iter().zip(0..) {
-        let y = top + 13.5 + 17.0 * f64::from(place);
-        segment(
-            canvas,
-            (left + 8.0, y),
-            (left + 32.0, y),
-            rgb(entry.1),
-            TEST,
-        )?;
-        write(
-            canvas,
-            &name(entry),
-            (left + 39.0, y),
-            SMALL,
-            INK,
-            HPos::Left,
-        )?;
+    for ((name, colour), row) in entries(panel).iter().zip(0..) {
+        let y = top + 13.5 + ENTRY * f64::from(row);
+        let (from, to) = ((left + 8.0, y), (left + 32.0, y));
+        segment(canvas, from, to, rgb(*colour), TEST)?;
+        write(canvas, name, (left + 39.0, y), SMALL, INK, HPos::Left)?;
     }
     Ok(())
 }
@@ -146,7 +182,7 @@ pub(super) fn draw_keys(canvas: &Canvas, figure: &Figure, start: (f64, f64)) -> 
     let seeds = series().any(|series| !series.range.is_empty());
     let mut keys: Vec<(&str, RGBColor, u32)> = Vec::new();
     if mixed {
-        keys.push(("test", INK, TEST));
+        keys.push((figure.evaluated.word(), INK, TEST));
         keys.push((
             "training",
             INK,

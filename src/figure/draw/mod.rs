@@ -11,7 +11,7 @@ pub(super) mod bars;
 mod canvas;
 pub(super) mod column;
 pub(super) mod curves;
-mod font;
+pub(super) mod font;
 pub(crate) mod labels;
 mod legend;
 mod panel;

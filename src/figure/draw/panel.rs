@@ -7,9 +7,13 @@ use plotters::style::text_anchor::HPos;
 use super::axes::Axis;
 use super::canvas::*;
 use super::plot::Plot;
-use super::{font, legend};
+use super::{font, labels, legend};
 use crate::figure::curve_figure::{Figure, Panel};
 use crate::record::Split;
+
+/// Height of a line of a panel's title in pixels.
+pub(super) const PANEL_LINE: f64 = 18.0;
+const CHANCE_NAME: &str = "chance";
 
 pub(super) fn draw_panel(
     canvas: &Canvas,
@@ -17,6 +21,7 @@ pub(super) fn draw_panel(
     panel: &Panel,
     corner: (f64, f64),
     (x, y): (&Axis, &Axis),
+    legend: (f64, f64),
 ) -> Result<()> {
     let area = canvas.clone().shrink(
         (units(corner.0), units(corner.1)),
@@ -26,20 +31,14 @@ pub(super) fn draw_panel(
         .build_cartesian_2d(x.low..x.high, y.low..y.high)
         .map_err(failed)?;
     let middle = corner.0 + PLOT.0 / 2.0;
-    write(
-        canvas,
-        &panel.title,
-        (middle, corner.1 - 14.0),
-        TEXT + 1.0,
-        INK,
-        HPos::Center,
-    )?;
+    for (line, above) in title(panel).iter().rev().zip(0..) {
+        let place = (middle, corner.1 - 14.0 - PANEL_LINE * f64::from(above));
+        write(canvas, line, place, TEXT + 1.0, INK, HPos::Center)?;
+    }
     draw_axes(canvas, corner, (x, y))?;
 
-    let chance = figure.chance.filter(|chance| y.within(*chance));
-    let mut occupied = Vec::new();
-    if let Some(chance) = chance {
-        occupied = draw_chance(canvas, corner, y, chance)?;
+    if let Some(chance) = chance(figure, y) {
+        draw_chance(canvas, corner, y, chance)?;
     }
     let plot = Plot { chart, x, y };
     for series in &panel.series {
@@ -69,7 +68,7 @@ pub(super) fn draw_panel(
     }
     outline(canvas, corner, PLOT, INK)?;
     legend::draw_end_labels(canvas, panel, corner, y)?;
-    legend::draw_legend(canvas, panel, corner, (&plot, &occupied))?;
+    legend::draw_legend(canvas, panel, corner, legend)?;
     if let Some(word) = figure.watermark.as_deref() {
         let size = (PLOT.0 * 0.88 / font::width(word, 1.0)).min(PLOT.1 * 0.5);
         let place = (middle, corner.1 + PLOT.1 * 0.5);
@@ -123,26 +122,44 @@ fn draw_axes(canvas: &Canvas, corner: (f64, f64), (x, y): (&Axis, &Axis)) -> Res
         .map_err(failed)
 }
 
-/// The line of guessing, named at its left end. Returns points of the name in pixels from the plot's upper left corner, to
-/// be left free.
-fn draw_chance(
-    canvas: &Canvas,
-    corner: (f64, f64),
-    y: &Axis,
-    chance: f64,
-) -> Result<Vec<(f64, f64)>> {
-    let up = corner.1 + PLOT.1 - fraction(y, chance) * PLOT.1;
+/// The lines of a panel's title.
+pub(super) fn title(panel: &Panel) -> Vec<String> {
+    labels::wrapped(&panel.title, TEXT + 1.0, PLOT.0 + 2.0 * LEFT)
+}
+
+/// The error of guessing, if its line is inside the frame.
+fn chance(figure: &Figure, y: &Axis) -> Option<f64> {
+    figure.chance.filter(|chance| y.within(*chance))
+}
+
+/// The height of the line of guessing, and the left end and middle of its name, in pixels from the plot's upper left corner.
+fn chance_place(y: &Axis, chance: f64) -> (f64, (f64, f64)) {
+    let down = PLOT.1 - fraction(y, chance) * PLOT.1;
+    // Above the line, where no curve begins, if there is room.
+    let beside = if down < 18.0 { 9.0 } else { -9.0 };
+    (down, (6.0, down + beside))
+}
+
+/// Points of the name of the line of guessing, in pixels from the plot's upper left corner, to be left free.
+pub(super) fn occupied(figure: &Figure, y: &Axis) -> Vec<(f64, f64)> {
+    let Some(chance) = chance(figure, y) else {
+        return Vec::new();
+    };
+    let (_, name) = chance_place(y, chance);
+    let width = font::width(CHANCE_NAME, SMALL - 1.0).ceil() as u32;
+    (0..width)
+        .map(|x| (name.0 + f64::from(x), name.1))
+        .collect()
+}
+
+/// The line of guessing, named at its left end.
+fn draw_chance(canvas: &Canvas, corner: (f64, f64), y: &Axis, chance: f64) -> Result<()> {
+    let (down, name) = chance_place(y, chance);
+    let up = corner.1 + down;
     let (left, right) = ((corner.0, up), (corner.0 + PLOT.0, up));
     segment(canvas, left, right, GREY, CHANCE)?;
-    // Above the line, where no curve begins, if there is room.
-    let beside = if up - corner.1 < 18.0 { 9.0 } else { -9.0 };
-    let (from, size) = (6.0, SMALL - 1.0);
-    let place = (corner.0 + from, up + beside);
-    write(canvas, "chance", place, size, GREY, HPos::Left)?;
-    let width = font::width("chance", size).ceil() as u32;
-    Ok((0..width)
-        .map(|x| (from + f64::from(x), up + beside - corner.1))
-        .collect())
+    let place = (corner.0 + name.0, corner.1 + name.1);
+    write(canvas, CHANCE_NAME, place, SMALL - 1.0, GREY, HPos::Left)
 }
 
 /// Stroke widths of a curve and of the paper's. A split that is drawn alone is bold, whichever it is.

@@ -99,26 +99,4 @@ impl Plot<'_, '_> {
         let place = (f64::from(pixel.0) / UNITS, f64::from(pixel.1) / UNITS);
         mark(canvas, place, ending, rgb(colour))
     }
-
-    /// Points along the visible part of a curve in pixels from the plot's upper left corner, close enough to see what
-    /// a box would cover.
-    pub fn samples(&self, points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-        let (across, down) = self.chart.plotting_area().get_pixel_range();
-        let mut samples = Vec::new();
-        for piece in self.visible(points) {
-            for pair in piece.windows(2) {
-                for step in 0..8 {
-                    let t = f64::from(step) / 8.0;
-                    let x = pair[0].0 + t * (pair[1].0 - pair[0].0);
-                    let y = pair[0].1 + t * (pair[1].1 - pair[0].1);
-                    let pixel = self.chart.backend_coord(&(x, y));
-                    samples.push((
-                        f64::from(pixel.0 - across.start) / UNITS,
-                        f64::from(pixel.1 - down.start) / UNITS,
-                    ));
-                }
-            }
-        }
-        samples
-    }
 }

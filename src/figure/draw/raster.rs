@@ -20,9 +20,19 @@ fn parse(svg: &str) -> Result<usvg::Tree> {
         .map_err(|error| Exit::Internal.error(format!("cannot parse the drawn SVG: {error}")))
 }
 
-/// Renders the SVG as PNG.
+/// Renders the SVG as PNG. A letter that the embedded font lacks is a question mark.
 pub fn png(svg: &str) -> Result<Vec<u8>> {
-    let tree = parse(svg)?;
+    let known: String = svg
+        .chars()
+        .map(|letter| {
+            if font::has(letter) {
+                letter
+            } else {
+                font::REPLACEMENT
+            }
+        })
+        .collect();
+    let tree = parse(&known)?;
     let size = tree.size();
     let width = (size.width() * DENSITY).ceil() as u32;
     let height = (size.height() * DENSITY).ceil() as u32;
@@ -48,6 +58,19 @@ mod tests {
         );
         let tree = parse(&svg).unwrap();
         f64::from(tree.root().bounding_box().width())
+    }
+
+    #[test]
+    fn a_letter_that_the_font_lacks_is_visible() {
+        let of = |text: &str| {
+            png(&format!(
+                r#"<svg xmlns="http://www.w3.org/2000/svg" width="60" height="60"><text x="5" y="50" font-size="50" font-family="{}">{text}</text></svg>"#,
+                font::FAMILIES
+            ))
+            .unwrap()
+        };
+        assert_eq!(of("λ"), of("?"));
+        assert_ne!(of("λ"), of(""));
     }
 
     #[test]

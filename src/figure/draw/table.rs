@@ -30,12 +30,14 @@ pub fn table(table: &Table) -> Result<String> {
     let room = (widths.iter().sum::<f64>() + GAP * widths.len() as f64).max(460.0);
     let width = room + 2.0 * SIDE;
     let head = labels::wrapped(&table.line, TEXT, room);
+    let title = labels::wrapped(&table.title, TITLE, room);
+    let begin = 45.0 + title_height(&title);
     let notes: Vec<String> = table
         .notes
         .iter()
         .flat_map(|note| labels::wrapped(note, SMALL, room))
         .collect();
-    let top = 45.0 + 18.0 * head.len() as f64 + 18.0;
+    let top = begin + 18.0 * head.len() as f64 + 18.0;
     let bottom = top + ROW * table.rows.len() as f64 + 16.0;
     let height = bottom + 14.0 + 17.0 * notes.len() as f64 + 8.0;
 
@@ -45,9 +47,9 @@ pub fn table(table: &Table) -> Result<String> {
             SVGBackend::with_string(&mut text, (units(width) as u32, units(height) as u32))
                 .into_drawing_area();
         canvas.fill(&WHITE).map_err(failed)?;
-        write(&canvas, &table.title, (SIDE, 22.0), TITLE, INK, HPos::Left)?;
+        write_title(&canvas, &title)?;
         for (line, place) in head.iter().zip(0..) {
-            let y = 45.0 + 18.0 * f64::from(place);
+            let y = begin + 18.0 * f64::from(place);
             write(&canvas, line, (SIDE, y), TEXT, GREY, HPos::Left)?;
         }
         let rule = |y: f64| segment(&canvas, (SIDE, y), (SIDE + room, y), INK, FRAME);

@@ -34,6 +34,7 @@ pub(super) fn words(figure: &Figure) -> (&'static str, &'static str, &'static st
 pub(super) fn what(figure: &Figure, kind: &str) -> String {
     let (_, value, _) = words(figure);
     match figure.quantity {
+        Quantity::Errors if kind == TEST => format!("{} {value}", figure.evaluated.word()),
         Quantity::Errors => format!("{kind} {value}"),
         Quantity::Responses => value.into(),
     }
@@ -92,7 +93,11 @@ fn curves(figure: &Figure, panel: &Panel) -> Vec<Value> {
                 pairs(points),
             );
         }
-        let theirs = format!("the paper's {own}");
+        let theirs = match figure.quantity {
+            // On the test set, whatever ours is.
+            Quantity::Errors => format!("the paper's {kind} error"),
+            Quantity::Responses => format!("the paper's {own}"),
+        };
         add(series, PAPER, theirs, series.reference.clone());
     }
     curves

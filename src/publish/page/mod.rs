@@ -2,7 +2,8 @@
 //! contents agree.
 //!
 //! - `contents.rs`: the types of a page
-//! - `sections.rs`: the page of a verdict; `provenance.rs`: its section on what the runs were made with
+//! - `sections.rs`: the page of a verdict; `errors.rs`: its sections on errors; `provenance.rs`: what the runs were made
+//!   with
 //! - `published.rs`: the page of a figure of published values
 //! - `markdown.rs`, `html.rs`: the two renderers, with `escape.rs`, `page.css` and `page.js`
 //! - `plot.rs`: the interactive figure; `curves.rs`: its data for the script
@@ -10,6 +11,7 @@
 
 mod contents;
 mod curves;
+mod errors;
 mod escape;
 mod html;
 mod markdown;
@@ -22,6 +24,6 @@ pub mod site;
 pub use contents::{Body, Cell, Column, Page, Section, Table};
 pub use escape::relative;
 pub use html::html;
-pub use markdown::markdown;
+pub use markdown::{figure_table, markdown};
 pub use published::published;
 pub use sections::{Material, page};

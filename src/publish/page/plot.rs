@@ -20,6 +20,8 @@ const LABELS: f64 = 17.0;
 const LEAD: f64 = 27.0;
 /// Maximum width of a letter: at the style sheet's font size, and on a phone, where the error is hidden.
 const LETTER: (f64, f64) = (7.6, 10.0);
+/// Width of a letter of a title on a phone.
+const TITLE_LETTER: f64 = 10.9;
 /// Number of markers, and of colours in the style sheet.
 const SIGNS: usize = 8;
 /// Markers along a curve, at most.
@@ -69,11 +71,11 @@ pub(super) fn figure(figure: &Figure) -> String {
 fn keys(figure: &Figure) -> String {
     let mut keys = Vec::new();
     let ours = match figure.quantity {
-        Quantity::Errors => "bold lines: test error",
-        Quantity::Responses => "bold lines: our runs",
+        Quantity::Errors => format!("bold lines: {} error", figure.evaluated.word()),
+        Quantity::Responses => "bold lines: our runs".into(),
     };
     for (kind, name) in [
-        (TEST, ours),
+        (TEST, ours.as_str()),
         (TRAINING, "dashed lines: training error"),
         (PAPER, "pale lines without markers: the paper's curves"),
         (BAND, "bands: lowest to highest run"),
@@ -134,7 +136,7 @@ fn switches(figure: &Figure, palette: &Palette) -> String {
         );
     }
     for (kind, name) in [
-        (TEST, "test"),
+        (TEST, figure.evaluated.word()),
         (TRAINING, "training"),
         (PAPER, "the paper's curves"),
         (BAND, "bands"),
@@ -205,7 +207,12 @@ fn draw_panel(figure: &Figure, panel: &Panel, number: usize, palette: &Palette) 
         PLOT.0,
         PLOT.1
     );
-    draw_axes(&mut text, &frame, &title, figure.chance);
+    draw_axes(
+        &mut text,
+        &frame,
+        (title.as_str(), fitting(&panel.title).as_str()),
+        figure.chance,
+    );
     for series in &panel.series {
         let k = palette.place(series);
         group(&mut text, series, PAPER, k, &{
@@ -293,13 +300,27 @@ fn unique_names(names: &[&str]) -> String {
     different.join(", ")
 }
 
-fn draw_axes(text: &mut String, frame: &Frame, title: &str, chance: Option<f64>) {
+/// The attributes that narrow a title too long for its panel, also at a phone's font size.
+fn fitting(title: &str) -> String {
+    let room = CORNER.0 + PLOT.0;
+    match title.chars().count() as f64 * TITLE_LETTER > room {
+        true => format!(" textLength=\"{room}\" lengthAdjust=\"spacingAndGlyphs\""),
+        false => String::new(),
+    }
+}
+
+fn draw_axes(
+    text: &mut String,
+    frame: &Frame,
+    (title, fitting): (&str, &str),
+    chance: Option<f64>,
+) {
     let (left, top) = CORNER;
     let (right, bottom) = (left + PLOT.0, top + PLOT.1);
     let middle = left + PLOT.0 / 2.0;
     let _ = writeln!(
         text,
-        "<text class=\"title\" x=\"{middle}\" y=\"{}\">{title}</text>",
+        "<text class=\"title\" x=\"{middle}\" y=\"{}\"{fitting}>{title}</text>",
         top - 12.0
     );
     for (value, label) in &frame.x.ticks {

@@ -4,11 +4,9 @@
 use anyhow::Result;
 
 use super::contents::{Body, Cell, Page, Section};
-use super::provenance;
+use super::{errors, provenance};
 use crate::figure::Drawing;
-use crate::judge::{
-    ClaimRow, ExpectationRow, NetworkRow, RunEvidence, RunRow, Status, Verdict, Yardstick,
-};
+use crate::judge::{ClaimRow, ExpectationRow, RunEvidence, RunRow, Status, Verdict, Yardstick};
 use crate::manifest::Metric;
 use crate::publish::cells::{
     baselines, gap_text, gaps_text, phase_cells, seeds_text, text_or_dash, yardstick,
@@ -38,9 +36,10 @@ pub fn page(verdict: &Verdict, material: &Material) -> Result<Page> {
         body: Body::Figure,
     });
     let sections = [
-        judged(verdict),
         figure,
-        networks(verdict),
+        judged(verdict),
+        errors::finals(verdict),
+        errors::measurements(verdict),
         distances(verdict),
         claims(verdict),
         tests(verdict),
@@ -55,7 +54,10 @@ pub fn page(verdict: &Verdict, material: &Material) -> Result<Page> {
         home: "../../index.html",
         judged: true,
         status: verdict.status,
-        headline: verdict.headline.clone(),
+        headline: match errors::closeness(verdict) {
+            Some(closeness) => format!("{}; {closeness}", verdict.headline),
+            None => verdict.headline.clone(),
+        },
         shouts: shouts(verdict),
         line: match material.figure {
             Some(Drawing::Curves(figure)) => figure.line.clone(),
@@ -95,7 +97,7 @@ fn shouts(verdict: &Verdict) -> Vec<(String, String)> {
 }
 
 /// Everything judged, in one table: claims, expected errors, baselines. Values that are not comparable, often the
-/// paper's at a smaller scale, share a row; the table of networks has them next to ours.
+/// paper's at a smaller scale, share a row; the table of final errors has them next to ours.
 fn judged(verdict: &Verdict) -> Option<Section> {
     let mut rows = Vec::new();
     let (apart, judged): (Vec<_>, Vec<_>) = verdict
@@ -103,7 +105,7 @@ fn judged(verdict: &Verdict) -> Option<Section> {
         .iter()
         .partition(|row| row.status == Status::NotComparable);
     rows.extend(verdict.claims.iter().map(claim));
-    rows.extend(judged.into_iter().map(expectation));
+    rows.extend(judged.into_iter().map(|row| expectation(verdict, row)));
     for against in [Yardstick::Profile, Yardstick::Paper] {
         let of_these: Vec<_> = apart.iter().filter(|row| row.against == against).collect();
         if let Some(first) = of_these.first() {
@@ -133,8 +135,8 @@ fn judged(verdict: &Verdict) -> Option<Section> {
         "verdict",
         "Verdict",
         &[
-            "Errors in % at the last iteration, mean ± standard deviation over seeds (number of seeds). Claims are gaps \
-             between two networks' errors, in points.",
+            "Errors in % at the last iteration, mean ± standard deviation over seeds (number of seeds). Expected \
+             errors hold within their tolerance, in points. Claims are gaps between two networks' errors, in points.",
         ],
         &[
             "expectation or claim",
@@ -147,13 +149,13 @@ fn judged(verdict: &Verdict) -> Option<Section> {
     )
 }
 
-fn expectation(row: &ExpectationRow) -> Vec<Cell> {
+fn expectation(verdict: &Verdict, row: &ExpectationRow) -> Vec<Cell> {
     vec![
-        Cell::text(format!("{}: {}", row.network, row.metric.text())),
+        Cell::text(named(verdict, row.metric, &row.network)),
         Cell::status(row.status, &row.note),
         Cell::text(text_or_dash(row.measured.as_ref())),
         Cell::text(format!(
-            "{:.2} ± {:.2} {}",
+            "{:.2} within {:.2} {}",
             row.expected,
             row.tolerance,
             yardstick(row.against)
@@ -186,96 +188,9 @@ fn claim(row: &ClaimRow) -> Vec<Cell> {
     ]
 }
 
-fn networks(verdict: &Verdict) -> Option<Section> {
-    let papers = |network: &str, metric: Metric| {
-        verdict.expectations.iter().find(|row| {
-            row.network == network && row.metric == metric && row.against == Yardstick::Paper
-        })
-    };
-    let dash = |value: Option<f64>, signed: bool| match value {
-        None => Cell::text("–"),
-        Some(value) if signed => Cell::text(format!("{value:+.2}")),
-        Some(value) => Cell::text(format!("{value:.2}")),
-    };
-    let responses = verdict.networks.iter().any(|row| row.response.is_some());
-    let rows = verdict.networks.iter().map(|row: &NetworkRow| {
-        let paper = papers(&row.network, Metric::TestError);
-        let comparable = paper.filter(|paper| paper.status != Status::NotComparable);
-        let away = row
-            .test_error
-            .as_ref()
-            .zip(comparable)
-            .map(|(m, p)| m.mean - p.expected);
-        let mut cells = vec![
-            Cell::text(&row.network),
-            Cell::Strong(text_or_dash(row.test_error.as_ref())),
-            dash(paper.map(|paper| paper.expected), false),
-            dash(away, true),
-            Cell::text(best(verdict, row)),
-            Cell::text(text_or_dash(row.training_error.as_ref())),
-            dash(
-                papers(&row.network, Metric::TrainingError).map(|paper| paper.expected),
-                false,
-            ),
-            Cell::text(text_or_dash(row.clean_training_error.as_ref())),
-            Cell::text(text_or_dash(row.moving_test_error.as_ref())),
-            Cell::text(match row.test_error.as_ref() {
-                Some(of) if of.seeds > 1 => format!("{:.2} to {:.2}", of.minimum, of.maximum),
-                _ => "–".into(),
-            }),
-            Cell::text(format!("{} of {}", row.seeds_finished, row.seeds_asked)),
-        ];
-        if responses {
-            cells.insert(1, Cell::Strong(text_or_dash(row.response.as_ref())));
-        }
-        cells
-    });
-    let mut columns = vec![
-        "network",
-        "#test, last",
-        "#paper's",
-        "#difference",
-        "#test, best (iteration)",
-        "#training",
-        "#paper's",
-        "#training, clean pass",
-        "#test, moving average",
-        "#test, range",
-        "#seeds finished",
-    ];
-    if responses {
-        columns.insert(1, "#response, mean of layers");
-    }
-    Section::table(
-        "networks",
-        "Networks and the paper's values",
-        &[
-            "Errors in %, mean ± standard deviation over seeds (number of seeds). Last is the error at the last iteration, \
-             which is judged. Best is the lowest during training; it is selected on the test set and not judged. Test \
-             errors use batch-norm statistics of training images (population); training errors are the mean over the last \
-             20 augmented mini-batches, as in the paper's curves.",
-        ],
-        &columns,
-        rows.collect(),
-    )
-}
-
-/// The best errors and their iterations, by seed; one iteration if all seeds share it.
-fn best(verdict: &Verdict, row: &NetworkRow) -> String {
-    let mut at: Vec<String> = verdict
-        .runs
-        .iter()
-        .filter(|run| run.network == row.network && run.ending == Ending::Finished)
-        .filter_map(|run| run.best_iteration)
-        .map(|iteration| iteration.to_string())
-        .collect();
-    if at.iter().all(|iteration| *iteration == at[0]) {
-        at.truncate(1);
-    }
-    match row.best_test_error.as_ref() {
-        Some(best) if !at.is_empty() => format!("{} at {}", best.text(), at.join(", ")),
-        best => text_or_dash(best),
-    }
+/// `plain-20: test error`.
+fn named(verdict: &Verdict, metric: Metric, network: &str) -> String {
+    format!("{network}: {}", verdict.metric(metric, network))
 }
 
 fn claims(verdict: &Verdict) -> Option<Section> {
@@ -319,7 +234,7 @@ fn distances(verdict: &Verdict) -> Option<Section> {
         for phase in row.phases.iter().filter(|_| row.comparable) {
             let [mean, largest, floor, band] = phase_cells(phase);
             rows.push(vec![
-                Cell::text(format!("{}: {}", row.network, row.metric.text())),
+                Cell::text(named(verdict, row.metric, &row.network)),
                 Cell::text(phase.phase.text()),
                 Cell::text(phase.points.to_string()),
                 Cell::text(mean),
@@ -363,7 +278,7 @@ fn tests(verdict: &Verdict) -> Option<Section> {
     for row in &verdict.expectations {
         if let Some(test) = &row.test {
             rows.push(vec![
-                Cell::text(format!("{}: {}", row.network, row.metric.text())),
+                Cell::text(named(verdict, row.metric, &row.network)),
                 Cell::text(&test.words),
             ]);
         }
@@ -440,6 +355,8 @@ fn runs(verdict: &Verdict, material: &Material) -> Option<Section> {
             Cell::text(&row.machine),
         ]
     });
+    let word = verdict.evaluated(|_| true).word();
+    let (last, best) = (format!("#{word}, last"), format!("#{word}, best"));
     Section::table(
         "runs",
         "Runs",
@@ -451,8 +368,8 @@ fn runs(verdict: &Verdict, material: &Material) -> Option<Section> {
             "network",
             "#seed",
             "iterations",
-            "#test, last",
-            "#test, best",
+            last.as_str(),
+            best.as_str(),
             "folder",
             "identity",
             "commit",

@@ -12,6 +12,7 @@ use super::html::{badge, document};
 use crate::exit::Exit;
 use crate::judge::Status;
 use crate::publish::cells::seeds_text;
+use crate::publish::foreign::unescaped;
 use crate::run::disk::Disk;
 
 /// The part of a `verdict.json` that the index shows and that is needed to regenerate a report.
@@ -119,7 +120,7 @@ fn title_and_headline(folder: &Path) -> Option<(String, String)> {
     let mut lines = text.lines();
     let title = lines.next()?.strip_prefix("# ")?;
     let headline = lines.find_map(|line| line.strip_prefix("**")?.strip_suffix(".**"))?;
-    Some((title.into(), headline.into()))
+    Some((unescaped(title), unescaped(headline)))
 }
 
 /// The first PNG of a folder, else its first SVG.

@@ -291,7 +291,9 @@ fn only_keeps_the_named_networks() {
 
 #[test]
 fn experiments_are_listed_and_found() {
-    let all = manifest::list(Path::new("experiments")).unwrap();
+    let catalogue = manifest::list(Path::new("experiments")).unwrap();
+    assert_eq!(catalogue.broken, []);
+    let all = catalogue.experiments;
     let names: Vec<&str> = all.iter().map(|e| e.name.as_str()).collect();
     assert_eq!(
         names,

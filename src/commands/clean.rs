@@ -8,12 +8,16 @@ use crate::cli::{CleanArgs, Places};
 use crate::exit::Exit;
 use crate::manifest::{self, Experiment};
 use crate::run;
-use crate::{out, outln};
+use crate::{note, out, outln};
 
 /// `refig clean`.
 pub fn run(args: &CleanArgs, places: &Places) -> Result<Exit> {
     let mut named = Vec::new();
-    for listed in manifest::list(&places.experiments_dir)? {
+    let catalogue = manifest::list(&places.experiments_dir)?;
+    for broken in &catalogue.broken {
+        note!("refig: its runs count as unused: {}", broken.why);
+    }
+    for listed in &catalogue.experiments {
         for profile in &listed.profiles {
             named.extend(Experiment::load(&listed.path, profile, &[])?.networks);
         }
@@ -26,6 +30,12 @@ pub fn run(args: &CleanArgs, places: &Places) -> Result<Exit> {
     }
     for view in &unnamed {
         outln!("{}", view.folder.display());
+    }
+    // A typing error must not cost the runs of an experiment without a question.
+    if args.yes && !catalogue.broken.is_empty() {
+        return Err(Exit::Usage.error(
+            "--yes: some of these runs may belong to the manifests that cannot be read; mend those, or answer the question without --yes",
+        ));
     }
     if !args.yes {
         out!("remove these {} runs? [y/N] ", unnamed.len());

@@ -41,7 +41,7 @@ pub fn run(cli: Cli) -> Result<Exit> {
     orchestrate::listen(&stop)?;
     let places = &cli.places;
     match &cli.command {
-        Command::List => describe::list(places),
+        Command::List { format } => describe::list(*format, places),
         Command::Describe(args) => describe::describe(args),
         Command::Schema => describe::schema(),
         Command::Status(args) if args.follow => watch::run(&WatchArgs::default(), places, &stop),

@@ -8,23 +8,26 @@ use crate::cli::{Places, ReportArgs};
 use crate::exit::Exit;
 use crate::judge::{Evidence, Wanted, judge};
 use crate::manifest::{self, Bars, Experiment};
-use crate::outln;
 use crate::publish::page::site::{self, Blank};
 use crate::publish::{self, Report, publish_bars};
 use crate::run::{self, RunView};
+use crate::{note, outln};
 
 /// `refig report [EXPERIMENT]`. Unlike `check`, the exit code does not depend on the verdicts.
 pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
-    let mut wanted = manifest::list(&places.experiments_dir)?;
-    if let Some(name) = &args.experiment {
-        let path = manifest::find(&places.experiments_dir, name)?;
-        wanted.retain(|listed| listed.path == path);
-        if wanted.is_empty() {
-            let folder = path.parent().unwrap_or(&path);
-            wanted = manifest::list(folder)?;
-            wanted.retain(|listed| listed.path == path);
+    let wanted = match &args.experiment {
+        Some(name) => {
+            let path = manifest::find(&places.experiments_dir, name)?;
+            vec![manifest::listed(&path)?]
         }
-    }
+        None => {
+            let catalogue = manifest::list(&places.experiments_dir)?;
+            for broken in &catalogue.broken {
+                note!("refig: no report: {}", broken.why);
+            }
+            catalogue.experiments
+        }
+    };
     let views = run::find(&places.results_dir)?;
     let mut blanks = Vec::new();
     let mut written = 0;

@@ -13,7 +13,8 @@ const CYCLE: [&str; 8] = [
     "#cc79a7", // reddish purple
     "#e69f00", // orange
     "#56b4e9", // sky blue
-    "#000000", "#f0e442", // yellow
+    "#000000", // black
+    "#f0e442", // yellow
 ];
 
 /// The colours of the networks that are drawn, in the manifest's order and the same at every profile. A colour of the cycle

@@ -22,11 +22,11 @@ use crate::nearest::{nearest, remedy};
 use crate::plain_name::is_plain_name;
 use crate::recipe::MOST_ITERATIONS;
 
-/// The remedy for a name that cannot be part of a path.
-const PLAIN: &str = "use letters, digits, `-`, `_` and `.`, not `.` first";
-
 pub(super) use kind::bars;
 pub(super) use lists::seeds_fault;
+
+/// The remedy for a name that cannot be part of a path.
+const PLAIN: &str = "use letters, digits, `-`, `_` and `.`, not `.` first";
 
 /// Checks names and references. `runs` is the manifest named by `runs_from`.
 pub(super) fn structure(own: &Source, runs: Option<&Source>) -> Result<()> {

@@ -522,6 +522,11 @@ fn unknown_names_are_answered_with_the_nearest() {
         "\"plian-20\", \"plain-32\",",
         &["unknown family \"plian\"; did you mean \"plain\"?"],
     );
+    let said = set_refused("batch=32");
+    assert!(
+        said.contains("did you mean --set recipe.batch=32?"),
+        "{said}"
+    );
     let mut fig6 = Experiment::load(Path::new("experiments/fig6.toml"), "quick", &[]).unwrap();
     let error = fig6.only(&["resent-56".into()]).unwrap_err();
     assert!(

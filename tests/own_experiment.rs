@@ -237,6 +237,9 @@ fn a_broken_manifest_does_not_hide_the_others() {
     let (code, _, errors) = run(&["report", "--all"]);
     assert_eq!(code, 0, "{errors}");
     assert!(errors.contains("broken.toml:1"), "{errors}");
+    let (code, _, errors) = run(&["report", "twins", "--profile", "defualt"]);
+    assert_eq!(code, Exit::Usage as i32, "{errors}");
+    assert!(errors.contains("did you mean \"default\"?"), "{errors}");
     // The others can be used by name.
     let (code, _, errors) = run(&["plan", "twins"]);
     assert_eq!(code, 0, "{errors}");

@@ -8,6 +8,7 @@ use crate::cli::{Places, ReportArgs};
 use crate::exit::Exit;
 use crate::judge::{Evidence, Wanted, judge};
 use crate::manifest::{self, Bars, Experiment};
+use crate::nearest::remedy;
 use crate::publish::page::site::{self, Blank};
 use crate::publish::{self, Report, publish_bars};
 use crate::run::{self, RunView};
@@ -28,6 +29,16 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
             catalogue.experiments
         }
     };
+    if let (Some(profile), [only]) = (&args.profile, &wanted[..])
+        && !only.profiles.is_empty()
+        && !only.profiles.contains(profile)
+    {
+        return Err(Exit::Usage.error(format!(
+            "{}: no profile \"{profile}\"; {}",
+            only.path.display(),
+            remedy(profile, only.profiles.iter().map(String::as_str))
+        )));
+    }
     let views = run::find(&places.results_dir)?;
     let mut blanks = Vec::new();
     let mut written = 0;

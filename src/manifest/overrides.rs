@@ -50,8 +50,15 @@ impl Overrides {
                 return Err(Exit::Usage.error(format!("--set: {why}")));
             }
             let table = table(text).map_err(|why| refuse(&why))?;
-            let checked = OverrideFile::deserialize(table.clone())
-                .map_err(|error| refuse(error.message()))?;
+            let checked =
+                OverrideFile::deserialize(table.clone()).map_err(
+                    |error| match Recipe::deserialize(table.clone()) {
+                        Ok(_) => Exit::Usage.error(format!(
+                            "--set {text}: unknown field; did you mean --set recipe.{text}?"
+                        )),
+                        Err(_) => refuse(error.message()),
+                    },
+                )?;
             if let Some(why) = checked.seeds.as_deref().and_then(seeds_fault) {
                 return Err(Exit::Usage.error(format!("--set {text}: {why}")));
             }

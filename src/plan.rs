@@ -12,6 +12,7 @@ use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::manifest::{Experiment, NetworkEntry};
 use crate::network::Network;
+use crate::plain_name::is_plain_name;
 use crate::processor::Processor;
 use crate::recipe::Recipe;
 
@@ -63,7 +64,24 @@ struct Written {
 impl TryFrom<Written> for RunPlan {
     type Error = String;
 
+    /// The file may come from anywhere: its names become paths, and its sizes are multiplied and allocated.
     fn try_from(written: Written) -> Result<Self, String> {
+        for (what, name) in [
+            ("profile", &written.profile),
+            ("network name", &written.network.name),
+        ] {
+            if !is_plain_name(name) {
+                return Err(format!(
+                    "{what} {name:?} cannot be part of a path; use letters, digits, `-`, `_` and `.`"
+                ));
+            }
+        }
+        if let Some(size) = written.recipe.outsized() {
+            return Err(format!("recipe.{size}"));
+        }
+        if let Some(fault) = written.network.outsized() {
+            return Err(fault);
+        }
         let plan = Self {
             network: written.network,
             recipe: written.recipe,

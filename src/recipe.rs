@@ -9,13 +9,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recipe {
-    /// Mini-batch size (section 4.2: 128).
+    /// Mini-batch size (section 4.2: 128), 1 to 50,000.
     pub batch: usize,
-    /// Number of mini-batches (section 4.2: 64k).
+    /// Number of mini-batches (section 4.2: 64k), 1 to 100 million.
     pub iterations: u64,
     /// Learning rate before the first drop (section 4.2: 0.1).
     pub learning_rate: f64,
-    /// Iterations after which to multiply the learning rate by `drop_factor` (section 4.2: 32k and 48k).
+    /// Iterations after which to multiply the learning rate by `drop_factor` (section 4.2: 32k and 48k), each before the last;
+    /// `[]` for a constant rate.
     pub drops: Vec<u64>,
     pub drop_factor: f64,
     /// A lower learning rate until training starts to converge (section 4.2, ResNet-110). Off by default, and with `false`.
@@ -171,7 +172,8 @@ pub struct BatchNorm {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationRecipe {
-    /// Iterations between evaluations (1000 in the paper's curves). The last iteration is always evaluated.
+    /// Iterations between evaluations. Defaults to a tenth of the iterations, but at most the 1000 of the paper's curves. The
+    /// last iteration is always evaluated.
     pub interval: u64,
     /// Training images behind the `population` statistics (the authors: virtually all).
     pub statistics_images: usize,
@@ -274,6 +276,74 @@ impl Default for Recipe {
             image_size: 32,
             init: Init::default(),
         }
+    }
+}
+
+/// The most images of a mini-batch or behind a statistic: the training images of CIFAR-10.
+pub const MOST_IMAGES: u64 = 50_000;
+
+/// The most iterations, over a thousand times the paper's. Their products with images stay far from overflow.
+pub const MOST_ITERATIONS: u64 = 100_000_000;
+
+/// A size in a recipe and its limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Size {
+    pub field: &'static str,
+    pub value: u64,
+    pub least: u64,
+    pub most: u64,
+}
+
+impl std::fmt::Display for Size {
+    /// `batch = 0; use 1 to 50000`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            field,
+            value,
+            least,
+            most,
+        } = self;
+        write!(f, "{field} = {value}; use {least} to {most}")
+    }
+}
+
+impl Recipe {
+    /// The first size beyond its limits. Checked wherever a recipe is read, so that sizes can be multiplied and allocated
+    /// without another look.
+    pub fn outsized(&self) -> Option<Size> {
+        let size = |field, value, least, most| Size {
+            field,
+            value,
+            least,
+            most,
+        };
+        let images = |field, value: usize, least| size(field, value as u64, least, MOST_IMAGES);
+        let (e, side) = (&self.evaluation, self.image_size as u64);
+        let mut sizes = vec![
+            images("batch", self.batch, 1),
+            size("iterations", self.iterations, 1, MOST_ITERATIONS),
+            size("image_size", side, 8, 32),
+            size("augmentation.pad", self.augmentation.pad as u64, 0, side),
+            images("batch_norm.group", self.batch_norm.group, 0),
+            size("evaluation.interval", e.interval, 1, MOST_ITERATIONS),
+            images("evaluation.statistics_images", e.statistics_images, 1),
+            images("evaluation.statistics_batch", e.statistics_batch, 1),
+            images("evaluation.clean_images", e.clean_images, 0),
+        ];
+        if let Some(warm_up) = &self.warm_up {
+            let window = warm_up.window as u64;
+            sizes.push(size("warm_up.window", window, 1, MOST_ITERATIONS));
+        }
+        sizes
+            .into_iter()
+            .find(|size| !(size.least..=size.most).contains(&size.value))
+    }
+}
+
+impl EvaluationRecipe {
+    /// The interval of a run where the manifest gives none: a tenth of the iterations, but at most the paper's.
+    pub fn usual_interval(iterations: u64) -> u64 {
+        (iterations / 10).clamp(1, Self::default().interval)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The shipped experiments resolve as their files say, with overrides applied last.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use refig::exit::Exit;
@@ -291,7 +292,9 @@ fn only_keeps_the_named_networks() {
 
 #[test]
 fn experiments_are_listed_and_found() {
-    let all = manifest::list(Path::new("experiments")).unwrap();
+    let catalogue = manifest::list(Path::new("experiments")).unwrap();
+    assert!(catalogue.broken.is_empty(), "{:?}", catalogue.broken);
+    let all = catalogue.experiments;
     let names: Vec<&str> = all.iter().map(|e| e.name.as_str()).collect();
     assert_eq!(
         names,
@@ -429,4 +432,40 @@ fn wrong_kinds_and_variants_are_rejected_with_line_and_remedy() {
     std::fs::write(&path, bars).unwrap();
     let error = manifest::Bars::load(&path).unwrap_err();
     assert!(error.to_string().contains("odd.toml:4: `seeds`"), "{error}");
+}
+
+#[test]
+fn the_interval_of_evaluations_scales_with_the_run() {
+    let interval = |name: &str, profile: &str, set: &[&str]| {
+        let experiment = load(name, profile, set).unwrap();
+        let networks = experiment.networks.iter();
+        let all: BTreeSet<u64> = networks
+            .map(|entry| entry.recipe.evaluation.interval)
+            .collect();
+        assert_eq!(all.len(), 1);
+        all.into_iter().next().unwrap()
+    };
+    // As in the recorded runs, which would otherwise be the same runs measured otherwise.
+    for name in [
+        "fig1",
+        "fig6",
+        "fig7",
+        "table6",
+        "shortcuts",
+        "construction",
+    ] {
+        for (profile, expected) in [
+            ("paper", 1000),
+            ("tenth", 640),
+            ("quick", 300),
+            ("smoke", 60),
+        ] {
+            assert_eq!(interval(name, profile, &[]), expected, "{name} {profile}");
+        }
+    }
+    assert_eq!(interval("resnet1202", "paper", &[]), 1000);
+    let short = |iterations: &str| interval("fig6", "paper", &[iterations, "recipe.drops=[]"]);
+    assert_eq!(short("recipe.iterations=6400"), 640);
+    assert_eq!(short("recipe.iterations=5"), 1);
+    assert_eq!(short("recipe.iterations=640000"), 1000);
 }

@@ -49,7 +49,10 @@ fn keys_and_types() {
     refused(
         "iterations = 6400",
         "iteration = 6400",
-        &["unknown field `iteration`", "`iterations`", "fix or remove"],
+        &[
+            "unknown field `iteration`; did you mean `iterations`?",
+            "fix or remove",
+        ],
     );
     refused(
         "iterations = 6400",
@@ -68,7 +71,11 @@ fn keys_and_types() {
         "learning_rate = []",
         &["invalid type: list", "expected a number"],
     );
-    refused("title =", "tilte =", &["unknown field `tilte`", "`title`"]);
+    refused(
+        "title =",
+        "tilte =",
+        &["unknown field `tilte`; did you mean `title`?"],
+    );
     refused("name = \"fig6\"", "name = fig6", &["fig6"]);
     refused(
         "warm_up = { learning_rate = 0.01,",
@@ -262,6 +269,10 @@ fn profiles_overrides_and_files() {
         }
     };
     says(
+        load("papre", ""),
+        &["no profile \"papre\"; did you mean \"paper\"?"],
+    );
+    says(
         load("fast", ""),
         &["no profile \"fast\"", "paper, quick, smoke, tenth"],
     );
@@ -269,7 +280,7 @@ fn profiles_overrides_and_files() {
         load("quick", "recipe.batches=64"),
         &[
             "--set recipe.batches=64",
-            "unknown field `batches`",
+            "unknown field `batches`; did you mean `batch`?",
             "recipe.batch=64",
         ],
     );
@@ -279,7 +290,7 @@ fn profiles_overrides_and_files() {
     );
     says(
         load("quick", "recipe.batch=0"),
-        &["--set recipe.batch=0", "at least one image"],
+        &["--set recipe.batch=0", "use 1 to 50000"],
     );
     says(
         load("quick", "recipe.drops=[9,3]"),
@@ -293,4 +304,277 @@ fn profiles_overrides_and_files() {
     says(load("quick", "recipe.init.from=\"x\""), &["[variants]"]);
     let error = Experiment::load(Path::new("experiments/fig99.toml"), "quick", &[]).unwrap_err();
     says(format!("{error:#}"), &["fig99.toml", "refig list"]);
+}
+
+/// What `--set` with this argument is answered with, at `quick`.
+fn set_refused(argument: &str) -> String {
+    let path = Path::new("experiments/fig6.toml");
+    let error = Experiment::load(path, "quick", &[argument.into()]).expect_err(argument);
+    assert_eq!(Exit::of(&error), Exit::Usage, "{argument}: {error:#}");
+    format!("{error:#}")
+}
+
+#[test]
+fn names_that_become_paths_stay_in_their_folder() {
+    for name in ["../../x", "/tmp/x", ".hidden", "a b", "", "caf\u{e9}"] {
+        refused(
+            "[profiles.smoke]",
+            &format!("[profiles.\"{name}\"]"),
+            &["profile name", "use letters, digits"],
+        );
+        let (line, error) = refused_in(
+            "fig1.toml",
+            "runs_from = \"fig6\"",
+            &format!("runs_from = \"{name}\""),
+        );
+        let place = format!("fig1.toml:{line}: runs_from = {name:?} is not the name");
+        assert!(error.contains(&place), "{place} is not in: {error}");
+        refused(
+            "[[panels]]",
+            &format!("[variants.\"{name}\"]\nof = \"plain-20\"\n[[panels]]"),
+            &["invalid variant name"],
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("my figure.toml");
+    let text =
+        "name = \"my figure\"\ntitle = \"t\"\nnetworks = [\"plain-8\"]\nseeds = [1]\npanels = []\n";
+    std::fs::write(&path, text).unwrap();
+    let error = Experiment::load(&path, "default", &[]).unwrap_err();
+    assert!(
+        error.to_string().contains("my figure.toml:1: name = "),
+        "{error}"
+    );
+}
+
+#[test]
+fn sizes_have_limits() {
+    let large = "4611686018427387904";
+    for (find, field, most) in [
+        ("iterations = 6400", "iterations", "100000000"),
+        ("batch = 64", "batch", "50000"),
+        ("interval = 640", "evaluation.interval", "100000000"),
+        (
+            "statistics_images = 5000",
+            "evaluation.statistics_images",
+            "50000",
+        ),
+        ("clean_images = 5000", "evaluation.clean_images", "50000"),
+        ("window = 20", "warm_up.window", "100000000"),
+        ("group = 0", "batch_norm.group", "50000"),
+        ("image_size = 16", "image_size", "32"),
+        ("pad = 2", "augmentation.pad", "16"),
+    ] {
+        let key = find.split(" = ").next().unwrap();
+        let said = format!("{field} = {large}; use ");
+        let end = format!(" to {most}");
+        refused(find, &format!("{key} = {large}"), &[&said, &end]);
+        // TOML's integers end at 64 bits with a sign.
+        let beyond = "18446744073709551615";
+        let said = format!("{beyond} is out of range");
+        refused(find, &format!("{key} = {beyond}"), &[&said]);
+    }
+    refused(
+        "seeds = [1]",
+        "seeds = [18446744073709551615]",
+        &["18446744073709551615 is out of range; use at most 9223372036854775807"],
+    );
+    refused(
+        "error_axis = [0, 20]",
+        "training_window = 4611686018427387904",
+        &["training_window = 4611686018427387904; use 1 to 100000000"],
+    );
+    refused(
+        "error_axis = [0, 20]",
+        "error_axis = [0, inf]",
+        &["[0, inf]"],
+    );
+    refused(
+        "\"resnet-20\", \"resnet-32\",",
+        "\"resnet-99999998\", \"resnet-32\",",
+        &["99999998 layers are too many; use at most 20000"],
+    );
+    for (argument, says) in [
+        ("recipe.batch=99999999999999999999", "is out of range"),
+        ("seeds=[18446744073709551615]", "is out of range"),
+        ("seeds=[1, 1]", "lists a seed twice"),
+        ("seeds=[]", "no seeds"),
+        (
+            "recipe.iterations=9223372036854775807",
+            "use 1 to 100000000",
+        ),
+        ("recipe.evaluation.statistics_batch=0", "use 1 to 50000"),
+    ] {
+        let said = set_refused(argument);
+        let place = format!("--set {argument}: ");
+        assert!(said.starts_with(&place) && said.contains(says), "{said}");
+    }
+}
+
+#[test]
+fn numbers_that_cannot_be_trained_with() {
+    for value in ["nan", "inf", "-0.1", "0", "1e300", "1e-300"] {
+        let find = "learning_rate = 0.02";
+        refused(find, &format!("learning_rate = {value}"), &["above 0"]);
+    }
+    for argument in [
+        "recipe.weight_decay=-1",
+        "recipe.weight_decay=inf",
+        "recipe.drop_factor=inf",
+        "recipe.drop_factor=nan",
+        "recipe.momentum=2",
+        "recipe.momentum=nan",
+        "recipe.batch_norm.epsilon=1e-300",
+        "recipe.batch_norm.momentum=-inf",
+        "recipe.initialisation.residual_scale=nan",
+        "recipe.initialisation.residual_scale=-1",
+    ] {
+        let (field, _) = argument.split_once('=').unwrap();
+        let field = field.strip_prefix("recipe.").unwrap();
+        let said = set_refused(argument);
+        assert!(
+            said.contains(&format!("--set {argument}: {field} = ")) && said.contains("; use "),
+            "{said}"
+        );
+    }
+    refused(
+        "tolerance = 0.5",
+        "tolerance = inf",
+        &["tolerance = inf for resnet-20"],
+    );
+}
+
+#[test]
+fn the_learning_rate_drops_before_the_end_or_not_at_all() {
+    refused(
+        "drops = [3200, 4800]",
+        "drops = [3200, 6400]",
+        &[
+            "drops = [3200, 6400]",
+            "at 6400 is not before the end",
+            "drops = [3200, 4800], or drops = []",
+        ],
+    );
+    // Only the iterations were changed, and the drops are the paper's.
+    refused(
+        "iterations = 6400\ndrops = [3200, 4800]",
+        "iterations = 6400",
+        &[
+            "iterations = 6400 with drops = [32000, 48000]",
+            "drops = []",
+        ],
+    );
+    let said = set_refused("recipe.iterations=100");
+    assert!(
+        said.contains("--set recipe.iterations=100: iterations = 100 with drops = [360, 540]")
+            && said.contains("e.g. drops = [50, 75]"),
+        "{said}"
+    );
+    let path = Path::new("experiments/fig6.toml");
+    let set = ["recipe.iterations=100", "recipe.drops=[]"].map(String::from);
+    let constant = Experiment::load(path, "quick", &set).unwrap();
+    assert_eq!(constant.recipe.drops, [0_u64; 0]);
+}
+
+#[test]
+fn text_is_one_line_without_control_characters() {
+    for (find, letter) in [
+        ("title = \"Fig. 6", "\\u001b"),
+        ("says = \"plain networks", "\\n"),
+        ("summary = \"the schedule", "\\u0007"),
+        ("source = \"Table 6", "\\u202e"),
+        ("title = \"plain", "\\u0000"),
+    ] {
+        refused(
+            find,
+            &format!("{find}{letter}"),
+            &["contains the control character U+", "remove it"],
+        );
+    }
+    refused(
+        "name = \"fig6\"",
+        "variants.x = { of = \"plain-20\", label = \"a\\tb\" }\nname = \"fig6\"",
+        &["U+0009"],
+    );
+    let said = set_refused("recipe.batch=32\nseeds=[3]");
+    assert!(said.contains("U+000A"), "{said}");
+}
+
+#[test]
+fn unknown_names_are_answered_with_the_nearest() {
+    refused(
+        "margin = { paper = 1,",
+        "margin = { papr = 1,",
+        &["did you mean \"paper\"?"],
+    );
+    refused(
+        "[exceptions.resnet-110]",
+        "[exceptions.resnet-1100]",
+        &["\"resnet-1100\"", "not trained"],
+    );
+    refused(
+        "56 = \"#e02020\"",
+        "57 = \"#e02020\"",
+        &["colour of \"57\"", "did you mean \"56\"?"],
+    );
+    refused(
+        "\"plain-20\", \"plain-32\",",
+        "\"plian-20\", \"plain-32\",",
+        &["unknown family \"plian\"; did you mean \"plain\"?"],
+    );
+    let said = set_refused("batch=32");
+    assert!(
+        said.contains("did you mean --set recipe.batch=32?"),
+        "{said}"
+    );
+    let mut fig6 = Experiment::load(Path::new("experiments/fig6.toml"), "quick", &[]).unwrap();
+    let error = fig6.only(&["resent-56".into()]).unwrap_err();
+    assert!(
+        error.to_string().contains("did you mean \"resnet-56\"?"),
+        "{error}"
+    );
+}
+
+#[test]
+fn messages_speak_of_numbers_and_lists() {
+    let rust = [
+        "usize",
+        "u64",
+        "f64",
+        "sequence",
+        " map",
+        "unit variant",
+        "struct",
+        "boolean",
+        "string",
+    ];
+    for argument in [
+        "recipe.batch=1.5",
+        "recipe.batch=-1",
+        "recipe.batch=many",
+        "recipe.iterations=[1]",
+        "recipe.drops=3",
+        "recipe.drops={a=1}",
+        "recipe.learning_rate=[]",
+        "recipe.shortcut=[1]",
+        "recipe.shortcut=3",
+        "recipe.batch_norm=3",
+        "recipe.augmentation.flip=3",
+        "recipe=[1, 2]",
+        "seeds=1",
+        "seeds=[1.5]",
+    ] {
+        let said = set_refused(argument);
+        for word in rust {
+            assert!(!said.contains(word), "{word} in: {said}");
+        }
+    }
+    refused("title = ", "title = 3 #", &["expected text in quotes"]);
+    refused(
+        "margin = { paper = 1, tenth = 1, quick = 5 }",
+        "margin = \"1\"",
+        &["expected a number of points, or a table of them by profile"],
+    );
+    let (_, error) = refused_in("fig6.toml", "title = \"Fig. 6: training", "#");
+    assert!(error.contains("missing field `title`; add it"), "{error}");
 }

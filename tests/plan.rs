@@ -202,3 +202,43 @@ fn a_plan_that_lies_about_its_identity_is_refused_by_name() {
     let device = refused(&text.replace("device = \"cpu\"", "device = \"abacus\""));
     assert!(device.contains("no device \"abacus\""), "{device}");
 }
+
+#[test]
+fn a_plan_from_elsewhere_stays_in_its_folder_and_within_limits() {
+    let text = toml::to_string(&changed(|_| {})).unwrap();
+    for (find, replace, says) in [
+        (
+            "profile = \"quick\"",
+            "profile = \"../../x\"",
+            "profile \"../../x\" cannot be part of a path",
+        ),
+        (
+            "name = \"resnet-20\"",
+            "name = \"/tmp/x\"",
+            "network name \"/tmp/x\" cannot be part of a path",
+        ),
+        (
+            "iterations = 600",
+            "iterations = 9223372036854775807",
+            "recipe.iterations = 9223372036854775807; use 1 to 100000000",
+        ),
+        ("batch = 64", "batch = 0", "recipe.batch = 0"),
+        (
+            "blocks = [3, 3, 3]",
+            "blocks = [9223372036854775807, 9223372036854775807, 3]",
+            "blocks; use at most 20000",
+        ),
+        ("blocks = [3, 3, 3]", "blocks = []", "0 stages"),
+        (
+            "base_width = 16",
+            "base_width = 4611686018427387904",
+            "base_width = 4611686018427387904; use 1 to 1024",
+        ),
+        ("classes = 10", "classes = 0", "classes = 0"),
+    ] {
+        let foreign = text.replacen(find, replace, 1);
+        assert_ne!(foreign, text, "{find}");
+        let error = toml::from_str::<RunPlan>(&foreign).unwrap_err();
+        assert!(error.to_string().contains(says), "{find}: {error}");
+    }
+}

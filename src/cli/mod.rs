@@ -77,7 +77,13 @@ pub enum Command {
         action: RunAction,
     },
     /// List the experiments.
-    List,
+    ///
+    /// Manifests that are refused are named on standard error, with the line and the remedy; the exit code is then 2.
+    List {
+        /// Output format.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
     /// Show a network's layers, shapes, parameters, multiply-adds and activation memory.
     Describe(DescribeArgs),
     /// Fetch or verify a data set.

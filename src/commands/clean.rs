@@ -14,7 +14,11 @@ use crate::{note, out, outln};
 /// `refig clean`.
 pub fn run(args: &CleanArgs, places: &Places) -> Result<Exit> {
     let mut experiments = Vec::new();
-    for listed in manifest::list(&places.experiments_dir)? {
+    let catalogue = manifest::list(&places.experiments_dir)?;
+    for broken in &catalogue.broken {
+        note!("cannot tell which runs it uses: {}", broken.why);
+    }
+    for listed in &catalogue.experiments {
         for profile in &listed.profiles {
             experiments.push(Experiment::load(&listed.path, profile, &[])?);
         }
@@ -37,6 +41,12 @@ pub fn run(args: &CleanArgs, places: &Places) -> Result<Exit> {
     }
     for one in &unneeded {
         outln!("{}: {}", one.run.folder.display(), one.why);
+    }
+    // A typing error must not cost the runs of an experiment without a question.
+    if args.yes && !catalogue.broken.is_empty() {
+        return Err(Exit::Usage.error(
+            "--yes: some of these runs may belong to the manifests that cannot be read; mend those, or answer the question without --yes",
+        ));
     }
     if !args.yes {
         out!("remove these {} runs? [y/N] ", unneeded.len());

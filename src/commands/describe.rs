@@ -8,7 +8,7 @@ use crate::figure;
 use crate::manifest;
 use crate::network::{Network, Shortcut};
 use crate::run::disk::Disk;
-use crate::{out, outln};
+use crate::{note, out, outln};
 
 /// The network given on the command line, and the side of its images in pixels.
 pub fn network(name: &str, options: &NetworkArgs) -> Result<(Network, usize)> {
@@ -47,19 +47,30 @@ pub fn describe(args: &DescribeArgs) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// `refig list`.
-pub fn list(places: &Places) -> Result<Exit> {
-    let listed = manifest::list(&places.experiments_dir)?;
-    if listed.is_empty() {
+/// `refig list`. Manifests that cannot be read are named after the others.
+pub fn list(format: Format, places: &Places) -> Result<Exit> {
+    let catalogue = manifest::list(&places.experiments_dir)?;
+    if catalogue.experiments.is_empty() && catalogue.broken.is_empty() {
         return Err(Exit::Usage.error(format!(
             "no experiments in {}; run in the project's folder or pass --experiments-dir",
             places.experiments_dir.display()
         )));
     }
-    for experiment in listed {
-        outln!("{}", experiment.line());
+    match format {
+        Format::Text => {
+            for experiment in &catalogue.experiments {
+                outln!("{}", experiment.line());
+            }
+        }
+        Format::Json => outln!("{}", serde_json::to_string_pretty(&catalogue.experiments)?),
     }
-    Ok(Exit::Success)
+    for broken in &catalogue.broken {
+        note!("refig: {}", broken.why);
+    }
+    Ok(match catalogue.broken.is_empty() {
+        true => Exit::Success,
+        false => Exit::Usage,
+    })
 }
 
 /// `refig schema`.

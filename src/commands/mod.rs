@@ -53,7 +53,7 @@ pub fn run(cli: Cli) -> Result<Exit> {
         note!("note: using the project at {}", above.display());
     }
     match &cli.command {
-        Command::List => describe::list(places),
+        Command::List { format } => describe::list(*format, places),
         Command::Describe(args) => describe::describe(args),
         Command::Schema => describe::schema(),
         Command::Completions(args) => {

@@ -8,22 +8,36 @@ use crate::cli::{Places, ReportArgs};
 use crate::exit::Exit;
 use crate::judge::{Evidence, Wanted, judge};
 use crate::manifest::{self, Bars, Experiment};
-use crate::outln;
+use crate::nearest::remedy;
 use crate::publish::page::site::{self, Blank};
 use crate::publish::{self, Report, publish_bars};
 use crate::run::RunView;
+use crate::{note, outln};
 
 /// `refig report [EXPERIMENT]`. Unlike `check`, the exit code does not depend on the verdicts.
 pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
-    let mut wanted = manifest::list(&places.experiments_dir)?;
-    if let Some(name) = &args.experiment {
-        let path = manifest::find(&places.experiments_dir, name)?;
-        wanted.retain(|listed| listed.path == path);
-        if wanted.is_empty() {
-            let folder = path.parent().unwrap_or(&path);
-            wanted = manifest::list(folder)?;
-            wanted.retain(|listed| listed.path == path);
+    let wanted = match &args.experiment {
+        Some(name) => {
+            let path = manifest::find(&places.experiments_dir, name)?;
+            vec![manifest::listed(&path)?]
         }
+        None => {
+            let catalogue = manifest::list(&places.experiments_dir)?;
+            for broken in &catalogue.broken {
+                note!("refig: no report: {}", broken.why);
+            }
+            catalogue.experiments
+        }
+    };
+    if let (Some(profile), [only]) = (&args.profile, &wanted[..])
+        && !only.profiles.is_empty()
+        && !only.profiles.contains(profile)
+    {
+        return Err(Exit::Usage.error(format!(
+            "{}: no profile \"{profile}\"; {}",
+            only.path.display(),
+            remedy(profile, only.profiles.iter().map(String::as_str))
+        )));
     }
     let views = super::runs(places)?;
     let mut blanks = Vec::new();

@@ -9,6 +9,7 @@ use super::seeds::parse as parse_seeds;
 use crate::cli::{Places, RunsArgs, SelectionArgs};
 use crate::data::Request;
 use crate::engine::{self, Device};
+use crate::exit::Exit;
 use crate::judge::{Seeds, Wanted};
 use crate::manifest::{self, Experiment};
 use crate::origin::DataKind;
@@ -44,16 +45,28 @@ pub fn seeds(asked: &[u64], named: bool) -> Seeds {
     }
 }
 
-/// Resolves the experiment to train, check or draw. Without `--profile`, the circumstances decide.
+/// Resolves the experiment to train, check or draw. Without `--profile`, the circumstances decide between several profiles.
 pub fn select(
     args: &SelectionArgs,
     places: &Places,
     circumstances: impl FnOnce() -> Result<Circumstances>,
 ) -> Result<Target> {
     let path = manifest::find(&places.experiments_dir, &args.experiment)?;
-    let (profile, why) = match &args.profile {
-        Some(profile) => (profile.clone(), "as requested".to_string()),
-        None => circumstances()?.profile(),
+    let known = Experiment::profiles(&path)?;
+    let (profile, why) = match (&args.profile, &known[..]) {
+        (Some(profile), _) => (profile.clone(), "as requested".to_string()),
+        (None, [only]) => (only.clone(), "the only profile".to_string()),
+        (None, _) => {
+            let (profile, why) = circumstances()?.profile();
+            if !known.contains(&profile) {
+                return Err(Exit::Usage.error(format!(
+                    "{} has no profile \"{profile}\", the default here ({why}); pass --profile with one of {}",
+                    path.display(),
+                    known.join(", ")
+                )));
+            }
+            (profile, why)
+        }
     };
     let experiment = Experiment::load(&path, &profile, &args.overrides)?;
     let seeds = match &args.seeds {

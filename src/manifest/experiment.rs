@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::evaluated::Evaluated;
 use super::file::{Expectation, Kind, LayerOrder, Metric, Responses};
 use crate::exit::Exit;
+use crate::nearest::remedy;
 use crate::network::{Family, Network};
 use crate::origin::DataKind;
 use crate::recipe::{Init, Recipe, Shortcut, TrainingSplit, WarmUp};
@@ -169,12 +170,12 @@ impl Experiment {
         let wanted: Vec<String> = names.iter().map(|n| n.trim().to_lowercase()).collect();
         for name in &wanted {
             if self.network(name).is_none() {
-                let known: Vec<&str> = self.networks.iter().map(|e| e.name.as_str()).collect();
+                let known = self.networks.iter().map(|entry| entry.name.as_str());
                 return Err(Exit::Usage.error(format!(
-                    "no network \"{name}\" in {} at profile {}; use one of {}",
+                    "no network \"{name}\" in {} at profile {}; {}",
                     self.file.display(),
                     self.profile,
-                    known.join(", ")
+                    remedy(name, known)
                 )));
             }
         }

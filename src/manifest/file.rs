@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::margin::Margin;
 use crate::origin::DataKind;
 use crate::recipe::Recipe;
 
@@ -12,7 +13,7 @@ use crate::recipe::Recipe;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
-    /// The file name without `.toml`.
+    /// The file name without `.toml`: letters, digits, `-`, `_` and `.`.
     pub name: String,
     /// A one-line title.
     pub title: String,
@@ -27,7 +28,7 @@ pub(super) struct File {
     /// Networks to train only on request (`--networks`), and to draw if they have a run.
     #[serde(default)]
     pub optional_networks: Vec<String>,
-    /// Seeds, one run of each network per seed.
+    /// Seeds, one run of each network per seed, from 0 to 2^63 - 1.
     #[serde(default)]
     pub seeds: Vec<u64>,
     /// Changes to the default recipe, which is the paper's.
@@ -43,9 +44,12 @@ pub(super) struct File {
     /// How to measure responses. Required for kind `responses`.
     pub responses: Option<Responses>,
     pub panels: Vec<PanelFile>,
-    /// Named scales of the experiment.
+    /// Named scales of the experiment. Without any, the only profile is `default`.
     #[serde(default)]
     pub profiles: BTreeMap<String, ProfileFile>,
+    /// Expected results, if there is only one profile.
+    #[serde(default)]
+    pub expectations: Vec<Expectation>,
     /// Orderings claimed by the paper.
     #[serde(default)]
     pub claims: Vec<ClaimFile>,
@@ -87,7 +91,7 @@ pub(super) struct VariantFile {
 pub struct Responses {
     /// Images to feed to the network, without augmentation.
     pub images: ResponseImages,
-    /// Number of images, drawn once for all networks.
+    /// Number of images, drawn once for all networks; at most the 50,000 of training or 10,000 of testing.
     pub count: usize,
     /// Statistics for batch normalisation.
     pub statistics: ResponseStatistics,
@@ -202,8 +206,10 @@ pub(super) struct ClaimFile {
     pub falls: Vec<Vec<String>>,
     #[serde(default = "test_only")]
     pub metrics: Vec<Metric>,
-    /// The smallest drop, in points, for each profile that makes the claim. A negative margin allows a rise by that much.
-    pub margin: BTreeMap<String, f64>,
+    /// The smallest drop, in points: a number for every profile that trains the networks (default: 0), or a table of the
+    /// profiles that make the claim. A negative margin allows a rise by that much.
+    #[serde(default)]
+    pub margin: Margin,
     #[serde(default)]
     pub data: DataKind,
 }
@@ -211,7 +217,7 @@ pub(super) struct ClaimFile {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct StyleFile {
-    /// Colours as `#rrggbb`, by depth or by network name.
+    /// Colours as `#rrggbb`, by depth or by network name. The others take turns in a palette safe for the colour-blind.
     pub colours: BTreeMap<String, String>,
     /// Draw training curves dashed (Fig. 6) instead of solid (Fig. 1).
     pub dashed_training: bool,

@@ -3,20 +3,41 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use serde::Serialize;
 
-use super::file::File;
+use super::file::{File, Kind};
+use super::resolve::Valid;
 use super::source::Source;
+use super::validate;
 use crate::exit::Exit;
+use crate::nearest::remedy;
+
+/// The experiments of a folder, each sorted by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalogue {
+    pub experiments: Vec<Listed>,
+    /// Manifests that were refused.
+    pub broken: Vec<Broken>,
+}
 
 /// An entry of `refig list`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listed {
     pub name: String,
     pub title: String,
+    pub kind: Kind,
     pub path: PathBuf,
-    /// Taken from the manifest in `runs_from`, if set.
+    /// Taken from the manifest in `runs_from`, if set; none for bars.
     pub profiles: Vec<String>,
     pub runs_from: Option<String>,
+}
+
+/// A manifest that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    pub path: PathBuf,
+    /// File, line, value and remedy.
+    pub why: String,
 }
 
 impl Listed {
@@ -34,42 +55,57 @@ impl Listed {
     }
 }
 
-/// The manifests `*.toml` in `dir`, sorted by name. Does not recurse.
+/// The manifests `*.toml` in `dir`. One that is refused does not hide the others. Does not recurse.
 ///
 /// # Errors
-/// [`Exit::Usage`] if a manifest cannot be parsed.
-pub fn list(dir: &Path) -> Result<Vec<Listed>> {
-    let mut all = Vec::new();
-    for path in manifests(dir) {
-        let source = Source::read(&path)?;
-        let profiles = match &source.file.runs_from {
-            None => source.file.profiles.into_keys().collect(),
-            Some(other) => Source::read(&dir.join(format!("{other}.toml")))?
-                .file
-                .profiles
-                .into_keys()
-                .collect(),
-        };
-        all.push(Listed {
-            name: source.file.name,
-            title: source.file.title,
-            path,
-            profiles,
-            runs_from: source.file.runs_from,
-        });
+/// [`Exit::Usage`] if the folder cannot be read.
+pub fn list(dir: &Path) -> Result<Catalogue> {
+    let mut all = Catalogue::default();
+    for path in manifests(dir)? {
+        match listed(&path) {
+            Ok(entry) => all.experiments.push(entry),
+            Err(error) => all.broken.push(Broken {
+                why: format!("{error:#}"),
+                path,
+            }),
+        }
     }
     Ok(all)
+}
+
+/// The entry of the manifest at `path`, which is valid at every profile.
+///
+/// # Errors
+/// [`Exit::Usage`] with file, line, value and remedy.
+pub fn listed(path: &Path) -> Result<Listed> {
+    let source = Source::read(path)?;
+    let mut entry = Listed {
+        name: source.file.name.clone(),
+        title: source.file.title.clone(),
+        kind: source.file.kind,
+        path: path.into(),
+        profiles: Vec::new(),
+        runs_from: source.file.runs_from.clone(),
+    };
+    match entry.kind {
+        Kind::Bars => validate::bars(&source)?,
+        _ => {
+            let valid = Valid::new(source)?;
+            entry.profiles = valid.profiles().map(str::to_owned).collect();
+        }
+    }
+    Ok(entry)
 }
 
 /// Path of the manifest of experiment `name` (e.g. `fig6`) in `dir`. `name` may also be a path to a `.toml` file.
 ///
 /// # Errors
-/// [`Exit::Usage`] listing the available experiments.
+/// [`Exit::Usage`] listing the available experiments, or if the folder cannot be read.
 pub fn find(dir: &Path, name: &str) -> Result<PathBuf> {
     if name.ends_with(".toml") && Path::new(name).is_file() {
         return Ok(name.into());
     }
-    let paths = manifests(dir);
+    let paths = manifests(dir)?;
     let stem = |path: &PathBuf| path.file_stem().map(|s| s.to_string_lossy().into_owned());
     if let Some(path) = paths
         .iter()
@@ -78,10 +114,9 @@ pub fn find(dir: &Path, name: &str) -> Result<PathBuf> {
         return Ok(path.clone());
     }
     let names: Vec<String> = paths.iter().filter_map(stem).collect();
-    let remedy = if names.is_empty() {
-        "set --experiments-dir to a folder of manifests".into()
-    } else {
-        format!("use one of {}", names.join(", "))
+    let remedy = match names.is_empty() {
+        true => "set --experiments-dir to a folder of manifests".into(),
+        false => remedy(name, names.iter().map(String::as_str)),
     };
     Err(Exit::Usage.error(format!(
         "no experiment \"{name}\" in {}; {remedy}",
@@ -89,15 +124,22 @@ pub fn find(dir: &Path, name: &str) -> Result<PathBuf> {
     )))
 }
 
-fn manifests(dir: &Path) -> Vec<PathBuf> {
-    walkdir::WalkDir::new(dir)
-        .max_depth(1)
-        .sort_by_file_name()
-        .into_iter()
-        .filter_map(Result::ok)
-        .map(walkdir::DirEntry::into_path)
-        .filter(|path| path.extension().is_some_and(|e| e == "toml") && path.is_file())
-        .collect()
+fn manifests(dir: &Path) -> Result<Vec<PathBuf>> {
+    let refuse = |error: std::io::Error| {
+        Exit::Usage.error(format!(
+            "cannot read the experiments folder {}: {error}; run in the project's folder or pass --experiments-dir",
+            dir.display()
+        ))
+    };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(refuse)? {
+        let path = entry.map_err(refuse)?.path();
+        if path.extension().is_some_and(|end| end == "toml") && path.is_file() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
 }
 
 /// The JSON schema of manifests. `experiments/manifest.schema.json` is a copy.

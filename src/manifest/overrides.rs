@@ -2,10 +2,13 @@
 
 use anyhow::Result;
 use serde::Deserialize;
+use toml::de::DeTable;
 use toml::{Table, Value};
 
 use super::merge::merge;
-use super::source::plain;
+use super::source::{unprintable, unusable};
+use super::validate::seeds_fault;
+use super::wording::plain;
 use crate::exit::Exit;
 use crate::recipe::Recipe;
 
@@ -43,16 +46,27 @@ impl Overrides {
                     plain(why)
                 ))
             };
-            let (key, value) = text.split_once('=').ok_or_else(|| refuse("no value"))?;
-            let (key, value) = (key.trim(), value.trim());
-            // A bare word is not a TOML value; take it as a string: recipe.shortcut=B.
-            let table: Table = toml::from_str(&format!("{key} = {value}"))
-                .or_else(|_| toml::from_str(&format!("{key} = {}", Value::String(value.into()))))
-                .map_err(|error| refuse(error.message()))?;
-            let checked = OverrideFile::deserialize(table.clone())
-                .map_err(|error| refuse(error.message()))?;
-            if let Some(Value::Table(recipe)) = table.get("recipe") {
-                merge(&mut all.recipe, recipe);
+            if let Some(why) = unprintable(text) {
+                return Err(Exit::Usage.error(format!("--set: {why}")));
+            }
+            let table = table(text).map_err(|why| refuse(&why))?;
+            let checked =
+                OverrideFile::deserialize(table.clone()).map_err(
+                    |error| match Recipe::deserialize(table.clone()) {
+                        Ok(_) => Exit::Usage.error(format!(
+                            "--set {text}: unknown field; did you mean --set recipe.{text}?"
+                        )),
+                        Err(_) => refuse(error.message()),
+                    },
+                )?;
+            if let Some(why) = checked.seeds.as_deref().and_then(seeds_fault) {
+                return Err(Exit::Usage.error(format!("--set {text}: {why}")));
+            }
+            match table.get("recipe") {
+                Some(Value::Table(recipe)) => merge(&mut all.recipe, recipe),
+                // serde takes a list for a struct.
+                Some(_) => return Err(refuse("expected a table")),
+                None => {}
             }
             all.seeds = checked.seeds.or(all.seeds);
         }
@@ -73,4 +87,23 @@ impl Overrides {
             })
             .map(String::as_str)
     }
+}
+
+/// `FIELD=VALUE` as TOML, or what is wrong with it.
+fn table(text: &str) -> std::result::Result<Table, String> {
+    let (key, value) = text.split_once('=').ok_or("no value")?;
+    let (key, value) = (key.trim(), value.trim());
+    let mut document = format!("{key} = {value}");
+    let parsed = DeTable::parse(&document).map(|_| ());
+    if let Err(error) = parsed {
+        if value.starts_with(['[', '{', '"', '\'']) {
+            return Err(error.message().to_owned());
+        }
+        // A bare word is not a TOML value; take it as a string: recipe.shortcut=B.
+        document = format!("{key} = {}", Value::String(value.into()));
+    }
+    if let Some((_, why)) = unusable(&document) {
+        return Err(why);
+    }
+    toml::from_str(&document).map_err(|error| error.message().to_owned())
 }

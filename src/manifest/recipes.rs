@@ -3,14 +3,25 @@
 
 use anyhow::Result;
 use serde::Deserialize;
-use toml::Table;
+use toml::{Table, Value};
 
 use super::merge::{merge, subtable};
 use super::overrides::Overrides;
-use super::source::{Source, plain};
+use super::source::Source;
 use super::validate;
+use super::wording::plain;
 use crate::exit::Exit;
-use crate::recipe::{Init, Recipe};
+use crate::recipe::{EvaluationRecipe, Init, Recipe};
+
+/// The tables in a recipe.
+const TABLES: [&str; 6] = [
+    "warm_up",
+    "initialisation",
+    "augmentation",
+    "batch_norm",
+    "evaluation",
+    "init",
+];
 
 /// The recipe of `network`, or the one shared by all networks if `None`.
 pub(super) fn network_recipe(
@@ -21,12 +32,8 @@ pub(super) fn network_recipe(
 ) -> Result<Recipe> {
     let mut merged = merged(runs, network, profile);
     merge(&mut merged, &set.recipe);
-    let recipe = Recipe::deserialize(merged).map_err(|error| {
-        Exit::Usage.error(format!(
-            "{}: profile {profile}: {}",
-            runs.path.display(),
-            plain(error.message())
-        ))
+    let recipe = complete(merged).map_err(|why| {
+        Exit::Usage.error(format!("{}: profile {profile}: {why}", runs.path.display()))
     })?;
     validate::recipe::check(&recipe, runs, network, profile, set)?;
     Ok(recipe)
@@ -45,19 +52,18 @@ pub(super) fn variant_recipe(
     let mut merged = merged(runs, Some(of), profile);
     merge(&mut merged, &subtable(&own.table, &place));
     merge(&mut merged, &set.recipe);
-    let recipe =
-        Recipe::deserialize(merged).map_err(|error| own.error(&place, &plain(error.message())))?;
+    let recipe = complete(merged).map_err(|why| own.error(&place, &why))?;
     // `init` is allowed in variants; `validate::variants` checks it.
     let rest = Recipe {
         init: Init::default(),
         ..recipe.clone()
     };
-    let Some((field, message)) = validate::recipe::fault(&rest) else {
+    let Some(fault) = validate::recipe::fault(&rest) else {
         return Ok(recipe);
     };
-    Err(match set.of(field) {
-        Some(given) => Exit::Usage.error(format!("--set {given}: {message}")),
-        None => own.error(&place, &message),
+    Err(match fault.given(set) {
+        Some(given) => Exit::Usage.error(format!("--set {given}: {}", fault.message)),
+        None => own.error(&place, &fault.message),
     })
 }
 
@@ -75,4 +81,23 @@ fn merged(runs: &Source, network: Option<&str>, profile: &str) -> Table {
         merge(&mut merged, &subtable(&runs.table, &place));
     }
     merged
+}
+
+/// A recipe with the defaults for what is not set, or what is wrong with it.
+fn complete(merged: Table) -> std::result::Result<Recipe, String> {
+    let interval_set = merged
+        .get("evaluation")
+        .is_some_and(|evaluation| evaluation.get("interval").is_some());
+    // serde takes a list for a struct.
+    if let Some(key) = TABLES
+        .into_iter()
+        .find(|key| merged.get(*key).is_some_and(Value::is_array))
+    {
+        return Err(format!("`{key}` is a list; expected a table"));
+    }
+    let mut recipe = Recipe::deserialize(merged).map_err(|error| plain(error.message()))?;
+    if !interval_set {
+        recipe.evaluation.interval = EvaluationRecipe::usual_interval(recipe.iterations);
+    }
+    Ok(recipe)
 }

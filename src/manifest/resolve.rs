@@ -4,27 +4,33 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::colours::colours;
 use super::experiment::{Claim, Comparison, Experiment, NetworkEntry, Panel, Reference};
-use super::file::{Kind, PanelFile, ProfileFile};
+use super::file::{Expectation, Kind, PanelFile, ProfileFile};
 use super::overrides::Overrides;
 use super::recipes::{network_recipe, variant_recipe};
 use super::source::Source;
 use super::validate;
 use crate::exit::Exit;
+use crate::nearest::remedy;
 use crate::network::{Family, Network};
+use crate::plain_name::is_plain_name;
 use crate::recipe::TRAINING_WINDOW;
 
 /// Classes of CIFAR-10.
 const CLASSES: usize = 10;
 
-impl Experiment {
-    /// Reads the manifest at `path`, validates all of its profiles and resolves `profile`, with `overrides` such as
-    /// `recipe.batch=64` or `seeds=[1, 2]` applied last.
-    ///
-    /// # Errors
-    /// [`Exit::Usage`] with file, line, value and remedy.
-    pub fn load(path: &Path, profile: &str, overrides: &[String]) -> Result<Self> {
-        let own = Source::read(path)?;
+const BLACK: &str = "#000000";
+
+/// A manifest that is valid at every profile.
+pub(super) struct Valid {
+    own: Source,
+    /// The manifest in its `runs_from`.
+    other: Option<Source>,
+}
+
+impl Valid {
+    pub fn new(own: Source) -> Result<Self> {
         if own.file.kind == Kind::Bars {
             return Err(own.error(
                 &["kind"],
@@ -39,26 +45,62 @@ impl Experiment {
             Some(name) => Some(runs_of(&own, name)?),
         };
         validate::structure(&own, other.as_ref())?;
-        let runs = other.as_ref().unwrap_or(&own);
-        let none = Overrides::default();
-        for name in runs.file.profiles.keys() {
-            resolve(&own, runs, name, &none)?;
+        let valid = Self { own, other };
+        for profile in valid.runs().file.profiles.keys() {
+            resolve(&valid.own, valid.runs(), profile, &Overrides::default())?;
         }
-        if !runs.file.profiles.contains_key(profile) {
-            let known: Vec<&str> = runs.file.profiles.keys().map(String::as_str).collect();
+        Ok(valid)
+    }
+
+    fn runs(&self) -> &Source {
+        self.other.as_ref().unwrap_or(&self.own)
+    }
+
+    /// The names of the profiles.
+    pub fn profiles(&self) -> impl Iterator<Item = &str> {
+        self.runs().file.profiles.keys().map(String::as_str)
+    }
+}
+
+impl Experiment {
+    /// Reads the manifest at `path`, validates all of its profiles and resolves `profile`, with `overrides` such as
+    /// `recipe.batch=64` or `seeds=[1, 2]` applied last.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] with file, line, value and remedy.
+    pub fn load(path: &Path, profile: &str, overrides: &[String]) -> Result<Self> {
+        let valid = Valid::new(Source::read(path)?)?;
+        if valid.profiles().all(|known| known != profile) {
             return Err(Exit::Usage.error(format!(
-                "{}: no profile \"{profile}\"; use one of {}",
+                "{}: no profile \"{profile}\"; {}",
                 path.display(),
-                known.join(", ")
+                remedy(profile, valid.profiles())
             )));
         }
         let changes = Overrides::parse(overrides)?;
-        resolve(&own, runs, profile, &changes)
+        resolve(&valid.own, valid.runs(), profile, &changes)
+    }
+
+    /// The profiles of the manifest at `path`, sorted.
+    ///
+    /// # Errors
+    /// As for [`Experiment::load`].
+    pub fn profiles(path: &Path) -> Result<Vec<String>> {
+        let valid = Valid::new(Source::read(path)?)?;
+        Ok(valid.profiles().map(str::to_owned).collect())
     }
 }
 
 /// The manifest that `runs_from` refers to.
 fn runs_of(own: &Source, name: &str) -> Result<Source> {
+    if !is_plain_name(name) {
+        return Err(own.error(
+            &["runs_from"],
+            &format!(
+                "runs_from = {name:?} is not the name of an experiment; name one in the same folder, e.g. \"fig6\""
+            ),
+        ));
+    }
     let path = own.sibling(&format!("{name}.toml"));
     if !path.is_file() {
         return Err(own.error(
@@ -79,12 +121,6 @@ fn resolve(own: &Source, runs: &Source, profile: &str, set: &Overrides) -> Resul
     let view = own.file.profiles.get(profile).unwrap_or(&none);
     let recipe = network_recipe(runs, None, profile, set)?;
     let networks = networks(own, runs, profile, set)?;
-
-    let mut expectations = view.expectations.clone();
-    for (index, expectation) in expectations.iter_mut().enumerate() {
-        let place = ["profiles", profile, "expectations", &index.to_string()];
-        expectation.line = own.line_of(&place);
-    }
 
     let experiment = Experiment {
         name: own.file.name.clone(),
@@ -114,8 +150,8 @@ fn resolve(own: &Source, runs: &Source, profile: &str, set: &Overrides) -> Resul
             .unwrap_or(TRAINING_WINDOW),
         dashed_training: own.file.style.dashed_training,
         synthetic: scale.synthetic,
-        expectations,
-        claims: claims(own, profile),
+        expectations: expectations(own, profile),
+        claims: claims(own, runs, profile),
         responses: own.file.responses.clone(),
         overrides: set.given.clone(),
         part: Vec::new(),
@@ -133,9 +169,9 @@ fn networks(
 ) -> Result<Vec<NetworkEntry>> {
     let scale = &runs.file.profiles[profile];
     let trained = scale.networks.as_ref().unwrap_or(&runs.file.networks);
-    let drawn = |name: &String| {
-        own.file.runs_from.is_none() || own.file.panels.iter().any(|p| p.networks.contains(name))
-    };
+    let colours = colours(own, runs);
+    // Only what is drawn has a colour; the start of a variant need not be.
+    let colour = |name: &String| colours.get(name).cloned().unwrap_or_else(|| BLACK.into());
     let entry = |name: &String, optional: bool| -> Result<NetworkEntry> {
         let recipe = network_recipe(runs, Some(name), profile, set)?;
         let network = Network::parse_cifar(name, recipe.shortcut, CLASSES)?;
@@ -145,7 +181,7 @@ fn networks(
                 Family::Plain => format!("plain-{}", network.depth()),
                 Family::Resnet => format!("ResNet-{}", network.depth()),
             },
-            colour: colour(own, runs, name, network.depth()),
+            colour: colour(name),
             network,
             recipe,
             optional,
@@ -154,7 +190,7 @@ fn networks(
         })
     };
     let mut networks = Vec::new();
-    for name in trained.iter().filter(|name| drawn(name)) {
+    for name in trained.iter().filter(|name| own.draws(name)) {
         networks.push(entry(name, false)?);
     }
     for (name, variant) in &own.file.variants {
@@ -174,7 +210,7 @@ fn networks(
         networks.push(NetworkEntry {
             name: name.clone(),
             label: variant.label.clone().unwrap_or_else(|| name.clone()),
-            colour: colour(own, runs, name, network.depth()),
+            colour: colour(name),
             network,
             recipe,
             optional: false,
@@ -183,7 +219,7 @@ fn networks(
         });
     }
     for name in &runs.file.optional_networks {
-        if drawn(name) {
+        if own.draws(name) {
             networks.push(entry(name, true)?);
         }
     }
@@ -222,14 +258,34 @@ fn reference(own: &Source, panel: &PanelFile) -> Option<Reference> {
     })
 }
 
+/// The expectations at `profile`, first those beside the profiles.
+fn expectations(own: &Source, profile: &str) -> Vec<Expectation> {
+    let lined = |place: &[&str], list: &[Expectation]| -> Vec<Expectation> {
+        let with_line = |(index, expectation): (usize, &Expectation)| {
+            let index = index.to_string();
+            Expectation {
+                line: own.line_of(&[place, &[index.as_str()]].concat()),
+                ..expectation.clone()
+            }
+        };
+        list.iter().enumerate().map(with_line).collect()
+    };
+    let mut all = lined(&["expectations"], &own.file.expectations);
+    if let Some(scale) = own.file.profiles.get(profile) {
+        let place = ["profiles", profile, "expectations"];
+        all.extend(lined(&place, &scale.expectations));
+    }
+    all
+}
+
 /// The claims made at `profile`.
-fn claims(own: &Source, profile: &str) -> Vec<Claim> {
+fn claims(own: &Source, runs: &Source, profile: &str) -> Vec<Claim> {
     own.file
         .claims
         .iter()
         .enumerate()
         .filter_map(|(index, claim)| {
-            let margin = *claim.margin.get(profile)?;
+            let margin = validate::claims::margin(own, runs, claim, profile)?;
             let steps = claim.falls.iter().flat_map(|chain| chain.windows(2));
             Some(Claim {
                 says: claim.says.clone(),
@@ -248,21 +304,4 @@ fn claims(own: &Source, profile: &str) -> Vec<Claim> {
             })
         })
         .collect()
-}
-
-/// By name, else by depth; from this manifest, else from the one that describes the runs. Black by default.
-fn colour(own: &Source, runs: &Source, name: &str, depth: usize) -> String {
-    let depth = depth.to_string();
-    [own, runs]
-        .iter()
-        .flat_map(|source| {
-            [
-                source.file.style.colours.get(name),
-                source.file.style.colours.get(&depth),
-            ]
-        })
-        .flatten()
-        .next()
-        .map_or("#000000", String::as_str)
-        .to_owned()
 }

@@ -3,10 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::file::File;
+use super::file::{File, Kind, PanelFile, ProfileFile};
+use super::wording::plain;
 use crate::exit::Exit;
+
+/// The name of the only profile of a manifest without [profiles].
+const SOLE_PROFILE: &str = "default";
 
 /// A parsed manifest: well-typed, but not validated yet.
 pub(super) struct Source {
@@ -29,8 +34,19 @@ impl Source {
     }
 
     pub fn parse(path: &Path, text: String) -> Result<Self> {
+        if let Some((offset, why)) = unusable(&text) {
+            let line = line(&text, offset);
+            return Err(Exit::Usage.error(format!("{}:{line}: {why}", path.display())));
+        }
         let refuse = |error: toml::de::Error| {
+            let message = plain(error.message());
             let line = error.span().map_or(1, |span| line(&text, span.start));
+            if message.starts_with("missing field") {
+                return Exit::Usage.error(format!(
+                    "{}:{line}: {message}; add it (`refig schema` prints the format)",
+                    path.display()
+                ));
+            }
             let written = error
                 .span()
                 .and_then(|span| text.get(span))
@@ -39,17 +55,28 @@ impl Source {
             Exit::Usage.error(format!(
                 "{}:{line}: {}{written}; fix or remove it (`refig schema` prints the format)",
                 path.display(),
-                plain(error.message()),
+                message,
             ))
         };
-        let file: File = toml::from_str(&text).map_err(refuse)?;
+        let mut file: File = toml::from_str(&text).map_err(refuse)?;
         let table: toml::Table = toml::from_str(&text).map_err(refuse)?;
+        let trains = file.kind != Kind::Bars && file.runs_from.is_none();
+        if trains && file.profiles.is_empty() {
+            let sole = ProfileFile::default();
+            file.profiles.insert(SOLE_PROFILE.into(), sole);
+        }
         Ok(Self {
             path: path.into(),
             text,
             file,
             table,
         })
+    }
+
+    /// Whether a network of the runs appears in this manifest's panels.
+    pub fn draws(&self, name: &str) -> bool {
+        let in_panel = |panel: &PanelFile| panel.networks.iter().any(|other| other == name);
+        self.file.runs_from.is_none() || self.file.panels.iter().any(in_panel)
     }
 
     /// A path relative to the manifest.
@@ -59,9 +86,12 @@ impl Source {
 
     /// An error about the value at `place`, a path of keys and indices.
     pub fn error(&self, place: &[&str], message: &str) -> anyhow::Error {
-        let position = self
-            .line_of(place)
-            .map_or_else(String::new, |line| format!(":{line}"));
+        self.error_at(self.line_of(place), message)
+    }
+
+    /// An error about a line.
+    pub fn error_at(&self, line: Option<usize>, message: &str) -> anyhow::Error {
+        let position = line.map_or_else(String::new, |line| format!(":{line}"));
         Exit::Usage.error(format!("{}{position}: {message}", self.path.display()))
     }
 
@@ -98,28 +128,46 @@ fn line(text: &str, offset: usize) -> usize {
         + 1
 }
 
-/// Serde's names for types, and the words used in messages instead.
-const WORDS: [(&str, &str); 10] = [
-    ("expected usize", "expected a whole number of 0 or more"),
-    ("expected u64", "expected a whole number of 0 or more"),
-    ("expected f64", "expected a number"),
-    ("expected a boolean", "expected true or false"),
-    ("expected a sequence", "expected a list"),
-    ("expected an array of length", "expected a list of length"),
-    ("expected a map", "expected a table"),
-    ("invalid type: sequence", "invalid type: list"),
-    ("invalid type: map", "invalid type: table"),
-    ("unknown variant", "unknown value"),
-];
+/// The first value of a TOML document that nothing downstream can hold, with its offset: text with control characters, and
+/// integers of more than 64 bits.
+pub(super) fn unusable(document: &str) -> Option<(usize, String)> {
+    let document = DeTable::parse(document).ok()?;
+    unusable_entry(document.get_ref())
+}
 
-/// A message from serde or toml on one line, in the words of a manifest rather than Rust's.
-pub(super) fn plain(message: &str) -> String {
-    let mut text = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    for (serde, ours) in WORDS {
-        text = text.replace(serde, ours);
-    }
-    match text.split_once("expected struct ") {
-        Some((before, _)) => format!("{before}expected a table"),
-        None => text,
-    }
+fn unusable_entry(table: &DeTable<'_>) -> Option<(usize, String)> {
+    table.iter().find_map(|(key, value)| {
+        let why = unprintable(key.get_ref());
+        why.map(|why| (key.span().start, why))
+            .or_else(|| unusable_value(value))
+    })
+}
+
+fn unusable_value(value: &Spanned<DeValue<'_>>) -> Option<(usize, String)> {
+    let why = match value.get_ref() {
+        DeValue::String(text) => unprintable(text),
+        DeValue::Integer(number) => {
+            let fits = i64::from_str_radix(number.as_str(), number.radix()).is_ok();
+            (!fits).then(|| format!("{number} is out of range; use at most {}", i64::MAX))
+        }
+        DeValue::Array(items) => return items.iter().find_map(unusable_value),
+        DeValue::Table(table) => return unusable_entry(table),
+        _ => None,
+    };
+    why.map(|why| (value.span().start, why))
+}
+
+/// What is wrong with a text that JUnit's XML, SVG or a terminal cannot show as it is: control characters, marks that
+/// reverse the direction of text, and the code points that are no characters.
+pub(super) fn unprintable(text: &str) -> Option<String> {
+    let odd = |letter: &char| {
+        letter.is_control()
+            || matches!(*letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
+            || matches!(*letter, '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
+    };
+    let letter = text.chars().find(odd)?;
+    Some(format!(
+        "{text:?} contains the control character U+{:04X}; remove it, and write text on one line",
+        u32::from(letter)
+    ))
 }

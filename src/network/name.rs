@@ -4,9 +4,25 @@ use anyhow::Result;
 
 use super::{Family, Network, Shortcut};
 use crate::exit::Exit;
+use crate::nearest::nearest;
 
 /// From this image size on, a name that is both a CIFAR and an ImageNet network means the latter.
 const SMALLEST_IMAGENET: usize = 64;
+
+/// A guard against typos. The paper's largest images have a side of 640 pixels.
+const LARGEST_IMAGE: usize = 4096;
+
+/// More would exhaust the memory. The paper's deepest network has 1202 layers.
+const MAX_DEPTH: usize = 20_000;
+
+/// Over ten times the widths of the paper, 16 and 64.
+const MAX_WIDTH: usize = 1024;
+
+/// The paper's networks have 3 and 4.
+const MAX_STAGES: usize = 4;
+
+/// A hundred times those of ImageNet.
+const MAX_CLASSES: usize = 100_000;
 
 impl Network {
     /// The network with this name, and its image size. The depths of Table 1 (18, 34, 50, 101, 152) are ImageNet networks
@@ -24,9 +40,15 @@ impl Network {
         if image_size.is_none_or(|size| size >= SMALLEST_IMAGENET)
             && let Some(network) = Self::parse_imagenet(name, shortcut)
         {
-            return Ok((network, image_size.unwrap_or(224)));
+            return match image_size.unwrap_or(224) {
+                size if size > LARGEST_IMAGE => Err(too_large(size)),
+                size => Ok((network, size)),
+            };
         }
         let size = image_size.unwrap_or(32);
+        if size > LARGEST_IMAGE {
+            return Err(too_large(size));
+        }
         if size < 4 || !size.is_multiple_of(4) {
             return Err(Exit::Usage.error(format!(
                 "image size {size}: must be a multiple of 4, because the network subsamples twice; the paper's is 32"
@@ -72,15 +94,21 @@ impl Network {
             "plain" => Family::Plain,
             "resnet" => Family::Resnet,
             other => {
-                return Err(refuse(format!(
-                    "unknown family \"{other}\"; known are plain and resnet"
-                )));
+                return Err(refuse(match nearest(other, ["plain", "resnet"]) {
+                    Some(family) => {
+                        format!("unknown family \"{other}\"; did you mean \"{family}\"?")
+                    }
+                    None => format!("unknown family \"{other}\"; known are plain and resnet"),
+                }));
             }
         };
         let depth: usize = match depth.parse::<usize>() {
-            Ok(depth) if depth.to_string().len() == depth_digits(&lower) && depth <= MAX_DEPTH => {
-                depth
+            Ok(depth) if depth > MAX_DEPTH => {
+                return Err(refuse(format!(
+                    "{depth} layers are too many; use at most {MAX_DEPTH}"
+                )));
             }
+            Ok(depth) if depth.to_string().len() == depth_digits(&lower) => depth,
             _ => {
                 return Err(refuse(format!(
                     "\"{depth}\" is not a depth; write a number of the form 6n+2 from 8 to {MAX_DEPTH}, such as 20"
@@ -96,6 +124,31 @@ impl Network {
         })
     }
 
+    /// What is too large for a network, if anything. A network that was read from a file has any sizes.
+    pub(crate) fn outsized(&self) -> Option<String> {
+        let blocks = (self.blocks.iter()).fold(0_usize, |sum, &count| sum.saturating_add(count));
+        let faults = [
+            (
+                !(1..=MAX_STAGES).contains(&self.blocks.len()),
+                format!("{} stages; use 1 to {MAX_STAGES}", self.blocks.len()),
+            ),
+            (
+                blocks > MAX_DEPTH,
+                format!("{blocks} blocks; use at most {MAX_DEPTH}"),
+            ),
+            (
+                !(1..=MAX_WIDTH).contains(&self.base_width),
+                format!("base_width = {}; use 1 to {MAX_WIDTH}", self.base_width),
+            ),
+            (
+                !(1..=MAX_CLASSES).contains(&self.classes),
+                format!("classes = {}; use 1 to {MAX_CLASSES}", self.classes),
+            ),
+        ];
+        let (_, fault) = faults.into_iter().find(|(wrong, _)| *wrong)?;
+        Some(format!("network \"{}\": {fault}", self.name))
+    }
+
     /// Number of weighted layers, as in the name.
     pub fn depth(&self) -> usize {
         let each = if self.bottleneck { 3 } else { 2 };
@@ -103,8 +156,11 @@ impl Network {
     }
 }
 
-/// A guard against typos that would exhaust the memory. The paper's deepest network has 1202 layers.
-const MAX_DEPTH: usize = 20_000;
+fn too_large(size: usize) -> anyhow::Error {
+    Exit::Usage.error(format!(
+        "image size {size}: use at most {LARGEST_IMAGE} pixels"
+    ))
+}
 
 /// Length of the text after the dash, to reject `plain-020` and `plain-+20`.
 fn depth_digits(name: &str) -> usize {

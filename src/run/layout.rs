@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+pub use crate::plain_name::is_plain_name;
+
 pub(super) const RUN: &str = "run.toml";
 pub(super) const DONE: &str = "done.json";
 pub(super) const PROGRESS: &str = "progress.json";
@@ -27,10 +29,4 @@ pub(super) fn unpacked(folder: &Path) -> PathBuf {
 fn beside(folder: &Path, what: &str) -> PathBuf {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     folder.with_file_name(format!(".{what}-{name}"))
-}
-
-/// Whether a name, as part of a path, stays in its folder, shows in it, and needs no quotes.
-pub fn is_plain_name(name: &str) -> bool {
-    let usual = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    !name.is_empty() && !name.starts_with('.') && name.chars().all(usual)
 }

@@ -10,10 +10,8 @@ use crate::origin::DataKind;
 pub(super) fn check(experiment: &Experiment, own: &Source) -> Result<()> {
     let profile = experiment.profile.as_str();
     let mut seen: Vec<(&str, Metric, DataKind)> = Vec::new();
-    for (index, expectation) in experiment.expectations.iter().enumerate() {
-        let index = index.to_string();
-        let refuse =
-            |message: String| own.error(&["profiles", profile, "expectations", &index], &message);
+    for expectation in &experiment.expectations {
+        let refuse = |message: String| own.error_at(expectation.line, &message);
         let network = expectation.network.as_str();
         if experiment.network(network).is_none() {
             return Err(refuse(format!(
@@ -28,7 +26,7 @@ pub(super) fn check(experiment: &Experiment, own: &Source) -> Result<()> {
             )));
         }
         if let Some(points) = expectation.tolerance
-            && (points.is_nan() || points <= 0.0)
+            && !(points.is_finite() && points > 0.0)
         {
             return Err(refuse(format!(
                 "tolerance = {points} for {network}; use points above 0"

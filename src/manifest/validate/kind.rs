@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::super::file::{Kind, Metric};
+use super::super::file::{Kind, Metric, ResponseImages};
 use super::super::source::Source;
 use super::{name, panels};
 
@@ -22,10 +22,19 @@ pub(super) fn check(own: &Source) -> Result<()> {
                 "[responses] needs kind = \"responses\"; set it or remove the table",
             ));
         }
-        Some(how) if how.count == 0 => {
-            return Err(own.error(&["responses", "count"], "count = 0; use at least one image"));
+        Some(how) => {
+            let (count, most) = match how.images {
+                ResponseImages::Training => (how.count, 50_000),
+                ResponseImages::Test => (how.count, 10_000),
+            };
+            if !(1..=most).contains(&count) {
+                return Err(own.error(
+                    &["responses", "count"],
+                    &format!("count = {count}; use 1 to {most}"),
+                ));
+            }
         }
-        _ => {}
+        None => {}
     }
     for (index, panel) in own.file.panels.iter().enumerate() {
         let at = index.to_string();
@@ -64,6 +73,7 @@ pub(in crate::manifest) fn bars(own: &Source) -> Result<()> {
         "exceptions",
         "variants",
         "profiles",
+        "expectations",
         "claims",
         "responses",
         "style",

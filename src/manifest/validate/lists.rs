@@ -18,15 +18,22 @@ pub(super) fn check_names(source: &Source, place: &[&str], names: &[String]) -> 
 }
 
 pub(super) fn check_seeds(source: &Source, place: &[&str], seeds: &[u64]) -> Result<()> {
-    if seeds.is_empty() {
-        return Err(source.error(place, "no seeds; list at least one, e.g. seeds = [1]"));
+    match seeds_fault(seeds) {
+        None => Ok(()),
+        Some(why) => Err(source.error(place, &why)),
     }
+}
+
+/// What is wrong with a list of seeds.
+pub(in crate::manifest) fn seeds_fault(seeds: &[u64]) -> Option<String> {
     let distinct: BTreeSet<&u64> = seeds.iter().collect();
-    if distinct.len() < seeds.len() {
-        return Err(source.error(
-            place,
-            &format!("seeds = {seeds:?} lists a seed twice; remove the duplicate"),
-        ));
+    if seeds.is_empty() {
+        Some("no seeds; list at least one, e.g. seeds = [1]".into())
+    } else if distinct.len() < seeds.len() {
+        Some(format!(
+            "seeds = {seeds:?} lists a seed twice; remove the duplicate"
+        ))
+    } else {
+        None
     }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 //! `structure` looks at names and references before anything is merged, `experiment` at the result of merging one
 //! profile. `recipe.rs` checks each merged recipe, `kind.rs` what only one kind of manifest may hold.
 
-mod claims;
+pub(super) mod claims;
 mod expectations;
 mod kind;
 mod lists;
@@ -14,14 +14,19 @@ pub(super) mod recipe;
 mod runs_from;
 pub(super) mod variants;
 
-use std::cmp::Ordering;
-
 use anyhow::Result;
 
 use super::experiment::Experiment;
 use super::source::Source;
+use crate::nearest::{nearest, remedy};
+use crate::plain_name::is_plain_name;
+use crate::recipe::MOST_ITERATIONS;
 
 pub(super) use kind::bars;
+pub(super) use lists::seeds_fault;
+
+/// The remedy for a name that cannot be part of a path.
+const PLAIN: &str = "use letters, digits, `-`, `_` and `.`, not `.` first";
 
 /// Checks names and references. `runs` is the manifest named by `runs_from`.
 pub(super) fn structure(own: &Source, runs: Option<&Source>) -> Result<()> {
@@ -40,29 +45,62 @@ pub(super) fn structure(own: &Source, runs: Option<&Source>) -> Result<()> {
     profiles(own, runs)?;
     kind::check(own)?;
     claims::check(own, runs)?;
-    colours(own)
+    colours(own, runs)
 }
 
 fn profiles(own: &Source, runs: &Source) -> Result<()> {
-    if runs.file.profiles.is_empty() {
-        return Err(runs.error(&[], "no profiles; add at least one [profiles.NAME]"));
+    let known = || runs.file.profiles.keys().map(String::as_str);
+    if let Some(name) = known().find(|name| !is_plain_name(name)) {
+        return Err(runs.error(
+            &["profiles", name],
+            &format!("profile name {name:?} is the name of a folder, too; {PLAIN}"),
+        ));
     }
-    let known: Vec<&str> = runs.file.profiles.keys().map(String::as_str).collect();
-    match (own.file.profiles.keys()).find(|name| !known.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => Err(own.error(
+    if let Some(name) = (own.file.profiles.keys()).find(|name| known().all(|other| other != *name))
+    {
+        return Err(own.error(
             &["profiles", name],
             &format!(
-                "no profile \"{name}\" in {}; use one of {}",
+                "no profile \"{name}\" in {}; {}",
                 runs.path.display(),
-                known.join(", ")
+                remedy(name, known())
             ),
-        )),
+        ));
     }
+    if known().count() > 1 && !own.file.expectations.is_empty() {
+        let list: Vec<&str> = known().collect();
+        return Err(own.error(
+            &["expectations"],
+            &format!(
+                "`expectations` of which profile? move them into one of [profiles.{}]",
+                list.join("], [profiles.")
+            ),
+        ));
+    }
+    Ok(())
 }
 
-fn colours(own: &Source) -> Result<()> {
+fn colours(own: &Source, runs: &Source) -> Result<()> {
+    let networks = [&runs.file.networks, &runs.file.optional_networks];
+    let mut known: Vec<&str> = (networks.into_iter().flatten())
+        .chain(own.file.variants.keys())
+        .map(String::as_str)
+        .collect();
+    let depths = networks.into_iter().flatten();
+    known.extend(depths.filter_map(|name| name.split('-').nth(1)));
     for (key, colour) in &own.file.style.colours {
+        if !known.contains(&key.as_str()) {
+            return Err(own.error(
+                &["style", "colours", key],
+                &format!(
+                    "colour of \"{key}\", which is neither a network nor the depth of one{}",
+                    match nearest(key, known) {
+                        Some(name) => format!("; did you mean \"{name}\"?"),
+                        None => "; remove it".into(),
+                    }
+                ),
+            ));
+        }
         let digits = colour.strip_prefix('#').unwrap_or("");
         if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(own.error(
@@ -79,18 +117,19 @@ pub(super) fn experiment(experiment: &Experiment, own: &Source) -> Result<()> {
     let profile = experiment.profile.as_str();
     expectations::check(experiment, own)?;
     if let Some([low, high]) = experiment.error_axis
-        && low.partial_cmp(&high) != Some(Ordering::Less)
+        && !(low < high && low.is_finite() && high.is_finite())
     {
         return Err(own.error(
             &["profiles", profile, "error_axis"],
-            &format!("error_axis = [{low}, {high}] is empty; give the lower limit first"),
+            &format!("error_axis = [{low}, {high}] is not a range; give the lower limit first"),
         ));
     }
-    if experiment.training_window == 0 {
+    let window = experiment.training_window;
+    if !(1..=MOST_ITERATIONS).contains(&(window as u64)) {
         return Err(own.error(
             &["profiles", profile, "training_window"],
-            "training_window = 0; average over at least one mini-batch",
+            &format!("training_window = {window}; use 1 to {MOST_ITERATIONS} mini-batches"),
         ));
     }
-    lists::check_seeds(own, &["seeds"], &experiment.seeds)
+    Ok(())
 }

@@ -1,8 +1,10 @@
-//! A manifest is named like its file.
+//! A manifest is named like its file, and so are its reports.
 
 use anyhow::Result;
 
 use super::super::source::Source;
+use super::PLAIN;
+use crate::plain_name::is_plain_name;
 
 pub(super) fn check(source: &Source) -> Result<()> {
     let stem = source
@@ -17,6 +19,12 @@ pub(super) fn check(source: &Source) -> Result<()> {
                 "name = \"{}\" does not match the file name {stem}.toml; rename one of them",
                 source.file.name
             ),
+        ));
+    }
+    if !is_plain_name(&stem) {
+        return Err(source.error(
+            &["name"],
+            &format!("name = {stem:?} is the name of a folder, too; {PLAIN}, and rename the file"),
         ));
     }
     Ok(())

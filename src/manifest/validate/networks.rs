@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::super::source::Source;
 use super::lists::{check_names, check_seeds};
+use crate::nearest::{nearest, remedy};
 use crate::network::Network;
 use crate::recipe::{Recipe, Shortcut};
 
@@ -63,8 +64,8 @@ pub(super) fn check(source: &Source) -> Result<()> {
                     return Err(source.error(
                         &["profiles", profile, "networks", &index.to_string()],
                         &format!(
-                            "\"{name}\" is not in `networks`; add it there or use one of {}",
-                            file.networks.join(", ")
+                            "\"{name}\" is not in `networks`; add it there, or {}",
+                            remedy(name, file.networks.iter().map(String::as_str))
                         ),
                     ));
                 }
@@ -84,15 +85,21 @@ fn exceptions(
     exceptions: &BTreeMap<String, Recipe>,
     place: &[&str],
 ) -> Result<()> {
-    match exceptions.keys().find(|name| !known.contains(name)) {
-        None => Ok(()),
-        Some(name) => Err(source.error(
-            &[place, &["exceptions", name]].concat(),
-            &format!(
+    let Some(name) = exceptions.keys().find(|name| !known.contains(name)) else {
+        return Ok(());
+    };
+    let meant = nearest(name, known.iter().map(|known| known.as_str()));
+    Err(source.error(
+        &[place, &["exceptions", name]].concat(),
+        &match meant {
+            Some(meant) => format!(
+                "exception for \"{name}\", which is not trained; did you mean \"{meant}\"?"
+            ),
+            None => format!(
                 "exception for \"{name}\", which is not trained; add it to `networks` or remove the exception"
             ),
-        )),
-    }
+        },
+    ))
 }
 
 fn canonical(source: &Source, place: &[&str], name: &str) -> Result<()> {

@@ -5,6 +5,7 @@ use anyhow::Result;
 use super::super::file::ReferenceFile;
 use super::super::source::Source;
 use super::lists::check_names;
+use crate::nearest::remedy;
 
 pub(super) fn check(own: &Source, runs: &Source) -> Result<()> {
     let known: Vec<&str> = [&runs.file.networks, &runs.file.optional_networks]
@@ -17,8 +18,8 @@ pub(super) fn check(own: &Source, runs: &Source) -> Result<()> {
         own.error(
             place,
             &format!(
-                "unknown network \"{name}\"; use one of {} or add it to `networks`",
-                known.join(", ")
+                "unknown network \"{name}\"; {}, or add it to `networks`",
+                remedy(name, known.iter().copied())
             ),
         )
     };

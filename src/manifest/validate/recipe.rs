@@ -7,8 +7,22 @@ use super::super::source::Source;
 use crate::exit::Exit;
 use crate::recipe::Recipe;
 
-/// Training images of CIFAR-10.
-const TRAINING_IMAGES: usize = 50_000;
+/// The largest learning rate and weight decay; a thousand times what works.
+const LARGEST_RATE: f64 = 1000.0;
+
+/// An invalid value.
+pub(in crate::manifest) struct Fault {
+    /// The fields that may be to blame.
+    pub fields: Vec<&'static str>,
+    pub message: String,
+}
+
+impl Fault {
+    /// The last `--set` argument of a field to blame, if any.
+    pub fn given<'a>(&self, set: &'a Overrides) -> Option<&'a str> {
+        self.fields.iter().find_map(|field| set.of(field))
+    }
+}
 
 /// Rejects the first invalid value, naming the line or the `--set` that it comes from.
 pub(in crate::manifest) fn check(
@@ -18,60 +32,80 @@ pub(in crate::manifest) fn check(
     profile: &str,
     set: &Overrides,
 ) -> Result<()> {
-    let Some((field, message)) = fault(recipe) else {
+    let Some(fault) = fault(recipe) else {
         return Ok(());
     };
-    if let Some(given) = set.of(field) {
-        return Err(Exit::Usage.error(format!("--set {given}: {message}")));
+    if let Some(given) = fault.given(set) {
+        return Err(Exit::Usage.error(format!("--set {given}: {}", fault.message)));
     }
-    let keys: Vec<&str> = field.split('.').collect();
-    let mut places: Vec<Vec<&str>> = Vec::new();
+    let mut prefixes: Vec<Vec<&str>> = Vec::new();
     if let Some(network) = network {
-        places.push(vec!["profiles", profile, "exceptions", network]);
+        prefixes.push(vec!["profiles", profile, "exceptions", network]);
     }
-    places.push(vec!["profiles", profile, "recipe"]);
+    prefixes.push(vec!["profiles", profile, "recipe"]);
     if let Some(network) = network {
-        places.push(vec!["exceptions", network]);
+        prefixes.push(vec!["exceptions", network]);
     }
-    places.push(vec!["recipe"]);
-    let place = places
-        .into_iter()
-        .map(|prefix| [prefix, keys.clone()].concat())
-        .find(|place| runs.line_of(place).is_some())
-        .unwrap_or_default();
-    Err(runs.error(&place, &message))
+    prefixes.push(vec!["recipe"]);
+    for prefix in prefixes {
+        for field in &fault.fields {
+            let place: Vec<&str> = prefix.iter().copied().chain(field.split('.')).collect();
+            if let Some(line) = runs.line_of(&place) {
+                return Err(runs.error_at(Some(line), &fault.message));
+            }
+        }
+    }
+    Err(runs.error_at(None, &fault.message))
 }
 
-/// The first field with an invalid value, and what is wrong with it.
-pub(in crate::manifest) fn fault(recipe: &Recipe) -> Option<(&'static str, String)> {
-    let r = recipe;
-    let positive = |value: f64| value.is_finite() && value > 0.0;
+/// The first invalid value.
+pub(in crate::manifest) fn fault(recipe: &Recipe) -> Option<Fault> {
+    if let Some(size) = recipe.outsized() {
+        return Some(Fault {
+            fields: vec![size.field],
+            message: size.to_string(),
+        });
+    }
+    if let Some(message) = late_drop(recipe) {
+        return Some(Fault {
+            fields: vec!["drops", "iterations"],
+            message,
+        });
+    }
+    let (field, message) = wrong_value(recipe)?;
+    Some(Fault {
+        fields: vec![field],
+        message,
+    })
+}
+
+/// A drop of the learning rate that never takes effect, most often because only `iterations` was changed.
+fn late_drop(recipe: &Recipe) -> Option<String> {
+    let (drops, end) = (&recipe.drops, recipe.iterations);
+    let late = drops.iter().find(|&&drop| drop >= end)?;
+    let remedy = match end {
+        4.. => format!("e.g. drops = [{}, {}], or drops = []", end / 2, end / 4 * 3),
+        _ => "drops = []".into(),
+    };
+    Some(format!(
+        "iterations = {end} with drops = {drops:?}: the drop of the learning rate at {late} is not before the end; set {remedy} for a constant rate"
+    ))
+}
+
+fn wrong_value(r: &Recipe) -> Option<(&'static str, String)> {
+    // As the 32-bit floats that are computed with.
+    let positive = |value: f64| value as f32 > 0.0 && value.is_finite();
+    let rate = |value: f64| positive(value) && value <= LARGEST_RATE;
     let sorted = r.drops.windows(2).all(|pair| pair[0] < pair[1]) && r.drops.first() != Some(&0);
     let group = r.batch_norm.group;
-    let e = &r.evaluation;
     let mut faults: Vec<(bool, &'static str, String)> = vec![
         (
-            r.batch == 0,
-            "batch",
-            "batch = 0; use at least one image".into(),
-        ),
-        (
-            r.batch > TRAINING_IMAGES,
-            "batch",
-            format!(
-                "batch = {}; use at most the {TRAINING_IMAGES} training images",
-                r.batch
-            ),
-        ),
-        (
-            r.iterations == 0,
-            "iterations",
-            "iterations = 0; use at least one mini-batch".into(),
-        ),
-        (
-            !positive(r.learning_rate),
+            !rate(r.learning_rate),
             "learning_rate",
-            format!("learning_rate = {}; use a number above 0", r.learning_rate),
+            format!(
+                "learning_rate = {}; use a number above 0 and at most {LARGEST_RATE} (paper: 0.1)",
+                r.learning_rate
+            ),
         ),
         (
             !sorted,
@@ -82,35 +116,33 @@ pub(in crate::manifest) fn fault(recipe: &Recipe) -> Option<(&'static str, Strin
             ),
         ),
         (
-            !positive(r.drop_factor),
+            !(positive(r.drop_factor) && r.drop_factor <= 1.0),
             "drop_factor",
             format!(
-                "drop_factor = {}; use a number above 0 (paper: 0.1)",
+                "drop_factor = {}; use a number above 0 and at most 1 (paper: 0.1)",
                 r.drop_factor
             ),
         ),
         (
             !(0.0..1.0).contains(&r.momentum),
             "momentum",
-            format!("momentum = {}; use at least 0 and below 1", r.momentum),
+            format!(
+                "momentum = {}; use at least 0 and below 1 (paper: 0.9)",
+                r.momentum
+            ),
         ),
         (
-            !(r.weight_decay.is_finite() && r.weight_decay >= 0.0),
+            !(0.0..=LARGEST_RATE).contains(&r.weight_decay),
             "weight_decay",
-            format!("weight_decay = {}; use 0 or more", r.weight_decay),
+            format!(
+                "weight_decay = {}; use 0 to {LARGEST_RATE} (paper: 0.0001)",
+                r.weight_decay
+            ),
         ),
         (
             ![8, 16, 32].contains(&r.image_size),
             "image_size",
             format!("image_size = {}; use 32, 16 or 8", r.image_size),
-        ),
-        (
-            r.augmentation.pad > r.image_size,
-            "augmentation.pad",
-            format!(
-                "augmentation.pad = {}; use at most the image's {} pixels",
-                r.augmentation.pad, r.image_size
-            ),
         ),
         (
             !(group == 0 || group >= r.batch || r.batch.is_multiple_of(group)),
@@ -129,37 +161,11 @@ pub(in crate::manifest) fn fault(recipe: &Recipe) -> Option<(&'static str, Strin
             ),
         ),
         (
-            !positive(r.batch_norm.epsilon),
+            !(positive(r.batch_norm.epsilon) && r.batch_norm.epsilon <= 1.0),
             "batch_norm.epsilon",
             format!(
-                "batch_norm.epsilon = {}; use a number above 0",
+                "batch_norm.epsilon = {}; use a number above 0 and at most 1",
                 r.batch_norm.epsilon
-            ),
-        ),
-        (
-            e.interval == 0,
-            "evaluation.interval",
-            "evaluation.interval = 0; use at least one iteration".into(),
-        ),
-        (
-            e.statistics_images == 0 || e.statistics_images > TRAINING_IMAGES,
-            "evaluation.statistics_images",
-            format!(
-                "evaluation.statistics_images = {}; use 1 to {TRAINING_IMAGES}",
-                e.statistics_images
-            ),
-        ),
-        (
-            e.statistics_batch == 0,
-            "evaluation.statistics_batch",
-            "evaluation.statistics_batch = 0; use at least one image".into(),
-        ),
-        (
-            e.clean_images > TRAINING_IMAGES,
-            "evaluation.clean_images",
-            format!(
-                "evaluation.clean_images = {}; use at most {TRAINING_IMAGES}",
-                e.clean_images
             ),
         ),
         (
@@ -171,19 +177,21 @@ pub(in crate::manifest) fn fault(recipe: &Recipe) -> Option<(&'static str, Strin
             ),
         ),
     ];
+    if let Some(scale) = r.initialisation.residual_scale {
+        faults.push((
+            !(0.0..=1000.0).contains(&scale),
+            "initialisation.residual_scale",
+            format!("initialisation.residual_scale = {scale}; use 0 to 1000"),
+        ));
+    }
     if let Some(warm_up) = &r.warm_up {
         let error = warm_up.until_error_below;
         faults.extend([
             (
-                warm_up.window == 0,
-                "warm_up.window",
-                "warm_up.window = 0; average over at least one mini-batch".to_string(),
-            ),
-            (
-                !positive(warm_up.learning_rate),
+                !rate(warm_up.learning_rate),
                 "warm_up.learning_rate",
                 format!(
-                    "warm_up.learning_rate = {}; use a number above 0 (paper: 0.01)",
+                    "warm_up.learning_rate = {}; use a number above 0 and at most {LARGEST_RATE} (paper: 0.01)",
                     warm_up.learning_rate
                 ),
             ),

@@ -4,14 +4,19 @@ use anyhow::Result;
 
 use super::super::experiment::NetworkEntry;
 use super::super::source::Source;
+use crate::nearest::remedy;
 use crate::network::{Family, Network};
+use crate::plain_name::is_plain_name;
 use crate::recipe::Shortcut;
 
 pub(super) fn check(own: &Source, runs: &Source) -> Result<()> {
     for (name, variant) in &own.file.variants {
         let allowed =
             |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
-        if !name.chars().all(allowed) || Network::parse_cifar(name, Shortcut::A, 10).is_ok() {
+        if !is_plain_name(name)
+            || !name.chars().all(allowed)
+            || Network::parse_cifar(name, Shortcut::A, 10).is_ok()
+        {
             return Err(own.error(
                 &["variants", name],
                 &format!(
@@ -19,13 +24,14 @@ pub(super) fn check(own: &Source, runs: &Source) -> Result<()> {
                 ),
             ));
         }
+        let known = || runs.file.networks.iter().map(String::as_str);
         if !runs.file.networks.contains(&variant.of) {
             return Err(own.error(
                 &["variants", name, "of"],
                 &format!(
-                    "variant of \"{}\", which is not in `networks`; use one of {}",
+                    "variant of \"{}\", which is not in `networks`; {}",
                     variant.of,
-                    runs.file.networks.join(", ")
+                    remedy(&variant.of, known())
                 ),
             ));
         }
@@ -35,8 +41,8 @@ pub(super) fn check(own: &Source, runs: &Source) -> Result<()> {
             return Err(own.error(
                 &["variants", name, "recipe", "init", "from"],
                 &format!(
-                    "init.from = \"{from}\" is not in `networks`; use one of {}",
-                    runs.file.networks.join(", ")
+                    "init.from = \"{from}\" is not in `networks`; {}",
+                    remedy(from, known())
                 ),
             ));
         }

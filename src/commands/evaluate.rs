@@ -6,12 +6,11 @@ use serde_json::{Value, json};
 use super::describe::network;
 use super::{compute, dataset};
 use crate::cli::{EvaluateArgs, Format, StatisticsArg};
-use crate::data::Dataset;
+use crate::data::{self, Dataset};
 use crate::engine::Options;
 use crate::exit::Exit;
 use crate::network::{Family, Network};
 use crate::orchestrate::{self, Subject};
-use crate::origin::Origin;
 use crate::recipe::{Normalisation, Precision, Recipe, TrainingSplit};
 use crate::record::{Ending, Evaluation, Statistics};
 use crate::run::WeightsHeader;
@@ -35,13 +34,7 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
         .check_tensors(&weights.tensors)
         .with_context(place)?;
     let options = options(args, &recipe)?;
-    let mut request = dataset::request(&args.data);
-    // Only for weights that were trained on it, which the digest shows.
-    request.allow_synthetic = header.is_some();
-    let opened = dataset::open(&request, quiet, stop)?;
-    if let Some(header) = &header {
-        compare_data(args, header, &opened)?;
-    }
+    let opened = images(args, header.as_ref(), quiet, stop)?;
     let statistics: &[Statistics] = match args.statistics {
         Some(StatisticsArg::Population) => &[Statistics::Population],
         Some(StatisticsArg::Moving) => &[Statistics::Moving],
@@ -165,28 +158,36 @@ fn options(args: &EvaluateArgs, recipe: &Recipe) -> Result<Options> {
     Ok(options)
 }
 
-/// Notes that the images are not those of the training, and refuses generated ones in their place.
-fn compare_data(args: &EvaluateArgs, header: &WeightsHeader, opened: &Dataset) -> Result<()> {
-    if opened.digest() == header.data_digest {
-        return Ok(());
+/// The synthetic images if the weights were trained on them and no others are named, else those that the arguments name.
+fn images(
+    args: &EvaluateArgs,
+    header: Option<&WeightsHeader>,
+    quiet: bool,
+    stop: &Stop,
+) -> Result<Dataset> {
+    let request = dataset::request(&args.data);
+    let Some(header) = header else {
+        return dataset::open(&request, quiet, stop);
+    };
+    if request.dir.is_none() {
+        let synthetic = data::synthetic(request.synthetic_seed);
+        if synthetic.digest() == header.data_digest {
+            return Ok(synthetic);
+        }
     }
-    if opened.origin == Origin::Synthetic {
-        return Err(Exit::Data.error(format!(
-            "{} was not trained on synthetic images, and there are no others: {}; name a folder with --data-dir",
+    let opened = dataset::open(&request, quiet, stop)?;
+    if opened.digest() != header.data_digest {
+        note!(
+            "note: {}: trained on other images than {}, so the error is not the recorded one",
             args.weights.display(),
             opened.source
-        )));
+        );
     }
-    note!(
-        "note: {}: trained on other images than {}, so the error is not the recorded one",
-        args.weights.display(),
-        opened.source
-    );
-    Ok(())
+    Ok(opened)
 }
 
 fn print(format: Format, network: &Network, recipe: &Recipe, data: &Dataset, rows: &[Evaluation]) {
-    let images = match recipe.split {
+    let split = match recipe.split {
         TrainingSplit::All => "test",
         TrainingSplit::HoldOut => "held-out",
     };
@@ -194,7 +195,7 @@ fn print(format: Format, network: &Network, recipe: &Recipe, data: &Dataset, row
         Format::Text => {
             for row in rows {
                 outln!(
-                    "{} on {}: {:.2} % {images} error, {:.2} % top-5, loss {:.4} ({} images, {} statistics)",
+                    "{} on {}: {:.2} % {split} error, {:.2} % top-5, loss {:.4} ({} images, {} statistics)",
                     network.name,
                     data.origin.name(),
                     row.error,
@@ -211,7 +212,7 @@ fn print(format: Format, network: &Network, recipe: &Recipe, data: &Dataset, row
                 "network": network.name,
                 "data": data.origin.name(),
                 "image_size": recipe.image_size,
-                "split": images,
+                "split": split,
             });
             // The first is the one to compare with the paper's.
             if let (Value::Object(all), Some(Value::Object(first))) =

@@ -83,7 +83,9 @@ impl Pass<'_> {
 
     /// The normalisation before a ReLU.
     pub fn name(&self, place: Place) -> &str {
-        self.relus.get(place.0).map_or("", |relu| &relu.name)
+        self.relus
+            .get(place.0)
+            .map_or("", |relu| relu.name.as_str())
     }
 
     /// A ReLU's input, and its channel.

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use super::recording::Recording;
-use super::{Report, start};
+use super::{Report, distance, start, wide};
 use crate::engine::{Options, Statistics};
 use crate::measure::double::{Double, Normalise, Pass, Place, Values, widen};
 use crate::recipe::Precision;
@@ -167,24 +167,6 @@ struct Found {
     layers: BTreeMap<String, usize>,
 }
 
-/// `|a - b| / |b|`, or `|a - b|` if `b` is zero; infinite if the lengths differ.
-fn distance(ours: &[f64], theirs: &[f64]) -> f64 {
-    if ours.len() != theirs.len() {
-        return f64::INFINITY;
-    }
-    let norm = |squares: f64| squares.sqrt();
-    let pairs = ours.iter().zip(theirs);
-    let difference = norm(pairs.map(|(a, b)| (a - b).powi(2)).sum());
-    match norm(theirs.iter().map(|b| b * b).sum()) {
-        0.0 => difference,
-        reference => difference / reference,
-    }
-}
-
-fn wide(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|&value| value.into()).collect()
-}
-
 /// How far the recording is from its steps in double precision.
 fn recording_in_double(recording: &Recording) -> Worst {
     let mut worst = Worst::new();
@@ -195,7 +177,7 @@ fn recording_in_double(recording: &Recording) -> Worst {
         let gradients = pass.backward(&none);
         worst.add(
             || format!("loss of step {step}"),
-            distance(&[loss.into()], &[pass.loss()]),
+            distance(&[f64::from(loss)], &[pass.loss()]),
         );
         if step == 0 {
             let logits = wide(&recording.training_logits);
@@ -253,7 +235,7 @@ fn engine_in_double(
         let taken = engine.step(batch, recording.learning_rate)?;
         worst.add(
             || format!("loss of step {step}"),
-            distance(&[taken.loss.into()], &[loss]),
+            distance(&[f64::from(taken.loss)], &[loss]),
         );
         double.update(&gradients, &statistics, recording.learning_rate);
         worst.add_all(step, &widen(&engine.state(false)?), &double.values);

@@ -46,7 +46,6 @@ impl Report {
         errors.fold(0.0, |largest, error| {
             match error > largest || error.is_nan() {
                 true => error,
-                false if largest.is_nan() => largest,
                 false => largest,
             }
         })
@@ -76,7 +75,7 @@ impl Comparison {
     }
 
     fn add(&mut self, name: &str, ours: &[f32], theirs: &[f32]) {
-        let error = relative_error(ours, theirs);
+        let error = distance(&wide(ours), &wide(theirs));
         if self.row.tensors == 0 || error > self.row.error || error.is_nan() {
             self.row.error = error;
             self.row.worst = name.into();
@@ -86,17 +85,20 @@ impl Comparison {
 }
 
 /// `|a - b| / |b|`, or `|a - b|` if `b` is zero; infinite if the lengths differ.
-fn relative_error(ours: &[f32], theirs: &[f32]) -> f64 {
+fn distance(ours: &[f64], theirs: &[f64]) -> f64 {
     if ours.len() != theirs.len() {
         return f64::INFINITY;
     }
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
     let pairs = ours.iter().zip(theirs);
-    let difference = norm(&mut pairs.map(|(&a, &b)| f64::from(a) - f64::from(b)));
-    match norm(&mut theirs.iter().map(|&b| f64::from(b))) {
+    let difference = pairs.map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+    match theirs.iter().map(|b| b * b).sum::<f64>().sqrt() {
         0.0 => difference,
         reference => difference / reference,
     }
+}
+
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&value| value.into()).collect()
 }
 
 /// Reads a recording, replays its steps and compares all its tensors.
@@ -192,8 +194,8 @@ mod tests {
 
     #[test]
     fn errors_are_relative_to_the_recording() {
-        assert_eq!(relative_error(&[3.0, 0.0], &[0.0, 4.0]), 1.25);
-        assert_eq!(relative_error(&[0.5], &[0.0]), 0.5);
-        assert_eq!(relative_error(&[0.5], &[]), f64::INFINITY);
+        assert_eq!(distance(&[3.0, 0.0], &[0.0, 4.0]), 1.25);
+        assert_eq!(distance(&[0.5], &[0.0]), 0.5);
+        assert_eq!(distance(&[0.5], &[]), f64::INFINITY);
     }
 }

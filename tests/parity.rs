@@ -64,3 +64,19 @@ fn what_is_no_recording_is_refused() {
         "{error:#}"
     );
 }
+
+#[test]
+fn a_recording_that_contradicts_itself_is_refused_with_its_file() {
+    let mut weights = refig::weights::Weights::load(&fixture("plain-8.safetensors")).unwrap();
+    weights.tensors.get_mut("labels.1").unwrap().data[0] = 10.0;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("labels.safetensors");
+    weights.save(&file).unwrap();
+    let error = parity::compare(&file, &Options::default()).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Usage);
+    let text = format!("{error:#}");
+    assert!(
+        text.contains("labels.safetensors") && text.contains("labels.1 contains 10"),
+        "{text}"
+    );
+}

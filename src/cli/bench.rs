@@ -14,7 +14,8 @@ pub struct ParityArgs {
     /// Recorded steps (safetensors).
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
-    /// Largest relative error to accept.
+    /// Largest relative error to accept. Larger ones are compared with double precision: activations within rounding of a
+    /// ReLU's kink are no error of the engine.
     #[arg(long, default_value_t = 1e-4)]
     pub tolerance: f64,
     #[command(flatten)]

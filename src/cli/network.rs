@@ -35,15 +35,15 @@ pub struct DescribeArgs {
 
 #[derive(Clone, Debug, Args)]
 pub struct EvaluateArgs {
-    /// Network as in manifests, e.g. `resnet-20`.
-    pub network: String,
-    /// Weights as safetensors with torchvision's names.
+    /// Network as in manifests, e.g. `resnet-20`. Not needed for weights of a run, which name it.
+    pub network: Option<String>,
+    /// Weights as safetensors with torchvision's names, such as a run's `weights.safetensors`.
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
-    /// Batch-norm statistics. Default: from the file's metadata, else `moving`.
+    /// Batch-norm statistics. Default: both for weights of a run, else the moving averages.
     #[arg(long, value_enum)]
     pub statistics: Option<StatisticsArg>,
-    /// Input normalisation: `per-pixel-mean` or `channel-mean-std`. Default: from the file's metadata, else the paper's.
+    /// Input normalisation: `per-pixel-mean` or `channel-mean-std`. Default: the run's, else the paper's.
     #[arg(long)]
     pub normalisation: Option<String>,
     #[command(flatten)]

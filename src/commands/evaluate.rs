@@ -1,142 +1,237 @@
-//! `evaluate`: the test error of weights with torchvision's names.
+//! `evaluate`: the test error of a run's weights, or of any weights with torchvision's names.
 
-use anyhow::Result;
-use serde_json::Value;
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
 
 use super::describe::network;
 use super::{compute, dataset};
 use crate::cli::{EvaluateArgs, Format, StatisticsArg};
-use crate::data::{self, ImageSet, Normaliser};
-use crate::engine::{self, Engine, Hyperparameters, Statistics, Tally};
+use crate::data::{self, Dataset};
+use crate::engine::Options;
 use crate::exit::Exit;
-use crate::outln;
-use crate::random::Purpose;
-use crate::recipe::{Normalisation, Pooling, Recipe};
-use crate::train::Stop;
+use crate::network::{Family, Network};
+use crate::orchestrate::{self, Subject};
+use crate::recipe::{Normalisation, Precision, Recipe, TrainingSplit};
+use crate::record::{Ending, Evaluation, Statistics};
+use crate::run::WeightsHeader;
+use crate::train::{BOTH_STATISTICS, Stop};
 use crate::weights::Weights;
+use crate::{note, outln};
 
-/// Images per forward pass.
-const BATCH: usize = 100;
-/// Training images for population statistics.
-const STATISTICS_IMAGES: usize = 10_000;
-
-/// `refig evaluate NETWORK --weights FILE`.
+/// `refig evaluate --weights FILE [NETWORK]`.
 pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
-    let mut options = args.options.clone();
-    // The images are CIFAR-10's, so depths that are also in Table 1 mean the CIFAR network.
-    options.image_size.get_or_insert(32);
-    let (network, image_size) = network(&args.network, &options)?;
-    let weights = Weights::load(&args.weights)?;
-    let metadata: Value = serde_json::from_str(&weights.metadata).unwrap_or(Value::Null);
-    let recipe = Recipe {
-        normalisation: normalisation(args, &metadata)?,
-        image_size,
-        ..Recipe::default()
+    let place = || args.weights.display().to_string();
+    let (weights, changes) = Weights::load_foreign(&args.weights)?;
+    for change in changes {
+        note!("note: {}: {change}", place());
+    }
+    let header = WeightsHeader::of(&weights, &args.weights)?;
+    let (network, recipe) = match &header {
+        Some(header) => of_run(args, header)?,
+        None => of_arguments(args)?,
     };
-    if let Some(size) = metadata["image_size"].as_u64()
-        && size != recipe.image_size as u64
-    {
-        return Err(Exit::Usage.error(format!(
-            "{}: trained on images of {size} pixels; add --image-size {size}",
-            args.weights.display()
-        )));
-    }
-    let statistics = match args.statistics {
-        Some(StatisticsArg::Population) => Statistics::Population,
-        Some(StatisticsArg::Moving) => Statistics::Moving,
-        None if metadata["statistics"] == "population" => Statistics::Population,
-        None => Statistics::Moving,
+    network
+        .check_tensors(&weights.tensors)
+        .with_context(place)?;
+    let options = options(args, &recipe)?;
+    let opened = images(args, header.as_ref(), quiet, stop)?;
+    let statistics: &[Statistics] = match args.statistics {
+        Some(StatisticsArg::Population) => &[Statistics::Population],
+        Some(StatisticsArg::Moving) => &[Statistics::Moving],
+        None if header.is_some() => BOTH_STATISTICS,
+        None => &[Statistics::Moving],
     };
-    let options = compute::options(&args.compute)?;
-    let mut engine = engine::create(
-        &network,
-        recipe.image_size,
-        &Hyperparameters::from(&recipe),
-        &options,
-    )?;
-    engine.restore(&weights)?;
-    let opened = dataset::open(&dataset::request(&args.data), quiet, stop)?;
-    let (train, test) = opened.for_recipe(&recipe)?;
-    let normaliser = Normaliser::fit(&train, recipe.normalisation);
-    if statistics == Statistics::Population {
-        gather(engine.as_mut(), &train, &normaliser, stop)?;
-    }
-    let all: Vec<u32> = (0..test.len() as u32).collect();
-    let mut sum = Tally::default();
-    for chunk in all.chunks(BATCH) {
-        check_stop(stop)?;
-        let tally = engine.evaluate(&data::batch(&test, &normaliser, chunk), statistics)?;
-        sum.images += tally.images;
-        sum.loss += tally.loss;
-        sum.wrong += tally.wrong;
-        sum.wrong_top5 += tally.wrong_top5;
-    }
-    let images = sum.images.max(1) as f64;
-    let percent = |count: u64| 100.0 * count as f64 / images;
-    let statistics = match statistics {
-        Statistics::Moving => "moving",
-        Statistics::Population => "population",
+    let subject = Subject {
+        weights: &weights,
+        network: &network,
+        recipe: &recipe,
+        seed: header.as_ref().map_or(0, |header| header.seed),
+        statistics,
     };
-    match args.format {
-        Format::Json => outln!(
-            "{}",
-            serde_json::json!({
-                "network": network.name,
-                "data": opened.origin.name(),
-                "images": sum.images,
-                "statistics": statistics,
-                "error": percent(sum.wrong),
-                "top5_error": percent(sum.wrong_top5),
-                "loss": sum.loss / images,
-            })
-        ),
-        Format::Text => outln!(
-            "{} on {}: {:.2} % test error, {:.2} % top-5, loss {:.4} ({} images, {statistics} statistics)",
-            network.name,
-            opened.origin.name(),
-            percent(sum.wrong),
-            percent(sum.wrong_top5),
-            sum.loss / images,
-            sum.images
-        ),
-    }
+    let rows = orchestrate::evaluate(&subject, &opened, &options, stop).with_context(place)?;
+    print(args.format, &network, &recipe, &opened, &rows);
     Ok(Exit::Success)
 }
 
-/// The normalisation from the flag, the file, or the paper, in this order.
-fn normalisation(args: &EvaluateArgs, metadata: &Value) -> Result<Normalisation> {
-    let named = args
-        .normalisation
-        .clone()
-        .or_else(|| metadata["normalisation"].as_str().map(String::from));
-    let Some(name) = named else {
-        return Ok(Recipe::default().normalisation);
+/// Network and recipe of a run's weights, which arguments may repeat but not contradict.
+fn of_run(args: &EvaluateArgs, header: &WeightsHeader) -> Result<(Network, Recipe)> {
+    let refuse = |argument: String, trained: String| {
+        Exit::Usage.error(format!(
+            "{argument} contradicts {}: the weights are of {trained}; leave it out",
+            args.weights.display()
+        ))
     };
-    serde_json::from_value(Value::String(name.clone())).map_err(|_| {
+    let (trained, recipe) = (&header.network, &header.recipe);
+    if let Some(size) = args.options.image_size
+        && size != recipe.image_size
+    {
+        let trained = format!("images of {} pixels", recipe.image_size);
+        return Err(refuse(format!("--image-size {size}"), trained));
+    }
+    if let Some(name) = &args.normalisation
+        && normalisation(name)? != recipe.normalisation
+    {
+        let trained = match recipe.normalisation {
+            Normalisation::PerPixelMean => "images normalised by per-pixel-mean",
+            Normalisation::ChannelMeanStd => "images normalised by channel-mean-std",
+        };
+        return Err(refuse(format!("--normalisation {name}"), trained.into()));
+    }
+    let shortcut = args.options.shortcut.as_deref();
+    if let Some(option) = shortcut
+        && trained.family == Family::Resnet
+        && !format!("{:?}", trained.shortcut).eq_ignore_ascii_case(option)
+    {
+        let trained = format!("shortcut option {:?}", trained.shortcut);
+        return Err(refuse(format!("--shortcut {option}"), trained));
+    }
+    if let Some(name) = &args.network
+        && !trained.name.eq_ignore_ascii_case(name.trim())
+    {
+        // Variants have names of their own.
+        let mut options = args.options.clone();
+        options.image_size = Some(recipe.image_size);
+        let (mut named, _) = self::network(name, &options)?;
+        named.name.clone_from(&trained.name);
+        if shortcut.is_none() {
+            named.shortcut = trained.shortcut;
+        }
+        if named != *trained {
+            return Err(refuse(name.clone(), trained.name.clone()));
+        }
+    }
+    if header.outcome == Ending::Diverged {
+        note!(
+            "note: {}: the run diverged at iteration {}",
+            args.weights.display(),
+            header.iteration
+        );
+    }
+    Ok((trained.clone(), recipe.clone()))
+}
+
+/// Network and recipe of weights that do not describe themselves.
+fn of_arguments(args: &EvaluateArgs) -> Result<(Network, Recipe)> {
+    let name = args.network.as_ref().ok_or_else(|| {
+        Exit::Usage.error(format!(
+            "{} does not say which network it holds; name it: refig evaluate resnet-20 --weights {0}",
+            args.weights.display()
+        ))
+    })?;
+    let mut options = args.options.clone();
+    // The images are CIFAR-10's, so depths that are also in Table 1 mean the CIFAR network.
+    options.image_size.get_or_insert(32);
+    let (network, image_size) = network(name, &options)?;
+    let usual = Recipe::default();
+    let recipe = Recipe {
+        normalisation: match &args.normalisation {
+            Some(name) => normalisation(name)?,
+            None => usual.normalisation,
+        },
+        image_size,
+        ..usual
+    };
+    Ok((network, recipe))
+}
+
+fn normalisation(name: &str) -> Result<Normalisation> {
+    serde_json::from_value(json!(name)).map_err(|_| {
         Exit::Usage.error(format!(
             "unknown normalisation `{name}`; use per-pixel-mean or channel-mean-std"
         ))
     })
 }
 
-fn gather(
-    engine: &mut dyn Engine,
-    train: &ImageSet,
-    normaliser: &Normaliser,
-    stop: &Stop,
-) -> Result<()> {
-    engine.begin_population()?;
-    let sample = data::sample(train.len(), STATISTICS_IMAGES, 0, Purpose::Statistics);
-    for chunk in sample.chunks(BATCH) {
-        check_stop(stop)?;
-        engine.add_population(&data::batch(train, normaliser, chunk))?;
+/// The engine's options, in the precision of the training if the device has it.
+fn options(args: &EvaluateArgs, recipe: &Recipe) -> Result<Options> {
+    let options = compute::options(&args.compute)?;
+    let precise = options.in_precision(recipe.precision);
+    if precise.check_precision().is_ok() {
+        return Ok(precise);
     }
-    engine.finish_population(Pooling::Average)
+    note!(
+        "note: {}: trained in {}, evaluated in {}, which this device has",
+        args.weights.display(),
+        recipe.precision.name(),
+        Precision::Fp32.name()
+    );
+    Ok(options)
 }
 
-fn check_stop(stop: &Stop) -> Result<()> {
-    match stop.requested() {
-        Some(signal) => Err(signal.exit().error("stopped before the last image")),
-        None => Ok(()),
+/// The synthetic images if the weights were trained on them and no others are named, else those that the arguments name.
+fn images(
+    args: &EvaluateArgs,
+    header: Option<&WeightsHeader>,
+    quiet: bool,
+    stop: &Stop,
+) -> Result<Dataset> {
+    let request = dataset::request(&args.data);
+    let Some(header) = header else {
+        return dataset::open(&request, quiet, stop);
+    };
+    if request.dir.is_none() {
+        let synthetic = data::synthetic(request.synthetic_seed);
+        if synthetic.digest() == header.data_digest {
+            return Ok(synthetic);
+        }
     }
+    let opened = dataset::open(&request, quiet, stop)?;
+    if opened.digest() != header.data_digest {
+        note!(
+            "note: {}: trained on other images than {}, so the error is not the recorded one",
+            args.weights.display(),
+            opened.source
+        );
+    }
+    Ok(opened)
+}
+
+fn print(format: Format, network: &Network, recipe: &Recipe, data: &Dataset, rows: &[Evaluation]) {
+    let split = match recipe.split {
+        TrainingSplit::All => "test",
+        TrainingSplit::HoldOut => "held-out",
+    };
+    match format {
+        Format::Text => {
+            for row in rows {
+                outln!(
+                    "{} on {}: {:.2} % {split} error, {:.2} % top-5, loss {:.4} ({} images, {} statistics)",
+                    network.name,
+                    data.origin.name(),
+                    row.error,
+                    row.top5_error,
+                    row.loss,
+                    row.images,
+                    row.statistics.name()
+                );
+            }
+        }
+        Format::Json => {
+            let evaluations: Vec<Value> = rows.iter().map(evaluation).collect();
+            let mut described = json!({
+                "network": network.name,
+                "data": data.origin.name(),
+                "image_size": recipe.image_size,
+                "split": split,
+            });
+            // The first is the one to compare with the paper's.
+            if let (Value::Object(all), Some(Value::Object(first))) =
+                (&mut described, evaluations.first())
+            {
+                all.extend(first.clone());
+            }
+            described["evaluations"] = evaluations.into();
+            outln!("{described}");
+        }
+    }
+}
+
+fn evaluation(row: &Evaluation) -> Value {
+    json!({
+        "images": row.images,
+        "statistics": row.statistics.name(),
+        "error": row.error,
+        "top5_error": row.top5_error,
+        "loss": row.loss,
+    })
 }

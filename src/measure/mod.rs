@@ -4,12 +4,13 @@
 //! - `compare.rs`: the same next to PyTorch's
 //! - `loader.rs`: what loading adds to a step
 //! - `operators.rs`: throughput of a network's convolutions
-//! - `parity.rs`: errors relative to training steps recorded by another framework
+//! - `parity/`: errors relative to training steps recorded by another framework; `double/`: a network in double precision
 //! - `responses.rs`: standard deviations of layer responses
 //! - `doctor.rs`: the hardware and drivers of this machine
 
 pub mod compare;
 pub mod doctor;
+mod double;
 pub mod loader;
 pub mod operators;
 pub mod parity;

@@ -3,9 +3,10 @@
 //! - `mod.rs` has `Network` and derives its blocks, convolutions and parameters
 //! - `name.rs` parses names such as `resnet-110`
 //! - `describe.rs` lists a network's layers and counts parameters, multiply-adds and activations
-//! - `initialise.rs` generates initial weights
+//! - `initialise.rs` generates initial weights, `fit.rs` tells whether weights are a network's
 
 mod describe;
+mod fit;
 mod initialise;
 mod name;
 

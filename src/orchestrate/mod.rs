@@ -4,8 +4,9 @@
 //! - `runs.rs`: trains runs one by one, resuming from and recording to their directories; `start.rs`: initial weights
 //! - `observer.rs`: the trait that sees progress; `progress.rs`: shows it
 //! - `signals.rs`: handles Ctrl-C and SIGTERM
-//! - `responses.rs`: measures layer responses of finished runs
+//! - `responses.rs`: measures layer responses of finished runs; `evaluate.rs`: evaluates weights as their run was
 mod cost;
+mod evaluate;
 mod observer;
 mod probe;
 mod progress;
@@ -16,6 +17,7 @@ mod signals;
 mod start;
 
 pub use cost::{Work, work};
+pub use evaluate::{Subject, evaluate};
 pub use observer::{RunsObserver, Start};
 pub use probe::Probe;
 pub use progress::{Progress, Style};

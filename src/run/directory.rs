@@ -19,6 +19,7 @@ use super::provenance::{self, Provenance};
 use super::run_file::{Notes, RunFile};
 use super::space;
 use super::view::RunView;
+use super::weights_header::WeightsHeader;
 use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::plan::RunPlan;
@@ -340,20 +341,9 @@ impl RunDirectory {
         drop_parts(&self.disk, &self.folder, 0)
     }
 
-    /// Metadata for users of the weights: the network, its input normalisation and how its statistics were computed.
+    /// Metadata for users of the weights: the network, its recipe and how the run ended.
     fn weights_metadata(&self, outcome: Ending) -> Result<String> {
-        let plan = &self.file.plan;
-        Ok(serde_json::to_string(&serde_json::json!({
-            "format": FORMAT,
-            "network": plan.network,
-            "recipe": plan.recipe,
-            "seed": plan.seed,
-            "profile": plan.profile,
-            "data_digest": plan.data_digest,
-            "identity": plan.identity(),
-            "outcome": outcome,
-            "iteration": self.last,
-        }))?)
+        WeightsHeader::new(&self.file.plan, outcome, self.last).to_json()
     }
 }
 

@@ -3,7 +3,7 @@
 //! - `directory.rs` is a run in training, `view.rs` a read-only view
 //! - `layout.rs` names the files, `format.rs` their version; `run_file.rs` is `run.toml`, `done.rs` is `done.json`,
 //!   `progress.rs` is `progress.json`, `checkpoint.rs` and `parts.rs` what a run resumes from, `response_record.rs` the
-//!   measured layer responses
+//!   measured layer responses, `weights_header.rs` what final weights say about themselves
 //! - `provenance.rs` describes machine and program, `tree.rs` the repository, `sources.rs` the digest of the sources
 //! - `pack.rs` is a run in one file, to move it to another machine
 //! - `disk.rs` makes every change on disk, `fault.rs` interrupts it in tests; `space.rs` checks for room, `lock.rs` locks
@@ -26,6 +26,7 @@ pub mod sources;
 pub mod space;
 mod tree;
 mod view;
+mod weights_header;
 
 // Beside `sources`, which `build.rs` compiles too: there it is the root's.
 use crate::digest;
@@ -43,3 +44,4 @@ pub use response_record::{LayerResponse, ResponseRecord};
 pub use run_file::{Notes, RunFile};
 pub use tree::Tree;
 pub use view::{Found, RunView, Skipped, find, scan};
+pub use weights_header::WeightsHeader;

@@ -1,7 +1,7 @@
 //! Evaluation: estimates batch-norm statistics on training images, then measures loss and error on the test images and,
 //! after the last iteration, on training images without augmentation (the clean pass).
 
-use crate::data::ImageSet;
+use crate::data::{Batch, ImageSet};
 use crate::engine::{self, Engine, Tally};
 use crate::exit::Exit;
 use crate::recipe::EvaluationRecipe;
@@ -14,53 +14,80 @@ use super::stop::Stop;
 /// Images per forward pass of an evaluation. It only affects the rounding of the summed loss.
 pub const EVALUATION_BATCH: usize = 128;
 
-/// Evaluates after `iteration` updates: estimates the population statistics, then evaluates the test images and, if
-/// `clean`, the training images of the clean pass, each with both kinds of statistics. Weights and moving averages do not
-/// change. Returns all rows, or `None` if a stop was requested before the end.
+/// Both kinds of statistics, in the order of a run's records.
+pub const BOTH_STATISTICS: &[Statistics] = &[Statistics::Population, Statistics::Moving];
+
+/// What an evaluation needs.
+pub struct EvaluationData<'a> {
+    pub train: &'a ImageSet,
+    /// The test set, or the images held out in its place.
+    pub test: &'a ImageSet,
+    /// Makes a batch of normalised, unaugmented images from their indices.
+    pub batch: &'a dyn Fn(&ImageSet, &[u32]) -> Batch,
+    /// Training images over which the population statistics are pooled.
+    pub sample: &'a [u32],
+    /// Training images of the clean pass; empty for none.
+    pub clean: &'a [u32],
+    /// The kinds of statistics to evaluate with.
+    pub statistics: &'a [Statistics],
+}
+
+impl<'a> EvaluationData<'a> {
+    /// An evaluation during training; only some have a clean pass.
+    pub fn of(data: &'a TrainingData<'_>, clean: bool) -> Self {
+        Self {
+            train: data.train,
+            test: data.test,
+            batch: data.batch,
+            sample: &data.statistics,
+            clean: if clean { &data.clean } else { &[] },
+            statistics: BOTH_STATISTICS,
+        }
+    }
+}
+
+/// Evaluates after `iteration` updates: estimates the population statistics, then evaluates the test images and the
+/// training images of the clean pass, each with the given kinds of statistics. Weights and moving averages do not change.
+/// Returns all rows, or `None` if a stop was requested before the end.
 ///
 /// # Errors
 /// Those of the engine, and [`Exit::Internal`] if its image count is wrong.
 pub fn evaluate(
     engine: &mut dyn Engine,
-    data: &TrainingData,
+    data: &EvaluationData,
     recipe: &EvaluationRecipe,
-    (iteration, clean): (u64, bool),
+    iteration: u64,
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> anyhow::Result<Option<Vec<Evaluation>>> {
-    if !estimate_statistics(engine, data, recipe, stop, observer)? {
+    if data.statistics.contains(&Statistics::Population)
+        && !estimate_statistics(engine, data, recipe, stop, observer)?
+    {
         return Ok(None);
     }
     let test: Vec<u32> = (0..data.test.labels.len() as u32).collect();
-    let mut passes = vec![(Split::Test, Phase::Test, data.test, &test)];
-    if clean && !data.clean.is_empty() {
-        passes.push((Split::Train, Phase::Clean, data.train, &data.clean));
+    let mut passes = vec![(Split::Test, Phase::Test, data.test, test.as_slice())];
+    if !data.clean.is_empty() {
+        passes.push((Split::Train, Phase::Clean, data.train, data.clean));
     }
     let mut rows = Vec::new();
     for (split, phase, images, indices) in passes {
-        let mut population = Tally::default();
-        let mut moving = Tally::default();
+        let mut tallies = vec![Tally::default(); data.statistics.len()];
+        let mut done = 0;
         let total = indices.len() as u64;
         for chunk in indices.chunks(EVALUATION_BATCH) {
             if stop.requested().is_some() {
                 return Ok(None);
             }
-            observer.phase(phase, population.images, total);
+            observer.phase(phase, done, total);
             let batch = (data.batch)(images, chunk);
-            add(
-                &mut population,
-                engine.evaluate(&batch, engine::Statistics::Population)?,
-            );
-            add(
-                &mut moving,
-                engine.evaluate(&batch, engine::Statistics::Moving)?,
-            );
+            for (tally, &statistics) in tallies.iter_mut().zip(data.statistics) {
+                add(tally, engine.evaluate(&batch, of_engine(statistics))?);
+            }
+            done += chunk.len() as u64;
         }
         observer.phase(phase, total, total);
-        for (statistics, tally) in [
-            (Statistics::Population, population),
-            (Statistics::Moving, moving),
-        ] {
+        for (&statistics, tally) in data.statistics.iter().zip(tallies) {
             if tally.images != total {
                 return Err(Exit::Internal.error(format!(
                     "the evaluation at iteration {iteration} counted {} images instead of {total}; please report this",
@@ -82,18 +109,25 @@ pub fn evaluate(
     Ok(Some(rows))
 }
 
-/// Estimates the population statistics over `data.statistics` in batches of `statistics_batch`. Returns false if stopped.
+fn of_engine(statistics: Statistics) -> engine::Statistics {
+    match statistics {
+        Statistics::Population => engine::Statistics::Population,
+        Statistics::Moving => engine::Statistics::Moving,
+    }
+}
+
+/// Estimates the population statistics over `data.sample` in batches of `statistics_batch`. Returns false if stopped.
 fn estimate_statistics(
     engine: &mut dyn Engine,
-    data: &TrainingData,
+    data: &EvaluationData,
     recipe: &EvaluationRecipe,
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> anyhow::Result<bool> {
     engine.begin_population()?;
-    let total = data.statistics.len() as u64;
+    let total = data.sample.len() as u64;
     let mut done = 0;
-    for chunk in data.statistics.chunks(recipe.statistics_batch.max(1)) {
+    for chunk in data.sample.chunks(recipe.statistics_batch.max(1)) {
         if stop.requested().is_some() {
             return Ok(false);
         }

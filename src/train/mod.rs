@@ -19,7 +19,9 @@ mod training;
 
 pub use construct::{StageMoments, construct};
 pub use data::{MiniBatches, TrainingData};
-pub use evaluation::EVALUATION_BATCH;
+pub use evaluation::{
+    BOTH_STATISTICS, EVALUATION_BATCH, EvaluationData, check_test_images, evaluate,
+};
 pub use observer::{Keeper, Observer, Phase};
 pub use schedule::Schedule;
 pub use state::{LoopState, MiniBatch, WarmUpState};

@@ -8,7 +8,7 @@ use crate::recipe::Recipe;
 use crate::record::{Ending, Iteration};
 
 use super::data::TrainingData;
-use super::evaluation::{check_test_images, evaluate};
+use super::evaluation::{EvaluationData, check_test_images, evaluate};
 use super::observer::{Keeper, Observer};
 use super::schedule::Schedule;
 use super::state::{LoopState, MiniBatch};
@@ -91,9 +91,9 @@ impl Training<'_> {
         let clean = state.iteration == self.recipe.iterations || state.iteration == 0;
         let rows = evaluate(
             self.engine,
-            &self.data,
+            &EvaluationData::of(&self.data, clean),
             &self.recipe.evaluation,
-            (state.iteration, clean),
+            state.iteration,
             self.stop,
             self.observer,
         )?;

@@ -1,6 +1,13 @@
 //! Named tensors, stored as safetensors: checkpoints, exchanged weights and recorded training steps. This is the only
-//! file that knows the format. Metadata is kept under a single header key, so that a file's bytes do not depend on the
+//! folder that knows the format. Metadata is kept under a single header key, so that a file's bytes do not depend on the
 //! order of a map.
+//!
+//! - `mod.rs` has `Weights`, read and written
+//! - `layout.rs` checks a file's header against its size and reads its tensors
+//! - `foreign.rs` brings weights of other programs into the usual form
+
+mod foreign;
+mod layout;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -8,24 +15,32 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
 
 use crate::exit::Exit;
+use layout::{Layout, MOST_HEADER};
 
 /// Header key of the metadata in files written here.
 const KEY: &str = "refig";
 /// Header key of the metadata in recorded training steps.
 const RECORDED_KEY: &str = "spec";
-
-/// Bytes of the longest header that the format allows.
-const MOST_HEADER: u64 = 100_000_000;
+/// Bytes of the longest metadata to parse: ours take a few thousand.
+const MOST_METADATA: usize = 1 << 20;
 
 /// A dense tensor of 32-bit floats in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     pub shape: Vec<usize>,
     pub data: Vec<f32>,
+}
+
+impl Tensor {
+    /// The number of values that the shape asks for; `None` if it is beyond counting.
+    fn elements(&self) -> Option<usize> {
+        let mut sides = self.shape.iter();
+        sides.try_fold(1usize, |product, &side| product.checked_mul(side))
+    }
 }
 
 /// Tensors by name, with metadata that describes them.
@@ -37,19 +52,61 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Reads a safetensors file of 32-bit floats; 64-bit integers (labels) are converted. The metadata is the header's
-    /// `refig`, else its `spec`, else the whole header metadata as a JSON object with sorted keys, else empty.
+    /// Reads a safetensors file of 32-bit floats; other floats and 64-bit integers (labels) are converted. The metadata is
+    /// the header's `refig`, else its `spec`, else the whole header metadata as a JSON object with sorted keys, else empty.
     ///
     /// # Errors
     /// [`Exit::Storage`] if the file cannot be read, is not a complete safetensors file, or has another data type.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|error| {
+        Ok(Self::read(path)?.0)
+    }
+
+    /// [`Weights::load`], with the layout of the file.
+    fn read(path: &Path) -> Result<(Self, Layout)> {
+        let unreadable = |error: std::io::Error| {
             Exit::Storage.error(format!(
                 "{}: cannot read the weights: {error}",
                 path.display()
             ))
-        })?;
-        Self::from_bytes(&bytes).with_context(|| format!("{}", path.display()))
+        };
+        let mut file = File::open(path).map_err(unreadable)?;
+        let about = file.metadata().map_err(unreadable)?;
+        if !about.is_file() {
+            return Err(Exit::Storage.error(format!(
+                "{}: not a file; name a safetensors file",
+                path.display()
+            )));
+        }
+        let place = || path.display().to_string();
+        let layout = Layout::read(&mut file, about.len()).with_context(place)?;
+        let mut data = Vec::new();
+        file.read_to_end(&mut data).map_err(unreadable)?;
+        let weights = Self {
+            tensors: layout.tensors(&data).with_context(place)?,
+            metadata: layout.metadata()?,
+        };
+        Ok((weights, layout))
+    }
+
+    /// The metadata as JSON; `None` if it is empty.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] if it is not JSON, nests too deeply or is too long.
+    pub fn described(&self) -> Result<Option<serde_json::Value>> {
+        let refuse = |why: String| {
+            Exit::Usage.error(format!(
+                "the metadata in the header is not of refig or damaged: {why}"
+            ))
+        };
+        match self.metadata.len() {
+            0 => Ok(None),
+            length if length > MOST_METADATA => Err(refuse(format!(
+                "{length} bytes instead of at most {MOST_METADATA}"
+            ))),
+            _ => serde_json::from_str(&self.metadata)
+                .map(Some)
+                .map_err(|error| refuse(error.to_string())),
+        }
     }
 
     /// The metadata alone, without reading the tensors; none where the file has none or is no safetensors file.
@@ -99,14 +156,15 @@ impl Weights {
             .iter()
             .zip(&raw)
             .map(|((name, tensor), bytes)| {
-                let view =
-                    TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).map_err(|_| {
-                        Exit::Internal.error(format!(
-                            "tensor '{name}' has {} values, which do not match its shape {:?}",
-                            tensor.data.len(),
-                            tensor.shape
-                        ))
-                    })?;
+                let values = tensor.data.len();
+                let view = (tensor.elements() == Some(values))
+                    .then(|| TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).ok());
+                let view = view.flatten().ok_or_else(|| {
+                    Exit::Internal.error(format!(
+                        "tensor '{name}' has {values} values, which do not match its shape {:?}",
+                        tensor.shape
+                    ))
+                })?;
                 Ok((name.as_str(), view))
             })
             .collect::<Result<Vec<_>>>()?;
@@ -120,48 +178,12 @@ impl Weights {
     /// # Errors
     /// [`Exit::Storage`] as for [`Weights::load`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let damaged = |error| {
-            Exit::Storage.error(format!(
-                "not a complete safetensors file ({} bytes): {error}; create or fetch it again",
-                bytes.len()
-            ))
-        };
-        let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-        let metadata = match header.metadata() {
-            None => String::new(),
-            Some(all) => match all.get(KEY).or_else(|| all.get(RECORDED_KEY)) {
-                Some(text) => text.clone(),
-                None => serde_json::to_string(&all.iter().collect::<BTreeMap<_, _>>())?,
-            },
-        };
-        let tensors = file
-            .iter()
-            .map(|(name, view)| Ok((name.to_string(), tensor(name, &view)?)))
-            .collect::<Result<_>>()?;
-        Ok(Self { tensors, metadata })
+        let layout = Layout::read(bytes, bytes.len() as u64)?;
+        Ok(Self {
+            tensors: layout.tensors(&bytes[layout.start()..])?,
+            metadata: layout.metadata()?,
+        })
     }
-}
-
-fn tensor(name: &str, view: &TensorView) -> Result<Tensor> {
-    let data = match view.dtype() {
-        Dtype::F32 => numbers(view.data(), f32::from_le_bytes),
-        Dtype::I64 => numbers(view.data(), |bytes| i64::from_le_bytes(bytes) as f32),
-        other => {
-            return Err(Exit::Storage.error(format!(
-                "tensor '{name}' has type {other:?}, but only F32 and I64 are supported; convert the file to F32"
-            )));
-        }
-    };
-    Ok(Tensor {
-        shape: view.shape().to_vec(),
-        data,
-    })
-}
-
-fn numbers<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-    let (whole, _) = bytes.as_chunks::<N>();
-    whole.iter().map(|&chunk| number(chunk)).collect()
 }
 
 #[cfg(test)]
@@ -235,11 +257,11 @@ mod tests {
             let error = Weights::from_bytes(&bytes[..cut]).unwrap_err();
             assert_eq!(Exit::of(&error), Exit::Storage, "cut at {cut}");
         }
-        let half = TensorView::new(Dtype::F16, vec![1], &[0, 0]).unwrap();
-        let bytes = safetensors::serialize([("fc.bias", half)], None).unwrap();
+        let short = TensorView::new(Dtype::I16, vec![1], &[0, 0]).unwrap();
+        let bytes = safetensors::serialize([("fc.bias", short)], None).unwrap();
         let error = Weights::from_bytes(&bytes).unwrap_err().to_string();
         assert!(
-            error.contains("fc.bias") && error.contains("F16"),
+            error.contains("fc.bias") && error.contains("I16"),
             "{error}"
         );
     }

@@ -1,0 +1,79 @@
+//! Evaluates weights as the training does, so that the final weights of a run give the errors that it recorded.
+
+use anyhow::Result;
+
+use crate::data::{self, Dataset, ImageSet, Normaliser};
+use crate::engine::{self, Hyperparameters};
+use crate::exit::Exit;
+use crate::network::Network;
+use crate::random::Purpose;
+use crate::recipe::Recipe;
+use crate::record::{Evaluation, Statistics};
+use crate::train::{self, EvaluationData, Signal, Stop, check_test_images};
+use crate::weights::Weights;
+
+/// Weights, and how to evaluate them.
+pub struct Subject<'a> {
+    pub weights: &'a Weights,
+    pub network: &'a Network,
+    /// Image size, split, normalisation, batch normalisation and population statistics.
+    pub recipe: &'a Recipe,
+    /// The run's seed, which draws the training images behind the population statistics.
+    pub seed: u64,
+    /// The kinds of statistics to evaluate with.
+    pub statistics: &'a [Statistics],
+}
+
+/// Evaluates weights on the test images: a row for each kind of statistics.
+///
+/// # Errors
+/// [`Exit::Usage`] if the weights are not the network's, or the data has more classes; errors of the engine and the data;
+/// the signal's exit code if `stop` is raised.
+pub fn evaluate(
+    subject: &Subject<'_>,
+    dataset: &Dataset,
+    options: &engine::Options,
+    stop: &Stop,
+) -> Result<Vec<Evaluation>> {
+    let (network, recipe) = (subject.network, subject.recipe);
+    network.check_tensors(&subject.weights.tensors)?;
+    if network.classes < dataset.classes {
+        return Err(Exit::Usage.error(format!(
+            "{} tells {} classes apart, but the images have {}",
+            network.name, network.classes, dataset.classes
+        )));
+    }
+    let (train, test) = dataset.for_recipe(recipe)?;
+    check_test_images(&test, None)?;
+    let mut engine = engine::create(
+        network,
+        recipe.image_size,
+        &Hyperparameters::from(recipe),
+        options,
+    )?;
+    engine.restore(subject.weights)?;
+    let normaliser = Normaliser::fit(&train, recipe.normalisation);
+    let batch = |set: &ImageSet, indices: &[u32]| data::batch(set, &normaliser, indices);
+    let count = recipe.evaluation.statistics_images;
+    let sample = data::sample(train.len(), count, subject.seed, Purpose::Statistics);
+    let images = EvaluationData {
+        train: &train,
+        test: &test,
+        batch: &batch,
+        sample: &sample,
+        clean: &[],
+        statistics: subject.statistics,
+    };
+    let rows = train::evaluate(
+        engine.as_mut(),
+        &images,
+        &recipe.evaluation,
+        0,
+        stop,
+        &mut (),
+    )?;
+    rows.ok_or_else(|| {
+        let exit = stop.requested().map_or(Exit::Interrupted, Signal::exit);
+        exit.error("stopped before the last image")
+    })
+}

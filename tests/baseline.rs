@@ -308,7 +308,13 @@ fn the_formats_of_ci_come_from_the_command() {
         Exit::Success,
         "<testsuites",
     );
-    let reports = project.path("reports/tiny/tiny");
+    assert!(
+        !project.path("reports").exists(),
+        "written without being asked"
+    );
+    project.expect("results", &["--write"], Exit::Success, "wrote ");
+    // Not beside reports on CIFAR-10.
+    let reports = project.path("reports/tiny/tiny-synthetic");
     for name in ["report.md", "verdict.json", "junit.xml"] {
         assert!(reports.join(name).is_file(), "{name}");
     }

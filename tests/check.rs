@@ -260,7 +260,11 @@ fn the_papers_values_are_for_its_recipe_on_its_data() {
             assert!(note.contains(reason), "{note} lacks {reason}");
         }
         // The numbers are shown all the same, but not their difference.
-        assert!(shown(&verdict).contains("| 9.65 | – |"));
+        assert!(
+            shown(&verdict).contains("| 9.65 | not comparable |"),
+            "{}",
+            shown(&verdict)
+        );
         assert_eq!(verdict.expectations[0].measured.map(|m| m.mean), Some(9.7));
         assert_eq!(verdict.status, Status::NotComparable);
         assert_eq!(verdict.exit(), Exit::Missing);

@@ -107,8 +107,8 @@ fn the_same_files_give_the_same_bytes_and_partial_runs_are_drawn() {
         record(&results, &plan, Origin::Synthetic, last);
     }
     let first = render(&experiment, &results, &reports, &Wanted::default(), true).unwrap();
-    assert_eq!(first.svg, reports.join("fig6/smoke/fig6.svg"));
-    assert_eq!(first.png, reports.join("fig6/smoke/fig6.png"));
+    assert_eq!(first.svg, reports.join("fig6/smoke-synthetic/fig6.svg"));
+    assert_eq!(first.png, reports.join("fig6/smoke-synthetic/fig6.png"));
     assert_eq!(
         first.warnings,
         ["unfinished: plain-56 seed 1 (at 60 of 120)"]

@@ -232,7 +232,8 @@ fn a_broken_manifest_does_not_hide_the_others() {
     assert_eq!(listed[0]["kind"], "curves");
     assert_eq!(listed[0]["profiles"][0], "default");
     let (code, out, errors) = run(&["clean"]);
-    assert_eq!((code, out.as_str()), (0, "no unused runs\n"), "{errors}");
+    assert_eq!(code, 0, "{errors}");
+    assert!(out.starts_with("no runs to remove"), "{out}");
     assert!(errors.contains("broken.toml:1"), "{errors}");
     let (code, _, errors) = run(&["report", "--all"]);
     assert_eq!(code, 0, "{errors}");
@@ -255,7 +256,10 @@ fn clean_asks_before_it_removes_what_a_broken_manifest_may_use() {
     let processor = Processor::Cpu(Instructions::Avx2);
     let plans = plan::runs(&other, &[1], "d1", processor).unwrap();
     let results = empty.path().join("results");
-    let notes = Notes::default();
+    let notes = Notes {
+        experiment: "twins".into(),
+        ..Notes::default()
+    };
     drop(RunDirectory::open(&results, &plans[0], &notes, false).unwrap());
     let kept = results.join(plans[0].folder());
     let output = refig(&["clean", "--yes"], folder.path(), empty.path());

@@ -143,7 +143,7 @@ fn synthetic_runs_are_marked_and_no_runs_are_no_table() {
         60.0,
     );
     let svg = render(&table6("smoke"), &results, &reports, &[1]).unwrap();
-    let text = std::fs::read_to_string(reports.join("table6/smoke/table6.md")).unwrap();
+    let text = std::fs::read_to_string(reports.join("table6/smoke-synthetic/table6.md")).unwrap();
     assert!(text.contains("SYNTHETIC"), "{text}");
     assert!(svg.contains("SYNTHETIC"));
 }

@@ -276,8 +276,8 @@ mod tests {
         let verdict = judge_values(&circumstances(&names), &[], &papers, &[], &runs);
         let spans = table(&verdict);
         let text = plain(&spans);
-        assert_eq!(text.matches("batch 64").count(), 1, "{text}");
         let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(line.matches("batch 64").count(), 1, "{text}");
         assert!(
             line.contains("not-comparable plain-20, plain-32, resnet-20: not the paper's recipe"),
             "{text}"

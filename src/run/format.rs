@@ -1,7 +1,6 @@
 //! Reads and writes the versioned text files of a run's folder. Each carries the sha256 of itself with that field empty, which
 //! is checked before anything in the file is believed.
 
-use std::error::Error;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -60,17 +59,18 @@ fn sealed(text: &str, place: &str) -> Vec<u8> {
 /// # Errors
 /// [`Exit::Storage`] if it cannot be read, does not match its digest, or was written by a newer version.
 pub(super) fn read_toml<T: DeserializeOwned>(path: &Path, remedy: &str) -> Result<Option<T>> {
-    let refuse = |error: &dyn Error| unreadable(path, &error, remedy);
+    // Its message in one line, without an excerpt of the file.
+    let refuse = |error: toml::de::Error| unreadable(path, &error.message(), remedy);
     let Some(text) = text(path, remedy)? else {
         return Ok(None);
     };
-    let mut table: toml::Table = toml::from_str(&text).map_err(|error| refuse(&error))?;
+    let mut table: toml::Table = toml::from_str(&text).map_err(refuse)?;
     let format = table.get("format").and_then(toml::Value::as_integer);
     let digest = table.remove(DIGEST);
     let digest = digest.as_ref().and_then(toml::Value::as_str);
     check_digest(path, &text, format, digest, remedy)?;
     check(path, format, remedy)?;
-    table.try_into().map(Some).map_err(|error| refuse(&error))
+    table.try_into().map(Some).map_err(refuse)
 }
 
 /// Reads a JSON file; none if it does not exist. `remedy` ends the message about a damaged file.

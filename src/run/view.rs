@@ -148,15 +148,18 @@ impl RunView {
     /// [`Exit::Storage`] if they cannot be read or are not those that the run recorded.
     pub fn read(self) -> Result<(Self, Rows)> {
         let mut now = self;
-        let folder = now.folder.clone();
-        let mut first = true;
-        let rows = steadily(&folder, || {
-            if !std::mem::take(&mut first) {
-                now = Self::look_once(&folder)?.ok_or_else(|| gone(&folder))?;
+        for _ in 0..PATIENCE {
+            let error = match now.rows() {
+                Ok(rows) => return Ok((now, rows)),
+                Err(error) => error,
+            };
+            let latest = Self::look(&now.folder)?.ok_or_else(|| gone(&now.folder))?;
+            if latest == now {
+                return Err(error);
             }
-            now.rows()
-        })?;
-        Ok((now, rows))
+            now = latest;
+        }
+        Err(gone(&now.folder))
     }
 
     fn rows(&self) -> Result<Rows> {
@@ -221,7 +224,7 @@ impl RunView {
 
 fn gone(folder: &Path) -> anyhow::Error {
     Exit::Storage.error(format!(
-        "{}: the run went away while it was read; run the command again",
+        "{}: the run was started over while it was read; run the command again",
         folder.display()
     ))
 }
@@ -251,7 +254,7 @@ pub fn scan(results_dir: &Path) -> Result<Found> {
     for profile in profiles {
         // What cannot be listed, such as lost+found, holds no runs of ours.
         for folder in folders(&profile).unwrap_or_default() {
-            match usable(&folder) {
+            match steadily(&folder, || usable(&folder)) {
                 Ok(None) => {}
                 Ok(Some(view)) => match identities.get(view.plan().identity()) {
                     Some(other) => {
@@ -278,9 +281,8 @@ fn usable(folder: &Path) -> Result<Option<RunView>> {
     let Some(view) = RunView::look(folder)? else {
         let of_a_run = [DONE, CHECKPOINT, ITERATIONS, PARTS];
         let looks = of_a_run.iter().any(|name| folder.join(name).exists());
-        // A run that is removed at this moment has none of them a moment later.
         ensure!(
-            !(looks && folder.exists()),
+            !looks,
             format::unreadable(&folder.join(RUN), &"it is missing", START_OVER)
         );
         return Ok(None);

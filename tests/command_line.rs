@@ -372,3 +372,66 @@ fn the_project_is_found_from_a_folder_in_it() {
     let output = refig_in(&below, &["list"]);
     assert_eq!(code(&output), Exit::Usage as i32, "{}", stderr(&output));
 }
+
+#[test]
+fn the_documentation_names_every_command_and_exit_code() {
+    let page = include_str!("../docs/commands.md");
+    let help = stdout(&refig(&["--help"]));
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(commands.contains(&"reproduce"), "{help}");
+    for name in commands {
+        let row = format!("\n| `{name}");
+        assert!(page.contains(&row), "docs/commands.md lacks {name}");
+    }
+    let (_, after) = page.split_once("\n## Exit codes\n").unwrap();
+    let section = after.split("\n## ").next().unwrap_or_default();
+    let documented: Vec<i32> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" |").next())
+        .flat_map(|cell| cell.split(", "))
+        .filter_map(|code| code.parse().ok())
+        .collect();
+    let all = [
+        Exit::Success,
+        Exit::CheckFailed,
+        Exit::Usage,
+        Exit::Data,
+        Exit::Storage,
+        Exit::Missing,
+        Exit::Device,
+        Exit::Internal,
+        Exit::HungUp,
+        Exit::Interrupted,
+        Exit::Terminated,
+    ];
+    assert_eq!(documented, all.map(|exit| exit as i32));
+}
+
+#[test]
+fn links_in_the_documentation_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = std::fs::read_dir(root.join("docs")).unwrap();
+    let mut pages: Vec<_> = pages.map(|entry| entry.unwrap().path()).collect();
+    pages.push(root.join("README.md"));
+    let mut links = 0;
+    for page in &pages {
+        let text = std::fs::read_to_string(page).unwrap();
+        for rest in text.split("](").skip(1) {
+            let link = rest.split([')', '#']).next().unwrap_or_default();
+            if link.is_empty() || link.starts_with("http") {
+                continue;
+            }
+            let target = page.with_file_name(link);
+            assert!(target.exists(), "{}: {link}", page.display());
+            links += 1;
+        }
+    }
+    assert!(links > 10, "{links}");
+}

@@ -63,6 +63,8 @@ fn text(bytes: &[u8]) -> String {
 fn an_experiment_of_ones_own_takes_fifteen_lines() {
     let lines = TWINS.lines().filter(|line| !line.trim().is_empty());
     assert!(lines.count() <= 15);
+    let readme = include_str!("../README.md");
+    assert!(readme.contains(TWINS), "README.md shows another manifest");
     let (folder, path) = folder_with(&[("twins", TWINS)]);
     assert_eq!(Experiment::profiles(&path).unwrap(), ["default"]);
     let twins = Experiment::load(&path, "default", &[]).unwrap();

@@ -173,7 +173,7 @@ fn the_page_is_one_file_that_shouts_what_must_not_be_overlooked_and_leads_to_the
     let facts = |text: &str| text[..text.find("id=\"provenance\"").unwrap()].to_owned();
     assert_eq!(facts(&differs), facts(&html));
     let index = std::fs::read_to_string(folder.path().join("reports/index.html")).unwrap();
-    assert!(index.contains("href=\"fig6/smoke-synthetic/index.html\""));
+    assert!(index.contains("href=\"fig6/smoke-synthetic-set-"));
     for shout in ["SYNTHETIC", "CHANGED RECIPE"] {
         let shout = format!("<p class=\"shout\">{shout}</p>");
         assert!(index.contains(&shout), "lacks {shout}");

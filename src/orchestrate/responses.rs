@@ -37,7 +37,12 @@ pub fn measure_responses(
         let view = RunView::look(&results_dir.join(plan.folder()))?
             .filter(|view| view.plan().same_run(plan) && view.ending == Ending::Finished);
         let Some(view) = view else { continue };
-        if ResponseRecord::load(&view.folder, how, plan.identity())?.is_some() {
+        if let Some(mut record) = ResponseRecord::load(&view.folder, how, plan.identity())? {
+            if record.format != ResponseRecord::FORMAT {
+                // Of an earlier version, without its digest.
+                record.format = ResponseRecord::FORMAT;
+                record.save(&view.folder)?;
+            }
             continue;
         }
         tell(&format!("measuring the responses of {}", plan.name()));

@@ -315,6 +315,31 @@ fn set_refused(argument: &str) -> String {
 }
 
 #[test]
+fn crops_that_cannot_be_taken() {
+    for (crop, says) in [
+        (
+            "shorter_side = [300, 200]",
+            "crop.shorter_side = [300, 200]; use [smallest, largest]",
+        ),
+        (
+            "shorter_side = [63, 99]",
+            "crop.shorter_side = 63; use 64 to 4096",
+        ),
+        ("test_side = 9999", "crop.test_side = 9999; use 64 to 4096"),
+        (
+            "colour = { deviation = -1.0 }",
+            "crop.colour.deviation = -1; use 0 to 10",
+        ),
+        ("colours = {}", "unknown field `colours`"),
+    ] {
+        let with_crop = format!("crop = {{ {crop} }}\nimage_size = 64");
+        refused("image_size = 16", &with_crop, &[says]);
+    }
+    let said = set_refused("recipe.crop.test_side=256");
+    assert!(said.contains("image_size = 16; use 32 to 1024"), "{said}");
+}
+
+#[test]
 fn names_that_become_paths_stay_in_their_folder() {
     for name in ["../../x", "/tmp/x", ".hidden", "a b", "", "caf\u{e9}"] {
         refused(

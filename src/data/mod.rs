@@ -10,6 +10,7 @@
 //! - `records.rs` sorts records by digest, so that a data set is the same whatever the order of its files
 //! - `synthetic.rs` generates ten classes of textured shapes from a seed
 //! - `images.rs` has `ImageSet` and `Dataset`, their splits, downscaling and sampling
+//! - `imagenet/` has photographs of many sizes: decoding, scaling, cropping
 //! - `progress.rs` and `error.rs`: what opening and downloading report
 //!
 //! Mini-batches:
@@ -26,6 +27,7 @@ mod download;
 mod drawn;
 mod error;
 mod identity;
+pub mod imagenet;
 mod images;
 mod install;
 mod layout;

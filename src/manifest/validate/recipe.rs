@@ -140,7 +140,7 @@ fn wrong_value(r: &Recipe) -> Option<(&'static str, String)> {
             ),
         ),
         (
-            ![8, 16, 32].contains(&r.image_size),
+            r.crop.is_none() && ![8, 16, 32].contains(&r.image_size),
             "image_size",
             format!("image_size = {}; use 32, 16 or 8", r.image_size),
         ),
@@ -183,6 +183,26 @@ fn wrong_value(r: &Recipe) -> Option<(&'static str, String)> {
             "initialisation.residual_scale",
             format!("initialisation.residual_scale = {scale}; use 0 to 1000"),
         ));
+    }
+    if let Some(crop) = &r.crop {
+        let [least, most] = crop.shorter_side;
+        faults.extend([
+            (
+                least > most,
+                "crop.shorter_side",
+                format!(
+                    "crop.shorter_side = [{least}, {most}]; use [smallest, largest] (paper: [256, 480])"
+                ),
+            ),
+            (
+                !(0.0..=10.0).contains(&crop.colour.deviation),
+                "crop.colour.deviation",
+                format!(
+                    "crop.colour.deviation = {}; use 0 to 10 (AlexNet: 0.1)",
+                    crop.colour.deviation
+                ),
+            ),
+        ]);
     }
     if let Some(warm_up) = &r.warm_up {
         let error = warm_up.until_error_below;

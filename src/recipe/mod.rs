@@ -1,9 +1,14 @@
-//! The recipe: every choice that affects a run's numbers. The defaults are the paper's.
+//! The recipe: every choice that affects a run's numbers. The defaults are the paper's. `crop.rs` has the choices that only
+//! pictures of many sizes need.
+
+mod crop;
 
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+
+pub use crop::{ColourKind, ColourRecipe, ColourScale, Crop, MOST_CROP, MOST_SIDE, Resize};
 
 /// How to train and evaluate a network. Section numbers refer to arXiv:1512.03385v1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +36,9 @@ pub struct Recipe {
     pub weight_decay_on: DecayOn,
     pub initialisation: Initialisation,
     pub augmentation: Augmentation,
+    /// Crops of photographs, in place of `augmentation.pad`. Only for data sets of pictures of many sizes, which need it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop: Option<Crop>,
     pub partial_batch: PartialBatch,
     pub normalisation: Normalisation,
     pub split: TrainingSplit,
@@ -38,7 +46,8 @@ pub struct Recipe {
     pub batch_norm: BatchNorm,
     pub evaluation: EvaluationRecipe,
     pub precision: Precision,
-    /// Image width and height in pixels: 32, or 16 or 8 for downsampled images.
+    /// Image width and height in pixels: 32, or 16 or 8 for downsampled images; with `crop`, that of the crop (section 3.4:
+    /// 224).
     pub image_size: usize,
     /// Initial weights, if not random.
     pub init: Init,
@@ -266,6 +275,7 @@ impl Default for Recipe {
             weight_decay_on: DecayOn::All,
             initialisation: Initialisation::default(),
             augmentation: Augmentation::default(),
+            crop: None,
             partial_batch: PartialBatch::Wrap,
             normalisation: Normalisation::PerPixelMean,
             split: TrainingSplit::All,
@@ -322,7 +332,10 @@ impl Recipe {
         let mut sizes = vec![
             images("batch", self.batch, 1),
             size("iterations", self.iterations, 1, MOST_ITERATIONS),
-            size("image_size", side, 8, 32),
+            match self.crop {
+                None => size("image_size", side, 8, 32),
+                Some(_) => size("image_size", side, 32, MOST_CROP),
+            },
             size("augmentation.pad", self.augmentation.pad as u64, 0, side),
             images("batch_norm.group", self.batch_norm.group, 0),
             size("evaluation.interval", e.interval, 1, MOST_ITERATIONS),
@@ -333,6 +346,9 @@ impl Recipe {
         if let Some(warm_up) = &self.warm_up {
             let window = warm_up.window as u64;
             sizes.push(size("warm_up.window", window, 1, MOST_ITERATIONS));
+        }
+        if let Some(crop) = &self.crop {
+            sizes.extend(crop.sizes(side));
         }
         sizes
             .into_iter()

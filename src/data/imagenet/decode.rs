@@ -1,0 +1,272 @@
+//! From the bytes of a file to pixels.
+//!
+//! A file that cannot be decoded to its end is an error and not a picture that is partly grey. One kind goes unnoticed: a
+//! scan of several, or one with restart markers, that stops early although an end marker follows.
+
+use std::io::{Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use flate2::read::GzDecoder;
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::header::{Header, UPRIGHT};
+use crate::console;
+
+/// The most pixels of a picture, as many as Pillow takes without a warning. A file that claims more is damaged or an attack.
+pub const MOST_PIXELS: usize = 89_478_485;
+
+/// The most bytes that a compressed file may unpack to.
+const MOST_UNPACKED: u64 = 1 << 26;
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const JPEG: [u8; 2] = [0xff, 0xd8];
+const PNG: [u8; 4] = *b"\x89PNG";
+
+/// A decoded image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Picture {
+    pub width: usize,
+    pub height: usize,
+    /// `[height][width][3]`: red, green, blue.
+    pub pixels: Vec<u8>,
+}
+
+/// Why a file has no pixels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecodable(String);
+
+impl Undecodable {
+    pub(super) fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
+impl std::fmt::Display for Undecodable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Undecodable {}
+
+/// Decodes a JPEG, or one of the files among ImageNet's that only are called JPEG: a PNG, and either of them in a gzip file.
+/// Grey becomes RGB, and so does CMYK, which is taken as Adobe stores it, inverted. With `orient` a JPEG is turned as its
+/// EXIF says; Pillow and torchvision do not do so by themselves, and so no published number has it.
+pub fn decode(bytes: &[u8], orient: bool) -> Result<Picture, Undecodable> {
+    let mut picture = Picture::default();
+    decode_into(bytes, orient, &mut picture)?;
+    Ok(picture)
+}
+
+/// Like [`decode`], into the memory of another picture. After an error the picture is empty.
+pub fn decode_into(bytes: &[u8], orient: bool, picture: &mut Picture) -> Result<(), Undecodable> {
+    let decoded = if bytes.starts_with(&GZIP) {
+        unpack(bytes).and_then(|bytes| unpacked(&bytes, orient, picture))
+    } else {
+        unpacked(bytes, orient, picture)
+    };
+    if decoded.is_err() {
+        clear(picture);
+    }
+    decoded
+}
+
+fn unpack(bytes: &[u8]) -> Result<Vec<u8>, Undecodable> {
+    let mut unpacked = Vec::new();
+    GzDecoder::new(bytes)
+        .take(MOST_UNPACKED + 1)
+        .read_to_end(&mut unpacked)
+        .map_err(|error| Undecodable::new(format!("damaged gzip file: {error}")))?;
+    if unpacked.len() as u64 > MOST_UNPACKED {
+        return Err(Undecodable::new(format!(
+            "gzip file of more than {MOST_UNPACKED} bytes"
+        )));
+    }
+    Ok(unpacked)
+}
+
+fn unpacked(bytes: &[u8], orient: bool, picture: &mut Picture) -> Result<(), Undecodable> {
+    if bytes.starts_with(&JPEG) {
+        let orientation = jpeg(bytes, picture)?;
+        if orient && orientation != UPRIGHT {
+            turn(picture, orientation);
+        }
+        return Ok(());
+    }
+    if bytes.starts_with(&PNG) {
+        return png(bytes, picture);
+    }
+    if bytes.is_empty() {
+        return Err(Undecodable::new("empty file"));
+    }
+    let first = &bytes[..bytes.len().min(4)];
+    Err(Undecodable::new(format!(
+        "neither JPEG nor PNG: begins with {first:02x?}"
+    )))
+}
+
+/// Decodes a JPEG as it is stored. Returns its orientation.
+fn jpeg(bytes: &[u8], picture: &mut Picture) -> Result<u8, Undecodable> {
+    let header = Header::read(bytes)?;
+    allocate(picture, header.width, header.height)?;
+    let stream = header.stream(bytes)?;
+    let options = DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_max_width(usize::MAX)
+        .set_max_height(usize::MAX)
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&stream[..]), options);
+    let pixels = &mut picture.pixels[..];
+    // The decoder is written for speed, and its arithmetic overflows in some damaged files.
+    let decoded = console::without_panic_message(|| {
+        catch_unwind(AssertUnwindSafe(|| decoder.decode_into(pixels)))
+    });
+    match decoded {
+        Ok(Ok(())) => Ok(header.orientation),
+        Ok(Err(error)) => Err(Undecodable::new(format!("damaged JPEG: {error}"))),
+        Err(_) => Err(Undecodable::new(
+            "damaged JPEG: its data make no sense to the decoder",
+        )),
+    }
+}
+
+fn png(bytes: &[u8], picture: &mut Picture) -> Result<(), Undecodable> {
+    let damaged = |error: png::DecodingError| Undecodable::new(format!("damaged PNG: {error}"));
+    let limits = png::Limits {
+        bytes: 4 * MOST_PIXELS,
+    };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().map_err(damaged)?;
+    let (width, height) = reader.info().size();
+    allocate(picture, width as usize, height as usize)?;
+    let size = reader.output_buffer_size();
+    let mut samples = vec![
+        0;
+        size.ok_or(png::DecodingError::LimitsExceeded)
+            .map_err(damaged)?
+    ];
+    let frame = reader.next_frame(&mut samples).map_err(damaged)?;
+    let channels = frame.color_type.samples();
+    let (pixels, _) = picture.pixels.as_chunks_mut::<3>();
+    for (pixel, samples) in pixels.iter_mut().zip(samples.chunks_exact(channels)) {
+        // Grey or RGB, with or without alpha, which is dropped.
+        *pixel = match *samples {
+            [red, green, blue, ..] => [red, green, blue],
+            [grey, ..] => [grey; 3],
+            [] => [0; 3],
+        };
+    }
+    Ok(())
+}
+
+fn clear(picture: &mut Picture) {
+    picture.width = 0;
+    picture.height = 0;
+    picture.pixels.clear();
+}
+
+/// Makes the picture black.
+fn allocate(picture: &mut Picture, width: usize, height: usize) -> Result<(), Undecodable> {
+    clear(picture);
+    let pixels = width.saturating_mul(height);
+    if pixels == 0 || pixels > MOST_PIXELS {
+        return Err(Undecodable::new(format!(
+            "claims {width} x {height} pixels, where 1 to {MOST_PIXELS} can be decoded"
+        )));
+    }
+    picture.width = width;
+    picture.height = height;
+    picture.pixels.resize(3 * pixels, 0);
+    Ok(())
+}
+
+/// Turns a picture upright that lies as EXIF's `orientation` says, 1 to 8.
+fn turn(picture: &mut Picture, orientation: u8) {
+    let (width, height) = (picture.width, picture.height);
+    let (across, down) = match orientation {
+        5.. => (height, width),
+        _ => (width, height),
+    };
+    let (stored, _) = picture.pixels.as_chunks::<3>();
+    let mut turned = Vec::with_capacity(picture.pixels.len());
+    for y in 0..down {
+        for x in 0..across {
+            let (row, column) = match orientation {
+                2 => (y, width - 1 - x),
+                3 => (height - 1 - y, width - 1 - x),
+                4 => (height - 1 - y, x),
+                5 => (x, y),
+                6 => (height - 1 - x, y),
+                7 => (height - 1 - x, width - 1 - y),
+                8 => (x, width - 1 - y),
+                _ => (y, x),
+            };
+            turned.extend_from_slice(&stored[row * width + column]);
+        }
+    }
+    picture.width = across;
+    picture.height = down;
+    picture.pixels = turned;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two rows of three pixels, numbered.
+    fn numbered() -> Picture {
+        Picture {
+            width: 3,
+            height: 2,
+            pixels: (1..=6).flat_map(|number| [number; 3]).collect(),
+        }
+    }
+
+    #[test]
+    fn each_orientation_is_turned_upright() {
+        for (orientation, width, expected) in [
+            (1, 3, [1, 2, 3, 4, 5, 6]),
+            (2, 3, [3, 2, 1, 6, 5, 4]),
+            (3, 3, [6, 5, 4, 3, 2, 1]),
+            (4, 3, [4, 5, 6, 1, 2, 3]),
+            (5, 2, [1, 4, 2, 5, 3, 6]),
+            (6, 2, [4, 1, 5, 2, 6, 3]),
+            (7, 2, [6, 3, 5, 2, 4, 1]),
+            (8, 2, [3, 6, 2, 5, 1, 4]),
+        ] {
+            let mut picture = numbered();
+            turn(&mut picture, orientation);
+            let found: Vec<u8> = picture.pixels.chunks_exact(3).map(|p| p[0]).collect();
+            assert_eq!(found, expected, "orientation {orientation}");
+            assert_eq!((picture.width, picture.height), (width, 6 / width));
+        }
+    }
+
+    #[test]
+    fn sizes_are_limited_before_anything_is_allocated() {
+        let mut picture = numbered();
+        for (width, height) in [(0, 5), (5, 0), (65_535, 65_535), (usize::MAX, 2)] {
+            let error = allocate(&mut picture, width, height).unwrap_err();
+            assert!(error.to_string().contains("claims"), "{error}");
+            assert_eq!(picture, Picture::default());
+        }
+        allocate(&mut picture, 4, 5).unwrap();
+        assert_eq!(picture.pixels, [0; 60]);
+    }
+
+    #[test]
+    fn what_is_no_picture_says_how_it_begins() {
+        let error = |bytes: &[u8]| decode(bytes, false).unwrap_err().to_string();
+        assert_eq!(error(b""), "empty file");
+        assert_eq!(
+            error(b"<html>"),
+            "neither JPEG nor PNG: begins with [3c, 68, 74, 6d]"
+        );
+        assert!(error(b"\x1f\x8bxyz").starts_with("damaged gzip file: "));
+        assert!(error(b"\x89PNG\r\n\x1a\n").starts_with("damaged PNG: "));
+    }
+}

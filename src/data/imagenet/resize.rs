@@ -1,0 +1,403 @@
+//! Scaling, bilinear with antialiasing, of the pixels of a crop alone.
+//!
+//! The weights are Pillow's. Pillow blends along rows, rounds to bytes, and blends along columns; here columns come first,
+//! as there are fewer of the slower blends along rows then, and bits below a grey level are kept in between. The results
+//! differ by one level at most. All is done with integers, so that every machine gives the same bytes.
+
+use std::array;
+use std::ops::Range;
+
+use super::decode::Picture;
+use super::views::Draw;
+
+/// Bits of a weight: 1 fits into 16 bits with a sign.
+const WEIGHT_BITS: u32 = 14;
+
+/// Bits below a grey level that are kept between the passes: 255 fits into 16 bits with a sign.
+const KEPT_BITS: u32 = 7;
+
+/// Memory for [`frame`] to use again.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    down: Taps,
+    across: Taps,
+    line: Vec<i16>,
+    sums: Vec<i32>,
+}
+
+/// Fills `into`, `[size][size][3]`, with a crop of the picture scaled so that its shorter side is that of `draw`. The result
+/// is that of cropping the whole scaled picture, but only the crop is computed.
+///
+/// # Panics
+/// If the picture is empty, its shorter side would be less than `size`, or `into` has another length.
+pub fn frame(picture: &Picture, draw: &Draw, size: usize, scratch: &mut Scratch, into: &mut [u8]) {
+    let [width, height] = scaled(picture, draw.shorter_side);
+    assert!(
+        size <= width.min(height),
+        "a crop of {size} from a picture of {width} x {height}"
+    );
+    let (top, left) = (
+        place(draw.down, height - size),
+        place(draw.across, width - size),
+    );
+    let crop = [top..top + size, left..left + size];
+    resize(picture, [width, height], crop, draw.flip, scratch, into);
+}
+
+/// Width and height with the shorter side at `side`, and the longer side rounded down, as torchvision does.
+fn scaled(picture: &Picture, side: u32) -> [usize; 2] {
+    let (width, height) = (picture.width, picture.height);
+    let longer =
+        |long: usize, short: usize| (u64::from(side) * long as u64 / short as u64) as usize;
+    match width <= height {
+        true => [side as usize, longer(height, width)],
+        false => [longer(width, height), side as usize],
+    }
+}
+
+/// The position from 0 to `room` at a fraction of 2^32.
+fn place(fraction: u32, room: usize) -> usize {
+    ((u64::from(fraction) * (room as u64 + 1)) >> 32) as usize
+}
+
+/// Fills `into` with `rows` and `columns` of the picture scaled to `[width, height]`, or with their mirror image.
+fn resize(
+    picture: &Picture,
+    [width, height]: [usize; 2],
+    [rows, columns]: [Range<usize>; 2],
+    flip: bool,
+    scratch: &mut Scratch,
+    into: &mut [u8],
+) {
+    let (across, count) = (columns.len(), rows.len());
+    assert_eq!(into.len(), 3 * across * count, "bytes of a crop");
+    scratch.down.fit(picture.height, height, rows);
+    scratch.across.fit(picture.width, width, columns);
+    let Scratch {
+        down,
+        across: taps,
+        line,
+        sums,
+    } = scratch;
+    let (Some(&left), Some(&last)) = (taps.first.first(), taps.first.last()) else {
+        return;
+    };
+    line.resize(3 * (last + taps.count - left), 0);
+    let stride = 3 * picture.width;
+    let weights = down.weights.chunks_exact(down.count);
+    let output = into.chunks_exact_mut(3 * across);
+    for ((output, &first), weights) in output.zip(&down.first).zip(weights) {
+        let source = &picture.pixels[first * stride + 3 * left..];
+        blend_rows(source, stride, weights, sums, line);
+        let (output, _) = output.as_chunks_mut::<3>();
+        match flip {
+            true => blend_columns(line, left, taps, output.iter_mut().rev()),
+            false => blend_columns(line, left, taps, output.iter_mut()),
+        }
+    }
+}
+
+/// Which pixels of a row or column are blended into each output, and with what weights.
+#[derive(Debug, Default)]
+struct Taps {
+    /// The first pixel of each output, in ascending order.
+    first: Vec<usize>,
+    /// `[output][count]`; those of an output sum to 1.
+    weights: Vec<i16>,
+    count: usize,
+}
+
+impl Taps {
+    /// The taps of the outputs `wanted` when `inputs` pixels are scaled to `outputs`.
+    fn fit(&mut self, inputs: usize, outputs: usize, wanted: Range<usize>) {
+        let scale = inputs as f64 / outputs as f64;
+        // When the picture shrinks, the triangle of weights widens, so that no pixel is left out.
+        let reach = scale.max(1.0);
+        let span = |output: usize| {
+            let centre = (output as f64 + 0.5) * scale;
+            let first = (centre - reach + 0.5).max(0.0) as usize;
+            let end = ((centre + reach + 0.5) as usize).min(inputs);
+            (centre, first..end)
+        };
+        let counts = wanted.clone().map(|output| span(output).1.len());
+        self.count = counts.max().unwrap_or(0);
+        self.first.clear();
+        self.weights.clear();
+        for output in wanted {
+            let (centre, taps) = span(output);
+            let weight = |tap: usize| (1.0 - ((tap as f64 - centre + 0.5) / reach).abs()).max(0.0);
+            let total: f64 = taps.clone().map(weight).sum();
+            let (mut sum, mut given) = (0.0, 0);
+            // Every output has as many taps as the one with most; the others' have weight 0.
+            let first = taps.start.min(inputs - self.count);
+            self.first.push(first);
+            for tap in first..first + self.count {
+                if taps.contains(&tap) {
+                    sum += weight(tap);
+                }
+                // Differences of a rounded running sum, so that they sum to exactly 1 and even areas stay even.
+                let so_far = (sum / total * f64::from(1i32 << WEIGHT_BITS)).round() as i32;
+                self.weights.push((so_far - given) as i16);
+                given = so_far;
+            }
+        }
+    }
+}
+
+/// A line of pixels, each blended from those below one another in rows of `stride` bytes.
+fn blend_rows(
+    source: &[u8],
+    stride: usize,
+    weights: &[i16],
+    sums: &mut Vec<i32>,
+    line: &mut [i16],
+) {
+    match *weights {
+        [a, b] => blend_few_rows(source, stride, [a, b], line),
+        [a, b, c] => blend_few_rows(source, stride, [a, b, c], line),
+        [a, b, c, d] => blend_few_rows(source, stride, [a, b, c, d], line),
+        [a, b, c, d, e] => blend_few_rows(source, stride, [a, b, c, d, e], line),
+        _ => blend_many_rows(source, stride, weights, sums, line),
+    }
+}
+
+const LINE_BITS: u32 = WEIGHT_BITS - KEPT_BITS;
+const LINE_HALF: i32 = 1 << (LINE_BITS - 1);
+
+/// Nothing here can overflow: a sum is at most 255 << `WEIGHT_BITS`. Checks would keep the loops from being vectorised.
+#[inline(always)]
+fn blended(sum: i32, weight: i16, level: impl Into<i32>) -> i32 {
+    sum.wrapping_add(i32::from(weight).wrapping_mul(level.into()))
+}
+
+fn blend_few_rows<const N: usize>(
+    source: &[u8],
+    stride: usize,
+    weights: [i16; N],
+    line: &mut [i16],
+) {
+    let rows: [&[u8]; N] = array::from_fn(|row| &source[row * stride..][..line.len()]);
+    for (at, output) in line.iter_mut().enumerate() {
+        let mut sum = LINE_HALF;
+        for (row, &weight) in rows.iter().zip(&weights) {
+            sum = blended(sum, weight, row[at]);
+        }
+        *output = (sum >> LINE_BITS) as i16;
+    }
+}
+
+fn blend_many_rows(
+    source: &[u8],
+    stride: usize,
+    weights: &[i16],
+    sums: &mut Vec<i32>,
+    line: &mut [i16],
+) {
+    sums.clear();
+    sums.resize(line.len(), LINE_HALF);
+    for (row, &weight) in weights.iter().enumerate() {
+        let row = &source[row * stride..][..line.len()];
+        for (sum, &level) in sums.iter_mut().zip(row) {
+            *sum = blended(*sum, weight, level);
+        }
+    }
+    for (output, &sum) in line.iter_mut().zip(&*sums) {
+        *output = (sum >> LINE_BITS) as i16;
+    }
+}
+
+/// Pixels, each blended from some of a line that begins with the picture's column `left`.
+fn blend_columns<'a>(
+    line: &[i16],
+    left: usize,
+    taps: &Taps,
+    output: impl Iterator<Item = &'a mut [u8; 3]>,
+) {
+    match taps.count {
+        2 => blend_few_columns::<2>(line, left, taps, output),
+        3 => blend_few_columns::<3>(line, left, taps, output),
+        4 => blend_few_columns::<4>(line, left, taps, output),
+        5 => blend_few_columns::<5>(line, left, taps, output),
+        count => {
+            let (line, _) = line.as_chunks::<3>();
+            let weights = taps.weights.chunks_exact(count);
+            for ((output, &first), weights) in output.zip(&taps.first).zip(weights) {
+                *output = pixel(&line[first - left..][..count], weights);
+            }
+        }
+    }
+}
+
+fn blend_few_columns<'a, const N: usize>(
+    line: &[i16],
+    left: usize,
+    taps: &Taps,
+    output: impl Iterator<Item = &'a mut [u8; 3]>,
+) {
+    let (line, _) = line.as_chunks::<3>();
+    let (weights, _) = taps.weights.as_chunks::<N>();
+    for ((output, &first), weights) in output.zip(&taps.first).zip(weights) {
+        *output = pixel(&line[first - left..][..N], weights);
+    }
+}
+
+#[inline(always)]
+fn pixel(line: &[[i16; 3]], weights: &[i16]) -> [u8; 3] {
+    const BITS: u32 = WEIGHT_BITS + KEPT_BITS;
+    let mut sums = [1 << (BITS - 1); 3];
+    for (levels, &weight) in line.iter().zip(weights) {
+        for (sum, &level) in sums.iter_mut().zip(levels) {
+            *sum = blended(*sum, weight, level);
+        }
+    }
+    sums.map(|sum: i32| (sum >> BITS) as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Purpose, Stream};
+
+    fn noise(width: usize, height: usize) -> Picture {
+        let mut stream = Stream::new(5, Purpose::Synthetic, 0, 0);
+        let pixels = (0..3 * width * height).map(|_| stream.below(256) as u8);
+        Picture {
+            width,
+            height,
+            pixels: pixels.collect(),
+        }
+    }
+
+    fn resized(
+        picture: &Picture,
+        size: [usize; 2],
+        crop: [Range<usize>; 2],
+        flip: bool,
+    ) -> Vec<u8> {
+        let mut into = vec![0; 3 * crop[0].len() * crop[1].len()];
+        resize(
+            picture,
+            size,
+            crop,
+            flip,
+            &mut Scratch::default(),
+            &mut into,
+        );
+        into
+    }
+
+    #[test]
+    fn weights_sum_to_one_and_reach_as_far_as_pillows() {
+        let mut taps = Taps::default();
+        // 4 pixels to 2: the triangle of 2 pixels either side of the centres 1 and 3, cut off at the edges.
+        taps.fit(4, 2, 0..2);
+        assert_eq!((taps.count, &taps.first[..]), (3, &[0, 1][..]));
+        // 3/7, 3/7 and 1/7 of 16384 are 7021.7, 7021.7 and 2340.6.
+        assert_eq!(taps.weights[..3], [7022, 7021, 2341]);
+        for (inputs, outputs) in [
+            (1, 1),
+            (1, 9),
+            (500, 368),
+            (375, 375),
+            (9000, 7),
+            (100, 480),
+        ] {
+            taps.fit(inputs, outputs, 0..outputs);
+            for (weights, first) in taps.weights.chunks(taps.count).zip(&taps.first) {
+                let sum: i32 = weights.iter().map(|&weight| i32::from(weight)).sum();
+                assert_eq!(sum, 1 << WEIGHT_BITS);
+                assert!(weights.iter().all(|&weight| weight >= 0));
+                assert!(first + taps.count <= inputs);
+            }
+        }
+    }
+
+    #[test]
+    fn hand_computed_pixels() {
+        // Along a row, 0 and 255 doubled: centres 0.25, 0.75, 1.25, 1.75 give 0, 1/4, 3/4 and 1 of the way.
+        let picture = Picture {
+            width: 2,
+            height: 1,
+            pixels: vec![0, 0, 0, 255, 255, 255],
+        };
+        let found = resized(&picture, [4, 1], [0..1, 0..4], false);
+        let expected: Vec<u8> = [0, 64, 191, 255]
+            .into_iter()
+            .flat_map(|level| [level; 3])
+            .collect();
+        assert_eq!(found, expected);
+        // Its mean, when it shrinks to a pixel.
+        assert_eq!(resized(&picture, [1, 1], [0..1, 0..1], false), [128; 3]);
+        // The same size is the same picture, and its mirror image.
+        let picture = noise(7, 5);
+        assert_eq!(
+            resized(&picture, [7, 5], [0..5, 0..7], false),
+            picture.pixels
+        );
+        let mirrored = resized(&picture, [7, 5], [2..3, 0..7], true);
+        let row = &picture.pixels[2 * 21..3 * 21];
+        let expected: Vec<u8> = row.rchunks(3).flatten().copied().collect();
+        assert_eq!(mirrored, expected);
+    }
+
+    #[test]
+    fn a_crop_is_a_part_of_the_whole_scaled_picture() {
+        for (picture, size) in [
+            (noise(61, 40), [48, 31]),
+            (noise(61, 40), [90, 59]),
+            (noise(97, 150), [17, 26]),
+            (noise(300, 211), [22, 16]),
+            (noise(1, 3), [5, 15]),
+        ] {
+            let [width, height] = size;
+            let whole = resized(&picture, size, [0..height, 0..width], false);
+            for (top, left, side) in [(0, 0, 5), (height - 5, width - 5, 5), (3, 0, 4)] {
+                let crop = [top..top + side, left..left + side];
+                let found = resized(&picture, size, crop, false);
+                let rows = whole.chunks(3 * width).skip(top).take(side);
+                let expected: Vec<u8> = rows
+                    .flat_map(|row| &row[3 * left..3 * (left + side)])
+                    .copied()
+                    .collect();
+                assert_eq!(found, expected, "{size:?} at {top}, {left}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_shorter_side_is_scaled_and_the_crop_placed() {
+        let picture = noise(500, 375);
+        assert_eq!(scaled(&picture, 256), [341, 256]);
+        assert_eq!(scaled(&noise(3, 4), 256), [256, 341]);
+        assert_eq!(scaled(&noise(4, 4), 224), [224, 224]);
+        let half = 1 << 31;
+        for (fraction, room, expected) in [
+            (0, 32, 0),
+            (u32::MAX, 32, 32),
+            (half - 1, 32, 16),
+            (half - 1, 117, 58),
+            (half, 117, 59),
+            (u32::MAX, 0, 0),
+        ] {
+            assert_eq!(place(fraction, room), expected, "{fraction} of {room}");
+        }
+        // The same scratch memory for another picture gives the same bytes as new memory.
+        let draw = Draw {
+            index: 0,
+            shorter_side: 256,
+            down: 7,
+            across: half,
+            flip: true,
+            shift: [0.0; 3],
+        };
+        let (mut scratch, mut first, mut second) = (
+            Scratch::default(),
+            vec![1; 3 * 32 * 32],
+            vec![2; 3 * 32 * 32],
+        );
+        frame(&picture, &draw, 32, &mut scratch, &mut first);
+        frame(&noise(9, 3000), &draw, 32, &mut scratch, &mut second);
+        frame(&picture, &draw, 32, &mut scratch, &mut second);
+        assert_eq!(first, second);
+    }
+}

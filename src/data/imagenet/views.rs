@@ -1,0 +1,198 @@
+//! Which part of a picture a network sees: drawn while training, listed for a test.
+
+use super::colour::Colour;
+use crate::random::{Purpose, Stream};
+use crate::recipe::Crop;
+
+/// How training images are scaled, cropped, mirrored and coloured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Framing {
+    /// Smallest and largest shorter side.
+    pub shorter_side: [u32; 2],
+    /// Width and height of the crop.
+    pub size: usize,
+    /// Whether half of the crops are mirrored.
+    pub flip: bool,
+    pub colour: Colour,
+}
+
+impl Framing {
+    /// Crops of `size` x `size` pixels.
+    pub fn new(crop: &Crop, size: usize, flip: bool) -> Self {
+        Self {
+            shorter_side: crop.shorter_side,
+            size,
+            flip,
+            colour: Colour::new(&crop.colour),
+        }
+    }
+}
+
+/// What is done to image `index`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Draw {
+    pub index: u32,
+    /// The shorter side that the picture is scaled to.
+    pub shorter_side: u32,
+    /// Where the crop lies in the room that it leaves, as a fraction of 2^32: 0 is at the top, and `u32::MAX` at the bottom.
+    pub down: u32,
+    /// Likewise from left to right.
+    pub across: u32,
+    /// Whether the crop is mirrored.
+    pub flip: bool,
+    /// Grey levels that are added to red, green and blue.
+    pub shift: [f32; 3],
+}
+
+/// Draws what is done to image `index` at `position` of pass `pass`. The result depends only on the arguments, not on the
+/// picture, and a part of it only on its part of the framing.
+pub fn draw(framing: &Framing, seed: u64, pass: u64, position: u64, index: u32) -> Draw {
+    let mut stream = Stream::new(seed, Purpose::Augment, pass, position);
+    let [smallest, largest] = framing.shorter_side;
+    let sides = u64::from(largest.saturating_sub(smallest)) + 1;
+    let shorter_side = smallest + stream.below(sides) as u32;
+    let mut fraction = || (stream.next_u64() >> 32) as u32;
+    let (down, across) = (fraction(), fraction());
+    let flip = stream.below(2) == 1;
+    Draw {
+        index,
+        shorter_side,
+        down,
+        across,
+        flip: framing.flip && flip,
+        shift: framing.colour.shift(&mut stream),
+    }
+}
+
+/// The parts of a test image of which a network's answers are averaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Views {
+    /// A crop from the centre.
+    Centre,
+    /// Crops from the four corners and the centre, and their mirror images (AlexNet, section 4.1).
+    TenCrops,
+    /// The central square that is as high or wide as the picture.
+    Whole,
+}
+
+/// The centre, rounded up and left like Caffe's.
+const CENTRE: u32 = (1 << 31) - 1;
+
+impl Views {
+    /// What is done to image `index`, for each view: top left, top right, bottom left, bottom right, centre, and the mirror
+    /// images in this order.
+    pub fn draws(self, shorter_side: u32, index: u32) -> Vec<Draw> {
+        let view = |down, across, flip| Draw {
+            index,
+            shorter_side,
+            down,
+            across,
+            flip,
+            shift: [0.0; 3],
+        };
+        let crops = |flip| {
+            [
+                view(0, 0, flip),
+                view(0, u32::MAX, flip),
+                view(u32::MAX, 0, flip),
+                view(u32::MAX, u32::MAX, flip),
+                view(CENTRE, CENTRE, flip),
+            ]
+        };
+        match self {
+            Views::Centre | Views::Whole => vec![view(CENTRE, CENTRE, false)],
+            Views::TenCrops => [crops(false), crops(true)].concat(),
+        }
+    }
+
+    /// Width and height of each view, where a crop has `size`.
+    pub fn size(self, size: usize, shorter_side: u32) -> usize {
+        match self {
+            Views::Centre | Views::TenCrops => size,
+            Views::Whole => shorter_side as usize,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::{ColourKind, ColourRecipe};
+
+    #[test]
+    fn sides_places_and_flips_are_uniform() {
+        let framing = Framing::new(&Crop::default(), 224, true);
+        assert_eq!(framing.shorter_side, [256, 480]);
+        let drawn: Vec<Draw> = (0..22_500)
+            .map(|at| draw(&framing, 3, at / 500, at % 500, 8))
+            .collect();
+        let mean =
+            |of: &dyn Fn(&Draw) -> f64| drawn.iter().map(of).sum::<f64>() / drawn.len() as f64;
+        // Five standard errors each.
+        let side = mean(&|draw| f64::from(draw.shorter_side));
+        assert!((side - 368.0).abs() < 2.2, "shorter side {side}");
+        let ends = drawn.iter().map(|draw| draw.shorter_side);
+        assert_eq!((ends.clone().min(), ends.max()), (Some(256), Some(480)));
+        let of_room = f64::from(u32::MAX);
+        let down = mean(&|draw| f64::from(draw.down) / of_room);
+        let across = mean(&|draw| f64::from(draw.across) / of_room);
+        let flips = mean(&|draw| f64::from(u8::from(draw.flip)));
+        assert!((down - 0.5).abs() < 0.01, "down {down}");
+        assert!((across - 0.5).abs() < 0.01, "across {across}");
+        assert!((flips - 0.5).abs() < 0.017, "flips {flips}");
+        assert_eq!(draw(&framing, 3, 1, 2, 8), drawn[502]);
+        assert_ne!(draw(&framing, 4, 1, 2, 8), drawn[502]);
+    }
+
+    #[test]
+    fn a_part_of_the_framing_changes_its_part_of_the_draw() {
+        let whole = draw(&Framing::new(&Crop::default(), 224, true), 1, 0, 4, 2);
+        let grey = ColourRecipe {
+            kind: ColourKind::None,
+            ..ColourRecipe::default()
+        };
+        let crop = Crop {
+            colour: grey,
+            ..Crop::default()
+        };
+        let plain = draw(&Framing::new(&crop, 224, false), 1, 0, 4, 2);
+        assert_ne!(whole.shift, [0.0; 3]);
+        let expected = Draw {
+            flip: false,
+            shift: [0.0; 3],
+            ..whole
+        };
+        assert_eq!(plain, expected);
+    }
+
+    #[test]
+    fn ten_crops_are_corners_centre_and_their_mirror_images() {
+        let draws = Views::TenCrops.draws(256, 7);
+        let most = u32::MAX;
+        let places: Vec<_> = draws
+            .iter()
+            .map(|draw| (draw.down, draw.across, draw.flip))
+            .collect();
+        for (half, flip) in places.chunks(5).zip([false, true]) {
+            assert_eq!(
+                half,
+                [
+                    (0, 0, flip),
+                    (0, most, flip),
+                    (most, 0, flip),
+                    (most, most, flip),
+                    (CENTRE, CENTRE, flip)
+                ]
+            );
+        }
+        assert!(
+            draws
+                .iter()
+                .all(|draw| (draw.index, draw.shorter_side) == (7, 256))
+        );
+        assert_eq!(Views::Centre.draws(256, 7), draws[4..5]);
+        assert_eq!(Views::Whole.draws(256, 7), draws[4..5]);
+        assert_eq!(Views::Whole.size(224, 256), 256);
+        assert_eq!(Views::TenCrops.size(224, 256), 224);
+    }
+}

@@ -171,26 +171,28 @@ impl<D: Arithmetic> Model<D> {
         self.norms.iter().map(|norm| [norm.mean, norm.variance])
     }
 
-    /// Bytes that a training step keeps if it recomputes nothing: the outputs of each layer's convolution and
-    /// normalisation.
+    /// Bytes that a training step keeps for its backward pass if it recomputes nothing: the images, the outputs of every
+    /// convolution, and those of normalisations and pooling that a convolution reads. As `Network::memory` states.
     fn kept_bytes(&self, images: Feature) -> usize {
         let after = |layer: &Layer, from: Feature| layer.convolution_shape(from).output();
-        let both = |shape: Feature| 2 * shape.storage() * size_of::<f32>();
+        let kept = |shape: Feature| D::activation_floats(&self.session.workers, shape);
         let mut shape = after(&self.stem, images);
-        let mut bytes = both(shape);
+        let mut floats = kept(images) + kept(shape);
         if self.max_pool {
+            floats += shape.max_places().storage();
             shape = shape.max_pooled();
         }
+        floats += kept(shape);
         for block in &self.blocks {
             if let ShortcutPath::Projection(projection) = &block.shortcut {
-                bytes += both(after(projection, shape));
+                floats += kept(after(projection, shape));
             }
             for layer in &block.layers {
                 shape = after(layer, shape);
-                bytes += both(shape);
+                floats += 2 * kept(shape);
             }
         }
-        bytes
+        floats * size_of::<f32>()
     }
 
     fn variable(&self, index: usize) -> &Variable<D> {
@@ -306,6 +308,7 @@ impl<D: Arithmetic> Model<D> {
             }
             NormMode::Fixed(moments) => {
                 let moments = &moments[layer.norm];
+                let shape = NormShape { group: 0, ..shape };
                 normalisation_fixed(session, shape, &x, affine, moments, &epilogue)
             }
             NormMode::Observed { mode, observer } => {

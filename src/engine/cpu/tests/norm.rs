@@ -308,7 +308,7 @@ fn nan_is_not_hidden() {
 fn inference_uses_what_it_is_given() {
     let shape = NormShape {
         feature: Feature::new(3, 5, 6, 21),
-        group: 2,
+        group: 0,
         epsilon: 1e-2,
     };
     let case = case(shape);

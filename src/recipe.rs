@@ -210,6 +210,17 @@ impl Pooling {
     }
 }
 
+/// What is averaged over several views of an image: ten crops, several scales.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ViewAverage {
+    /// Probabilities, as the authors do (README of KaimingHe/deep-residual-networks).
+    #[default]
+    Softmax,
+    /// Outputs of the classifier.
+    Logits,
+}
+
 /// Precision of the factors in convolutions and of stored activations. Sums, statistics, parameters and the classifier
 /// always use 32-bit floats.
 #[derive(

@@ -331,3 +331,37 @@ impl Layer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dfdx::prelude::Cpu;
+
+    use crate::engine::cpu::Context;
+    use crate::network::Shortcut as Shortcuts;
+    use crate::processor::Instructions;
+    use crate::recipe::Precision;
+
+    #[test]
+    fn what_a_step_keeps_is_what_the_network_says() {
+        for (name, shortcut, size) in [
+            ("resnet-20", Shortcuts::A, 32),
+            ("plain-20", Shortcuts::A, 32),
+            ("resnet-20", Shortcuts::C, 16),
+            ("resnet-34", Shortcuts::A, 224),
+            ("resnet-34", Shortcuts::B, 224),
+            ("resnet-50", Shortcuts::B, 161),
+        ] {
+            let (network, _) = Network::parse(name, Some(shortcut), Some(size)).unwrap();
+            let context = Context::new(1, Instructions::Portable);
+            let session = Session::new(Cpu::default(), context, usize::MAX);
+            let model = Model::new(session, &network, 1e-5, 0).unwrap();
+            let images = Feature {
+                halo: model.image_halo(),
+                ..Feature::new(7, size, size, 3)
+            };
+            let memory = network.memory(size, 7, None, Precision::Fp32);
+            assert_eq!(model.kept_bytes(images) as u64, memory.kept.kept, "{name}");
+        }
+    }
+}

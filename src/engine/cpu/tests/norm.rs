@@ -347,6 +347,43 @@ fn inference_uses_what_it_is_given() {
 }
 
 #[test]
+fn inference_with_the_statistics_of_a_mini_batch_gives_its_bits() {
+    for shape in shapes() {
+        let case = case(shape);
+        let channels = shape.groups() * shape.feature.channels;
+        for ctx in single() {
+            let [mut y, mut again] = [(); 2].map(|()| vec![f32::NAN; shape.feature.storage()]);
+            let [mut mean, mut variance] = [(); 2].map(|()| vec![f32::NAN; channels]);
+            norm_forward(
+                &ctx,
+                shape,
+                &case.x,
+                &case.scale,
+                &case.shift,
+                Shortcut::None,
+                true,
+                &mut y,
+                &mut mean,
+                &mut variance,
+            );
+            norm_inference(
+                &ctx,
+                shape,
+                &case.x,
+                &case.scale,
+                &case.shift,
+                &mean,
+                &variance,
+                Shortcut::None,
+                true,
+                &mut again,
+            );
+            assert_eq!(bits(&y), bits(&again), "{shape:?}");
+        }
+    }
+}
+
+#[test]
 fn option_a_takes_every_second_pixel_and_appends_zero_channels() {
     for (from, to) in [
         (Feature::new(2, 8, 8, 16), Feature::new(2, 4, 4, 32)),

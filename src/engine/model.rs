@@ -364,4 +364,32 @@ mod tests {
             assert_eq!(model.kept_bytes(images) as u64, memory.kept.kept, "{name}");
         }
     }
+
+    #[test]
+    fn strides_are_those_of_the_layers() {
+        let (network, size) = Network::parse("resnet-50", None, Some(64)).unwrap();
+        let context = Context::new(2, Instructions::detect());
+        let session = Session::new(Cpu::default(), context, usize::MAX);
+        let mut model = Model::new(session, &network, 1e-5, 0).unwrap();
+        let images = Feature {
+            halo: model.image_halo(),
+            ..Feature::new(2, size, size, 3)
+        };
+        let before = model.kept_bytes(images);
+        // From the first 1x1 convolution to the 3x3 one.
+        for block in &mut model.blocks {
+            let stride = std::mem::replace(&mut block.layers[0].convolution.stride, 1);
+            block.layers[1].convolution.stride *= stride;
+        }
+        assert!(model.kept_bytes(images) > before);
+        let zeros = model.session.lend(images).unwrap();
+        let batch = Activation::new(images, zeros).unwrap();
+        let mut statistics = NormStatistics::new();
+        let mut mode = NormMode::Batch(&mut statistics);
+        let logits = model.forward(&mut NoneTape, batch, &mut mode).unwrap();
+        assert_eq!((logits.shape.images, logits.shape.channels), (2, 1000));
+        let side = |norm: usize| statistics[&norm].shape.feature.height;
+        // The stem, then the first block of the second stage: 1x1, 3x3, 1x1, projection.
+        assert_eq!([0, 11, 12, 13, 14].map(side), [32, 16, 8, 8, 8]);
+    }
 }

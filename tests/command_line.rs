@@ -51,6 +51,52 @@ fn describe_gives_the_papers_counts_in_any_case() {
 }
 
 #[test]
+fn describe_states_the_memory_of_a_step() {
+    let output = refig(&["describe", "resnet-34", "--batch", "256"]);
+    let text = stdout(&output);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    for says in [
+        "memory of a training step, batch 256, fp32",
+        "a GPU of 80 GB holds 2022 images at once, 2307 with activations made again",
+    ] {
+        assert!(text.contains(says), "{says} is not in: {text}");
+    }
+    let memory = |args: &[&str]| -> serde_json::Value {
+        let described = &["describe", "resnet-152", "--format", "json"][..];
+        let output = refig(&[described, args].concat());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        let all: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+        all["memory"].clone()
+    };
+    assert!(memory(&[]).is_null());
+    let whole = memory(&["--batch", "256"]);
+    let pieces = memory(&["--batch", "256", "--micro-batch", "32"]);
+    let number = |of: &serde_json::Value, path: &str| of.pointer(path).unwrap().as_u64().unwrap();
+    for path in ["/kept/kept", "/kept/passing", "/recomputed/kept"] {
+        assert_eq!(number(&whole, path), 8 * number(&pieces, path), "{path}");
+    }
+    let gradients = number(&pieces, "/gradients");
+    assert_eq!(2 * number(&whole, "/gradients"), gradients);
+    // ResNet-152 fits at batch 256, and more than 600 images do in 16 bits.
+    assert!((256..512).contains(&number(&whole, "/kept/most_images")));
+    let narrow = memory(&["--batch", "256", "--precision", "bf16"]);
+    assert!(number(&narrow, "/kept/most_images") > 600);
+    assert!(number(&narrow, "/kept/total") < 32_000_000_000);
+    for (args, says) in [
+        (
+            &["--batch", "256", "--micro-batch", "48"][..],
+            "use a divisor",
+        ),
+        (&["--micro-batch", "32"][..], "--batch"),
+        (&["--batch", "0"][..], "--batch"),
+    ] {
+        let output = refig(&[&["describe", "resnet-34"][..], args].concat());
+        assert_eq!(code(&output), 2, "{args:?}");
+        assert!(stderr(&output).contains(says), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn a_column_of_layers_and_bars_are_drawn_without_runs_or_data() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("resnet-20.svg");

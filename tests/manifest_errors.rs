@@ -429,6 +429,8 @@ fn sizes_have_limits() {
             "use 1 to 100000000",
         ),
         ("recipe.evaluation.statistics_batch=0", "use 1 to 50000"),
+        ("recipe.micro_batch=0", "use 1 to 50000"),
+        ("recipe.micro_batch=24", "does not divide batch = 64"),
     ] {
         let said = set_refused(argument);
         let place = format!("--set {argument}: ");

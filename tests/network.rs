@@ -2,6 +2,7 @@
 
 use refig::exit::Exit;
 use refig::network::{Family, Network, Shortcut};
+use refig::recipe::Precision;
 
 fn network(name: &str, shortcut: Shortcut) -> Network {
     Network::parse_cifar(name, shortcut, 10).unwrap()
@@ -180,4 +181,16 @@ fn a_description_lists_layers_and_shapes() {
     assert_eq!(json["parameters"], 269_722);
     assert_eq!(json["multiply_adds"], network.multiply_adds(32));
     assert_eq!(json["layers"][0]["name"], "conv1");
+}
+
+#[test]
+fn a_step_takes_the_memory_that_was_measured() {
+    // Peak resident memory of `refig bench step` on the CPU, per image between batches of 8 and 12 (ResNet-34, option A)
+    // and of 4 and 8 (ResNet-50): 39.2 and 108.5 MB, of which 0.6 are the mini-batch's pixels.
+    for (name, measured) in [("resnet-34", 39.2), ("resnet-50", 108.5)] {
+        let (network, size) = Network::parse(name, None, None).unwrap();
+        let step = |batch| network.memory(size, batch, None, Precision::Fp32).kept;
+        let image = (step(8).total - step(7).total) as f64 / 1e6 + 0.6;
+        assert!((image / measured - 1.0).abs() < 0.02, "{name}: {image} MB");
+    }
 }

@@ -46,6 +46,7 @@ fn an_identity_does_not_change_between_versions_of_the_program() {
 fn every_choice_that_shapes_the_trajectory_is_in_the_identity() {
     let changes: Vec<fn(&mut Recipe)> = vec![
         |r| r.batch = 32,
+        |r| r.micro_batch = Some(32),
         |r| r.iterations += 1,
         |r| r.learning_rate *= 2.0,
         |r| r.drops = vec![300, 540],

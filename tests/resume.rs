@@ -100,6 +100,7 @@ fn go(folder: &Path, plans: &[RunPlan], threads: usize, watch: &mut Watch) -> Ve
         overrides: vec![],
         gpu: 0,
         threads,
+        keep: None,
         workers: 1,
         keep_every: Duration::from_secs(3600),
     };
@@ -241,6 +242,7 @@ fn runs_go_in_order_finished_ones_are_skipped_and_fresh_starts_over() {
         overrides: vec![],
         gpu: 0,
         threads: 1,
+        keep: None,
         workers: 0,
         keep_every: Duration::ZERO,
     };

@@ -114,6 +114,7 @@ fn train(results: &Path, plans: &[RunPlan], fresh: bool) -> anyhow::Result<Vec<(
         fresh,
         overrides: vec![],
         threads: 1,
+        keep: None,
         workers: 0,
         keep_every: Duration::from_secs(3600),
     };

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::data::DataArgs;
 use super::format::Format;
-use super::limits::{MOST_THREADS, within};
+use super::limits::{MOST_MEMORY, MOST_THREADS, within};
 
 #[derive(Clone, Debug, Args)]
 pub struct ComputeArgs {
@@ -17,6 +17,10 @@ pub struct ComputeArgs {
     /// CPU instruction set: avx512, avx2 or portable. Default: the best available.
     #[arg(long, value_name = "SET")]
     pub instructions: Option<String>,
+    /// Memory in MiB for the activations that a training step keeps for its backward pass. Above it some are computed again,
+    /// which takes longer. Default: 1024 on the CPU, no limit on GPUs. Does not affect the results.
+    #[arg(long, value_name = "MIB", value_parser = within(MOST_MEMORY))]
+    pub keep_memory: Option<usize>,
 }
 
 /// Precision, for commands without a recipe.

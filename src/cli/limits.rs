@@ -3,6 +3,8 @@
 use clap::builder::RangedU64ValueParser;
 
 pub(super) const MOST_THREADS: usize = 1024;
+/// In MiB: a tebibyte.
+pub(super) const MOST_MEMORY: usize = 1 << 20;
 pub(super) const MOST_IMAGES: usize = 65_536;
 pub(super) const MOST_PIXELS: usize = 4096;
 pub(super) const MOST_ROUNDS: usize = 1_000_000;

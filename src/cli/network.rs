@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::compute::ComputeArgs;
+use super::compute::{ComputeArgs, PrecisionArgs};
 use super::data::DataArgs;
 use super::format::Format;
-use super::limits::{MOST_PIXELS, within};
+use super::limits::{MOST_IMAGES, MOST_PIXELS, within};
 
 #[derive(Clone, Debug, Args)]
 pub struct NetworkArgs {
@@ -25,6 +25,14 @@ pub struct DescribeArgs {
     pub network: String,
     #[command(flatten)]
     pub options: NetworkArgs,
+    /// Add the memory of a training step with mini-batches of N images, and how many images a GPU of 80 GB holds.
+    #[arg(long, value_name = "N", value_parser = within(MOST_IMAGES))]
+    pub batch: Option<usize>,
+    /// Compute a mini-batch in pieces of N images, as `recipe.micro_batch`.
+    #[arg(long, value_name = "N", requires = "batch", value_parser = within(MOST_IMAGES))]
+    pub micro_batch: Option<usize>,
+    #[command(flatten)]
+    pub precision: PrecisionArgs,
     /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

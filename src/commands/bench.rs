@@ -135,6 +135,7 @@ pub fn compare(args: &BenchCompareArgs, quiet: bool) -> Result<Exit> {
         shortcut: args.options.shortcut.clone(),
         threads: options.threads,
         instructions: args.compute.instructions.clone(),
+        keep_memory: args.compute.keep_memory,
         pairs: args.pairs,
         steps: args.steps,
         own: std::env::current_exe().context("cannot find this program's executable")?,

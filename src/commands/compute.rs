@@ -44,19 +44,25 @@ pub fn options(args: &ComputeArgs) -> Result<Options> {
         device,
         threads,
         instructions: Some(instructions.unwrap_or_else(Instructions::detect)),
+        keep: args.keep_memory.map(|mebibytes| mebibytes << 20),
         ..Options::default()
     })
 }
 
 /// As [`options`], in a precision that the device must support.
 pub fn precise_options(args: &ComputeArgs, precision: &PrecisionArgs) -> Result<Options> {
-    let options = options(args)?.in_precision(match precision.precision {
+    let options = options(args)?.in_precision(self::precision(precision));
+    options.check_precision()?;
+    Ok(options)
+}
+
+/// The precision of the command line.
+pub fn precision(args: &PrecisionArgs) -> Precision {
+    match args.precision {
         PrecisionArg::Fp32 => Precision::Fp32,
         PrecisionArg::Tf32 => Precision::Tf32,
         PrecisionArg::Bf16 => Precision::Bf16,
-    });
-    options.check_precision()?;
-    Ok(options)
+    }
 }
 
 /// Parses `--device`; none for `auto`.

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::compute;
 use crate::cli::{DescribeArgs, Format, NetworkArgs, Places};
 use crate::exit::Exit;
 use crate::figure;
@@ -39,7 +40,18 @@ pub fn describe(args: &DescribeArgs) -> Result<Exit> {
         }
         return Ok(Exit::Success);
     }
-    let description = network.describe(image_size);
+    let mut description = network.describe(image_size);
+    if let Some(batch) = args.batch {
+        if let Some(piece) = args.micro_batch
+            && !batch.is_multiple_of(piece)
+        {
+            return Err(Exit::Usage.error(format!(
+                "--micro-batch {piece} does not divide --batch {batch}; use a divisor"
+            )));
+        }
+        let precision = compute::precision(&args.precision);
+        description.memory = Some(network.memory(image_size, batch, args.micro_batch, precision));
+    }
     match args.format {
         Format::Text => outln!("{}", description.text().trim_end()),
         Format::Json => outln!("{}", description.json().trim_end()),

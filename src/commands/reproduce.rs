@@ -219,6 +219,7 @@ fn options(
             engine::Device::Cuda(number) => number,
         },
         threads: compute.threads,
+        keep: compute.keep,
         workers: 1,
         keep_every: KEEP_EVERY,
     }

@@ -1,6 +1,7 @@
 //! A mini-batch: normalised pixels, or the decisions from which a device that holds the images makes them.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -46,6 +47,32 @@ pub struct Drawn {
     pub padding_value: PaddingValue,
     /// One per image; indices are into `from`.
     pub decisions: Vec<Decision>,
+}
+
+impl Batch {
+    /// The images of a range as a mini-batch of their own.
+    ///
+    /// # Panics
+    /// If there are fewer images.
+    pub fn part(&self, images: Range<usize>) -> Self {
+        let floats = 3 * self.size * self.size;
+        let pixels = match &self.drawn {
+            None => self.pixels[images.start * floats..images.end * floats].to_vec(),
+            Some(_) => Vec::new(),
+        };
+        let drawn = self.drawn.as_ref().map(|drawn| Drawn {
+            from: Arc::clone(&drawn.from),
+            pad: drawn.pad,
+            padding_value: drawn.padding_value,
+            decisions: drawn.decisions[images.clone()].to_vec(),
+        });
+        Self {
+            pixels,
+            labels: self.labels[images].to_vec(),
+            size: self.size,
+            drawn,
+        }
+    }
 }
 
 impl Originals {

@@ -43,7 +43,7 @@ impl<D: Residency> Activation<D> {
 /// What it takes to recompute a normalised activation, bit for bit, after it was dropped.
 pub struct Recomputation<D: Residency> {
     pub shape: NormShape,
-    /// The normalisation's input; its statistics are of a single group.
+    /// The normalisation's input.
     pub x: Arc<Buffer<D>>,
     pub scale: Arc<Numbers<D>>,
     pub shift: Arc<Numbers<D>>,

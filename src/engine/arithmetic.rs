@@ -113,7 +113,7 @@ pub trait Arithmetic: Residency {
         moments: &mut Moments<Numbers<Self>>,
     ) -> Result<(), Self::Err>;
 
-    /// As `normalise`, with given statistics, `[channels]`.
+    /// As `normalise`, with given statistics; with those of `normalise` the outputs are the same to the bit.
     fn normalise_fixed(
         workers: &Self::Workers,
         shape: NormShape,
@@ -228,12 +228,13 @@ pub trait Arithmetic: Residency {
         ledger: &mut Self::Ledger,
     ) -> Result<(), Self::Err>;
 
-    /// The gradient of the mean cross-entropy.
+    /// The gradient of the mean cross-entropy of `of` images, of which these are some or all.
     fn cross_entropy_gradient(
         workers: &Self::Workers,
         logits: &Numbers<Self>,
         labels: &Self::Labels,
         classes: usize,
+        of: usize,
         gradient: &mut Numbers<Self>,
     ) -> Result<(), Self::Err>;
 

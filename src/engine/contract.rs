@@ -47,11 +47,14 @@ pub struct Hyperparameters {
     pub norm_epsilon: f32,
     /// Images per batch-norm group; 0 for the whole mini-batch. Moving averages take the mean of the groups' statistics.
     pub norm_group: usize,
+    /// Images per piece of a step, whose gradients are added before the one update; 0 for the whole mini-batch. A piece is
+    /// normalised by itself, so that `norm_group` must divide it.
+    pub micro_batch: usize,
 }
 
 /// One network training on one device. Object-safe, so that the training loop does not depend on the device.
 pub trait Engine: Send {
-    /// Queues forward, backward and update for one mini-batch. `finish_steps` returns the outcome, so that a device that
+    /// Queues forward, backward and update for one mini-batch, in pieces of `Hyperparameters::micro_batch`. `finish_steps` returns the outcome, so that a device that
     /// works asynchronously need not be waited for in between.
     fn begin_step(&mut self, batch: &Batch, learning_rate: f32) -> Result<()>;
     /// Waits for the steps begun since the last call and returns their outcomes in order.
@@ -85,6 +88,13 @@ pub trait Engine: Send {
     /// # Errors
     /// If no batch was added.
     fn finish_population(&mut self, pooling: Pooling) -> Result<()>;
+    /// The statistics of the last `finish_population` under the names of the running statistics. In their place in a
+    /// `state`, an engine for images of any size computes with [`Statistics::Moving`] what this one does with
+    /// [`Statistics::Population`].
+    ///
+    /// # Errors
+    /// If there are none.
+    fn population(&self) -> Result<Weights>;
     /// Loss and errors of one batch in evaluation mode.
     fn evaluate(&mut self, batch: &Batch, statistics: Statistics) -> Result<Tally>;
     /// Logits of one batch in evaluation mode, `[images][classes]`.
@@ -112,7 +122,7 @@ pub struct FirstStep {
 
 /// An engine whose gradients and layer responses can be inspected.
 pub trait Differentiable: Engine {
-    /// Forward and backward on one mini-batch. Weights and moving averages are left alone.
+    /// Forward and backward on one mini-batch, in one piece. Weights and moving averages are left alone.
     fn differentiate(&mut self, batch: &Batch) -> Result<FirstStep>;
     /// Sums over the outputs of each normalisation for one batch, in the order of `Network::convolutions`. `None`
     /// normalises with the batch's own statistics, as in training. The engine's state is left alone.

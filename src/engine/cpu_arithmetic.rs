@@ -241,9 +241,10 @@ impl Arithmetic for Cpu {
         logits: &Floats,
         labels: &Arc<[u16]>,
         classes: usize,
+        of: usize,
         gradient: &mut Floats,
     ) -> Done {
-        cpu::cross_entropy_gradient(logits, labels, classes, gradient);
+        cpu::cross_entropy_gradient(logits, labels, classes, of, gradient);
         Ok(())
     }
 

@@ -225,10 +225,11 @@ impl Arithmetic for Cuda {
         logits: &Floats,
         labels: &cuda::Labels,
         classes: usize,
+        of: usize,
         gradient: &mut Floats,
     ) -> Done {
         Ok(cuda::cross_entropy_gradient(
-            gpu, logits, *labels, classes, gradient,
+            gpu, logits, *labels, classes, of, gradient,
         )?)
     }
 

@@ -42,6 +42,15 @@ unsafe impl Residency for Cuda {
         Ok(cuda::download_many(gpu, many)?)
     }
 
+    fn copy_into(
+        gpu: &Nvidia,
+        from: &Floats,
+        into: &mut Floats,
+        at: usize,
+    ) -> Result<(), CudaError> {
+        Ok(cuda::copy_into(gpu, from, into, at)?)
+    }
+
     fn activation_floats(gpu: &Nvidia, shape: Feature) -> usize {
         gpu.floats(shape)
     }

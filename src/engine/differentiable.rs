@@ -171,8 +171,8 @@ pub struct BatchStatistics<D: Residency> {
 pub struct Epilogue<D: Residency> {
     pub shortcut: Shortcut<D>,
     pub relu: bool,
-    /// Whether a convolution of the output recomputes it for the backward pass instead of keeping it. Has no effect with
-    /// several groups of statistics or with a shortcut.
+    /// Whether a convolution of the output recomputes it for the backward pass instead of keeping it. Has no effect with a
+    /// shortcut.
     pub recompute: bool,
 }
 
@@ -229,7 +229,7 @@ pub fn normalisation<D: Arithmetic, T: Tape<f32, D>>(
     )?;
     let moments = Arc::new(moments);
     let mut y = Activation::new(x.shape, y)?;
-    if recompute && shape.groups() == 1 && shortcut.key().is_none() {
+    if recompute && shortcut.key().is_none() {
         y.recomputation = Some(Arc::new(Recomputation {
             shape,
             x: x.values.clone(),
@@ -429,13 +429,14 @@ pub fn classifier<D: Arithmetic, T: Tape<f32, D>>(
     Ok(y)
 }
 
-/// Records the gradient of the mean cross-entropy of `logits`, where the backward pass starts. The loss itself is not
-/// computed here but read after the step, so that the step does not wait for it.
+/// Records the gradient of the mean cross-entropy of `of` images, of which `logits` are some or all; the backward pass
+/// starts there. The loss itself is not computed here but read after the step, so that the step does not wait for it.
 pub fn cross_entropy<D: Arithmetic>(
     session: &Arc<Session<D>>,
     tape: &mut OwnedTape<f32, D>,
     logits: &Activation<D>,
     labels: &D::Labels,
+    of: usize,
 ) {
     let (session, logits, labels) = (session.clone(), logits.clone(), labels.clone());
     tape.add_backward_op(move |gradients| {
@@ -445,6 +446,7 @@ pub fn cross_entropy<D: Arithmetic>(
             logits.values.numbers(),
             &labels,
             logits.shape.channels,
+            of,
             gradient.numbers_mut(),
         )?;
         logits.key.add(gradients, &session, gradient)

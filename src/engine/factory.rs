@@ -8,7 +8,7 @@ use crate::network::Network;
 
 use super::contract::{Differentiable, Engine, Hyperparameters};
 use super::device::Device;
-use super::options::Options;
+use super::options::{KEEP, Options};
 use super::session::Session;
 use super::trainer::Trainer;
 
@@ -38,7 +38,8 @@ pub fn create_differentiable(
     options.check_precision()?;
     match options.device {
         Device::Cpu => {
-            let session = Session::new(Cpu::default(), options.context()?, options.keep);
+            let keep = options.keep.unwrap_or(KEEP);
+            let session = Session::new(Cpu::default(), options.context()?, keep);
             let trainer = Trainer::new(session, network, image_size, hyper)?;
             Ok(Box::new(trainer))
         }
@@ -46,7 +47,7 @@ pub fn create_differentiable(
         Device::Cuda(number) => {
             let opened = super::cuda::open(number, options.precision);
             let (cuda, gpu) = opened.map_err(|why| Exit::Device.error(why))?;
-            let session = Session::new(cuda, gpu, usize::MAX);
+            let session = Session::new(cuda, gpu, options.keep.unwrap_or(usize::MAX));
             let trainer = Trainer::new(session, network, image_size, hyper)?;
             Ok(Box::new(trainer))
         }

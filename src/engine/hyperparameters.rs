@@ -13,6 +13,7 @@ impl From<&Recipe> for Hyperparameters {
             norm_momentum: recipe.batch_norm.momentum as f32,
             norm_epsilon: recipe.batch_norm.epsilon as f32,
             norm_group: recipe.batch_norm.group,
+            micro_batch: recipe.micro_batch.unwrap_or(0),
         }
     }
 }

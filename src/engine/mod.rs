@@ -10,9 +10,10 @@
 //! - `model.rs` is the network and its forward pass, `model_state.rs` its named tensors in and out, `pass.rs` a forward and
 //!   backward pass, `descent.rs` the update
 //! - `trainer.rs` implements [`Engine`]: `mini_batch.rs` brings mini-batches in, `recorded_pass.rs` replays passes,
-//!   `loss_ledger.rs` reads losses together, `population.rs` pools batch-norm statistics, `layer_sums.rs` sums layer
-//!   outputs, `error.rs` converts dfdx's errors
+//!   `accumulation.rs` adds up those of a mini-batch in pieces, `loss_ledger.rs` reads losses together, `population.rs` pools
+//!   batch-norm statistics, `layer_sums.rs` sums layer outputs, `error.rs` converts dfdx's errors
 
+mod accumulation;
 mod activation;
 mod arithmetic;
 mod cards;
@@ -54,4 +55,4 @@ pub use contract::{Differentiable, Engine, FirstStep, Hyperparameters, Statistic
 pub use device::{BUILD_WITH_CUDA, Card, Device, has_cuda};
 pub use factory::{create, create_differentiable};
 pub use layer_sums::{Response, Sums};
-pub use options::Options;
+pub use options::{KEEP, Options};

@@ -171,26 +171,28 @@ impl<D: Arithmetic> Model<D> {
         self.norms.iter().map(|norm| [norm.mean, norm.variance])
     }
 
-    /// Bytes that a training step keeps if it recomputes nothing: the outputs of each layer's convolution and
-    /// normalisation.
+    /// Bytes that a training step keeps for its backward pass if it recomputes nothing: the images, the outputs of every
+    /// convolution, and those of normalisations and pooling that a convolution reads. As `Network::memory` states.
     fn kept_bytes(&self, images: Feature) -> usize {
         let after = |layer: &Layer, from: Feature| layer.convolution_shape(from).output();
-        let both = |shape: Feature| 2 * shape.storage() * size_of::<f32>();
+        let kept = |shape: Feature| D::activation_floats(&self.session.workers, shape);
         let mut shape = after(&self.stem, images);
-        let mut bytes = both(shape);
+        let mut floats = kept(images) + kept(shape);
         if self.max_pool {
+            floats += shape.max_places().storage();
             shape = shape.max_pooled();
         }
+        floats += kept(shape);
         for block in &self.blocks {
             if let ShortcutPath::Projection(projection) = &block.shortcut {
-                bytes += both(after(projection, shape));
+                floats += kept(after(projection, shape));
             }
             for layer in &block.layers {
                 shape = after(layer, shape);
-                bytes += both(shape);
+                floats += 2 * kept(shape);
             }
         }
-        bytes
+        floats * size_of::<f32>()
     }
 
     fn variable(&self, index: usize) -> &Variable<D> {
@@ -306,6 +308,7 @@ impl<D: Arithmetic> Model<D> {
             }
             NormMode::Fixed(moments) => {
                 let moments = &moments[layer.norm];
+                let shape = NormShape { group: 0, ..shape };
                 normalisation_fixed(session, shape, &x, affine, moments, &epilogue)
             }
             NormMode::Observed { mode, observer } => {
@@ -326,5 +329,67 @@ impl Layer {
             kernel: self.convolution.kernel,
             stride: self.convolution.stride,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dfdx::prelude::Cpu;
+
+    use crate::engine::cpu::Context;
+    use crate::network::Shortcut as Shortcuts;
+    use crate::processor::Instructions;
+    use crate::recipe::Precision;
+
+    #[test]
+    fn what_a_step_keeps_is_what_the_network_says() {
+        for (name, shortcut, size) in [
+            ("resnet-20", Shortcuts::A, 32),
+            ("plain-20", Shortcuts::A, 32),
+            ("resnet-20", Shortcuts::C, 16),
+            ("resnet-34", Shortcuts::A, 224),
+            ("resnet-34", Shortcuts::B, 224),
+            ("resnet-50", Shortcuts::B, 161),
+        ] {
+            let (network, _) = Network::parse(name, Some(shortcut), Some(size)).unwrap();
+            let context = Context::new(1, Instructions::Portable);
+            let session = Session::new(Cpu::default(), context, usize::MAX);
+            let model = Model::new(session, &network, 1e-5, 0).unwrap();
+            let images = Feature {
+                halo: model.image_halo(),
+                ..Feature::new(7, size, size, 3)
+            };
+            let memory = network.memory(size, 7, None, Precision::Fp32);
+            assert_eq!(model.kept_bytes(images) as u64, memory.kept.kept, "{name}");
+        }
+    }
+
+    #[test]
+    fn strides_are_those_of_the_layers() {
+        let (network, size) = Network::parse("resnet-50", None, Some(64)).unwrap();
+        let context = Context::new(2, Instructions::detect());
+        let session = Session::new(Cpu::default(), context, usize::MAX);
+        let mut model = Model::new(session, &network, 1e-5, 0).unwrap();
+        let images = Feature {
+            halo: model.image_halo(),
+            ..Feature::new(2, size, size, 3)
+        };
+        let before = model.kept_bytes(images);
+        // From the first 1x1 convolution to the 3x3 one.
+        for block in &mut model.blocks {
+            let stride = std::mem::replace(&mut block.layers[0].convolution.stride, 1);
+            block.layers[1].convolution.stride *= stride;
+        }
+        assert!(model.kept_bytes(images) > before);
+        let zeros = model.session.lend(images).unwrap();
+        let batch = Activation::new(images, zeros).unwrap();
+        let mut statistics = NormStatistics::new();
+        let mut mode = NormMode::Batch(&mut statistics);
+        let logits = model.forward(&mut NoneTape, batch, &mut mode).unwrap();
+        assert_eq!((logits.shape.images, logits.shape.channels), (2, 1000));
+        let side = |norm: usize| statistics[&norm].shape.feature.height;
+        // The stem, then the first block of the second stage: 1x1, 3x3, 1x1, projection.
+        assert_eq!([0, 11, 12, 13, 14].map(side), [32, 16, 8, 8, 8]);
     }
 }

@@ -19,9 +19,9 @@ pub struct Options {
     pub instructions: Option<Instructions>,
     /// Arithmetic precision. A device that does not support it is refused.
     pub precision: Precision,
-    /// Bytes of activations that a training step on the CPU may keep. Above that, outputs of normalisations within blocks
-    /// are dropped and recomputed for the backward pass, bit for bit.
-    pub keep: usize,
+    /// Bytes of activations that a training step may keep. Above that, outputs of normalisations within blocks are dropped
+    /// and recomputed for the backward pass, bit for bit. `None` for [`KEEP`] on the CPU and no limit on GPUs.
+    pub keep: Option<usize>,
 }
 
 impl Default for Options {
@@ -31,13 +31,13 @@ impl Default for Options {
             threads: 0,
             instructions: None,
             precision: Precision::Fp32,
-            keep: KEEP,
+            keep: None,
         }
     }
 }
 
 /// 1 GiB: of the paper's CIFAR-10 networks, ResNet-110 at batch 128 is the smallest that recomputes.
-const KEEP: usize = 1 << 30;
+pub const KEEP: usize = 1 << 30;
 
 impl Options {
     /// The number of threads that an engine uses.

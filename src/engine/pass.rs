@@ -41,13 +41,14 @@ impl<D: Arithmetic> Model<D> {
         })
     }
 
-    /// Runs a mini-batch forward and backward, with its own batch-norm statistics.
-    pub fn pass(&self, batch: MiniBatch<D>) -> Result<Pass<D>> {
+    /// Runs a mini-batch forward and backward, with its own batch-norm statistics. The gradients are of the mean loss of `of`
+    /// images, of which these are some or all.
+    pub fn pass(&self, batch: MiniBatch<D>, of: usize) -> Result<Pass<D>> {
         let mut statistics = NormStatistics::new();
         let mut tape = OwnedTape::<f32, D>::default();
         let forward = self.predict(&mut tape, batch, &mut NormMode::Batch(&mut statistics))?;
         let session = &self.session;
-        cross_entropy(session, &mut tape, &forward.logits, &forward.labels);
+        cross_entropy(session, &mut tape, &forward.logits, &forward.labels, of);
         // dfdx's backward pass starts from a tensor with gradient 1; its value is not used.
         let loss = session.device.try_tensor_from_vec(vec![0.0], ());
         let gathered = loss.map_err(device_error)?.put_tape(tape).try_backward();

@@ -19,14 +19,17 @@ use super::session::Session;
 /// written before it is read.
 pub struct RecordedPass<D: Residency> {
     images: Activation<D>,
+    /// The images that the loss is a mean over.
+    of: usize,
     pub pass: Pass<D>,
     launches: D::Recording,
 }
 
 impl<D: Residency> RecordedPass<D> {
-    pub fn new(images: Activation<D>, pass: Pass<D>, launches: D::Recording) -> Self {
+    pub fn new(images: Activation<D>, of: usize, pass: Pass<D>, launches: D::Recording) -> Self {
         Self {
             images,
+            of,
             pass,
             launches,
         }
@@ -35,6 +38,11 @@ impl<D: Residency> RecordedPass<D> {
     /// Images per mini-batch.
     pub fn images(&self) -> usize {
         self.images.shape.images
+    }
+
+    /// Whether it is a pass over so many images, for the gradients of the mean loss of `of`.
+    pub fn serves(&self, images: usize, of: usize) -> bool {
+        (self.images(), self.of) == (images, of)
     }
 
     /// Replays the pass with another mini-batch of the same shape. Returns false if that is no longer possible.

@@ -59,6 +59,14 @@ pub unsafe trait Residency: Device<f32> {
         many.iter().map(|storage| self.download(storage)).collect()
     }
 
+    /// Copies all of `from` to the place `at` of `into`. Does not wait for the device.
+    fn copy_into(
+        workers: &Self::Workers,
+        from: &Numbers<Self>,
+        into: &mut Numbers<Self>,
+        at: usize,
+    ) -> Result<(), Self::Err>;
+
     /// Floats of storage that an activation takes.
     fn activation_floats(_: &Self::Workers, shape: Feature) -> usize {
         shape.storage()

@@ -1,5 +1,7 @@
 //! The engine as a whole: gradients against finite differences, exact resumption, groups, population statistics.
 
+mod pieces;
+
 use super::{Differentiable, Hyperparameters, Options, Statistics, Step, create_differentiable};
 use crate::data::Batch;
 use crate::network::{Family, Network, Role, Shortcut, Stem};
@@ -29,6 +31,7 @@ fn hyper() -> Hyperparameters {
         norm_momentum: 0.1,
         norm_epsilon: 1e-5,
         norm_group: 0,
+        micro_batch: 0,
     }
 }
 
@@ -148,19 +151,23 @@ fn gradients_through_groups_equal_finite_differences() {
 
 #[test]
 fn recomputed_activations_are_the_same_to_the_bit() {
-    for (family, shortcut) in [
-        (Family::Plain, Shortcut::A),
-        (Family::Resnet, Shortcut::A),
-        (Family::Resnet, Shortcut::C),
+    for network in [
+        tiny(Family::Plain, Shortcut::A),
+        tiny(Family::Resnet, Shortcut::A),
+        tiny(Family::Resnet, Shortcut::C),
+        Network {
+            bottleneck: true,
+            ..tiny(Family::Resnet, Shortcut::B)
+        },
     ] {
-        let network = tiny(family, shortcut);
-        let trained = |keep: usize, group: usize| {
+        let trained = |keep: usize, group: usize, piece: usize| {
             let options = Options {
-                keep,
+                keep: Some(keep),
                 ..Options::default()
             };
             let hyper = Hyperparameters {
                 norm_group: group,
+                micro_batch: piece,
                 ..hyper()
             };
             let mut engine = create_differentiable(&network, 6, &hyper, &options).unwrap();
@@ -170,8 +177,12 @@ fn recomputed_activations_are_the_same_to_the_bit() {
             }
             engine.state(true).unwrap()
         };
-        for group in [0, 2] {
-            assert_eq!(trained(0, group), trained(usize::MAX, group));
+        for (group, piece) in [(0, 0), (2, 0), (0, 2), (2, 4)] {
+            assert_eq!(
+                trained(0, group, piece),
+                trained(usize::MAX, group, piece),
+                "groups of {group} in pieces of {piece}"
+            );
         }
     }
 }

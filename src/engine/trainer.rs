@@ -10,6 +10,7 @@ use crate::network::Network;
 use crate::recipe::Pooling;
 use crate::weights::{Tensor, Weights};
 
+use super::accumulation::Accumulation;
 use super::activation::Activation;
 use super::arithmetic::{Arithmetic, Moments};
 use super::contract::{
@@ -25,7 +26,10 @@ use super::pass::{Forward, Pass};
 use super::population::PopulationSums;
 use super::recorded_pass::RecordedPass;
 use super::residency::Numbers;
-use super::session::Session;
+use super::session::{Buffer, Session};
+
+const NO_POPULATION: &str =
+    "no population statistics; call begin_population, add_population and finish_population first";
 
 pub struct Trainer<D: Arithmetic> {
     model: Model<D>,
@@ -118,15 +122,16 @@ impl<D: Arithmetic> Trainer<D> {
         })
     }
 
-    /// Calls `with` on the pass over a mini-batch: a replay of the recorded pass, or a new one. From the second mini-batch
-    /// of a size on, new passes are recorded if the device can.
+    /// Calls `with` on the pass over a mini-batch, or a piece of one of `of` images: a replay of the recorded pass, or a new
+    /// one. From the second mini-batch of a size on, new passes are recorded if the device can.
     fn with_pass(
         &mut self,
         batch: &Batch,
+        of: usize,
         with: impl FnOnce(&mut Self, &Pass<D>) -> Result<()>,
     ) -> Result<()> {
         let images = self.check(batch)?.images;
-        if let Some(mut recorded) = self.recorded.take_if(|known| known.images() == images) {
+        if let Some(mut recorded) = self.recorded.take_if(|known| known.serves(images, of)) {
             let session = self.model.session.clone();
             // SAFETY: `place` keeps the storage of this size, and `restore`, which moves parameters, drops the recording.
             let replayed = unsafe { recorded.replay(&session, &mut self.cache, batch) };
@@ -141,11 +146,11 @@ impl<D: Arithmetic> Trainer<D> {
         let record = self.images == images && self.recorded.is_none() && !self.unreplayable;
         let placed = self.place(batch)?;
         if !record || !D::begin_recording(&self.model.session.workers) {
-            let pass = self.model.pass(placed)?;
+            let pass = self.model.pass(placed, of)?;
             return with(self, &pass);
         }
         let (images, labels) = (placed.images.clone(), placed.labels.clone());
-        let pass = self.model.pass(placed);
+        let pass = self.model.pass(placed, of);
         let session = self.model.session.clone();
         let launches = match D::end_recording(&session.workers) {
             Ok(Some(launches)) => launches,
@@ -157,7 +162,7 @@ impl<D: Arithmetic> Trainer<D> {
                 return with(self, &pass?);
             }
         };
-        let mut recorded = RecordedPass::new(images.clone(), pass?, launches);
+        let mut recorded = RecordedPass::new(images.clone(), of, pass?, launches);
         // SAFETY: nothing has been freed since the pass.
         if unsafe { recorded.is_exact(&session) }.map_err(device_error)? {
             drop(images);
@@ -167,8 +172,44 @@ impl<D: Arithmetic> Trainer<D> {
         }
         self.unreplayable = true;
         drop(recorded);
-        let pass = self.model.pass(MiniBatch { images, labels })?;
+        let pass = self.model.pass(MiniBatch { images, labels }, of)?;
         with(self, &pass)
+    }
+
+    /// Updates parameters and moving averages.
+    fn update(
+        &mut self,
+        gradients: &[Buffer<D>],
+        statistics: &NormStatistics<D>,
+        learning_rate: f32,
+    ) -> Result<()> {
+        let (model, hyper) = (&mut self.model, &self.hyper);
+        model.descend(hyper, gradients, learning_rate)?;
+        model.average(hyper, statistics)
+    }
+
+    /// Enters the outcome of a pass, the `last` of its step or one of several.
+    fn enter(&mut self, forward: &Forward<D>, last: bool) -> Result<()> {
+        let Forward { logits, labels } = forward;
+        let session = &self.model.session;
+        let entered = self.losses.enter(session, logits, labels, last);
+        entered.map_err(device_error)
+    }
+
+    /// A step whose passes take a piece of the mini-batch each.
+    fn begin_in_pieces(&mut self, batch: &Batch, learning_rate: f32) -> Result<()> {
+        let (images, piece) = (batch.labels.len(), self.hyper.micro_batch);
+        let mut sums = Accumulation::new(images, piece, self.hyper.norm_group)?;
+        for first in (0..images).step_by(piece) {
+            let end = (first + piece).min(images);
+            self.with_pass(&batch.part(first..end), images, |trainer, pass| {
+                let added = sums.add(&trainer.model.session, first, pass);
+                added.map_err(device_error)?;
+                trainer.enter(&pass.forward, end == images)
+            })?;
+        }
+        let (gradients, statistics) = sums.finish();
+        self.update(&gradients, &statistics, learning_rate)
     }
 
     /// Sums of loss and errors. Waits for the device.
@@ -209,9 +250,7 @@ impl<D: Arithmetic> Trainer<D> {
                 with(self, &moments)
             }
             Statistics::Population => {
-                let moments = self.population.take().context(
-                    "no population statistics; call begin_population, add_population and finish_population first",
-                )?;
+                let moments = self.population.take().context(NO_POPULATION)?;
                 let done = with(self, &moments);
                 self.population = Some(moments);
                 done
@@ -257,13 +296,13 @@ impl<D: Arithmetic> Trainer<D> {
 
 impl<D: Arithmetic> Engine for Trainer<D> {
     fn begin_step(&mut self, batch: &Batch, learning_rate: f32) -> Result<()> {
-        self.with_pass(batch, |trainer, pass| {
-            let (model, hyper) = (&mut trainer.model, &trainer.hyper);
-            model.descend(hyper, &pass.gradients, learning_rate)?;
-            model.average(hyper, &pass.statistics)?;
-            let Forward { logits, labels } = &pass.forward;
-            let entered = trainer.losses.enter(&trainer.model.session, logits, labels);
-            entered.map_err(device_error)
+        let images = self.check(batch)?.images;
+        if (1..images).contains(&self.hyper.micro_batch) {
+            return self.begin_in_pieces(batch, learning_rate);
+        }
+        self.with_pass(batch, images, |trainer, pass| {
+            trainer.update(&pass.gradients, &pass.statistics, learning_rate)?;
+            trainer.enter(&pass.forward, true)
         })
     }
 
@@ -329,6 +368,20 @@ impl<D: Arithmetic> Engine for Trainer<D> {
         Ok(())
     }
 
+    fn population(&self) -> Result<Weights> {
+        let population = self.population.as_ref().context(NO_POPULATION)?;
+        let mut found = Weights::default();
+        for ([mean, variance], moments) in self.model.running().zip(population) {
+            for (index, numbers) in [(mean, &moments.mean), (variance, &moments.variance)] {
+                let named = &self.model.tensors[index];
+                let (shape, data) = (named.shape.clone(), self.model.download(numbers)?);
+                let tensor = Tensor { shape, data };
+                found.tensors.insert(named.name.clone(), tensor);
+            }
+        }
+        Ok(found)
+    }
+
     fn evaluate(&mut self, batch: &Batch, statistics: Statistics) -> Result<Tally> {
         let forward = self.predict(batch, statistics)?;
         let sums = self.cross_entropy(&forward)?;
@@ -374,7 +427,7 @@ impl<D: Arithmetic> Differentiable for Trainer<D> {
 
     fn differentiate(&mut self, batch: &Batch) -> Result<FirstStep> {
         let placed = self.place(batch)?;
-        let found = self.model.pass(placed)?;
+        let found = self.model.pass(placed, batch.labels.len())?;
         let mut gradients = Weights::default();
         let parameters = self.model.tensors.iter();
         let parameters = parameters.filter(|named| named.role.is_parameter());

@@ -61,6 +61,8 @@ pub struct Comparison {
     pub shortcut: Option<String>,
     pub threads: usize,
     pub instructions: Option<String>,
+    /// MiB of activations that a step of ours may keep.
+    pub keep_memory: Option<usize>,
     pub pairs: usize,
     /// Steps per turn.
     pub steps: usize,
@@ -195,6 +197,9 @@ impl Comparison {
         self.arguments(&mut command, network);
         if let Some(set) = &self.instructions {
             command.args(["--instructions", set]);
+        }
+        if let Some(mebibytes) = self.keep_memory {
+            command.arg("--keep-memory").arg(mebibytes.to_string());
         }
         Contender::start("refig bench step", command)
     }

@@ -161,6 +161,7 @@ impl StepBench {
             norm_momentum: 0.1,
             norm_epsilon: 1e-5,
             norm_group: 0,
+            micro_batch: 0,
         };
         let mut engine = engine::create(network, image_size, &hyper, options)?;
         engine.restore(&weights(network))?;

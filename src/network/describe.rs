@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Convolution, Join, Network, Stem};
+use super::{Convolution, Join, Memory, Network, Stem};
 
 /// One layer of the forward pass for one image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,6 +34,9 @@ pub struct Description {
     /// For the forward pass of one image, with all outputs kept.
     pub activation_bytes: u64,
     pub layers: Vec<LayerRow>,
+    /// Of a training step, if a mini-batch was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
 }
 
 /// Bytes of a 32-bit float.
@@ -124,12 +127,13 @@ impl Network {
             multiply_adds: self.multiply_adds(image_size),
             activation_bytes: self.activation_bytes(image_size),
             layers: self.layers(image_size),
+            memory: None,
         }
     }
 }
 
 /// Side of the output, with a padding of `kernel / 2`.
-fn convolved(conv: &Convolution, side: usize) -> usize {
+pub(super) fn convolved(conv: &Convolution, side: usize) -> usize {
     (side + 2 * (conv.kernel / 2) - conv.kernel) / conv.stride + 1
 }
 
@@ -204,13 +208,17 @@ impl Description {
                 row.activation_bytes as f64 / 1e3,
             );
         }
-        text + &format!(
+        text += &format!(
             "\n{} weighted layers, {} parameters, {} multiply-adds, {:.2} MB of activations\n",
             self.depth,
             grouped(self.parameters),
             grouped(self.multiply_adds),
             self.activation_bytes as f64 / 1e6,
-        )
+        );
+        if let Some(memory) = &self.memory {
+            text += &format!("\n{}", memory.text());
+        }
+        text
     }
 
     /// As pretty-printed JSON.

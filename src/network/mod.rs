@@ -3,16 +3,19 @@
 //! - `mod.rs` has `Network` and derives its blocks, convolutions and parameters
 //! - `name.rs` parses names such as `resnet-110`
 //! - `describe.rs` lists a network's layers and counts parameters, multiply-adds and activations
+//! - `memory.rs` adds up the memory of a training step
 //! - `initialise.rs` generates initial weights, `fit.rs` tells whether weights are a network's
 
 mod describe;
 mod fit;
 mod initialise;
+mod memory;
 mod name;
 
 pub use crate::recipe::Shortcut;
 pub use describe::{Description, LayerRow, grouped};
 pub use initialise::initialise;
+pub use memory::{Activations, Memory};
 
 use serde::{Deserialize, Serialize};
 

@@ -18,8 +18,8 @@ const BUDGET: Duration = Duration::from_millis(1500);
 /// Blocks per stage of the timed network: deep enough that the stem hardly matters.
 const BLOCKS: usize = 2;
 
-/// What a run's speed depends on: image size, batch, precision.
-type Key = (usize, usize, Precision);
+/// What a run's speed depends on: image size, batch, micro-batch, precision.
+type Key = (usize, usize, Option<usize>, Precision);
 
 /// Seconds per multiply-add of a forward pass.
 #[derive(Clone, Debug)]
@@ -28,7 +28,14 @@ pub struct Probe {
 }
 
 fn key(recipe: &Recipe) -> Key {
-    (recipe.image_size, recipe.batch, recipe.precision)
+    let Recipe {
+        image_size,
+        batch,
+        micro_batch,
+        precision,
+        ..
+    } = *recipe;
+    (image_size, batch, micro_batch, precision)
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -37,6 +37,8 @@ pub struct Options {
     pub gpu: usize,
     /// Engine threads; 0 for one per core.
     pub threads: usize,
+    /// Bytes of activations that a step may keep, as [`engine::Options::keep`].
+    pub keep: Option<usize>,
     /// Threads that prepare mini-batches ahead; 0 prepares them between steps.
     pub workers: usize,
     /// Wall clock between checkpoints outside evaluations.
@@ -152,7 +154,7 @@ fn engine_options(run: &RunPlan, options: &Options) -> engine::Options {
         threads: options.threads,
         instructions,
         precision: run.recipe.precision,
-        ..engine::Options::default()
+        keep: options.keep,
     }
 }
 

@@ -16,6 +16,12 @@ pub use crop::{ColourKind, ColourRecipe, ColourScale, Crop, MOST_CROP, MOST_SIDE
 pub struct Recipe {
     /// Mini-batch size (section 4.2: 128), 1 to 50,000.
     pub batch: usize,
+    /// Images per piece in which a step computes its mini-batch, to save memory; divides `batch`. The pieces' gradients are
+    /// added and the parameters updated once. Batch normalisation sees a piece at a time: it must be a multiple of
+    /// `batch_norm.group`, and with a group of 0 each piece is a group (the authors' ImageNet GPUs had 32 images each).
+    /// Defaults to the whole mini-batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<usize>,
     /// Number of mini-batches (section 4.2: 64k), 1 to 100 million.
     pub iterations: u64,
     /// Learning rate before the first drop (section 4.2: 0.1).
@@ -213,6 +219,17 @@ impl Pooling {
     }
 }
 
+/// What is averaged over several views of an image: ten crops, several scales.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ViewAverage {
+    /// Probabilities, as the authors do (README of KaimingHe/deep-residual-networks).
+    #[default]
+    Softmax,
+    /// Outputs of the classifier.
+    Logits,
+}
+
 /// Precision of the factors in convolutions and of stored activations. Sums, statistics, parameters and the classifier
 /// always use 32-bit floats.
 #[derive(
@@ -264,6 +281,7 @@ impl Default for Recipe {
     fn default() -> Self {
         Self {
             batch: 128,
+            micro_batch: None,
             iterations: 64_000,
             learning_rate: 0.1,
             drops: vec![32_000, 48_000],
@@ -343,6 +361,9 @@ impl Recipe {
             images("evaluation.statistics_batch", e.statistics_batch, 1),
             images("evaluation.clean_images", e.clean_images, 0),
         ];
+        if let Some(micro_batch) = self.micro_batch {
+            sizes.push(images("micro_batch", micro_batch, 1));
+        }
         if let Some(warm_up) = &self.warm_up {
             let window = warm_up.window as u64;
             sizes.push(size("warm_up.window", window, 1, MOST_ITERATIONS));

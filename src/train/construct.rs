@@ -141,6 +141,7 @@ mod tests {
             norm_momentum: 0.1,
             norm_epsilon: 1e-5,
             norm_group: 0,
+            micro_batch: 0,
         };
         engine::create_differentiable(network, 8, &hyper, &Options::default()).unwrap()
     }

@@ -2,6 +2,7 @@
 //!
 //! - `training.rs`: the loop over iterations
 //! - `evaluation.rs`: batch-norm statistics estimated on training images, then loss and error
+//! - `scores.rs`: scores averaged over several views of an image
 //! - `schedule.rs`: the learning rate of each update
 //! - `state.rs`: the loop's own state, kept with every checkpoint, and the warm-up
 //! - `stop.rs`: the flag that asks for a stop
@@ -13,6 +14,7 @@ mod data;
 mod evaluation;
 mod observer;
 mod schedule;
+mod scores;
 mod state;
 mod stop;
 mod training;
@@ -24,6 +26,7 @@ pub use evaluation::{
 };
 pub use observer::{Keeper, Observer, Phase};
 pub use schedule::Schedule;
+pub use scores::Scores;
 pub use state::{LoopState, MiniBatch, WarmUpState};
 pub use stop::{Signal, Stop};
 pub use training::Training;

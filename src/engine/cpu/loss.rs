@@ -17,33 +17,42 @@ pub fn cross_entropy(logits: &[f32], labels: &[u16], classes: usize) -> CrossEnt
     let mut sums = CrossEntropy::default();
     for (logits, &label) in logits.chunks_exact(classes).zip(labels) {
         let label = usize::from(label);
-        let own = logits[label];
-        sums.loss += log_sum(logits) - f64::from(own);
-        let better = |(class, &logit): (usize, &f32)| {
-            class != label && !(logit < own || logit == own && class > label)
-        };
-        // A NaN counts as better.
-        let rank = logits
-            .iter()
-            .enumerate()
-            .filter(|&entry| better(entry))
-            .count();
-        sums.wrong += u32::from(rank >= 1 || own.is_nan());
-        sums.wrong_top5 += u32::from(rank >= 5 || own.is_nan());
+        sums.loss += log_sum(logits) - f64::from(logits[label]);
+        let rank = rank(logits, label);
+        sums.wrong += u32::from(rank >= 1);
+        sums.wrong_top5 += u32::from(rank >= 5);
     }
     sums
 }
 
-/// The gradient of the mean loss over the images: `(softmax - one-hot) / images`.
+/// How many classes are more probable than `label` by these scores. In case of a tie the first class counts as more
+/// probable, and so does a NaN; a label whose own score is a NaN has the worst rank.
+pub fn rank<T: Copy + PartialOrd>(scores: &[T], label: usize) -> usize {
+    let own = scores[label];
+    if own.partial_cmp(&own).is_none() {
+        return usize::MAX;
+    }
+    let better = |(class, &score): (usize, &T)| {
+        class != label && !(score < own || score == own && class > label)
+    };
+    scores
+        .iter()
+        .enumerate()
+        .filter(|&entry| better(entry))
+        .count()
+}
+
+/// The gradient of the mean loss over `of` images, these and others: `(softmax - one-hot) / of`.
 pub fn cross_entropy_gradient(
     logits: &[f32],
     labels: &[u16],
     classes: usize,
+    of: usize,
     gradient: &mut [f32],
 ) {
     assert_eq!(logits.len(), labels.len() * classes);
     assert_eq!(logits.len(), gradient.len());
-    let images = labels.len() as f64;
+    let images = of as f64;
     for ((logits, gradient), &label) in logits
         .chunks_exact(classes)
         .zip(gradient.chunks_exact_mut(classes))

@@ -62,22 +62,11 @@ pub fn norm_forward(
             variance[group * channels + channel] = if spread < 0.0 { 0.0 } else { spread as f32 };
         }
     }
-    let lines: Vec<Line> = (0..shape.groups())
-        .map(|group| {
-            let of = group * channels..(group + 1) * channels;
-            Line::new(
-                &mean[of.clone()],
-                &variance[of],
-                shape.epsilon,
-                scale,
-                shift,
-            )
-        })
-        .collect();
+    let lines = lines(shape, mean, variance, scale, shift);
     apply(ctx, shape, x, &lines, shortcut, relu, y);
 }
 
-/// As [`norm_forward`], with a given mean and variance, `[channels]`, for all images.
+/// As [`norm_forward`], with given means and variances, `[groups][channels]`.
 pub fn norm_inference(
     ctx: &Context,
     shape: NormShape,
@@ -90,9 +79,25 @@ pub fn norm_inference(
     relu: bool,
     y: &mut [f32],
 ) {
-    let line = Line::new(mean, variance, shape.epsilon, scale, shift);
-    let shape = NormShape { group: 0, ..shape };
-    apply(ctx, shape, x, &[line], shortcut, relu, y);
+    let lines = lines(shape, mean, variance, scale, shift);
+    apply(ctx, shape, x, &lines, shortcut, relu, y);
+}
+
+/// The line of each group.
+fn lines(
+    shape: NormShape,
+    mean: &[f32],
+    variance: &[f32],
+    scale: &[f32],
+    shift: &[f32],
+) -> Vec<Line> {
+    let channels = shape.feature.channels;
+    let all = shape.groups() * channels;
+    assert_eq!((mean.len(), variance.len()), (all, all));
+    mean.chunks(channels)
+        .zip(variance.chunks(channels))
+        .map(|(mean, variance)| Line::new(mean, variance, shape.epsilon, scale, shift))
+        .collect()
 }
 
 /// Normalisation as one multiplication and one addition per channel. The backward pass computes the same line, so that it

@@ -289,6 +289,7 @@ pub struct CrossEntropyArguments {
     pub gradient: Address,
     pub images: u32,
     pub classes: u32,
+    pub of: u32,
 }
 
 /// Tensors per launch of an update.

@@ -176,17 +176,19 @@ fn sum<G: Gpu>(
         gradient: 0,
         images: size(labels.images),
         classes: size(classes),
+        of: size(labels.images),
     };
     // SAFETY: lengths were checked, and the engine checks that labels are below the number of classes.
     unsafe { gpu.launch(kernel::CROSS_ENTROPY, [1, 1, 1], &arguments) }
 }
 
-/// The gradient of the mean loss.
+/// The gradient of the mean loss of `of` images, of which these are some or all.
 pub fn cross_entropy_gradient<G: Gpu>(
     gpu: &G,
     logits: &G::Numbers,
     labels: Labels,
     classes: usize,
+    of: usize,
     gradient: &mut G::Numbers,
 ) -> Result<(), G::Error> {
     check(gpu, "logits", logits, labels.images * classes);
@@ -198,6 +200,7 @@ pub fn cross_entropy_gradient<G: Gpu>(
         gradient: gpu.address(gradient),
         images: size(labels.images),
         classes: size(classes),
+        of: size(of),
     };
     let threads = kernel::CROSS_ENTROPY_GRADIENT.threads as usize;
     let grid = [labels.images.div_ceil(threads), 1, 1];

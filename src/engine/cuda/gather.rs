@@ -1,4 +1,4 @@
-//! Reads many small tensors at once, instead of waiting for a copy of each.
+//! Copies of tensors: many small ones read at once, instead of waiting for a copy of each, and one into another.
 
 use super::arguments::{Gather, TENSORS};
 use super::gpu::{Gpu, Slot};
@@ -41,4 +41,31 @@ pub fn download_many<G: Gpu>(gpu: &G, many: &[&G::Numbers]) -> Result<Vec<Vec<f3
         .into_iter()
         .map(|count| floats.by_ref().take(count).collect());
     Ok(split.collect())
+}
+
+/// Copies a tensor to a place in another. Waits for nothing.
+pub fn copy_into<G: Gpu>(
+    gpu: &G,
+    from: &G::Numbers,
+    into: &mut G::Numbers,
+    at: usize,
+) -> Result<(), G::Error> {
+    let count = gpu.len(from);
+    let room = gpu.len(into);
+    assert!(
+        at + count <= room,
+        "{count} floats at {at} of a tensor of {room}"
+    );
+    let mut arguments = Gather {
+        from: [0; TENSORS],
+        to: gpu.address(into),
+        counts: [0; TENSORS],
+        offsets: [0; TENSORS],
+    };
+    arguments.from[0] = gpu.address(from);
+    arguments.counts[0] = size(count);
+    arguments.offsets[0] = size(at);
+    let blocks = count.div_ceil(kernel::GATHER.threads as usize).max(1);
+    // SAFETY: there is room, as checked.
+    unsafe { gpu.launch(kernel::GATHER, [blocks, 1, 1], &arguments) }
 }

@@ -202,7 +202,7 @@ pub fn normalise<G: Gpu>(
     apply(gpu, shape, x, norm.lines, shortcut, relu, y)
 }
 
-/// As [`normalise`], with given statistics, `[channels]`.
+/// As [`normalise`], with given statistics, `[groups][channels]`.
 pub fn normalise_fixed<G: Gpu>(
     gpu: &G,
     shape: NormShape,
@@ -213,17 +213,12 @@ pub fn normalise_fixed<G: Gpu>(
     relu: bool,
     y: &mut G::Numbers,
 ) -> Result<(), G::Error> {
-    let shape = NormShape { group: 0, ..shape };
-    let channels = shape.feature.channels;
+    let (channels, groups) = (shape.feature.channels, shape.groups());
     check_feature(gpu, "x", x, shape.feature);
-    for (what, numbers) in [
-        ("scale", scale),
-        ("shift", shift),
-        ("mean", mean),
-        ("variance", variance),
-    ] {
-        check(gpu, what, numbers, channels);
-    }
+    check(gpu, "scale", scale, channels);
+    check(gpu, "shift", shift, channels);
+    check(gpu, "mean", mean, groups * channels);
+    check(gpu, "variance", variance, groups * channels);
     let operands = Operands {
         x: gpu.address(x),
         scale: gpu.address(scale),
@@ -238,7 +233,7 @@ pub fn normalise_fixed<G: Gpu>(
         apart: false,
     };
     let (norm, _) = sums(gpu, shape, operands)?;
-    let grid = [channels.div_ceil(THREADS), 1, 1];
+    let grid = [channels.div_ceil(THREADS), 1, groups];
     // SAFETY: as above.
     unsafe { gpu.launch(kernel::NORM_LINES, grid, &norm)? };
     apply(gpu, shape, x, norm.lines, shortcut, relu, y)

@@ -1,6 +1,7 @@
 //! The kernels, compiled for the host, against the CPU's operators on small and odd shapes, with the launches that a GPU is
 //! given. What a host cannot show (speed, a GPU's memory model, the driver) is not tested here.
 
+use super::feature::upload_feature;
 use super::gpu::{Gpu, Slot};
 use super::host::{self, Host};
 use super::images::Images;
@@ -339,6 +340,40 @@ fn recorded_launches_are_repeated_on_the_current_contents_of_memory() {
     gpu.scratch(Slot::Packed, 8).unwrap();
     gpu.scratch(Slot::Packed, 800).unwrap();
     assert!(gpu.end_recording().unwrap().is_none());
+}
+
+#[test]
+fn activations_are_made_again_to_the_bit() {
+    if !host::available() {
+        return;
+    }
+    for precision in PRECISIONS {
+        let gpu = Host::in_precision(precision);
+        for (group, channels) in [(0, 16), (2, 16), (2, 70), (1, 3)] {
+            let shape = NormShape {
+                feature: Feature::new(5, 3, 4, channels),
+                group,
+                epsilon: 1e-5,
+            };
+            let x = upload_feature(&gpu, &noisy_feature(shape.feature, 1)).unwrap();
+            let affine = [2, 3].map(|seed| gpu.upload(&noise(channels, seed)).unwrap());
+            let affine = [&affine[0], &affine[1]];
+            let moments = shape.groups() * channels;
+            let [mut mean, mut variance] = [(); 2].map(|()| host::Numbers::new(moments));
+            let floats = gpu.floats(shape.feature);
+            let [mut y, mut again] = [(); 2].map(|()| host::Numbers::new(floats));
+            let (none, statistics) = (norm::Shortcut::None, [&mut mean, &mut variance]);
+            norm::normalise(&gpu, shape, &x, affine, none, true, &mut y, statistics).unwrap();
+            let (none, statistics) = (norm::Shortcut::None, [&mean, &variance]);
+            norm::normalise_fixed(&gpu, shape, &x, affine, statistics, none, true, &mut again)
+                .unwrap();
+            let bits = |numbers: &host::Numbers| -> Vec<u32> {
+                let values = gpu.download(numbers).unwrap();
+                values.into_iter().map(f32::to_bits).collect()
+            };
+            assert_eq!(bits(&y), bits(&again), "{precision:?} {shape:?}");
+        }
+    }
 }
 
 #[test]

@@ -177,6 +177,25 @@ fn wrong_value(r: &Recipe) -> Option<(&'static str, String)> {
             ),
         ),
     ];
+    if let Some(piece) = r.micro_batch {
+        faults.extend([
+            (
+                !r.batch.is_multiple_of(piece),
+                "micro_batch",
+                format!(
+                    "micro_batch = {piece} does not divide batch = {}; use a divisor, or leave it out for one piece",
+                    r.batch
+                ),
+            ),
+            (
+                group > 0 && !piece.is_multiple_of(group),
+                "micro_batch",
+                format!(
+                    "micro_batch = {piece} is not a multiple of batch_norm.group = {group}; use one, or batch_norm.group = 0 for the micro-batch"
+                ),
+            ),
+        ]);
+    }
     if let Some(scale) = r.initialisation.residual_scale {
         faults.push((
             !(0.0..=1000.0).contains(&scale),
@@ -228,4 +247,34 @@ fn wrong_value(r: &Recipe) -> Option<(&'static str, String)> {
         .into_iter()
         .find(|(wrong, ..)| *wrong)
         .map(|(_, field, message)| (field, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_micro_batch_divides_the_mini_batch_and_holds_whole_groups() {
+        let said = |micro_batch, group| {
+            let mut recipe = Recipe {
+                batch: 256,
+                micro_batch: Some(micro_batch),
+                ..Recipe::default()
+            };
+            recipe.batch_norm.group = group;
+            fault(&recipe).map(|fault| fault.message)
+        };
+        for (micro_batch, group) in [(32, 0), (32, 32), (64, 32), (256, 64), (1, 1)] {
+            assert_eq!(said(micro_batch, group), None);
+        }
+        for (micro_batch, group, says) in [
+            (48, 0, "does not divide batch = 256; use a divisor"),
+            (512, 0, "does not divide batch = 256"),
+            (32, 64, "not a multiple of batch_norm.group = 64; use one"),
+            (0, 0, "use 1 to 50000"),
+        ] {
+            let text = said(micro_batch, group).unwrap();
+            assert!(text.contains(says), "{text}");
+        }
+    }
 }

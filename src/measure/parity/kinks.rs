@@ -328,6 +328,7 @@ mod tests {
             norm_momentum: 0.1,
             norm_epsilon: 1e-5,
             norm_group: 0,
+            micro_batch: 0,
         }
     }
 

@@ -163,6 +163,7 @@ impl Recording {
                 norm_momentum: spec.bn_momentum as f32,
                 norm_epsilon: spec.bn_eps as f32,
                 norm_group: 0,
+                micro_batch: 0,
             },
             learning_rate: spec.lr as f32,
             training_logits: values("logits.train")?,

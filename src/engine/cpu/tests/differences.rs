@@ -237,7 +237,7 @@ fn pooling_linear_and_loss() {
         let (pooled, top) = logits(&x, &w, &bias);
         let (mut dlogits, mut dpooled) = (vec![0.0; 10], vec![0.0; 8]);
         let (mut dw, mut dbias, mut dx) = (vec![0.0; 20], vec![0.0; 5], vec![0.0; x.len()]);
-        cross_entropy_gradient(&top, &labels, 5, &mut dlogits);
+        cross_entropy_gradient(&top, &labels, 5, 2, &mut dlogits);
         linear_backward(
             &ctx,
             &pooled,

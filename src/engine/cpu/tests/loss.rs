@@ -17,7 +17,10 @@ fn cross_entropy_counts_losses_and_errors() {
     assert!(broken.loss.is_nan() && broken.wrong == 1);
     assert_eq!(cross_entropy(&[f32::NAN, 1.0], &[1], 2).wrong, 1);
     let mut gradient = vec![f32::NAN; 18];
-    cross_entropy_gradient(&logits, &[1, 5, 5], 6, &mut gradient);
+    cross_entropy_gradient(&logits, &[1, 5, 5], 6, 3, &mut gradient);
     assert!((gradient[11] - (1.0 / 6.0 - 1.0) / 3.0).abs() < 1e-7);
     assert!((gradient[6] - 1.0 / 18.0).abs() < 1e-7);
+    // As a part of twelve images.
+    cross_entropy_gradient(&logits, &[1, 5, 5], 6, 12, &mut gradient);
+    assert!((gradient[6] - 1.0 / 72.0).abs() < 1e-7);
 }

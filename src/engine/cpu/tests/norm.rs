@@ -308,7 +308,7 @@ fn nan_is_not_hidden() {
 fn inference_uses_what_it_is_given() {
     let shape = NormShape {
         feature: Feature::new(3, 5, 6, 21),
-        group: 2,
+        group: 0,
         epsilon: 1e-2,
     };
     let case = case(shape);
@@ -343,6 +343,43 @@ fn inference_uses_what_it_is_given() {
             &mut y,
         );
         assert!(error(&y, &expected) < TOLERANCE);
+    }
+}
+
+#[test]
+fn inference_with_the_statistics_of_a_mini_batch_gives_its_bits() {
+    for shape in shapes() {
+        let case = case(shape);
+        let channels = shape.groups() * shape.feature.channels;
+        for ctx in single() {
+            let [mut y, mut again] = [(); 2].map(|()| vec![f32::NAN; shape.feature.storage()]);
+            let [mut mean, mut variance] = [(); 2].map(|()| vec![f32::NAN; channels]);
+            norm_forward(
+                &ctx,
+                shape,
+                &case.x,
+                &case.scale,
+                &case.shift,
+                Shortcut::None,
+                true,
+                &mut y,
+                &mut mean,
+                &mut variance,
+            );
+            norm_inference(
+                &ctx,
+                shape,
+                &case.x,
+                &case.scale,
+                &case.shift,
+                &mean,
+                &variance,
+                Shortcut::None,
+                true,
+                &mut again,
+            );
+            assert_eq!(bits(&y), bits(&again), "{shape:?}");
+        }
     }
 }
 

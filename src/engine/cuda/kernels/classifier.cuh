@@ -73,7 +73,8 @@ struct CrossEntropy {
     // Loss, wrong, wrong among the five most probable: sums over the images.
     double *sums;
     float *gradient;
-    unsigned images, classes;
+    // The gradient is of the mean over `of` images, of which these are some or all.
+    unsigned images, classes, of;
 };
 
 // ln sum exp, safe for large values.
@@ -116,7 +117,7 @@ KERNEL(cross_entropy, 256, CrossEntropy) {
     }
 }
 
-// Of the mean loss: (softmax - one-hot) / images. A thread an image.
+// Of the mean loss: (softmax - one-hot) / of. A thread an image.
 KERNEL(cross_entropy_gradient, 64, CrossEntropy) {
     const unsigned image = blockIdx.x * 64 + threadIdx.x;
     if (image >= a.images)
@@ -125,6 +126,6 @@ KERNEL(cross_entropy_gradient, 64, CrossEntropy) {
     const double whole = log_sum(logits, a.classes);
     for (unsigned c = 0; c < a.classes; ++c) {
         const double hot = c == a.labels[image] ? 1.0 : 0.0;
-        a.gradient[image * a.classes + c] = float((exp(double(logits[c]) - whole) - hot) / double(a.images));
+        a.gradient[image * a.classes + c] = float((exp(double(logits[c]) - whole) - hot) / double(a.of));
     }
 }

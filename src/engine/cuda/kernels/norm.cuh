@@ -188,11 +188,13 @@ KERNEL(norm_statistics_bf16, NORM_THREADS, Norm) { statistics<bf16>(a); }
 // The lines of given statistics.
 KERNEL(norm_lines, NORM_THREADS, Norm) {
     const unsigned c = blockIdx.x * NORM_THREADS + threadIdx.x;
-    if (c >= a.shape.channels)
+    const unsigned group = blockIdx.z, channels = a.shape.channels;
+    if (c >= channels)
         return;
-    const Line line = line_of(a.mean[c], a.variance[c], a.epsilon, a.scale[c], a.shift[c]);
-    a.lines[c] = line.factor;
-    a.lines[a.shape.channels + c] = line.offset;
+    const Line line =
+        line_of(a.mean[group * channels + c], a.variance[group * channels + c], a.epsilon, a.scale[c], a.shift[c]);
+    a.lines[group * 4 * channels + c] = line.factor;
+    a.lines[(group * 4 + 1) * channels + c] = line.offset;
 }
 
 // Sums of the gradient that passes and of its product with `x - mean`; with `apart`, `dy` becomes what passes.

@@ -65,9 +65,18 @@ impl<G: Gpu> Comparison<'_, G> {
             });
         }
         let mut gradient = vec![f32::NAN; images * outputs];
-        cpu::cross_entropy_gradient(&logits, &labels, outputs, &mut gradient);
+        // As a piece of a mini-batch of three times as many.
+        let of = 3 * images;
+        cpu::cross_entropy_gradient(&logits, &labels, outputs, of, &mut gradient);
         let mut on_gradient = self.blank(images * outputs)?;
-        classifier::cross_entropy_gradient(gpu, &on_logits, on_labels, outputs, &mut on_gradient)?;
+        classifier::cross_entropy_gradient(
+            gpu,
+            &on_logits,
+            on_labels,
+            outputs,
+            of,
+            &mut on_gradient,
+        )?;
         self.note("cross-entropy, gradient", &shape, &on_gradient, &gradient)
     }
 }

@@ -83,21 +83,20 @@ impl<G: Gpu> Comparison<'_, G> {
             self.note("batch norm, variance", &shape, &on_variance, &variance)?;
 
             let mut fixed = vec![f32::NAN; feature.storage()];
-            let (of_mean, of_variance) = (&mean[..channels], &variance[..channels]);
             cpu::norm_inference(
                 self.ctx,
                 shape,
                 &x,
                 &scale,
                 &shift,
-                of_mean,
-                of_variance,
+                &mean,
+                &variance,
                 shortcut(),
                 relu,
                 &mut fixed,
             );
             let mut on_fixed = self.blank_feature(feature)?;
-            let given = [gpu.upload(of_mean)?, gpu.upload(of_variance)?];
+            let given = [gpu.upload(&mean)?, gpu.upload(&variance)?];
             norm::normalise_fixed(
                 gpu,
                 shape,

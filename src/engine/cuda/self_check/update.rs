@@ -75,6 +75,12 @@ impl<G: Gpu> Comparison<'_, G> {
             for (numbers, found) in all.into_iter().zip(&together) {
                 same &= gpu.download(numbers)? == *found;
             }
+            // Copied one behind the other they are there in this order.
+            let mut pair = self.blank(batch.len() + channels)?;
+            gather::copy_into(gpu, &on_batch, &mut pair, 0)?;
+            gather::copy_into(gpu, &many[0], &mut pair, batch.len())?;
+            let first = gpu.download(&many[0])?;
+            same &= gpu.download(&pair)? == [&batch[..], &first[..]].concat();
             self.found.push(Difference {
                 what: "many tensors read",
                 shape: format!("{shape:?}"),

@@ -9,7 +9,7 @@ use refig::plan;
 use refig::processor::{Instructions, Processor};
 use refig::publish::Report;
 use refig::record::Ending;
-use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
+use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics, Views};
 use refig::run::{self, Notes, Resume, RunDirectory};
 use refig::weights::Weights;
 
@@ -52,6 +52,7 @@ fn record(results: &Path, experiment: &Experiment, run: (&str, u64), data: Origi
         iteration: last,
         split: Split::Test,
         statistics: Statistics::Population,
+        views: Views::default(),
         images: 10_000,
         loss: 2.0,
         error,

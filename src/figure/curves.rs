@@ -312,9 +312,8 @@ fn starts(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
 
 /// The error of the clean pass at an iteration, %.
 fn clean_error(run: &RunEvidence, iteration: u64, statistics: Statistics) -> Option<f64> {
-    let row = run.rows.evaluations.iter().find(|row| {
-        row.iteration == iteration && row.split == Split::Train && row.statistics == statistics
-    });
+    let rows = &mut run.rows.evaluations.iter();
+    let row = rows.find(|row| row.iteration == iteration && row.is_of(Split::Train, statistics));
     row.map(|row| row.error)
 }
 

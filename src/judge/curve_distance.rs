@@ -196,7 +196,7 @@ fn samples(curve: &PaperCurve, reference: &PaperCurves, begins: f64, scale: f64)
 /// All test errors with population statistics.
 fn at_every_evaluation(rows: &[Evaluation]) -> Vec<Point> {
     rows.iter()
-        .filter(|row| row.split == Split::Test && row.statistics == Statistics::Population)
+        .filter(|row| row.is_of(Split::Test, Statistics::Population))
         .filter(|row| row.error.is_finite())
         .map(|row| Point {
             iteration: row.iteration,
@@ -239,6 +239,7 @@ mod tests {
                     iteration: (1000.0 * scale) as u64 * thousand as u64,
                     split: Split::Test,
                     statistics: Statistics::Population,
+                    views: Default::default(),
                     images: 10_000,
                     loss: 1.0,
                     error: point.map_or(30.0, |point| point.1 + by),

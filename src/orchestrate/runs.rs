@@ -170,10 +170,11 @@ fn run_one(
         data: images.origin,
         train_digest: images.digests.0.clone(),
         test_digest: images.digests.1.clone(),
-        official: images.origin == Origin::Cifar10,
+        official: matches!(images.origin, Origin::Cifar10 | Origin::Imagenet),
         experiment: options.experiment.clone(),
         overrides: options.overrides.clone(),
         threads: engine_options.thread_count(),
+        size: None,
     };
     let mut directory = RunDirectory::open(&options.results_dir, run, &notes, options.fresh)?;
     let resume = directory.resume()?;

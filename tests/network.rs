@@ -1,7 +1,7 @@
 //! Networks by name, and their counts against the paper's (Table 6's parameters; exact ones from the architecture).
 
 use refig::exit::Exit;
-use refig::network::{Family, Network, Shortcut};
+use refig::network::{Family, Network, Shortcut, StrideIn};
 
 fn network(name: &str, shortcut: Shortcut) -> Network {
     Network::parse_cifar(name, shortcut, 10).unwrap()
@@ -121,6 +121,26 @@ fn the_image_size_decides_where_a_name_has_two_meanings() {
         let error = parse(name, None).unwrap_err();
         assert_eq!(Exit::of(&error), Exit::Usage, "{name}");
     }
+}
+
+#[test]
+fn the_stride_of_bottlenecks_moves_to_the_3x3() {
+    let (authors, size) = Network::parse("resnet-50", None, None).unwrap();
+    let torchvision = Network {
+        stride_in: StrideIn::Middle,
+        ..authors.clone()
+    };
+    // torchvision's count is 4.09 thousand millions.
+    let counts = [&authors, &torchvision].map(|network| network.multiply_adds(size) as f64 / 1e9);
+    assert!((counts[0] - 3.86).abs() < 0.01, "{counts:?}");
+    assert!((counts[1] - 4.09).abs() < 0.01, "{counts:?}");
+    assert_eq!(authors.parameters(), torchvision.parameters());
+    // Left out of files where it is the authors', so that identities stay.
+    let written = |network: &Network| serde_json::to_value(network).unwrap();
+    assert!(written(&authors).get("stride_in").is_none());
+    assert_eq!(written(&torchvision)["stride_in"], "3x3");
+    let read: Network = serde_json::from_value(written(&torchvision)).unwrap();
+    assert_eq!(read, torchvision);
 }
 
 #[test]

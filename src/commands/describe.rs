@@ -6,7 +6,7 @@ use crate::cli::{DescribeArgs, Format, NetworkArgs, Places};
 use crate::exit::Exit;
 use crate::figure;
 use crate::manifest;
-use crate::network::{Network, Shortcut};
+use crate::network::{Cited, Network, Shortcut};
 use crate::run::disk::Disk;
 use crate::{note, out, outln};
 
@@ -30,21 +30,43 @@ pub fn network(name: &str, options: &NetworkArgs) -> Result<(Network, usize)> {
 
 /// `refig describe NETWORK`.
 pub fn describe(args: &DescribeArgs) -> Result<Exit> {
-    let (network, image_size) = network(&args.network, &args.options)?;
-    if let Some(path) = &args.svg {
-        let svg = figure::column(&network, image_size)?;
+    let (description, svg) = match Cited::named(&args.network) {
+        Some(cited) => {
+            refuse_options(&args.options, cited.name)?;
+            let svg = args.svg.is_some().then(|| figure::cited_column(&cited));
+            (cited.describe(), svg.transpose()?)
+        }
+        None => {
+            let (network, image_size) = network(&args.network, &args.options)?;
+            let draw = || figure::column(&network, image_size);
+            let svg = args.svg.is_some().then(draw).transpose()?;
+            (network.describe(image_size), svg)
+        }
+    };
+    if let (Some(path), Some(svg)) = (&args.svg, svg) {
         match path.as_os_str() == "-" {
             true => out!("{svg}"),
             false => Disk::default().replace(path, svg.as_bytes())?,
         }
         return Ok(Exit::Success);
     }
-    let description = network.describe(image_size);
     match args.format {
         Format::Text => outln!("{}", description.text().trim_end()),
         Format::Json => outln!("{}", description.json().trim_end()),
     }
     Ok(Exit::Success)
+}
+
+/// A cited network is only known as its authors made it.
+fn refuse_options(options: &NetworkArgs, name: &str) -> Result<()> {
+    let given = match (&options.shortcut, options.image_size) {
+        (Some(_), _) => "--shortcut",
+        (None, Some(size)) if size != 224 => "--image-size",
+        _ => return Ok(()),
+    };
+    Err(Exit::Usage.error(format!(
+        "{given} cannot be used with {name}, which has images of 224 pixels and no shortcuts; remove it"
+    )))
 }
 
 /// `refig list`. Manifests that cannot be read are named after the others.

@@ -27,6 +27,15 @@ pub struct Target {
 }
 
 impl Target {
+    /// The same for the number of classes of the data that is there.
+    pub fn with_classes(self, classes: usize) -> Self {
+        Self {
+            experiment: self.experiment.with_classes(classes),
+            only: self.only.with_classes(classes),
+            ..self
+        }
+    }
+
     /// The runs to select.
     pub fn wanted(&self, data: DataKind) -> Wanted {
         Wanted {

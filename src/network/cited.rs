@@ -2,6 +2,7 @@
 //! biases and no batch normalisation; each but the last is followed by ReLU.
 
 use super::describe::{Description, LayerRow};
+use super::{Network, Stem};
 
 /// A network of other authors, for images of 224x224 pixels and 1000 classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +129,16 @@ impl Cited {
     }
 }
 
+/// Multiply-adds of one image of 224x224 pixels and 1000 classes in a network of Table 1 or a cited one; none for any other
+/// name.
+pub fn complexity(name: &str) -> Option<u64> {
+    if let Some(cited) = Cited::named(name) {
+        return Some(cited.multiply_adds());
+    }
+    let (network, size) = Network::parse(name, None, Some(SIDE)).ok()?;
+    (network.stem == Stem::Imagenet).then(|| network.multiply_adds(size))
+}
+
 impl CitedLayer {
     /// `3x3 conv, 64`, `2x2 max-pool, /2`, `fc, 4096`: as in Fig. 3.
     pub fn text(self) -> String {
@@ -210,7 +221,6 @@ fn classifier() -> [CitedLayer; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Network;
 
     #[test]
     fn multiply_adds_are_the_papers() {
@@ -224,6 +234,12 @@ mod tests {
         let vgg = Cited::named("VGG-19").unwrap().multiply_adds();
         let share = resnet.multiply_adds(size) as f64 / vgg as f64;
         assert!((share - 0.18).abs() < 0.01, "{share}");
+        assert_eq!(complexity("vgg-19"), Some(vgg));
+        assert_eq!(complexity("resnet-34"), Some(resnet.multiply_adds(size)));
+        assert_eq!(
+            (complexity("resnet-20"), complexity("vgg-11")),
+            (None, None)
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod initialise;
 mod name;
 
 pub use crate::recipe::Shortcut;
-pub use cited::{Cited, CitedLayer};
+pub use cited::{Cited, CitedLayer, complexity};
 pub use describe::{Description, LayerRow, grouped};
 pub use initialise::initialise;
 

@@ -72,15 +72,14 @@ impl Verdict {
     ) -> Self {
         let errors = Counts::of(expectations.iter().map(|row| row.status));
         let claim_counts = Counts::of(claims.iter().map(|row| row.status));
-        let computed = |row: &&ClaimRow| row.is_computed();
-        let mut statuses: Vec<Status> = expectations
+        let (of_networks, of_runs): (Vec<&ClaimRow>, Vec<&ClaimRow>) =
+            claims.iter().partition(|row| row.is_computed());
+        let of_networks: Vec<Status> = of_networks.iter().map(|row| row.status).collect();
+        let statuses: Vec<Status> = expectations
             .iter()
             .map(|row| row.status)
-            .chain((claims.iter().filter(|row| !computed(row))).map(|row| row.status))
+            .chain(of_runs.iter().map(|row| row.status))
             .collect();
-        let needs_runs = !statuses.is_empty();
-        let of_networks = claims.iter().filter(computed).map(|row| row.status);
-        statuses.extend(of_networks.filter(|status| !needs_runs || status.fails()));
         let mut origins: Vec<Origin> = Vec::new();
         for subject in subjects {
             if !origins.contains(&subject.origin) {
@@ -98,10 +97,15 @@ impl Verdict {
             let (ours, theirs) = (origin.name(), paper.name());
             differences.insert(0, format!("data: {ours} (paper: {theirs})"));
         }
-        let (status, reason) = if statuses.is_empty() {
-            unclaimed::status(circumstances, subjects)
-        } else {
-            (Status::of_all(statuses), String::new())
+        let (status, reason) = match statuses.is_empty() {
+            true => unclaimed::status(circumstances, subjects),
+            false => (Status::of_all(statuses), String::new()),
+        };
+        // Claims that need no runs can fail, but are not what is missing or not comparable.
+        let failed = of_networks.iter().any(|status| status.fails());
+        let status = match failed || (status == Status::NothingClaimed && !of_networks.is_empty()) {
+            true => Status::of_all(of_networks),
+            false => status,
         };
         let mut verdict = Self {
             format: VERDICT_FORMAT,

@@ -68,7 +68,7 @@ pub fn select(
     let (profile, why) = match (&args.profile, &known[..]) {
         (Some(profile), _) => (profile.clone(), "as requested".to_string()),
         (None, [only]) => (only.clone(), "the only profile".to_string()),
-        // Its own schedule takes days on any GPU, so that it is only trained when asked for.
+        // The paper's schedule takes days on any GPU, so it is only trained when asked for.
         (None, _) if known.iter().any(|profile| profile == IMAGENETTE) => {
             let why = "the paper's schedule takes days to months; pass --profile paper for it";
             (IMAGENETTE.to_owned(), why.to_owned())

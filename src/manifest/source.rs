@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::file::{File, Kind, PanelFile, ProfileFile, StemFile};
 use super::wording::plain;
 use crate::exit::Exit;
-use crate::network::{Network, Shortcut};
+use crate::network::{Network, Shortcut, StrideIn};
 use crate::origin::DataName;
 
 /// The name of the only profile of a manifest without [profiles].
@@ -96,7 +96,11 @@ impl Source {
         };
         Ok(Network {
             stem: stem.map_or(network.stem, StemFile::stem),
-            stride_in,
+            // Says nothing of other networks, and must not change their identity.
+            stride_in: match network.bottleneck {
+                true => stride_in,
+                false => StrideIn::default(),
+            },
             ..network
         })
     }

@@ -157,7 +157,10 @@ fn fitting(tensors: &Tensors) -> Vec<String> {
         if family == Family::Resnet {
             network.name.push_str(&format!(" (option {shortcut:?})"));
         }
-        let usual = if blocks.len() == 3 { 16 } else { 64 };
+        let usual = match (stem, blocks.len()) {
+            (Stem::Cifar, ..=3) => 16,
+            _ => 64,
+        };
         if width != usual {
             network.name.push_str(&format!(" of width {width}"));
         }

@@ -131,11 +131,12 @@ impl Images {
         &self.sets[&Self::key(recipe)]
     }
 
-    /// The required number of test images; known for CIFAR-10 only.
+    /// The required number of test images, where it is known.
     fn test_images(&self, recipe: &Recipe) -> Option<usize> {
         match (self.origin, recipe.split) {
             (Origin::Cifar10, TrainingSplit::All) => Some(10_000),
             (Origin::Cifar10, TrainingSplit::HoldOut) => Some(5_000),
+            (Origin::Imagenet, TrainingSplit::All) => Some(50_000),
             _ => None,
         }
     }

@@ -137,7 +137,10 @@ pub fn assemble(
             method.parameters.clone().unwrap_or_else(|| NONE.into()),
         ];
         for &metric in &metrics {
-            cells.extend([cited(method, metric), "cited".into()]);
+            cells.extend(match cited(method, metric) {
+                Some(error) => [error, "cited".into()],
+                None => [NONE, NONE].map(String::from),
+            });
         }
         rows.push(Row { cells, ours: false });
     }
@@ -169,14 +172,12 @@ pub fn assemble(
     }
 }
 
-fn cited(method: &Method, metric: Metric) -> String {
-    let Some(best) = published(metric, method.test_error, &method.errors) else {
-        return NONE.into();
-    };
-    match (method.mean, method.deviation) {
+fn cited(method: &Method, metric: Metric) -> Option<String> {
+    let best = published(metric, method.test_error, &method.errors)?;
+    Some(match (method.mean, method.deviation) {
         (Some(mean), Some(deviation)) => format!("{best:.2} ({mean:.2} ± {deviation:.2})"),
         _ => format!("{best:.2}"),
-    }
+    })
 }
 
 /// A published error by its metric.

@@ -38,8 +38,7 @@ pub struct Recipe {
     pub batch_norm: BatchNorm,
     pub evaluation: EvaluationRecipe,
     pub precision: Precision,
-    /// Image width and height in pixels: 32, or 16 or 8 for downsampled images, of CIFAR-10; 224 (section 3.4), or 32 to 640,
-    /// of ImageNet's crops.
+    /// Image width and height in pixels: 32, or 16 or 8 for downsampled images.
     pub image_size: usize,
     /// Initial weights, if not random.
     pub init: Init,
@@ -283,9 +282,6 @@ impl Default for Recipe {
 /// The most images of a mini-batch or behind a statistic: the training images of CIFAR-10.
 pub const MOST_IMAGES: u64 = 50_000;
 
-/// The largest side of training images: the largest scale of ImageNet's multi-scale test.
-pub const MOST_PIXELS: u64 = 640;
-
 /// The most iterations, over a thousand times the paper's. Their products with images stay far from overflow.
 pub const MOST_ITERATIONS: u64 = 100_000_000;
 
@@ -326,7 +322,7 @@ impl Recipe {
         let mut sizes = vec![
             images("batch", self.batch, 1),
             size("iterations", self.iterations, 1, MOST_ITERATIONS),
-            size("image_size", side, 8, MOST_PIXELS),
+            size("image_size", side, 8, 32),
             size("augmentation.pad", self.augmentation.pad as u64, 0, side),
             images("batch_norm.group", self.batch_norm.group, 0),
             size("evaluation.interval", e.interval, 1, MOST_ITERATIONS),

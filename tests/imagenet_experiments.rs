@@ -37,7 +37,7 @@ fn a_name_means_the_network_of_its_data_set_and_stem() {
     };
     let cifar = network("");
     assert_eq!((cifar.base_width, cifar.classes), (16, 10));
-    let imagenet = network("data = \"imagenet\"\nrecipe = { image_size = 224 }");
+    let imagenet = network("data = \"imagenet\"\nrecipe = { image_size = 224, crop = {} }");
     assert!(imagenet.bottleneck && imagenet.stem == Stem::Imagenet);
     assert_eq!((imagenet.classes, imagenet.depth()), (1000, 50));
     assert_eq!(imagenet.stride_in, StrideIn::First);
@@ -46,8 +46,9 @@ fn a_name_means_the_network_of_its_data_set_and_stem() {
     assert_eq!((wide.base_width, wide.classes), (64, 10));
     assert_eq!(wide.stride_in, StrideIn::Middle);
     for (option, expected) in [("B", Shortcut::B), ("C", Shortcut::C)] {
-        let head =
-            format!("data = \"imagenet\"\nrecipe = {{ image_size = 64, shortcut = \"{option}\" }}");
+        let head = format!(
+            "data = \"imagenet\"\nrecipe = {{ image_size = 64, crop = {{}}, shortcut = \"{option}\" }}"
+        );
         assert_eq!(network(&head).shortcut, expected);
     }
 
@@ -60,10 +61,6 @@ fn a_name_means_the_network_of_its_data_set_and_stem() {
         (
             "data = \"imagenet\"\noptional_networks = [\"plain-50\"]",
             "not in Table 1",
-        ),
-        (
-            "data = \"imagenet\"\nrecipe = { image_size = 16 }",
-            "32 to 640",
         ),
         ("recipe = { image_size = 64 }", "32, 16 or 8"),
         ("data = \"imagenette\"", "imagenet"),

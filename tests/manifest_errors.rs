@@ -362,7 +362,7 @@ fn sizes_have_limits() {
         ("clean_images = 5000", "evaluation.clean_images", "50000"),
         ("window = 20", "warm_up.window", "100000000"),
         ("group = 0", "batch_norm.group", "50000"),
-        ("image_size = 16", "image_size", "640"),
+        ("image_size = 16", "image_size", "32"),
         ("pad = 2", "augmentation.pad", "16"),
     ] {
         let key = find.split(" = ").next().unwrap();

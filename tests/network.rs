@@ -1,7 +1,7 @@
 //! Networks by name, and their counts against the paper's (Table 6's parameters; exact ones from the architecture).
 
 use refig::exit::Exit;
-use refig::network::{Family, Network, Shortcut, StrideIn};
+use refig::network::{Family, Network, Shortcut};
 
 fn network(name: &str, shortcut: Shortcut) -> Network {
     Network::parse_cifar(name, shortcut, 10).unwrap()
@@ -127,7 +127,7 @@ fn the_image_size_decides_where_a_name_has_two_meanings() {
 fn the_stride_of_bottlenecks_moves_to_the_3x3() {
     let (authors, size) = Network::parse("resnet-50", None, None).unwrap();
     let torchvision = Network {
-        stride_in: StrideIn::Middle,
+        stride_in: refig::network::StrideIn::Middle,
         ..authors.clone()
     };
     // torchvision's count is 4.09 thousand millions.

@@ -30,26 +30,19 @@ pub fn network(name: &str, options: &NetworkArgs) -> Result<(Network, usize)> {
 
 /// `refig describe NETWORK`.
 pub fn describe(args: &DescribeArgs) -> Result<Exit> {
-    let (description, svg) = match Cited::named(&args.network) {
-        Some(cited) => {
-            refuse_options(&args.options, cited.name)?;
-            let svg = args.svg.is_some().then(|| figure::cited_column(&cited));
-            (cited.describe(), svg.transpose()?)
-        }
-        None => {
-            let (network, image_size) = network(&args.network, &args.options)?;
-            let draw = || figure::column(&network, image_size);
-            let svg = args.svg.is_some().then(draw).transpose()?;
-            (network.describe(image_size), svg)
-        }
-    };
-    if let (Some(path), Some(svg)) = (&args.svg, svg) {
+    if let Some(cited) = Cited::named(&args.network) {
+        return describe_cited(args, &cited);
+    }
+    let (network, image_size) = network(&args.network, &args.options)?;
+    if let Some(path) = &args.svg {
+        let svg = figure::column(&network, image_size)?;
         match path.as_os_str() == "-" {
             true => out!("{svg}"),
             false => Disk::default().replace(path, svg.as_bytes())?,
         }
         return Ok(Exit::Success);
     }
+    let description = network.describe(image_size);
     match args.format {
         Format::Text => outln!("{}", description.text().trim_end()),
         Format::Json => outln!("{}", description.json().trim_end()),
@@ -57,16 +50,32 @@ pub fn describe(args: &DescribeArgs) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// A cited network is only known as its authors made it.
-fn refuse_options(options: &NetworkArgs, name: &str) -> Result<()> {
+/// `refig describe` of a network that the paper compares with, which is only known as its authors made it.
+fn describe_cited(args: &DescribeArgs, cited: &Cited) -> Result<Exit> {
+    let (description, options) = (cited.describe(), &args.options);
     let given = match (&options.shortcut, options.image_size) {
-        (Some(_), _) => "--shortcut",
-        (None, Some(size)) if size != 224 => "--image-size",
-        _ => return Ok(()),
+        (Some(_), _) => Some("--shortcut"),
+        (None, Some(size)) if size != description.image_size => Some("--image-size"),
+        _ => None,
     };
-    Err(Exit::Usage.error(format!(
-        "{given} cannot be used with {name}, which has images of 224 pixels and no shortcuts; remove it"
-    )))
+    if let Some(option) = given {
+        return Err(Exit::Usage.error(format!(
+            "{option} cannot be used with {}, which has images of {} pixels and no shortcuts; remove it",
+            cited.name, description.image_size
+        )));
+    }
+    match (&args.svg, args.format) {
+        (Some(path), _) => {
+            let svg = figure::cited_column(cited)?;
+            match path.as_os_str() == "-" {
+                true => out!("{svg}"),
+                false => Disk::default().replace(path, svg.as_bytes())?,
+            }
+        }
+        (None, Format::Text) => outln!("{}", description.text().trim_end()),
+        (None, Format::Json) => outln!("{}", description.json().trim_end()),
+    }
+    Ok(Exit::Success)
 }
 
 /// `refig list`. Manifests that cannot be read are named after the others.

@@ -58,7 +58,7 @@ pub(super) fn variant_recipe(
         init: Init::default(),
         ..recipe.clone()
     };
-    let Some(fault) = validate::recipe::fault(&rest, runs.file.data) else {
+    let Some(fault) = validate::recipe::fault(&rest) else {
         return Ok(recipe);
     };
     Err(match fault.given(set) {

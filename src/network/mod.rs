@@ -1,9 +1,9 @@
 //! Architectures as plain data: stages, blocks, shortcuts, shapes and parameter names.
 //!
 //! - `mod.rs` has `Network` and derives its blocks, convolutions and parameters
+//! - `cited.rs` has AlexNet and VGG, which the paper compares with; they are described, not trained
 //! - `name.rs` parses names such as `resnet-110`
-//! - `describe.rs` lists a network's layers and counts parameters, multiply-adds and activations; `cited.rs` does so for
-//!   AlexNet and VGG, which are not trained here
+//! - `describe.rs` lists a network's layers and counts parameters, multiply-adds and activations
 //! - `initialise.rs` generates initial weights, `fit.rs` tells whether weights are a network's
 
 mod cited;

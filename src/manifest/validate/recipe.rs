@@ -5,14 +5,10 @@ use anyhow::Result;
 use super::super::overrides::Overrides;
 use super::super::source::Source;
 use crate::exit::Exit;
-use crate::origin::DataName;
-use crate::recipe::{MOST_PIXELS, Recipe};
+use crate::recipe::Recipe;
 
 /// The largest learning rate and weight decay; a thousand times what works.
 const LARGEST_RATE: f64 = 1000.0;
-
-/// The smallest crop of ImageNet's images: a network of Table 1 halves it five times.
-const LEAST_CROP: usize = 32;
 
 /// An invalid value.
 pub(in crate::manifest) struct Fault {
@@ -36,7 +32,7 @@ pub(in crate::manifest) fn check(
     profile: &str,
     set: &Overrides,
 ) -> Result<()> {
-    let Some(fault) = fault(recipe, runs.file.data) else {
+    let Some(fault) = fault(recipe) else {
         return Ok(());
     };
     if let Some(given) = fault.given(set) {
@@ -62,8 +58,8 @@ pub(in crate::manifest) fn check(
     Err(runs.error_at(None, &fault.message))
 }
 
-/// The first invalid value for runs on `data`.
-pub(in crate::manifest) fn fault(recipe: &Recipe, data: DataName) -> Option<Fault> {
+/// The first invalid value.
+pub(in crate::manifest) fn fault(recipe: &Recipe) -> Option<Fault> {
     if let Some(size) = recipe.outsized() {
         return Some(Fault {
             fields: vec![size.field],
@@ -76,7 +72,7 @@ pub(in crate::manifest) fn fault(recipe: &Recipe, data: DataName) -> Option<Faul
             message,
         });
     }
-    let (field, message) = wrong_size(recipe, data).or_else(|| wrong_value(recipe))?;
+    let (field, message) = wrong_value(recipe)?;
     Some(Fault {
         fields: vec![field],
         message,
@@ -94,19 +90,6 @@ fn late_drop(recipe: &Recipe) -> Option<String> {
     Some(format!(
         "iterations = {end} with drops = {drops:?}: the drop of the learning rate at {late} is not before the end; set {remedy} for a constant rate"
     ))
-}
-
-/// An image size that the data set does not have. CIFAR-10's images are only averaged over squares of pixels.
-fn wrong_size(recipe: &Recipe, data: DataName) -> Option<(&'static str, String)> {
-    let side = recipe.image_size;
-    let (fits, remedy) = match data {
-        DataName::Cifar10 => ([8, 16, 32].contains(&side), "use 32, 16 or 8".to_owned()),
-        DataName::Imagenet => (
-            side >= LEAST_CROP,
-            format!("use {LEAST_CROP} to {MOST_PIXELS} (paper: 224)"),
-        ),
-    };
-    (!fits).then(|| ("image_size", format!("image_size = {side}; {remedy}")))
 }
 
 fn wrong_value(r: &Recipe) -> Option<(&'static str, String)> {
@@ -155,6 +138,11 @@ fn wrong_value(r: &Recipe) -> Option<(&'static str, String)> {
                 "weight_decay = {}; use 0 to {LARGEST_RATE} (paper: 0.0001)",
                 r.weight_decay
             ),
+        ),
+        (
+            ![8, 16, 32].contains(&r.image_size),
+            "image_size",
+            format!("image_size = {}; use 32, 16 or 8", r.image_size),
         ),
         (
             !(group == 0 || group >= r.batch || r.batch.is_multiple_of(group)),

@@ -62,7 +62,9 @@ fn a_name_means_the_network_of_its_data_set_and_stem() {
             "data = \"imagenet\"\noptional_networks = [\"plain-50\"]",
             "not in Table 1",
         ),
-        ("recipe = { image_size = 64 }", "32, 16 or 8"),
+        ("data = \"imagenet\"", "needs `crop`"),
+        ("recipe = { crop = {} }", "many sizes"),
+        ("recipe = { image_size = 64 }", "image_size = 64"),
         ("data = \"imagenette\"", "imagenet"),
     ] {
         let error = own(folder.path(), head).unwrap_err();

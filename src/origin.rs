@@ -1,14 +1,86 @@
-//! Where images come from. Runs are only compared with runs and values of the same origin.
+//! Data sets, and where images come from. Runs are only compared with runs and values of the same origin.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where a run's images come from, in order of preference: figures show CIFAR-10 if they can.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// The data set that an experiment trains on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+pub enum DataName {
+    /// 32x32 images of ten classes (section 4.2).
+    #[default]
+    Cifar10,
+    /// JPEGs of 1000 classes (section 4.1), or a part of them.
+    Imagenet,
+}
+
+impl DataName {
+    /// Whether it is the default, which is left out of files.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Classes of the whole set.
+    pub fn classes(self) -> usize {
+        match self {
+            DataName::Cifar10 => 10,
+            DataName::Imagenet => Size::IMAGENET.classes,
+        }
+    }
+
+    /// Images that the paper evaluates on.
+    pub fn test_images(self) -> usize {
+        match self {
+            DataName::Cifar10 => 10_000,
+            DataName::Imagenet => Size::IMAGENET.test_images,
+        }
+    }
+
+    /// The origin of the paper's own images.
+    pub fn origin(self) -> Origin {
+        match self {
+            DataName::Cifar10 => Origin::Cifar10,
+            DataName::Imagenet => Origin::Imagenet,
+        }
+    }
+
+    /// The paper's images, as the data of an expectation.
+    pub fn kind(self) -> DataKind {
+        match self {
+            DataName::Cifar10 => DataKind::Cifar10,
+            DataName::Imagenet => DataKind::Imagenet,
+        }
+    }
+}
+
+/// The size of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    pub classes: usize,
+    pub training_images: usize,
+    pub test_images: usize,
+}
+
+impl Size {
+    /// ILSVRC 2012 with its validation set.
+    pub const IMAGENET: Size = Size {
+        classes: 1000,
+        training_images: 1_281_167,
+        test_images: 50_000,
+    };
+}
+
+/// Where a run's images come from, in order of preference: figures show the paper's images if they can.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// The 60,000 images of CIFAR-10, identified by digest.
     Cifar10,
+    /// All images of ImageNet. Nobody publishes their digest, so they are identified by their numbers and by the labels of
+    /// some known images.
+    Imagenet,
+    /// Images in one of ImageNet's layouts, but not all of them: some classes, say, or shrunk ones.
+    ImagenetPart,
     /// Other images in CIFAR-10's file layout.
     #[default]
     Other,
@@ -28,7 +100,17 @@ impl Origin {
         match (digest, written) {
             (CIFAR10_DIGEST, _) => Origin::Cifar10,
             (SYNTHETIC_DIGEST, _) | (_, Origin::Synthetic) => Origin::Synthetic,
+            (_, Origin::Imagenet | Origin::ImagenetPart) => written,
             _ => Origin::Other,
+        }
+    }
+
+    /// The origin of images in one of ImageNet's layouts. `verified` says that known images have their known labels, as
+    /// `refig data verify imagenet` checks: with the validation labels in another order, the numbers are right too.
+    pub fn of_imagenet(size: Size, verified: bool) -> Self {
+        match verified && size == Size::IMAGENET {
+            true => Origin::Imagenet,
+            false => Origin::ImagenetPart,
         }
     }
 
@@ -36,21 +118,23 @@ impl Origin {
     pub fn digest(self) -> &'static str {
         match self {
             Origin::Cifar10 => CIFAR10_DIGEST,
-            Origin::Other => "other",
             Origin::Synthetic => SYNTHETIC_DIGEST,
+            several => several.key(),
         }
     }
 
-    /// The name in files: `cifar10`, `other` or `synthetic`.
+    /// The name in files: `cifar10`, `imagenet`, `imagenet-part`, `other` or `synthetic`.
     pub fn key(self) -> &'static str {
         match self {
             Origin::Cifar10 => "cifar10",
+            Origin::Imagenet => "imagenet",
+            Origin::ImagenetPart => "imagenet-part",
             Origin::Other => "other",
             Origin::Synthetic => "synthetic",
         }
     }
 
-    /// The name in columns: `cifar10`, `other` or `SYNTHETIC`.
+    /// The name in columns: as in files, but SYNTHETIC in capitals.
     pub fn short(self) -> &'static str {
         match self {
             Origin::Synthetic => "SYNTHETIC",
@@ -62,6 +146,8 @@ impl Origin {
     pub fn name(self) -> &'static str {
         match self {
             Origin::Cifar10 => "CIFAR-10",
+            Origin::Imagenet => "ImageNet",
+            Origin::ImagenetPart => "a part of ImageNet",
             Origin::Other => "images other than CIFAR-10",
             Origin::Synthetic => "SYNTHETIC images",
         }
@@ -70,9 +156,13 @@ impl Origin {
 
 /// The data that an expectation, claim or command applies to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum DataKind {
     Cifar10,
+    /// All of ImageNet.
+    Imagenet,
+    /// A part of ImageNet.
+    ImagenetPart,
     Synthetic,
     /// Data of any origin.
     #[default]
@@ -80,12 +170,20 @@ pub enum DataKind {
 }
 
 impl DataKind {
-    pub const ALL: [DataKind; 3] = [DataKind::Any, DataKind::Cifar10, DataKind::Synthetic];
+    pub const ALL: [DataKind; 5] = [
+        DataKind::Any,
+        DataKind::Cifar10,
+        DataKind::Imagenet,
+        DataKind::ImagenetPart,
+        DataKind::Synthetic,
+    ];
 
     /// The single origin, or `None` for any.
     pub fn only(self) -> Option<Origin> {
         match self {
             DataKind::Cifar10 => Some(Origin::Cifar10),
+            DataKind::Imagenet => Some(Origin::Imagenet),
+            DataKind::ImagenetPart => Some(Origin::ImagenetPart),
             DataKind::Synthetic => Some(Origin::Synthetic),
             DataKind::Any => None,
         }
@@ -100,8 +198,46 @@ impl DataKind {
     pub fn name(self) -> &'static str {
         match self {
             DataKind::Cifar10 => "cifar10",
+            DataKind::Imagenet => "imagenet",
+            DataKind::ImagenetPart => "imagenet-part",
             DataKind::Synthetic => "synthetic",
             DataKind::Any => "any",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_all_of_imagenet_with_its_labels_is_imagenet() {
+        assert_eq!(Origin::of_imagenet(Size::IMAGENET, true), Origin::Imagenet);
+        assert_eq!(
+            Origin::of_imagenet(Size::IMAGENET, false),
+            Origin::ImagenetPart
+        );
+        let one_less = Size {
+            training_images: Size::IMAGENET.training_images - 1,
+            ..Size::IMAGENET
+        };
+        assert_eq!(Origin::of_imagenet(one_less, true), Origin::ImagenetPart);
+    }
+
+    #[test]
+    fn names_in_files_are_those_of_serde() {
+        let all = [
+            Origin::Cifar10,
+            Origin::Imagenet,
+            Origin::ImagenetPart,
+            Origin::Other,
+            Origin::Synthetic,
+        ];
+        for origin in all {
+            assert_eq!(serde_json::json!(origin), origin.key());
+        }
+        for kind in DataKind::ALL {
+            assert_eq!(serde_json::json!(kind), kind.name());
         }
     }
 }

@@ -211,9 +211,10 @@ impl RunPlan {
         self.identity == other.identity
     }
 
-    /// Whether the run belongs to a network's curve in a figure: the same trajectory except for data, device,
-    /// instruction set, rounding and seed.
+    /// Whether the run belongs to a network's curve in a figure: the same trajectory except for data and its number of
+    /// classes, device, instruction set, rounding and seed.
     pub fn belongs_to(&self, entry: &NetworkEntry) -> bool {
+        let entry = &entry.with_classes(self.network.classes);
         let mut ours = self.recipe.clone();
         ours.evaluation = entry.recipe.evaluation.clone();
         (SAME_BUT_FOR_ROUNDING..=NUMERICS_VERSION).contains(&self.numerics_version)

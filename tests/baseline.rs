@@ -11,7 +11,7 @@ use refig::origin::Origin;
 use refig::plan;
 use refig::processor::{Instructions, Processor};
 use refig::record::Ending;
-use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
+use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics, Views};
 use refig::run::{Notes, Resume, RunDirectory};
 use refig::weights::Weights;
 
@@ -97,6 +97,7 @@ impl Project {
                 iteration: end,
                 split: Split::Test,
                 statistics: Statistics::Population,
+                views: Views::default(),
                 images: 10_000,
                 loss: 2.0,
                 error,

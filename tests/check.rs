@@ -28,6 +28,7 @@ fn run(network: &str, seed: u64, test: f64, train: f64) -> Subject {
         training_error: Some(train),
         clean_training_error: Some(train - 1.0),
         response: None,
+        others: Default::default(),
         best: Some((400, test - 0.5)),
         folder: format!("quick/{network}-s{seed}-0123abcd"),
         identity: "0123abcd".repeat(8),

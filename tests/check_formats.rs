@@ -22,6 +22,7 @@ fn run(network: &str, test: f64) -> Subject {
         training_error: Some(test),
         clean_training_error: None,
         response: None,
+        others: Default::default(),
         best: None,
         folder: format!("quick/{network}-s0-0123abcd"),
         identity: "0123abcd".repeat(8),

@@ -10,7 +10,7 @@ use refig::origin::{CIFAR10_DIGEST, DataKind, Origin};
 use refig::plan::{self, RunPlan};
 use refig::processor::{Instructions, Processor};
 use refig::publish;
-use refig::record::{Ending, Evaluation, Iteration, Recorder, Split, Statistics};
+use refig::record::{Ending, Evaluation, Iteration, Recorder, Split, Statistics, Views};
 use refig::run::{self, LayerResponse, Notes, ResponseRecord, Resume, RunDirectory};
 use refig::weights::Weights;
 
@@ -79,6 +79,7 @@ fn record_run(results: &Path, plan: &RunPlan, data: Origin, ending: Ending, drop
                         iteration,
                         split,
                         statistics,
+                        views: Views::default(),
                         images: 10_000,
                         loss: 2.0,
                         error: more + if iteration == all { 35.0 } else { 30.0 },

@@ -10,7 +10,7 @@ use refig::plan::{self, RunPlan};
 use refig::processor::{Instructions, Processor};
 use refig::publish::Report;
 use refig::record::Ending;
-use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
+use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics, Views};
 use refig::run::{self, Notes, Resume, RunDirectory};
 use refig::weights::Weights;
 
@@ -52,6 +52,7 @@ fn record(results: &Path, plan: &RunPlan, data: Origin, last: u64) {
                 iteration,
                 split: Split::Test,
                 statistics: Statistics::Population,
+                views: Views::default(),
                 images: 10_000,
                 loss: 2.0,
                 error: 88.0 - 0.2 * iteration as f64,

@@ -11,7 +11,7 @@ use refig::plan::{self, RunPlan};
 use refig::processor::{Instructions, Processor};
 use refig::random::{Purpose, Stream};
 use refig::record::curve::{Point, mean, range};
-use refig::record::{Ending, Evaluation, Iteration, Split, Statistics};
+use refig::record::{Ending, Evaluation, Iteration, Split, Statistics, Views};
 use refig::run::{FORMAT, Notes, Provenance, Rows, RunFile, RunView};
 
 fn experiment(name: &str, profile: &str) -> Experiment {
@@ -62,6 +62,7 @@ fn drawn(plan: &RunPlan) -> RunEvidence {
                 iteration,
                 split: Split::Test,
                 statistics,
+                views: Views::default(),
                 images: 10_000,
                 loss: 2.0,
                 error: error(iteration) + offset,

@@ -302,11 +302,16 @@ fn experiments_are_listed_and_found() {
             "construction",
             "context",
             "fig1",
+            "fig4",
             "fig6",
             "fig7",
             "resnet1202",
             "shortcuts",
-            "table6"
+            "table2",
+            "table3",
+            "table4",
+            "table6",
+            "widths"
         ]
     );
     assert!(
@@ -314,7 +319,7 @@ fn experiments_are_listed_and_found() {
         "{}",
         all[2].line()
     );
-    assert_eq!(all[3].profiles, ["paper", "quick", "smoke", "tenth"]);
+    assert_eq!(all[4].profiles, ["paper", "quick", "smoke", "tenth"]);
     let found = manifest::find(Path::new("experiments"), "Fig6").unwrap();
     assert_eq!(found, Path::new("experiments/fig6.toml"));
     let error = manifest::find(Path::new("experiments"), "fig9").unwrap_err();
@@ -323,7 +328,7 @@ fn experiments_are_listed_and_found() {
         error.to_string().contains("no experiment \"fig9\"")
             && error
                 .to_string()
-                .contains("fig1, fig6, fig7, resnet1202, shortcuts, table6")
+                .contains("fig1, fig4, fig6, fig7, resnet1202, shortcuts, table2")
     );
 }
 

@@ -125,6 +125,26 @@ fn the_image_size_decides_where_a_name_has_two_meanings() {
 }
 
 #[test]
+fn the_stride_of_bottlenecks_moves_to_the_3x3() {
+    let (authors, size) = Network::parse("resnet-50", None, None).unwrap();
+    let torchvision = Network {
+        stride_in: refig::network::StrideIn::Middle,
+        ..authors.clone()
+    };
+    // torchvision's count is 4.09 thousand millions.
+    let counts = [&authors, &torchvision].map(|network| network.multiply_adds(size) as f64 / 1e9);
+    assert!((counts[0] - 3.86).abs() < 0.01, "{counts:?}");
+    assert!((counts[1] - 4.09).abs() < 0.01, "{counts:?}");
+    assert_eq!(authors.parameters(), torchvision.parameters());
+    // Left out of files where it is the authors', so that identities stay.
+    let written = |network: &Network| serde_json::to_value(network).unwrap();
+    assert!(written(&authors).get("stride_in").is_none());
+    assert_eq!(written(&torchvision)["stride_in"], "3x3");
+    let read: Network = serde_json::from_value(written(&torchvision)).unwrap();
+    assert_eq!(read, torchvision);
+}
+
+#[test]
 fn multiply_adds_are_exact() {
     // By hand: 432*1024 + 6*2304*1024 + (4608 + 5*9216)*256 + (18432 + 5*36864)*64 + 640.
     let resnet_20 =

@@ -10,7 +10,7 @@ use refig::plan::RunPlan;
 use refig::processor::Processor;
 use refig::recipe::{EvaluationRecipe, Recipe};
 use refig::record::Ending;
-use refig::record::{Evaluation, Iteration, Split, Statistics};
+use refig::record::{Evaluation, Iteration, Split, Statistics, Views};
 use refig::train::Observer;
 
 #[derive(Clone, Default)]
@@ -84,6 +84,7 @@ fn a_pipe_gets_a_line_each_tenth_and_each_evaluation() {
                     iteration,
                     split: Split::Test,
                     statistics,
+                    views: Views::default(),
                     images: 10_000,
                     loss: 1.5,
                     error: 61.25,

@@ -15,7 +15,7 @@ use refig::processor::{Instructions, Processor};
 use refig::publish::page::{self, Material, site};
 use refig::publish::{Report, publish_bars};
 use refig::record::Ending;
-use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
+use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics, Views};
 use refig::run::{self, Notes, Resume, RunDirectory};
 use refig::weights::Weights;
 
@@ -53,6 +53,7 @@ fn record(results: &Path, experiment: &Experiment) {
                     iteration,
                     split: Split::Test,
                     statistics: Statistics::Population,
+                    views: Views::default(),
                     images: 10_000,
                     loss: 2.0,
                     error,

@@ -7,7 +7,7 @@ use refig::record::parquet::{
     iterations_to_bytes, read_evaluations, read_iterations, read_provenance, write_evaluations,
     write_iterations,
 };
-use refig::record::{Evaluation, Iteration, Split, Statistics};
+use refig::record::{Evaluation, Iteration, Split, Statistics, Views};
 
 fn iterations(count: u64) -> Vec<Iteration> {
     (1..=count)
@@ -69,6 +69,7 @@ fn evaluations_come_back_with_their_split_and_statistics() {
             iteration: 64_000,
             split,
             statistics,
+            views: Views::default(),
             images: 10_000,
             loss: 0.1 + 0.2,
             error: 8.75,
@@ -79,6 +80,34 @@ fn evaluations_come_back_with_their_split_and_statistics() {
     assert_eq!(read_evaluations(&path).unwrap(), rows);
     write_evaluations(&path, &[], &provenance()).unwrap();
     assert_eq!(read_evaluations(&path).unwrap(), []);
+}
+
+#[test]
+fn views_are_a_column_only_where_some_are_not_of_the_centre() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("evaluations.parquet");
+    let row = |views| Evaluation {
+        iteration: 1,
+        split: Split::Test,
+        statistics: Statistics::Population,
+        views,
+        images: 10,
+        loss: 1.0,
+        error: 2.0,
+        top5_error: 3.0,
+    };
+    let column = || {
+        let bytes = std::fs::read(&path).unwrap();
+        bytes.windows(5).any(|window| window == b"views")
+    };
+    write_evaluations(&path, &[row(Views::Centre)], &provenance()).unwrap();
+    assert!(!column());
+    let rows = [Views::Centre, Views::TenCrop, Views::MultiScale].map(row);
+    write_evaluations(&path, &rows, &provenance()).unwrap();
+    assert!(column());
+    assert_eq!(read_evaluations(&path).unwrap(), rows);
+    assert!(rows[0].is_of(Split::Test, Statistics::Population));
+    assert!(!rows[1].is_of(Split::Test, Statistics::Population));
 }
 
 #[test]

@@ -128,6 +128,7 @@ fn recorded(folder: &Path, plan: &RunPlan) -> (Vec<String>, Vec<u8>) {
             iteration,
             split,
             statistics,
+            views,
             images,
             loss,
             error,
@@ -135,7 +136,7 @@ fn recorded(folder: &Path, plan: &RunPlan) -> (Vec<String>, Vec<u8>) {
         } = row;
         let values = bits(&[loss, error, top5_error]);
         rows.push(format!(
-            "{iteration} {split:?} {statistics:?} {images} {values:?}"
+            "{iteration} {split:?} {statistics:?} {views:?} {images} {values:?}"
         ));
     }
     (

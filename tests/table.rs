@@ -1,4 +1,4 @@
-//! Table 6 from the files of runs: our mean and deviation beside the paper's values, and nothing made up where no run is.
+//! Tables from the files of runs: our mean and deviation beside the paper's values, and nothing made up where no run is.
 
 use std::path::Path;
 
@@ -9,17 +9,33 @@ use refig::plan;
 use refig::processor::{Instructions, Processor};
 use refig::publish::Report;
 use refig::record::Ending;
-use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics};
+use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics, Views};
 use refig::run::{self, Notes, Resume, RunDirectory};
 use refig::weights::Weights;
 
 fn table6(profile: &str) -> Experiment {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/table6.toml");
-    Experiment::load(&path, profile, &[]).unwrap()
+    shipped("table6", profile)
+}
+
+fn shipped(name: &str, profile: &str) -> Experiment {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    Experiment::load(&folder.join(format!("{name}.toml")), profile, &[]).unwrap()
 }
 
 /// A finished run of the experiment's network that ends at `error`.
 fn record(results: &Path, experiment: &Experiment, run: (&str, u64), data: Origin, error: f64) {
+    let centre = (Views::Centre, error, 10.0);
+    record_views(results, experiment, run, data, &[centre]);
+}
+
+/// The same with top-1 and top-5 errors for each way to view an image.
+fn record_views(
+    results: &Path,
+    experiment: &Experiment,
+    run: (&str, u64),
+    data: Origin,
+    errors: &[(Views, f64, f64)],
+) {
     let (network, seed) = run;
     let mut experiment = experiment.clone();
     experiment.only(&[network.into()]).unwrap();
@@ -48,16 +64,19 @@ fn record(results: &Path, experiment: &Experiment, run: (&str, u64), data: Origi
         })
         .unwrap();
     }
-    run.evaluation(Evaluation {
-        iteration: last,
-        split: Split::Test,
-        statistics: Statistics::Population,
-        images: 10_000,
-        loss: 2.0,
-        error,
-        top5_error: 10.0,
-    })
-    .unwrap();
+    for &(views, error, top5_error) in errors {
+        run.evaluation(Evaluation {
+            iteration: last,
+            split: Split::Test,
+            statistics: Statistics::Population,
+            views,
+            images: 10_000,
+            loss: 2.0,
+            error,
+            top5_error,
+        })
+        .unwrap();
+    }
     run.finish(Ending::Finished, &Weights::default()).unwrap();
 }
 
@@ -169,4 +188,38 @@ fn the_papers_mean_of_five_stands_beside_the_best_of_them() {
         row,
         Some("| ResNet | 110 | 1,727,962 (1.7M) | 6.43 (6.61 ± 0.16) | no finished run |")
     );
+}
+
+#[test]
+fn a_table_of_several_errors_has_a_pair_of_columns_for_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let (results, reports) = (folder.path().join("results"), folder.path().join("reports"));
+    let table3 = shipped("table3", "smoke");
+    let errors = [
+        (Views::Centre, 70.0, 35.0),
+        (Views::TenCrop, 61.0, 30.0),
+        (Views::MultiScale, 60.0, 29.0),
+    ];
+    // Ten classes, as in the data that was there.
+    let ten = table3.with_classes(10);
+    let (run, part) = (("resnet-50", 1), Origin::ImagenetPart);
+    record_views(&results, &ten, run, part, &errors);
+    let svg = render(&table3, &results, &reports, &[1]).unwrap();
+    assert!(svg.contains("a part of ImageNet, 10 classes, 64x64 pixels"));
+    let file = reports.join("table3/smoke-imagenet-part/table3.md");
+    let text = std::fs::read_to_string(file).unwrap();
+    for row in [
+        "| ResNet | 50 | 23,528,522 | 22.85 | 61.00 (1) | 6.71 | 30.00 (1) |",
+        "| VGG-16 | 16 | – | 28.07 | cited | 9.33 | cited |",
+        "| GoogLeNet | 22 | – | – | – | 9.15 | cited |",
+    ] {
+        assert!(text.lines().any(|line| line == row), "{row}\n{text}");
+    }
+    for says in [
+        "paper 10-crop top-5 error, %",
+        "| ResNet-34 B | 34 |",
+        "| 24.52 | no finished run | 7.46 | no finished run |",
+    ] {
+        assert!(text.contains(says), "{says}\n{text}");
+    }
 }

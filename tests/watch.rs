@@ -11,7 +11,7 @@ use refig::inspect::watch::look;
 use refig::manifest::Experiment;
 use refig::plan::RunPlan;
 use refig::processor::{Instructions, Processor};
-use refig::record::{Evaluation, Recorder, Split, Statistics};
+use refig::record::{Evaluation, Recorder, Split, Statistics, Views};
 use refig::run::disk::Disk;
 use refig::run::{Notes, RunDirectory};
 
@@ -31,6 +31,7 @@ fn begin(results: &Path) -> RunDirectory {
         iteration: 4,
         split: Split::Test,
         statistics: Statistics::Population,
+        views: Views::default(),
         images: 100,
         loss: 2.0,
         error: 71.25,

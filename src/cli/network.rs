@@ -21,7 +21,8 @@ pub struct NetworkArgs {
 
 #[derive(Clone, Debug, Args)]
 pub struct DescribeArgs {
-    /// Network as in manifests (`plain-20`, `resnet-110`) or Table 1 (`plain-34`, `resnet-50`).
+    /// Network as in manifests (`plain-20`, `resnet-110`) or Table 1 (`plain-34`, `resnet-50`), or one that the paper
+    /// compares with: `alexnet`, `vgg-16`, `vgg-19`.
     pub network: String,
     #[command(flatten)]
     pub options: NetworkArgs,

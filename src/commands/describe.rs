@@ -7,7 +7,7 @@ use crate::cli::{DescribeArgs, Format, NetworkArgs, Places};
 use crate::exit::Exit;
 use crate::figure;
 use crate::manifest;
-use crate::network::{Network, Shortcut};
+use crate::network::{Cited, Network, Shortcut};
 use crate::run::disk::Disk;
 use crate::{note, out, outln};
 
@@ -31,6 +31,9 @@ pub fn network(name: &str, options: &NetworkArgs) -> Result<(Network, usize)> {
 
 /// `refig describe NETWORK`.
 pub fn describe(args: &DescribeArgs) -> Result<Exit> {
+    if let Some(cited) = Cited::named(&args.network) {
+        return describe_cited(args, &cited);
+    }
     let (network, image_size) = network(&args.network, &args.options)?;
     if let Some(path) = &args.svg {
         let svg = figure::column(&network, image_size)?;
@@ -55,6 +58,34 @@ pub fn describe(args: &DescribeArgs) -> Result<Exit> {
     match args.format {
         Format::Text => outln!("{}", description.text().trim_end()),
         Format::Json => outln!("{}", description.json().trim_end()),
+    }
+    Ok(Exit::Success)
+}
+
+/// `refig describe` of a network that the paper compares with, which is only known as its authors made it.
+fn describe_cited(args: &DescribeArgs, cited: &Cited) -> Result<Exit> {
+    let (description, options) = (cited.describe(), &args.options);
+    let given = match (&options.shortcut, options.image_size) {
+        (Some(_), _) => Some("--shortcut"),
+        (None, Some(size)) if size != description.image_size => Some("--image-size"),
+        _ => None,
+    };
+    if let Some(option) = given {
+        return Err(Exit::Usage.error(format!(
+            "{option} cannot be used with {}, which has images of {} pixels and no shortcuts; remove it",
+            cited.name, description.image_size
+        )));
+    }
+    match (&args.svg, args.format) {
+        (Some(path), _) => {
+            let svg = figure::cited_column(cited)?;
+            match path.as_os_str() == "-" {
+                true => out!("{svg}"),
+                false => Disk::default().replace(path, svg.as_bytes())?,
+            }
+        }
+        (None, Format::Text) => outln!("{}", description.text().trim_end()),
+        (None, Format::Json) => outln!("{}", description.json().trim_end()),
     }
     Ok(Exit::Success)
 }

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::network::{Family, Network};
 use crate::orchestrate::{self, Subject};
 use crate::recipe::{Normalisation, Precision, Recipe, TrainingSplit};
-use crate::record::{Ending, Evaluation, Statistics};
+use crate::record::{Ending, Evaluation, Statistics, Views};
 use crate::run::WeightsHeader;
 use crate::train::{BOTH_STATISTICS, Stop};
 use crate::weights::Weights;
@@ -195,14 +195,18 @@ fn print(format: Format, network: &Network, recipe: &Recipe, data: &Dataset, row
         Format::Text => {
             for row in rows {
                 outln!(
-                    "{} on {}: {:.2} % {split} error, {:.2} % top-5, loss {:.4} ({} images, {} statistics)",
+                    "{} on {}: {:.2} % {split} error, {:.2} % top-5, loss {:.4} ({} images, {} statistics{})",
                     network.name,
                     data.origin.name(),
                     row.error,
                     row.top5_error,
                     row.loss,
                     row.images,
-                    row.statistics.name()
+                    row.statistics.name(),
+                    match row.views {
+                        Views::Centre => String::new(),
+                        views => format!(", {}", views.name()),
+                    }
                 );
             }
         }
@@ -227,11 +231,15 @@ fn print(format: Format, network: &Network, recipe: &Recipe, data: &Dataset, row
 }
 
 fn evaluation(row: &Evaluation) -> Value {
-    json!({
+    let mut value = json!({
         "images": row.images,
         "statistics": row.statistics.name(),
         "error": row.error,
         "top5_error": row.top5_error,
         "loss": row.loss,
-    })
+    });
+    if row.views != Views::default() {
+        value["views"] = row.views.name().into();
+    }
+    value
 }

@@ -148,6 +148,7 @@ fn plan_json(target: &Target, data: &Prospect, schedule: &Schedule, free: Option
 pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<Exit> {
     let (target, compute) = resolve(args, places)?;
     let dataset = dataset::open(&request(args, &target), places.quiet, stop)?;
+    let target = target.with_classes(dataset.classes);
     let schedule = schedule(args, places, &target, &compute, &Prospect::from(&dataset))?;
     let experiment = &target.experiment;
     let tell = |text: &str| {

@@ -14,6 +14,9 @@ use crate::judge::{Seeds, Wanted};
 use crate::manifest::{self, Experiment};
 use crate::origin::DataKind;
 
+/// The default profile of experiments on ImageNet.
+const IMAGENETTE: &str = "imagenette";
+
 /// An experiment at a profile, with its seeds.
 pub struct Target {
     pub experiment: Experiment,
@@ -27,6 +30,15 @@ pub struct Target {
 }
 
 impl Target {
+    /// The same for the number of classes of the data that is there.
+    pub fn with_classes(self, classes: usize) -> Self {
+        Self {
+            experiment: self.experiment.with_classes(classes),
+            only: self.only.with_classes(classes),
+            ..self
+        }
+    }
+
     /// The runs to select.
     pub fn wanted(&self, data: DataKind) -> Wanted {
         Wanted {
@@ -56,6 +68,11 @@ pub fn select(
     let (profile, why) = match (&args.profile, &known[..]) {
         (Some(profile), _) => (profile.clone(), "as requested".to_string()),
         (None, [only]) => (only.clone(), "the only profile".to_string()),
+        // The paper's schedule takes days on any GPU, so it is only trained when asked for.
+        (None, _) if known.iter().any(|profile| profile == IMAGENETTE) => {
+            let why = "the paper's schedule takes days to months; pass --profile paper for it";
+            (IMAGENETTE.to_owned(), why.to_owned())
+        }
         (None, _) => {
             let (profile, why) = circumstances()?.profile();
             if !known.contains(&profile) {

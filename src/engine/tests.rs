@@ -4,7 +4,7 @@ mod pieces;
 
 use super::{Differentiable, Hyperparameters, Options, Statistics, Step, create_differentiable};
 use crate::data::Batch;
-use crate::network::{Family, Network, Role, Shortcut, Stem};
+use crate::network::{Family, Network, Role, Shortcut, Stem, StrideIn};
 use crate::random::{Purpose, Stream};
 use crate::recipe::{DecayOn, MomentumForm, Pooling};
 use crate::weights::{Tensor, Weights};
@@ -19,6 +19,7 @@ fn tiny(family: Family, shortcut: Shortcut) -> Network {
         bottleneck: false,
         shortcut,
         classes: 3,
+        stride_in: StrideIn::default(),
     }
 }
 

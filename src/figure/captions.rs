@@ -34,7 +34,7 @@ pub(super) fn colour(text: &str) -> Colour {
 pub(super) fn line(experiment: &Experiment, runs: &[RunEvidence]) -> String {
     let mut parts = vec![format!("profile {}", experiment.profile)];
     let origins = runs.iter().map(|run| run.view.file.notes.data);
-    parts.extend(joined(origins.map(|origin| origin.name().to_owned())));
+    parts.extend(joined(origins.map(|origin| experiment.images(origin))));
     let processors = runs.iter().map(|run| run.plan().processor.to_string());
     parts.extend(joined(processors));
     let precisions = runs

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use super::captions::{colour, is_synthetic, line, sentence, watermark};
 use super::curve_figure::{Figure, Limits, Panel, Quantity, Series};
 use crate::judge::{PaperCurves, RunEvidence, Verdict};
-use crate::manifest::{self, Evaluated, Experiment, Metric, NetworkEntry};
+use crate::manifest::{self, DataName, Evaluated, Experiment, Metric, NetworkEntry, papers_recipe};
+use crate::origin::Origin;
 use crate::record::curve::{self, Point};
 use crate::record::{Ending, Split, Statistics};
 
@@ -43,9 +44,7 @@ pub fn assemble(
     let warnings = warnings(experiment, runs);
     let mut notes = changes(experiment, runs);
     notes.push(measured(experiment, &panels, evaluated));
-    notes.extend(explanations(
-        experiment, runs, references, &panels, iterations,
-    ));
+    notes.extend(explanations(experiment, runs, &panels, iterations));
     notes.extend(verdict.near_chance().map(|line| sentence(&line)));
     notes.extend(warnings.iter().map(|warning| sentence(warning)));
     let figure = Figure {
@@ -89,7 +88,7 @@ fn assemble_panel(
                 Metric::TrainingError => Split::Train,
                 Metric::TestError => Split::Test,
                 // Not a curve over iterations.
-                Metric::Response => continue,
+                _ => continue,
             };
             let mut drawn = assemble_series(experiment, entry, runs, split);
             if let Some(reference) = &panel.reference
@@ -97,7 +96,7 @@ fn assemble_panel(
                 && let Some(curve) = paper.curve(&reference.panels, &entry.name, split)
             {
                 // At the same fraction of the schedule.
-                let scale = iterations as f64 / paper.iterations().max(1.0);
+                let scale = iterations as f64 / papers_recipe(experiment.data).iterations as f64;
                 drawn.reference = curve
                     .points
                     .iter()
@@ -181,6 +180,13 @@ fn changes(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
         let given = experiment.overrides.join(", ");
         notes.push(format!("Changed on the command line: {given}."));
     }
+    let part = |run: &RunEvidence| run.view.file.notes.data == Origin::ImagenetPart;
+    if runs.iter().any(part) {
+        notes.push(format!(
+            "The images are {}: the errors are not comparable with the paper's.",
+            experiment.images(Origin::ImagenetPart)
+        ));
+    }
     if is_synthetic(runs) {
         notes.push(
             "The images are SYNTHETIC, generated from a seed: nothing here is comparable with the paper."
@@ -197,13 +203,17 @@ fn measured(experiment: &Experiment, panels: &[Panel], evaluated: Evaluated) -> 
         .flat_map(|panel| &panel.series)
         .any(|series| series.split == Split::Train);
     let held_out = match evaluated {
-        Evaluated::Test => "",
+        Evaluated::Test | Evaluated::ValidationSet => "",
         Evaluated::Validation => " on training images that were held out,",
         Evaluated::Both => " on the test images or on training images that were held out,",
     };
     let metric = evaluated.metric(Metric::TestError);
+    let crop = match experiment.data {
+        DataName::Cifar10 => "",
+        DataName::Imagenet => " of the centre crop",
+    };
     let mut how = vec![format!(
-        "{metric}{held_out} with batch-norm statistics of training images (population)"
+        "{metric}{crop}{held_out} with batch-norm statistics of training images (population)"
     )];
     if training {
         let window = experiment.training_window;
@@ -218,7 +228,6 @@ fn measured(experiment: &Experiment, panels: &[Panel], evaluated: Evaluated) -> 
 fn explanations(
     experiment: &Experiment,
     runs: &[RunEvidence],
-    references: &BTreeMap<PathBuf, PaperCurves>,
     panels: &[Panel],
     iterations: u64,
 ) -> Vec<String> {
@@ -232,11 +241,8 @@ fn explanations(
     if drawn {
         let mut note =
             "The paper's curves are extracted from its figure (arXiv:1512.03385v1)".to_owned();
-        let theirs = references
-            .values()
-            .map(PaperCurves::iterations)
-            .fold(0.0, f64::max);
-        if theirs != iterations as f64 {
+        let theirs = papers_recipe(experiment.data).iterations;
+        if theirs != iterations {
             note += &format!(
                 "; their {theirs} iterations are scaled to the same fraction of the schedule as our {iterations}"
             );
@@ -312,9 +318,8 @@ fn starts(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
 
 /// The error of the clean pass at an iteration, %.
 fn clean_error(run: &RunEvidence, iteration: u64, statistics: Statistics) -> Option<f64> {
-    let row = run.rows.evaluations.iter().find(|row| {
-        row.iteration == iteration && row.split == Split::Train && row.statistics == statistics
-    });
+    let rows = &mut run.rows.evaluations.iter();
+    let row = rows.find(|row| row.iteration == iteration && row.is_of(Split::Train, statistics));
     row.map(|row| row.error)
 }
 

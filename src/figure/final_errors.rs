@@ -1,5 +1,5 @@
-//! A table of final errors (Table 6): cited methods, then the experiment's networks with the paper's value and ours.
-//! [`Table`] is plain data, drawn here and written as Markdown by `publish`.
+//! A table of final errors (Tables 2 to 4 and 6): cited methods, then the experiment's networks with the paper's values and
+//! ours. [`Table`] is plain data, drawn here and written as Markdown by `publish`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use crate::judge::Verdict;
 use crate::manifest::{Experiment, Metric, NetworkEntry};
 use crate::network::grouped;
 
-/// The values of a table in the paper, `experiments/reference/table6.toml`.
+/// The values of a table in the paper, such as `experiments/reference/table6.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PaperTable {
@@ -32,7 +32,11 @@ pub struct Method {
     /// As printed: `2.5M`.
     pub parameters: Option<String>,
     /// %.
-    pub test_error: f64,
+    #[serde(default)]
+    pub test_error: Option<f64>,
+    /// Other errors, %, by metric.
+    #[serde(default)]
+    pub errors: BTreeMap<Metric, f64>,
     /// If `test_error` is the best of several runs: their mean, %, and deviation, points.
     pub mean: Option<f64>,
     pub deviation: Option<f64>,
@@ -46,7 +50,11 @@ pub struct PaperValue {
     /// As printed: `0.27M`.
     pub parameters: Option<String>,
     /// %; the mean if there are several runs.
-    pub test_error: f64,
+    #[serde(default)]
+    pub test_error: Option<f64>,
+    /// Other errors, %, by metric.
+    #[serde(default)]
+    pub errors: BTreeMap<Metric, f64>,
     /// Points.
     pub deviation: Option<f64>,
     /// %.
@@ -108,21 +116,33 @@ pub fn assemble(
     verdict: &Verdict,
     papers: &BTreeMap<PathBuf, PaperTable>,
 ) -> Table {
-    let columns = ["method", "layers", "parameters", "paper, %", "ours, %"];
+    let metrics = experiment.listed();
+    let mut columns = ["method", "layers", "parameters"]
+        .map(String::from)
+        .to_vec();
+    for &metric in &metrics {
+        let of = match metrics.len() {
+            1 => String::new(),
+            _ => format!(" {}", verdict.evaluated(|_| true).metric(metric)),
+        };
+        columns.extend(["paper", "ours"].map(|whose| format!("{whose}{of}, %")));
+    }
     let mut rows = Vec::new();
     for method in papers.values().flat_map(|paper| &paper.method) {
-        rows.push(Row {
-            cells: vec![
-                method.name.clone(),
-                method
-                    .layers
-                    .map_or(NONE.into(), |layers| layers.to_string()),
-                method.parameters.clone().unwrap_or_else(|| NONE.into()),
-                cited(method),
-                "cited".into(),
-            ],
-            ours: false,
-        });
+        let mut cells = vec![
+            method.name.clone(),
+            method
+                .layers
+                .map_or(NONE.into(), |layers| layers.to_string()),
+            method.parameters.clone().unwrap_or_else(|| NONE.into()),
+        ];
+        for &metric in &metrics {
+            cells.extend(match cited(method, metric) {
+                Some(error) => [error, "cited".into()],
+                None => [NONE, NONE].map(String::from),
+            });
+        }
+        rows.push(Row { cells, ours: false });
     }
     for panel in &experiment.panels {
         let paper = panel
@@ -133,25 +153,38 @@ pub fn assemble(
             if let Some(entry) = experiment.network(name) {
                 let value = paper
                     .and_then(|paper| paper.value.iter().find(|value| value.network == entry.name));
-                rows.push(network(&panel.title, entry, value, verdict));
+                // A variant is told from its base by its label.
+                let family = match entry.variant_of {
+                    Some(_) => &entry.label,
+                    None => &panel.title,
+                };
+                rows.push(network(family, entry, value, verdict, &metrics));
             }
         }
     }
     Table {
         title: verdict.title.clone(),
         line: line(verdict),
-        columns: columns.map(String::from).to_vec(),
+        columns,
         rows,
-        notes: notes(verdict),
+        notes: notes(verdict, &metrics),
         watermark: verdict.synthetic.then(|| "SYNTHETIC".to_owned()),
     }
 }
 
-fn cited(method: &Method) -> String {
-    let best = format!("{:.2}", method.test_error);
-    match (method.mean, method.deviation) {
-        (Some(mean), Some(deviation)) => format!("{best} ({mean:.2} ± {deviation:.2})"),
-        _ => best,
+fn cited(method: &Method, metric: Metric) -> Option<String> {
+    let best = published(metric, method.test_error, &method.errors)?;
+    Some(match (method.mean, method.deviation) {
+        (Some(mean), Some(deviation)) => format!("{best:.2} ({mean:.2} ± {deviation:.2})"),
+        _ => format!("{best:.2}"),
+    })
+}
+
+/// A published error by its metric.
+fn published(metric: Metric, test: Option<f64>, others: &BTreeMap<Metric, f64>) -> Option<f64> {
+    match metric {
+        Metric::TestError => test,
+        other => others.get(&other).copied(),
     }
 }
 
@@ -160,17 +193,47 @@ fn network(
     entry: &NetworkEntry,
     paper: Option<&PaperValue>,
     verdict: &Verdict,
+    metrics: &[Metric],
 ) -> Row {
-    let measured = verdict
+    let row = verdict
         .networks
         .iter()
-        .find(|row| row.network == entry.name)
-        .and_then(|row| row.test_error.as_ref());
+        .find(|row| row.network == entry.name);
     let parameters = grouped(entry.network.parameter_count());
-    let theirs = paper.map(|value| {
+    let mut cells = vec![
+        family.to_owned(),
+        entry.network.depth().to_string(),
+        match paper.and_then(|value| value.parameters.as_ref()) {
+            Some(printed) => format!("{parameters} ({printed})"),
+            None => parameters,
+        },
+    ];
+    let mut any = false;
+    for &metric in metrics {
+        let measured = row.and_then(|row| match metric {
+            Metric::TestError => row.test_error.as_ref(),
+            other => row.others.get(&other),
+        });
+        any |= measured.is_some();
+        let finished = row.is_some_and(|row| row.seeds_finished > 0);
+        let ours = match (measured, entry.optional) {
+            (Some(measured), _) => measured.text(),
+            (None, _) if finished => "not measured".into(),
+            (None, true) => "not trained by default".into(),
+            (None, false) => "no finished run".into(),
+        };
+        cells.extend([theirs(paper, metric), ours]);
+    }
+    Row { cells, ours: any }
+}
+
+/// The paper's cell of a network.
+fn theirs(paper: Option<&PaperValue>, metric: Metric) -> String {
+    let text = paper.and_then(|value| {
+        let error = published(metric, value.test_error, &value.errors)?;
         let mut text = match value.best_of_five {
-            Some(best) => format!("{best:.2} ({:.2}", value.test_error),
-            None => format!("{:.2}", value.test_error),
+            Some(best) => format!("{best:.2} ({error:.2}"),
+            None => format!("{error:.2}"),
         };
         if let Some(deviation) = value.deviation {
             let _ = write!(text, " ± {deviation:.2}");
@@ -181,26 +244,9 @@ fn network(
         if value.from == "read-off" {
             text.push_str(", read off");
         }
-        text
+        Some(text)
     });
-    let ours = match (measured, entry.optional) {
-        (Some(measured), _) => measured.text(),
-        (None, true) => "not trained by default".into(),
-        (None, false) => "no finished run".into(),
-    };
-    Row {
-        cells: vec![
-            family.to_owned(),
-            entry.network.depth().to_string(),
-            match paper.and_then(|value| value.parameters.as_ref()) {
-                Some(printed) => format!("{parameters} ({printed})"),
-                None => parameters,
-            },
-            theirs.unwrap_or_else(|| NONE.into()),
-            ours,
-        ],
-        ours: measured.is_some(),
-    }
+    text.unwrap_or_else(|| NONE.into())
 }
 
 fn line(verdict: &Verdict) -> String {
@@ -214,7 +260,7 @@ fn line(verdict: &Verdict) -> String {
     )
 }
 
-fn notes(verdict: &Verdict) -> Vec<String> {
+fn notes(verdict: &Verdict, metrics: &[Metric]) -> Vec<String> {
     let mut notes = Vec::new();
     if !verdict.differences.is_empty() {
         notes.push(format!(
@@ -222,7 +268,12 @@ fn notes(verdict: &Verdict) -> Vec<String> {
             verdict.differences.join(", ")
         ));
     }
-    let metric = verdict.evaluated(|_| true).metric(Metric::TestError);
+    let evaluated = verdict.evaluated(|_| true);
+    let names: Vec<&str> = metrics
+        .iter()
+        .map(|&metric| evaluated.metric(metric))
+        .collect();
+    let metric = names.join(" and the ");
     notes.push(format!(
         "Paper: best (mean ± deviation) if it reports several runs. Ours: mean ± deviation of the {metric} at the last \
          iteration, with batch-norm statistics of training images (number of seeds)."

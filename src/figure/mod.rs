@@ -16,7 +16,7 @@ mod layer_responses;
 mod published_bars;
 
 pub use curve_figure::{Colour, Figure, Limits, Panel, Quantity, Series};
-pub use draw::column::column;
+pub use draw::column::{cited_column, column};
 pub use draw::curves::svg;
 pub use draw::font::{in_xml, missing as missing_letters};
 pub use draw::raster::png;

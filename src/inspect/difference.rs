@@ -178,11 +178,11 @@ fn numbers(run: &RunView, rows: &Rows, both_held_out: bool) -> Vec<(String, Stri
     };
     let last = |split, statistics| {
         let mut rows = evaluations.iter().rev();
-        at(rows.find(|row| row.split == split && row.statistics == statistics))
+        at(rows.find(|row| row.is_of(split, statistics)))
     };
     let best = evaluations
         .iter()
-        .filter(|row| row.split == Split::Test && row.statistics == Statistics::Population)
+        .filter(|row| row.is_of(Split::Test, Statistics::Population))
         .filter(|row| row.error.is_finite())
         .min_by(|a, b| {
             a.error
@@ -232,7 +232,13 @@ fn same_until(rows: &Rows, other_rows: &Rows) -> (bool, String) {
     };
     let measured = |row: &Evaluation| {
         let floats = [row.loss, row.error, row.top5_error];
-        let what = (row.iteration, row.split, row.statistics, row.images);
+        let what = (
+            row.iteration,
+            row.split,
+            row.statistics,
+            row.views,
+            row.images,
+        );
         (what, floats.map(f64::to_bits))
     };
     let rows = one

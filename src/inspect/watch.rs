@@ -167,7 +167,7 @@ fn line(results_dir: &Path, run: RunView, window: usize) -> Result<Line> {
         .evaluations
         .iter()
         .rev()
-        .find(|row| row.split == Split::Test && row.statistics == Statistics::Population);
+        .find(|row| row.is_of(Split::Test, Statistics::Population));
     Ok(Line {
         name: place(results_dir, &run),
         data: Some(run.file.notes.data),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::manifest::{Claim, Evaluated, Metric};
+use crate::manifest::{Claim, DataName, Evaluated, Metric};
 
 /// Whose value an expectation or claim is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -38,6 +38,10 @@ pub struct Circumstances {
     pub responses: bool,
     /// The error of guessing, %.
     pub chance: f64,
+    /// The data set of the experiment.
+    pub data: DataName,
+    /// Classes and resolution of the images, to follow their name; may be empty.
+    pub scale: String,
     /// Networks that are evaluated on held-out training images instead of the test set.
     pub held_out: Vec<String>,
 }
@@ -46,12 +50,13 @@ impl Circumstances {
     /// What a metric of these networks is called.
     pub(super) fn metric(&self, metric: Metric, networks: &[&str]) -> &'static str {
         let held_out = |name: &&str| self.held_out.iter().any(|other| other == name);
-        Evaluated::of(networks.iter().map(held_out)).metric(metric)
+        Evaluated::of(self.data, networks.iter().map(held_out)).metric(metric)
     }
 
     /// A claim in words.
     pub(super) fn reworded(&self, claim: &Claim) -> String {
         let networks = claim.comparisons.iter().flat_map(|c| [&c.higher, &c.lower]);
-        Evaluated::of(networks.map(|name| self.held_out.contains(name))).reworded(&claim.says)
+        let held_out = networks.map(|name| self.held_out.contains(name));
+        Evaluated::of(self.data, held_out).reworded(&claim.says)
     }
 }

@@ -7,7 +7,8 @@ use super::significance::{Evidence, between};
 use super::statistics::Measured;
 use super::status::Status;
 use super::subject::Subject;
-use crate::manifest::{Claim, Comparison};
+use crate::manifest::{Claim, Comparison, Metric};
+use crate::network::complexity;
 
 pub(super) fn judge_claim(
     circumstances: &Circumstances,
@@ -23,6 +24,9 @@ pub(super) fn judge_claim(
         .comparisons
         .iter()
         .map(|comparison| {
+            if comparison.metric == Metric::MultiplyAdds {
+                return compute(comparison);
+            }
             let names = [comparison.higher.as_str(), comparison.lower.as_str()];
             let allowed = comparable(circumstances, against, claim.data, &names, subjects);
             judge_comparison(circumstances, comparison, allowed, subjects)
@@ -34,6 +38,41 @@ pub(super) fn judge_claim(
         status: Status::of_all(comparisons.iter().map(|row| row.status)),
         comparisons,
         line: claim.line,
+    }
+}
+
+/// Compares multiply-adds, in thousand millions, which need no runs.
+fn compute(comparison: &Comparison) -> ComparisonRow {
+    let [higher, lower] = [&comparison.higher, &comparison.lower]
+        .map(|name| complexity(name).map(|count| count as f64 / 1e9));
+    let gap = higher.zip(lower).map(|(higher, lower)| higher - lower);
+    let (status, evidence, note) = match higher.zip(lower) {
+        Some((higher, lower)) => (
+            match comparison.holds(higher, lower) {
+                true => Status::Pass,
+                false => Status::Fail,
+            },
+            format!("{higher:.1} and {lower:.1} x 10^9, computed from the layers"),
+            String::new(),
+        ),
+        None => {
+            let why = "not a network whose multiply-adds are known";
+            (Status::Missing, String::new(), why.to_owned())
+        }
+    };
+    ComparisonRow {
+        text: comparison.text(),
+        metric: comparison.metric,
+        higher: comparison.higher.clone(),
+        lower: comparison.lower.clone(),
+        margin: comparison.margin,
+        gap,
+        gaps: Vec::new(),
+        welch: None,
+        bootstrap: None,
+        evidence,
+        status,
+        note,
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) fn comparable(
         }
     }
     let wanted = match against {
-        Yardstick::Paper => Some(Origin::Cifar10),
+        Yardstick::Paper => Some(circumstances.data.origin()),
         Yardstick::Profile => data.only(),
     };
     let mut origins: Vec<Origin> = Vec::new();
@@ -83,7 +83,7 @@ pub(super) fn comparable(
             wanted.name()
         ));
     }
-    // No value is for images that are neither CIFAR-10 nor synthetic.
+    // No value is for unknown images.
     if origins.contains(&Origin::Other) {
         return refuse(format!("trained on {}", Origin::Other.name()));
     }

@@ -6,15 +6,12 @@ use std::path::PathBuf;
 
 use super::distance::{CurveRow, Paper, Sample, phases};
 use super::paper_curves::{PaperCurve, PaperCurves};
-use crate::manifest::{Experiment, Metric, NetworkEntry, Panel};
+use crate::manifest::{Experiment, Metric, NetworkEntry, Panel, papers_recipe};
 use crate::plan::RunPlan;
 use crate::recipe::{Recipe, TRAINING_WINDOW};
 use crate::record::curve::{self, Point};
 use crate::record::{Evaluation, Split, Statistics};
 use crate::run::Rows;
-
-/// Test images of CIFAR-10.
-const TEST_IMAGES: f64 = 10_000.0;
 
 /// A run that reached its last iteration.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +39,7 @@ pub(super) fn distances(
         for entry in panel.networks.iter().filter_map(|n| experiment.network(n)) {
             let of_network: Vec<FinishedRun> = finished
                 .iter()
-                .filter(|run| run.plan.network == entry.network)
+                .filter(|run| run.plan.network.name == entry.name)
                 .copied()
                 .collect();
             for &metric in &panel.shows {
@@ -86,7 +83,7 @@ pub(super) fn distances(
 fn split_of(metric: Metric) -> Split {
     match metric {
         Metric::TrainingError => Split::Train,
-        Metric::TestError | Metric::Response => Split::Test,
+        _ => Split::Test,
     }
 }
 
@@ -99,17 +96,13 @@ fn measure(
     reference: &PaperCurves,
     curve: &PaperCurve,
 ) {
-    let recipe = &entry.recipe;
-    let Some(scale) = proportion(recipe, reference.iterations()) else {
-        let theirs = Recipe::default().drops;
+    let (recipe, papers) = (&entry.recipe, papers_recipe(experiment.data));
+    let Some(scale) = proportion(recipe, &papers) else {
         add(
             &mut row.note,
             &format!(
                 "drops at {:?} of {} iterations are not proportional to the paper's {:?} of {}, so no points correspond",
-                recipe.drops,
-                recipe.iterations,
-                theirs,
-                reference.iterations()
+                recipe.drops, recipe.iterations, papers.drops, papers.iterations
             ),
         );
         return;
@@ -127,15 +120,18 @@ fn measure(
             Metric::TrainingError => {
                 curve::training(&run.rows.iterations, experiment.training_window, 1)
             }
-            Metric::TestError | Metric::Response => at_every_evaluation(&run.rows.evaluations),
+            _ => at_every_evaluation(&run.rows.evaluations),
         })
         .collect();
     let (images, papers_images) = match row.metric {
         Metric::TrainingError => (
             (experiment.training_window * recipe.batch) as f64,
-            (TRAINING_WINDOW * Recipe::default().batch) as f64,
+            (TRAINING_WINDOW * papers.batch) as f64,
         ),
-        Metric::TestError | Metric::Response => (TEST_IMAGES, TEST_IMAGES),
+        _ => {
+            let theirs = experiment.data.test_images() as f64;
+            (theirs, theirs)
+        }
     };
     let paper = Paper {
         samples: samples(curve, reference, begins, scale),
@@ -154,8 +150,8 @@ fn add(note: &mut String, phrase: &str) {
 }
 
 /// The ratio of our iterations to the paper's; none unless the drops are at the same fractions of the schedule.
-fn proportion(recipe: &Recipe, papers_iterations: f64) -> Option<f64> {
-    let paper = Recipe::default();
+fn proportion(recipe: &Recipe, paper: &Recipe) -> Option<f64> {
+    let papers_iterations = paper.iterations as f64;
     let scale = recipe.iterations as f64 / papers_iterations;
     let alike = recipe.drops.len() == paper.drops.len()
         && recipe
@@ -196,7 +192,7 @@ fn samples(curve: &PaperCurve, reference: &PaperCurves, begins: f64, scale: f64)
 /// All test errors with population statistics.
 fn at_every_evaluation(rows: &[Evaluation]) -> Vec<Point> {
     rows.iter()
-        .filter(|row| row.split == Split::Test && row.statistics == Statistics::Population)
+        .filter(|row| row.is_of(Split::Test, Statistics::Population))
         .filter(|row| row.error.is_finite())
         .map(|row| Point {
             iteration: row.iteration,
@@ -239,6 +235,7 @@ mod tests {
                     iteration: (1000.0 * scale) as u64 * thousand as u64,
                     split: Split::Test,
                     statistics: Statistics::Population,
+                    views: Default::default(),
                     images: 10_000,
                     loss: 1.0,
                     error: point.map_or(30.0, |point| point.1 + by),

@@ -46,6 +46,11 @@ impl Evidence {
         let seeds = selection::settled_seeds(experiment, views, wanted);
         let Selection { runs, left_out } = selection::select(experiment, views, wanted, &seeds);
         let unused = selection::unused(experiment, views, wanted, &seeds, &runs);
+        // The runs know how many classes there were.
+        let experiment = &match runs.first() {
+            Some(run) => experiment.with_classes(run.plan().network.classes),
+            None => experiment.clone(),
+        };
         let mut read = Vec::new();
         for view in runs {
             let (view, rows) = view.read()?;

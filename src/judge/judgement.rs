@@ -13,8 +13,7 @@ use super::run_evidence::RunEvidence;
 use super::statistics::Measured;
 use super::subject::Subject;
 use super::verdict::Verdict;
-use crate::manifest::{Claim, Expectation, Experiment};
-use crate::origin::DataKind;
+use crate::manifest::{Claim, Expectation, Experiment, Metric};
 use crate::record::Ending;
 
 /// Judges an experiment on its evidence. Seeds without a run are missing. At profiles other than the paper's, the
@@ -47,7 +46,7 @@ pub fn judge(evidence: &Evidence) -> Result<Verdict> {
         })
         .collect();
     verdict.curves = distances(experiment, &evidence.paper, &finished, &|network| {
-        let (paper, kind) = (Yardstick::Paper, DataKind::Cifar10);
+        let (paper, kind) = (Yardstick::Paper, experiment.data.kind());
         comparable(&circumstances, paper, kind, &[network], &subjects)
             .err()
             .map(|(_, reason)| reason)
@@ -57,11 +56,7 @@ pub fn judge(evidence: &Evidence) -> Result<Verdict> {
 
 /// The error of guessing among the networks' classes, %.
 fn chance(experiment: &Experiment) -> f64 {
-    let classes = experiment
-        .networks
-        .iter()
-        .map(|entry| entry.network.classes);
-    100.0 * (1.0 - 1.0 / classes.max().unwrap_or(1) as f64)
+    100.0 * (1.0 - 1.0 / experiment.classes() as f64)
 }
 
 /// A summary of each run.
@@ -92,7 +87,7 @@ fn circumstances(evidence: &Evidence) -> Circumstances {
         .networks
         .iter()
         .filter(|entry| {
-            let run = |run: &RunEvidence| run.plan().network == entry.network;
+            let run = |run: &RunEvidence| run.plan().network.name == entry.name;
             !entry.optional || evidence.runs.iter().any(run)
         })
         .map(|entry| entry.name.clone())
@@ -106,10 +101,12 @@ fn circumstances(evidence: &Evidence) -> Circumstances {
         seeds: seeds.clone(),
         overrides: experiment.overrides.clone(),
         differences: experiment.departures(),
-        papers_profile: profile == PAPER,
+        papers_profile: profile == PAPER && experiment.is_of_the_paper(),
         command,
         responses: experiment.responses.is_some(),
         chance: chance(experiment),
+        data: experiment.data,
+        scale: experiment.scale(),
         held_out: experiment.held_out(),
     }
 }
@@ -167,5 +164,9 @@ fn network_row(network: &str, circumstances: &Circumstances, subjects: &[Subject
         clean_training_error: over(&|s| s.clean_training_error),
         best_test_error: over(&|s| s.best.map(|(_, error)| error)),
         response: over(&|s| s.response),
+        others: Metric::FURTHER
+            .into_iter()
+            .filter_map(|metric| Some((metric, over(&|s| s.error(metric))?)))
+            .collect(),
     }
 }

@@ -1,6 +1,8 @@
 //! The rows of a verdict: the outcome of each expectation, claim and baseline value, and the results of each network and
 //! run. Serialised, they are the parts of `verdict.json`.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::circumstances::Yardstick;
@@ -25,6 +27,9 @@ pub struct NetworkRow {
     /// Standard deviation of responses, mean over the 3x3 layers; only for figures of layer responses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response: Option<Measured>,
+    /// Top-5 errors, and errors with other views than the centre, where they were asked for or the paper gives them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub others: BTreeMap<Metric, Measured>,
 }
 
 /// An expectation and its outcome.
@@ -107,6 +112,15 @@ pub struct ClaimRow {
     pub comparisons: Vec<ComparisonRow>,
     /// Line in the manifest.
     pub line: Option<usize>,
+}
+
+impl ClaimRow {
+    /// Whether it is about numbers that follow from the networks alone. Such a claim can fail, but makes no pass where what
+    /// needs runs is missing or not comparable.
+    pub fn is_computed(&self) -> bool {
+        let mut metrics = self.comparisons.iter().map(|row| row.metric);
+        !self.comparisons.is_empty() && metrics.all(|metric| metric == Metric::MultiplyAdds)
+    }
 }
 
 /// Two networks' errors, one of which should be higher.

@@ -72,7 +72,7 @@ pub fn settled_seeds(experiment: &Experiment, views: &[RunView], wanted: &Wanted
     }
 }
 
-/// Selects runs, preferring CIFAR-10, then the device with the most networks. Never mixes data or devices.
+/// Selects runs, preferring the paper's images, then the device with the most networks. Never mixes data or devices.
 pub fn select(
     experiment: &Experiment,
     views: &[RunView],

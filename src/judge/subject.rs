@@ -1,10 +1,12 @@
 //! A run's summary, from its evidence.
 
+use std::collections::BTreeMap;
+
 use super::recipe_faults;
 use super::run_evidence::RunEvidence;
-use crate::manifest::{Experiment, Metric};
+use crate::manifest::{DataName, Experiment, Metric};
 use crate::origin::Origin;
-use crate::record::{Ending, Evaluation, Split, Statistics, curve};
+use crate::record::{Ending, Evaluation, Split, Statistics, Views, curve};
 
 /// A run's summary.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +27,8 @@ pub struct Subject {
     pub clean_training_error: Option<f64>,
     /// Standard deviation of responses, mean over the 3x3 layers, if measured.
     pub response: Option<f64>,
+    /// Top-5 errors, and errors with other views than the centre, at the last iteration, %.
+    pub others: BTreeMap<Metric, f64>,
     /// Iteration and value of the lowest test error with population statistics. Shown, never judged.
     pub best: Option<(u64, f64)>,
     /// The run's folder, relative to the results folder.
@@ -49,6 +53,8 @@ impl Subject {
             Metric::TestError => self.test_error,
             Metric::TrainingError => self.training_error,
             Metric::Response => self.response,
+            Metric::MultiplyAdds => None,
+            further => self.others.get(&further).copied(),
         }
     }
 
@@ -95,6 +101,7 @@ impl Subject {
                 .map(|point| point.error),
             clean_training_error: at_the_end(Split::Train, Statistics::Population),
             response: run.response(),
+            others: others(&rows.evaluations, plan.recipe.iterations, experiment),
             best: best(&rows.evaluations),
             folder: plan.folder(),
             identity: plan.identity().into(),
@@ -118,16 +125,36 @@ fn error_at(
 ) -> Option<f64> {
     rows.iter()
         .rev()
-        .find(|row| {
-            row.iteration == iteration && row.split == split && row.statistics == statistics
-        })
+        .find(|row| row.iteration == iteration && row.is_of(split, statistics))
         .map(|row| row.error)
+}
+
+/// The further errors at exactly this iteration: those that the experiment is about, and all on ImageNet.
+fn others(rows: &[Evaluation], iteration: u64, experiment: &Experiment) -> BTreeMap<Metric, f64> {
+    let wanted =
+        |metric: &Metric| experiment.data == DataName::Imagenet || experiment.judges(*metric);
+    let found = |metric: Metric| {
+        let (views, top5) = match metric {
+            Metric::Top5Error => (Views::Centre, true),
+            Metric::TenCropError => (Views::TenCrop, false),
+            Metric::TenCropTop5 => (Views::TenCrop, true),
+            Metric::MultiScaleError => (Views::MultiScale, false),
+            Metric::MultiScaleTop5 => (Views::MultiScale, true),
+            _ => return None,
+        };
+        let what = (iteration, Split::Test, Statistics::Population, views);
+        let mut rows = rows.iter().rev();
+        let row = rows.find(|row| (row.iteration, row.split, row.statistics, row.views) == what)?;
+        Some((metric, if top5 { row.top5_error } else { row.error }))
+    };
+    let further = Metric::FURTHER.into_iter().filter(wanted);
+    further.filter_map(found).collect()
 }
 
 /// The first iteration with the lowest test error by population statistics, and that error.
 fn best(rows: &[Evaluation]) -> Option<(u64, f64)> {
     rows.iter()
-        .filter(|row| row.split == Split::Test && row.statistics == Statistics::Population)
+        .filter(|row| row.is_of(Split::Test, Statistics::Population))
         .filter(|row| row.error.is_finite())
         .map(|row| (row.iteration, row.error))
         .min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))

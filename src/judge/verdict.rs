@@ -11,7 +11,7 @@ use super::status::{Counts, Status};
 use super::subject::Subject;
 use super::unclaimed;
 use crate::exit::Exit;
-use crate::manifest::{Evaluated, Metric};
+use crate::manifest::{DataName, Evaluated, Metric};
 use crate::origin::Origin;
 
 /// Version of `verdict.json`, raised when a field is removed or changes its meaning.
@@ -57,6 +57,9 @@ pub struct Verdict {
     /// validation error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub held_out: Vec<String>,
+    /// The data set of the experiment.
+    #[serde(skip_serializing_if = "DataName::is_default")]
+    pub data_set: DataName,
 }
 
 impl Verdict {
@@ -69,10 +72,13 @@ impl Verdict {
     ) -> Self {
         let errors = Counts::of(expectations.iter().map(|row| row.status));
         let claim_counts = Counts::of(claims.iter().map(|row| row.status));
+        let (of_networks, of_runs): (Vec<&ClaimRow>, Vec<&ClaimRow>) =
+            claims.iter().partition(|row| row.is_computed());
+        let of_networks: Vec<Status> = of_networks.iter().map(|row| row.status).collect();
         let statuses: Vec<Status> = expectations
             .iter()
             .map(|row| row.status)
-            .chain(claims.iter().map(|row| row.status))
+            .chain(of_runs.iter().map(|row| row.status))
             .collect();
         let mut origins: Vec<Origin> = Vec::new();
         for subject in subjects {
@@ -80,16 +86,26 @@ impl Verdict {
                 origins.push(subject.origin);
             }
         }
-        let names: Vec<&str> = origins.iter().map(|origin| origin.name()).collect();
+        let (paper, scale) = (circumstances.data.origin(), &circumstances.scale);
+        let names: Vec<String> = origins
+            .iter()
+            .map(|origin| format!("{}{scale}", origin.name()))
+            .collect();
         let synthetic = origins.contains(&Origin::Synthetic);
         let mut differences = circumstances.differences.clone();
-        for origin in origins.iter().filter(|&&origin| origin != Origin::Cifar10) {
-            differences.insert(0, format!("data: {} (paper: CIFAR-10)", origin.name()));
+        for origin in origins.iter().filter(|&&origin| origin != paper) {
+            let (ours, theirs) = (origin.name(), paper.name());
+            differences.insert(0, format!("data: {ours} (paper: {theirs})"));
         }
-        let (status, reason) = if statuses.is_empty() {
-            unclaimed::status(circumstances, subjects)
-        } else {
-            (Status::of_all(statuses), String::new())
+        let (status, reason) = match statuses.is_empty() {
+            true => unclaimed::status(circumstances, subjects),
+            false => (Status::of_all(statuses), String::new()),
+        };
+        // Claims that need no runs can fail, but are not what is missing or not comparable.
+        let failed = of_networks.iter().any(|status| status.fails());
+        let status = match failed || (status == Status::NothingClaimed && !of_networks.is_empty()) {
+            true => Status::of_all(of_networks),
+            false => status,
         };
         let mut verdict = Self {
             format: VERDICT_FORMAT,
@@ -120,6 +136,7 @@ impl Verdict {
             differences,
             command: circumstances.command.clone(),
             held_out: circumstances.held_out.clone(),
+            data_set: circumstances.data,
         };
         verdict.headline = Headline {
             experiment: &verdict.experiment,
@@ -164,13 +181,14 @@ impl Verdict {
     pub fn evaluated(&self, network: impl Fn(&str) -> bool) -> Evaluated {
         let names = self.networks.iter().map(|row| &row.network);
         let of_these = names.filter(|name| network(name));
-        Evaluated::of(of_these.map(|name| self.held_out.contains(name)))
+        let held_out = of_these.map(|name| self.held_out.contains(name));
+        Evaluated::of(self.data_set, held_out)
     }
 
     /// What a metric of a network is called.
     pub fn metric(&self, metric: Metric, network: &str) -> &'static str {
         let held_out = self.held_out.iter().any(|name| name == network);
-        Evaluated::of([held_out]).metric(metric)
+        Evaluated::of(self.data_set, [held_out]).metric(metric)
     }
 
     /// Networks that have barely learned, with their errors; none if all have.

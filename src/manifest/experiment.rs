@@ -3,15 +3,14 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::evaluated::Evaluated;
 use super::file::{Expectation, Kind, LayerOrder, Metric, Responses};
 use crate::exit::Exit;
 use crate::nearest::remedy;
-use crate::network::{Family, Network};
-use crate::origin::DataKind;
-use crate::recipe::{Init, Recipe, Shortcut, TrainingSplit, WarmUp};
+use crate::network::Network;
+use crate::origin::{DataKind, DataName, Origin};
+use crate::recipe::{Recipe, TrainingSplit};
 
 /// A figure or table at one profile, created by [`Experiment::load`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,6 +20,9 @@ pub struct Experiment {
     pub title: String,
     /// What to produce from the runs.
     pub kind: Kind,
+    /// The data set to train on.
+    #[serde(skip_serializing_if = "DataName::is_default")]
+    pub data: DataName,
     /// Path of the manifest.
     pub file: PathBuf,
     pub profile: String,
@@ -41,7 +43,7 @@ pub struct Experiment {
     pub training_window: usize,
     /// Draw training curves dashed instead of solid.
     pub dashed_training: bool,
-    /// Fall back to synthetic images if CIFAR-10 is not available.
+    /// Fall back to synthetic images if the data set is not available.
     pub synthetic: bool,
     pub expectations: Vec<Expectation>,
     pub claims: Vec<Claim>,
@@ -155,7 +157,78 @@ impl Comparison {
     }
 }
 
+impl NetworkEntry {
+    /// The same for another number of classes. The manifest only knows that of the whole data set.
+    pub fn with_classes(&self, classes: usize) -> Self {
+        let mut entry = self.clone();
+        entry.network.classes = classes;
+        entry.start = self
+            .start
+            .as_ref()
+            .map(|start| Box::new(start.with_classes(classes)));
+        entry
+    }
+}
+
 impl Experiment {
+    /// The same for the number of classes of the data that is there.
+    pub fn with_classes(&self, classes: usize) -> Self {
+        let networks = self.networks.iter();
+        Self {
+            networks: networks.map(|entry| entry.with_classes(classes)).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// The number of classes that the networks tell apart.
+    pub fn classes(&self) -> usize {
+        let classes = self.networks.iter().map(|entry| entry.network.classes);
+        classes.max().unwrap_or(self.data.classes())
+    }
+
+    /// Images of this origin in words, with classes and resolution where the data set does not settle them:
+    /// `a part of ImageNet, 10 classes, 64x64 pixels`.
+    pub fn images(&self, origin: Origin) -> String {
+        format!("{}{}", origin.name(), self.scale())
+    }
+
+    /// `, 10 classes, 64x64 pixels`; empty for CIFAR-10, whose networks say it by their recipe.
+    pub fn scale(&self) -> String {
+        match self.data {
+            DataName::Cifar10 => String::new(),
+            DataName::Imagenet => {
+                let (classes, side) = (self.classes(), self.recipe.image_size);
+                format!(", {classes} classes, {side}x{side} pixels")
+            }
+        }
+    }
+
+    /// Whether an expectation or a claim is about a metric.
+    pub fn judges(&self, metric: Metric) -> bool {
+        let mut compared = self.claims.iter().flat_map(|claim| &claim.comparisons);
+        let mut expected = self.expectations.iter();
+        compared.any(|comparison| comparison.metric == metric)
+            || expected.any(|expectation| expectation.metric == metric)
+            || self.listed().contains(&metric)
+    }
+
+    /// The errors that a table lists, in the order of the manifest.
+    pub fn listed(&self) -> Vec<Metric> {
+        let mut listed = Vec::new();
+        if self.kind != Kind::Table {
+            return listed;
+        }
+        for &metric in self.panels.iter().flat_map(|panel| &panel.shows) {
+            if metric != Metric::TrainingError && !listed.contains(&metric) {
+                listed.push(metric);
+            }
+        }
+        if listed.is_empty() {
+            listed.push(Metric::TestError);
+        }
+        listed
+    }
+
     /// Looks up a network by name.
     pub fn network(&self, name: &str) -> Option<&NetworkEntry> {
         self.networks.iter().find(|entry| entry.name == name)
@@ -199,93 +272,9 @@ impl Experiment {
     /// The images that the networks of this name are evaluated on.
     pub fn evaluated(&self, network: impl Fn(&str) -> bool) -> Evaluated {
         let entries = self.networks.iter().filter(|entry| network(&entry.name));
-        Evaluated::of(entries.map(|entry| entry.recipe.split == TrainingSplit::HoldOut))
-    }
-
-    /// Whether every network uses the paper's recipe.
-    pub fn is_papers_recipe(&self) -> bool {
-        self.departures().is_empty()
-    }
-
-    /// Departures from the paper's recipe, as phrases such as `batch 64 (paper: 128)`. The evaluation schedule does not
-    /// count as recipe, except for the number of images behind the statistics.
-    pub fn departures(&self) -> Vec<String> {
-        let entries: Vec<_> = (self.networks.iter())
-            .filter(|entry| !entry.optional)
-            .map(|entry| (entry, departures(entry)))
-            .collect();
-        let mut phrases: Vec<String> = Vec::new();
-        for (entry, own) in &entries {
-            for phrase in own {
-                let sharing = (entries.iter())
-                    .filter(|(_, other)| other.contains(phrase))
-                    .count();
-                // Name the network unless most networks share the departure.
-                let phrase = match 2 * sharing > entries.len() {
-                    true => phrase.clone(),
-                    false => format!("{}: {phrase}", entry.label),
-                };
-                if !phrases.contains(&phrase) {
-                    phrases.push(phrase);
-                }
-            }
-        }
-        phrases
-    }
-}
-
-/// The smallest depth with a warm-up in the paper (section 4.2).
-const WARM_UP_DEPTH: usize = 110;
-
-fn departures(entry: &NetworkEntry) -> Vec<String> {
-    let mut paper = Recipe::default();
-    if entry.network.family == Family::Resnet && entry.network.depth() >= WARM_UP_DEPTH {
-        paper.warm_up = Some(WarmUp::default());
-    }
-    // Does not count as recipe.
-    paper.evaluation.interval = entry.recipe.evaluation.interval;
-    paper.evaluation.statistics_batch = entry.recipe.evaluation.statistics_batch;
-    paper.evaluation.clean_images = entry.recipe.evaluation.clean_images;
-    let mut ours = entry.recipe.clone();
-    if entry.variant_of.is_some() {
-        // The point of a variant, and already in its label.
-        ours.shortcut = Shortcut::A;
-        ours.init = Init::default();
-    }
-    let mut phrases = Vec::new();
-    if let (Ok(ours), Ok(theirs)) = (serde_json::to_value(&ours), serde_json::to_value(&paper)) {
-        differences("", &ours, &theirs, &mut phrases);
-    }
-    phrases
-}
-
-fn differences(path: &str, ours: &Value, theirs: &Value, phrases: &mut Vec<String>) {
-    match (ours, theirs) {
-        (Value::Object(a), Value::Object(b)) => {
-            for (key, value) in a {
-                let path = if path.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
-                differences(&path, value, b.get(key).unwrap_or(&Value::Null), phrases);
-            }
-        }
-        (a, b) if a == b => {}
-        (a, b) => phrases.push(format!("{path} {} (paper: {})", short(a), short(b))),
-    }
-}
-
-fn short(value: &Value) -> String {
-    match value {
-        Value::Null => "none".into(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(short).collect();
-            format!("[{}]", items.join(", "))
-        }
-        // The only optional table is the warm-up.
-        Value::Object(_) => "warm-up".into(),
-        other => other.to_string(),
+        Evaluated::of(
+            self.data,
+            entries.map(|entry| entry.recipe.split == TrainingSplit::HoldOut),
+        )
     }
 }

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::margin::Margin;
-use crate::origin::DataKind;
+use crate::network::{Stem, StrideIn};
+use crate::origin::{DataKind, DataName};
 use crate::recipe::Recipe;
 
 /// A refig experiment: one figure or table and everything needed to reproduce it.
@@ -22,7 +23,17 @@ pub(super) struct File {
     pub kind: Kind,
     /// Another experiment whose runs to draw. This one then has no recipe of its own and trains only its variants.
     pub runs_from: Option<String>,
-    /// Networks to train, e.g. `plain-20` or `resnet-110`. Depths have the form 6n+2.
+    /// The data set to train on.
+    #[serde(default)]
+    pub data: DataName,
+    /// The layers before the first stage of ImageNet's networks: `7x7` with max-pooling, the default for ImageNet; or `3x3`,
+    /// for small images. On CIFAR-10, either makes the names those of Table 1.
+    pub stem: Option<StemFile>,
+    /// Which convolution of a bottleneck has the stride.
+    #[serde(default)]
+    pub stride_in: StrideIn,
+    /// Networks to train: `plain-20` or `resnet-110`, with depths of the form 6n+2, on CIFAR-10; `plain-34` or `resnet-50`,
+    /// with the depths of Table 1, on ImageNet.
     #[serde(default)]
     pub networks: Vec<String>,
     /// Networks to train only on request (`--networks`), and to draw if they have a run.
@@ -55,6 +66,26 @@ pub(super) struct File {
     pub claims: Vec<ClaimFile>,
     #[serde(default)]
     pub style: StyleFile,
+}
+
+/// The layers before the first stage of a network of Table 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(super) enum StemFile {
+    /// A 3x3 convolution, stride 1.
+    #[serde(rename = "3x3")]
+    Small,
+    /// A 7x7 convolution and 3x3 max-pooling, stride 2 each.
+    #[serde(rename = "7x7")]
+    Large,
+}
+
+impl StemFile {
+    pub fn stem(self) -> Stem {
+        match self {
+            StemFile::Small => Stem::Cifar,
+            StemFile::Large => Stem::Imagenet,
+        }
+    }
 }
 
 /// What an experiment shows.
@@ -145,7 +176,8 @@ pub(super) struct PanelFile {
     /// Networks in legend order. Not used for bars.
     #[serde(default)]
     pub networks: Vec<String>,
-    /// Curves to draw. Defaults to both.
+    /// Curves to draw, `training-error` and `test-error`; defaults to both. For kind `table`, the errors to list; defaults to
+    /// `test-error`.
     #[serde(default = "both")]
     pub shows: Vec<Metric>,
     /// Draw the panel only if this network has a run.
@@ -190,7 +222,7 @@ pub(super) struct ProfileFile {
     pub error_axis: Option<[f64; 2]>,
     /// Mini-batches averaged into one training error. Defaults to 20.
     pub training_window: Option<usize>,
-    /// Fall back to built-in synthetic images if CIFAR-10 is not available.
+    /// Fall back to built-in synthetic images if the data set is not available.
     pub synthetic: bool,
     /// Expected results of the runs at this scale.
     pub expectations: Vec<Expectation>,
@@ -232,7 +264,7 @@ impl Default for StyleFile {
     }
 }
 
-/// The quantity to judge, in %.
+/// The quantity to judge, in % unless noted.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -240,20 +272,57 @@ impl Default for StyleFile {
 pub enum Metric {
     /// Mean error of the last mini-batches (`training_window`), augmented, at the last iteration.
     TrainingError,
-    /// Error on the test images with `population` statistics, at the last iteration.
+    /// Error on the test images with `population` statistics, at the last iteration: the whole image of CIFAR-10, the centre
+    /// crop of ImageNet's validation images.
     TestError,
+    /// As `test-error`, but wrong only if the class is not among the five likeliest.
+    Top5Error,
+    /// Error with ten crops of each test image averaged: corners, centre and their mirror images.
+    TenCropError,
+    TenCropTop5,
+    /// Error with the whole test image at several scales averaged.
+    MultiScaleError,
+    MultiScaleTop5,
     /// Standard deviation of the responses, averaged over the 3x3 layers. Not an error; only for claims of kind `responses`.
     Response,
+    /// Multiply-adds of one image of 224x224 pixels and 1000 classes, in thousand millions, computed from the networks of
+    /// Table 1, `alexnet`, `vgg-16` and `vgg-19`. Only for claims; no run is needed.
+    MultiplyAdds,
 }
 
 impl Metric {
+    /// Errors that are only shown where they are asked for, or where the paper gives them (ImageNet).
+    pub const FURTHER: [Metric; 5] = [
+        Metric::Top5Error,
+        Metric::TenCropError,
+        Metric::TenCropTop5,
+        Metric::MultiScaleError,
+        Metric::MultiScaleTop5,
+    ];
+
     /// As in sentences: `training error`, `test error`.
     pub fn text(self) -> &'static str {
         match self {
             Metric::TrainingError => "training error",
             Metric::TestError => "test error",
+            Metric::Top5Error => "top-5 error",
+            Metric::TenCropError => "10-crop error",
+            Metric::TenCropTop5 => "10-crop top-5 error",
+            Metric::MultiScaleError => "multi-scale error",
+            Metric::MultiScaleTop5 => "multi-scale top-5 error",
             Metric::Response => "layer responses",
+            Metric::MultiplyAdds => "multiply-adds (10^9)",
         }
+    }
+
+    /// Whether it is drawn over iterations.
+    pub fn is_curve(self) -> bool {
+        matches!(self, Metric::TrainingError | Metric::TestError)
+    }
+
+    /// Whether it is an error in %, measured with runs.
+    pub fn is_error(self) -> bool {
+        !matches!(self, Metric::Response | Metric::MultiplyAdds)
     }
 }
 
@@ -277,6 +346,7 @@ pub struct Expectation {
     /// Number of runs averaged in `value`.
     #[serde(default)]
     pub runs: Option<usize>,
+    /// Defaults to the paper's images.
     #[serde(default = "cifar10")]
     pub data: DataKind,
     /// Line in the manifest, counted from 1.

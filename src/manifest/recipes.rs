@@ -11,6 +11,7 @@ use super::source::Source;
 use super::validate;
 use super::wording::plain;
 use crate::exit::Exit;
+use crate::origin::DataName;
 use crate::recipe::{EvaluationRecipe, Init, Recipe};
 
 /// The tables in a recipe.
@@ -32,7 +33,7 @@ pub(super) fn network_recipe(
 ) -> Result<Recipe> {
     let mut merged = merged(runs, network, profile);
     merge(&mut merged, &set.recipe);
-    let recipe = complete(merged).map_err(|why| {
+    let recipe = complete(merged, runs.file.data).map_err(|why| {
         Exit::Usage.error(format!("{}: profile {profile}: {why}", runs.path.display()))
     })?;
     validate::recipe::check(&recipe, runs, network, profile, set)?;
@@ -52,7 +53,7 @@ pub(super) fn variant_recipe(
     let mut merged = merged(runs, Some(of), profile);
     merge(&mut merged, &subtable(&own.table, &place));
     merge(&mut merged, &set.recipe);
-    let recipe = complete(merged).map_err(|why| own.error(&place, &why))?;
+    let recipe = complete(merged, runs.file.data).map_err(|why| own.error(&place, &why))?;
     // `init` is allowed in variants; `validate::variants` checks it.
     let rest = Recipe {
         init: Init::default(),
@@ -84,7 +85,20 @@ fn merged(runs: &Source, network: Option<&str>, profile: &str) -> Table {
 }
 
 /// A recipe with the defaults for what is not set, or what is wrong with it.
-fn complete(merged: Table) -> std::result::Result<Recipe, String> {
+fn complete(merged: Table, data: DataName) -> std::result::Result<Recipe, String> {
+    match (data, merged.contains_key("crop")) {
+        (DataName::Imagenet, false) => {
+            return Err(
+                "data = \"imagenet\" needs `crop`, because its images differ in size; add [recipe.crop]".into(),
+            );
+        }
+        (DataName::Cifar10, true) => {
+            return Err(
+                "`crop` is for images of many sizes; remove it or set data = \"imagenet\"".into(),
+            );
+        }
+        _ => {}
+    }
     let interval_set = merged
         .get("evaluation")
         .is_some_and(|evaluation| evaluation.get("interval").is_some());

@@ -13,12 +13,10 @@ use super::source::Source;
 use super::validate;
 use crate::exit::Exit;
 use crate::nearest::remedy;
-use crate::network::{Family, Network};
+use crate::network::Family;
+use crate::origin::{DataKind, DataName};
 use crate::plain_name::is_plain_name;
 use crate::recipe::TRAINING_WINDOW;
-
-/// Classes of CIFAR-10.
-const CLASSES: usize = 10;
 
 const BLACK: &str = "#000000";
 
@@ -126,6 +124,7 @@ fn resolve(own: &Source, runs: &Source, profile: &str, set: &Overrides) -> Resul
         name: own.file.name.clone(),
         title: own.file.title.clone(),
         kind: own.file.kind,
+        data: runs.file.data,
         file: own.path.clone(),
         profile: profile.into(),
         summary: if view.summary.is_empty() {
@@ -150,7 +149,7 @@ fn resolve(own: &Source, runs: &Source, profile: &str, set: &Overrides) -> Resul
             .unwrap_or(TRAINING_WINDOW),
         dashed_training: own.file.style.dashed_training,
         synthetic: scale.synthetic,
-        expectations: expectations(own, profile),
+        expectations: expectations(own, runs.file.data, profile),
         claims: claims(own, runs, profile),
         responses: own.file.responses.clone(),
         overrides: set.given.clone(),
@@ -174,7 +173,7 @@ fn networks(
     let colour = |name: &String| colours.get(name).cloned().unwrap_or_else(|| BLACK.into());
     let entry = |name: &String, optional: bool| -> Result<NetworkEntry> {
         let recipe = network_recipe(runs, Some(name), profile, set)?;
-        let network = Network::parse_cifar(name, recipe.shortcut, CLASSES)?;
+        let network = runs.network(name, recipe.shortcut)?;
         Ok(NetworkEntry {
             name: name.clone(),
             label: match network.family {
@@ -204,7 +203,7 @@ fn networks(
         if !trained.contains(&variant.of) {
             continue;
         }
-        let mut network = Network::parse_cifar(&variant.of, recipe.shortcut, CLASSES)?;
+        let mut network = runs.network(&variant.of, recipe.shortcut)?;
         validate::variants::check_start(own, name, &network, start.as_deref())?;
         network.name = name.clone();
         networks.push(NetworkEntry {
@@ -259,12 +258,18 @@ fn reference(own: &Source, panel: &PanelFile) -> Option<Reference> {
 }
 
 /// The expectations at `profile`, first those beside the profiles.
-fn expectations(own: &Source, profile: &str) -> Vec<Expectation> {
+fn expectations(own: &Source, set: DataName, profile: &str) -> Vec<Expectation> {
+    // The default of the format, where another data set is meant.
+    let data = |given: DataKind| match given {
+        DataKind::Cifar10 => set.kind(),
+        other => other,
+    };
     let lined = |place: &[&str], list: &[Expectation]| -> Vec<Expectation> {
         let with_line = |(index, expectation): (usize, &Expectation)| {
             let index = index.to_string();
             Expectation {
                 line: own.line_of(&[place, &[index.as_str()]].concat()),
+                data: data(expectation.data),
                 ..expectation.clone()
             }
         };

@@ -6,9 +6,11 @@ use anyhow::Result;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::file::{File, Kind, PanelFile, ProfileFile};
+use super::file::{File, Kind, PanelFile, ProfileFile, StemFile};
 use super::wording::plain;
 use crate::exit::Exit;
+use crate::network::{Network, Shortcut, StrideIn};
+use crate::origin::DataName;
 
 /// The name of the only profile of a manifest without [profiles].
 const SOLE_PROFILE: &str = "default";
@@ -77,6 +79,30 @@ impl Source {
     pub fn draws(&self, name: &str) -> bool {
         let in_panel = |panel: &PanelFile| panel.networks.iter().any(|other| other == name);
         self.file.runs_from.is_none() || self.file.panels.iter().any(in_panel)
+    }
+
+    /// The network with this name, with the classes of the whole data set. What a name means depends on data set and stem.
+    pub fn network(&self, name: &str, shortcut: Shortcut) -> Result<Network> {
+        let File {
+            data,
+            stem,
+            stride_in,
+            ..
+        } = self.file;
+        let classes = data.classes();
+        let network = match (data, stem) {
+            (DataName::Cifar10, None) => Network::parse_cifar(name, shortcut, classes)?,
+            _ => Network::parse_table_1(name, shortcut, classes)?,
+        };
+        Ok(Network {
+            stem: stem.map_or(network.stem, StemFile::stem),
+            // Says nothing of other networks, and must not change their identity.
+            stride_in: match network.bottleneck {
+                true => stride_in,
+                false => StrideIn::default(),
+            },
+            ..network
+        })
     }
 
     /// A path relative to the manifest.

@@ -25,7 +25,9 @@ pub struct LayerRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Description {
     pub network: String,
-    pub shortcut: super::Shortcut,
+    /// None for networks that the paper cites.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shortcut: Option<super::Shortcut>,
     pub image_size: usize,
     pub depth: usize,
     pub parameters: u64,
@@ -120,7 +122,7 @@ impl Network {
     pub fn describe(&self, image_size: usize) -> Description {
         Description {
             network: self.name.clone(),
-            shortcut: self.shortcut,
+            shortcut: Some(self.shortcut),
             image_size,
             depth: self.depth(),
             parameters: self.parameter_count(),
@@ -183,10 +185,12 @@ impl Description {
             .map(|row| row.name.len())
             .max()
             .unwrap_or(0);
+        let shortcut = self
+            .shortcut
+            .map_or_else(String::new, |option| format!(" (shortcut {option:?})"));
         let mut text = format!(
-            "{} (shortcut {:?}), one image of {} x {} pixels\n\n{:<name$}  {:<kind$}  {:>12}  {:>12}  {:>14}  {:>12}\n",
+            "{}{shortcut}, one image of {} x {} pixels\n\n{:<name$}  {:<kind$}  {:>12}  {:>12}  {:>14}  {:>12}\n",
             self.network,
-            self.shortcut,
             self.image_size,
             self.image_size,
             "layer",

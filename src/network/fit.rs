@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use super::{Family, Network, Shortcut, Stem};
+use super::{Family, Network, Shortcut, Stem, StrideIn};
 use crate::exit::Exit;
 use crate::weights::Tensor;
 
@@ -147,6 +147,8 @@ fn fitting(tensors: &Tensors) -> Vec<String> {
             bottleneck,
             shortcut,
             classes,
+            // The tensors do not tell.
+            stride_in: StrideIn::default(),
         };
         if network.check_sizes().is_err() || !network.differences(tensors).is_empty() {
             continue;
@@ -155,7 +157,10 @@ fn fitting(tensors: &Tensors) -> Vec<String> {
         if family == Family::Resnet {
             network.name.push_str(&format!(" (option {shortcut:?})"));
         }
-        let usual = if stem == Stem::Cifar { 16 } else { 64 };
+        let usual = match (stem, blocks.len()) {
+            (Stem::Cifar, ..=3) => 16,
+            _ => 64,
+        };
         if width != usual {
             network.name.push_str(&format!(" of width {width}"));
         }

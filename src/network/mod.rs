@@ -1,11 +1,13 @@
 //! Architectures as plain data: stages, blocks, shortcuts, shapes and parameter names.
 //!
 //! - `mod.rs` has `Network` and derives its blocks, convolutions and parameters
+//! - `cited.rs` has AlexNet and VGG, which the paper compares with; they are described, not trained
 //! - `name.rs` parses names such as `resnet-110`
 //! - `describe.rs` lists a network's layers and counts parameters, multiply-adds and activations
 //! - `memory.rs` adds up the memory of a training step
 //! - `initialise.rs` generates initial weights, `fit.rs` tells whether weights are a network's
 
+mod cited;
 mod describe;
 mod fit;
 mod initialise;
@@ -13,6 +15,7 @@ mod memory;
 mod name;
 
 pub use crate::recipe::Shortcut;
+pub use cited::{Cited, CitedLayer, complexity};
 pub use describe::{Description, LayerRow, grouped};
 pub use initialise::initialise;
 pub use memory::{Activations, Memory};
@@ -37,6 +40,27 @@ pub enum Stem {
     Imagenet,
 }
 
+/// The convolution of a bottleneck that has the stride.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub enum StrideIn {
+    /// The first 1x1, as in the authors' models.
+    #[default]
+    #[serde(rename = "1x1")]
+    First,
+    /// The 3x3, as in torchvision's ResNet-50, -101 and -152. A little more to compute.
+    #[serde(rename = "3x3")]
+    Middle,
+}
+
+impl StrideIn {
+    /// Whether it is the default, which is left out of files.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A network, from which every layer, shape and parameter is derived.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Network {
@@ -52,6 +76,9 @@ pub struct Network {
     pub bottleneck: bool,
     pub shortcut: Shortcut,
     pub classes: usize,
+    /// Which convolution of a bottleneck has the stride.
+    #[serde(default, skip_serializing_if = "StrideIn::is_default")]
+    pub stride_in: StrideIn,
 }
 
 /// A convolution without bias, followed by batch normalisation. Padding is `kernel / 2`.
@@ -131,6 +158,7 @@ impl Network {
             bottleneck: false,
             shortcut,
             classes,
+            stride_in: StrideIn::default(),
         })
     }
 
@@ -164,6 +192,7 @@ impl Network {
             bottleneck,
             shortcut,
             classes,
+            stride_in: StrideIn::default(),
         })
     }
 
@@ -212,8 +241,12 @@ impl Network {
     ) -> Block {
         let prefix = format!("layer{}.{place}", stage + 1);
         // (kernel, stride, outputs) of each convolution.
+        let (first, middle) = match self.stride_in {
+            StrideIn::First => (stride, 1),
+            StrideIn::Middle => (1, stride),
+        };
         let plan: &[(usize, usize, usize)] = if self.bottleneck {
-            &[(1, stride, width), (3, 1, width), (1, 1, 4 * width)]
+            &[(1, first, width), (3, middle, width), (1, 1, 4 * width)]
         } else {
             &[(3, stride, width), (3, 1, width)]
         };

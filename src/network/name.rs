@@ -4,7 +4,18 @@ use anyhow::Result;
 
 use super::{Family, Network, Shortcut};
 use crate::exit::Exit;
-use crate::nearest::nearest;
+use crate::nearest::{nearest, remedy};
+
+/// The networks of Table 1, and the plain ones of section 4.1.
+const TABLE_1: [&str; 7] = [
+    "plain-18",
+    "plain-34",
+    "resnet-18",
+    "resnet-34",
+    "resnet-50",
+    "resnet-101",
+    "resnet-152",
+];
 
 /// From this image size on, a name that is both a CIFAR and an ImageNet network means the latter.
 const SMALLEST_IMAGENET: usize = 64;
@@ -56,6 +67,20 @@ impl Network {
         }
         let network = Self::parse_cifar(name, shortcut.unwrap_or(Shortcut::A), 10)?;
         Ok((network, size))
+    }
+
+    /// The network of Table 1 with this name, such as `plain-34` or `resnet-152`.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] for any other name, with the nearest.
+    pub fn parse_table_1(name: &str, shortcut: Shortcut, classes: usize) -> Result<Self> {
+        let Some(network) = Self::parse_imagenet(name, Some(shortcut)) else {
+            return Err(Exit::Usage.error(format!(
+                "network \"{name}\": not in Table 1; {}",
+                remedy(name, TABLE_1)
+            )));
+        };
+        Ok(Self { classes, ..network })
     }
 
     /// The network of Table 1 with this name, if there is one.

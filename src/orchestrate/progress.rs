@@ -10,7 +10,7 @@ use crate::duration::duration;
 use crate::note;
 use crate::plan::RunPlan;
 use crate::recipe::{TRAINING_WINDOW, TrainingSplit};
-use crate::record::{Ending, Evaluation, Iteration, Split, Statistics};
+use crate::record::{Ending, Evaluation, Iteration, Split, Statistics, Views};
 use crate::train::{Observer, Phase};
 
 use super::{RunsObserver, Start};
@@ -206,8 +206,16 @@ impl Observer for Progress {
             Split::Train => "clean training",
         };
         let text = format!(
-            "{}: iteration {}, {what} error {:.2} % (loss {:.3}, {} images)",
-            run.name, row.iteration, row.error, row.loss, row.images
+            "{}: iteration {}, {what} error {:.2} % (loss {:.3}, {} images{})",
+            run.name,
+            row.iteration,
+            row.error,
+            row.loss,
+            row.images,
+            match row.views {
+                Views::Centre => String::new(),
+                views => format!(", {}", views.name()),
+            }
         );
         self.line(&text);
     }

@@ -133,11 +133,12 @@ impl Images {
         &self.sets[&Self::key(recipe)]
     }
 
-    /// The required number of test images; known for CIFAR-10 only.
+    /// The required number of test images, where it is known.
     fn test_images(&self, recipe: &Recipe) -> Option<usize> {
         match (self.origin, recipe.split) {
             (Origin::Cifar10, TrainingSplit::All) => Some(10_000),
             (Origin::Cifar10, TrainingSplit::HoldOut) => Some(5_000),
+            (Origin::Imagenet, TrainingSplit::All) => Some(50_000),
             _ => None,
         }
     }
@@ -172,10 +173,11 @@ fn run_one(
         data: images.origin,
         train_digest: images.digests.0.clone(),
         test_digest: images.digests.1.clone(),
-        official: images.origin == Origin::Cifar10,
+        official: matches!(images.origin, Origin::Cifar10 | Origin::Imagenet),
         experiment: options.experiment.clone(),
         overrides: options.overrides.clone(),
         threads: engine_options.thread_count(),
+        size: None,
     };
     let mut directory = RunDirectory::open(&options.results_dir, run, &notes, options.fresh)?;
     let resume = directory.resume()?;

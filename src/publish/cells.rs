@@ -76,9 +76,12 @@ pub fn final_errors(verdict: &Verdict) -> Vec<FinalError<'_>> {
             (Metric::TrainingError, row.training_error),
             (Metric::Response, row.response),
         ];
+        let further = row.others.iter();
+        let further = further.map(|(&metric, &measured)| (metric, Some(measured)));
         errors.extend(
             others
                 .into_iter()
+                .chain(further)
                 .filter(|(_, measured)| measured.is_some())
                 .map(|(metric, measured)| of(metric, measured)),
         );

@@ -31,11 +31,11 @@ pub struct Report<'a> {
     pub warnings: Vec<String>,
 }
 
-/// The folder for an experiment's report: `fig6/quick`. Reports of other images than CIFAR-10, of changed fields or of some of
+/// The folder for an experiment's report: `fig6/quick`. Reports of other images than the paper's, of changed fields or of some of
 /// the networks are kept apart: `fig6/quick-synthetic`, `fig6/quick-set-1a2b3c4d`, `fig6/quick-plain-20`.
 pub fn folder(experiment: &Experiment, data: Option<Origin>, reports_dir: &Path) -> PathBuf {
     let mut name = experiment.profile.clone();
-    if let Some(other) = data.filter(|data| *data != Origin::Cifar10) {
+    if let Some(other) = data.filter(|data| *data != experiment.data.origin()) {
         name = format!("{name}-{}", other.key());
     }
     if !experiment.overrides.is_empty() {

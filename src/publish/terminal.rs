@@ -236,6 +236,7 @@ mod tests {
             training_error: Some(error),
             clean_training_error: None,
             response: None,
+            others: Default::default(),
             best: None,
             folder: String::new(),
             identity: String::new(),

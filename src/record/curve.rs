@@ -68,7 +68,7 @@ pub fn training(rows: &[Iteration], window: usize, step: u64) -> Vec<Point> {
 pub fn evaluations(rows: &[Evaluation], split: Split, statistics: Statistics) -> Vec<Point> {
     let by_iteration: BTreeMap<u64, f64> = rows
         .iter()
-        .filter(|row| row.split == split && row.statistics == statistics && row.error.is_finite())
+        .filter(|row| row.is_of(split, statistics) && row.error.is_finite())
         .map(|row| (row.iteration, row.error))
         .collect();
     let every = (by_iteration.len() as u64).div_ceil(MOST_POINTS).max(1) as usize;
@@ -166,6 +166,7 @@ mod tests {
             iteration,
             split,
             statistics,
+            views: Default::default(),
             images: 10_000,
             loss: 1.0,
             error,

@@ -74,6 +74,36 @@ pub enum Statistics {
     Moving,
 }
 
+/// How an image was shown to the network in an evaluation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Views {
+    /// Once: the whole image of CIFAR-10, the centre crop of an ImageNet image.
+    #[default]
+    Centre,
+    /// Four corners, centre and their mirror images, averaged.
+    TenCrop,
+    /// The whole image at several scales, averaged.
+    MultiScale,
+}
+
+impl Views {
+    /// The name in records: `centre`, `ten-crop`, `multi-scale`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Views::Centre => "centre",
+            Views::TenCrop => "ten-crop",
+            Views::MultiScale => "multi-scale",
+        }
+    }
+
+    /// The inverse of [`name`](Self::name).
+    pub fn parse(name: &str) -> Option<Self> {
+        [Views::Centre, Views::TenCrop, Views::MultiScale]
+            .into_iter()
+            .find(|views| views.name() == name)
+    }
+}
+
 impl Split {
     /// The name in records: `test`, `train`.
     pub fn name(self) -> &'static str {
@@ -114,6 +144,7 @@ pub struct Evaluation {
     pub iteration: u64,
     pub split: Split,
     pub statistics: Statistics,
+    pub views: Views,
     /// Number of images evaluated.
     pub images: u64,
     pub loss: f64,
@@ -121,6 +152,14 @@ pub struct Evaluation {
     pub error: f64,
     /// Top-5 error, %.
     pub top5_error: f64,
+}
+
+impl Evaluation {
+    /// Whether it is that of a split with these statistics, each image seen once: the error that curves and tables show
+    /// unless they ask for other views.
+    pub fn is_of(&self, split: Split, statistics: Statistics) -> bool {
+        (self.split, self.statistics, self.views) == (split, statistics, Views::Centre)
+    }
 }
 
 /// Receives the rows of a run as they are produced.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use polars::prelude::*;
 use polars_parquet::write::schema_to_metadata_key;
 
-use super::{Evaluation, Iteration, Split, Statistics};
+use super::{Evaluation, Iteration, Split, Statistics, Views};
 use crate::exit::Exit;
 
 /// Metadata of a file by key: identity, network, seed, commit and so on.
@@ -46,7 +46,7 @@ pub fn iterations_to_bytes(rows: &[Iteration], provenance: &Provenance) -> Resul
 }
 
 /// The bytes of a Parquet file with columns `network`, `seed`, `iteration`, `split` (test, train), `statistics` (population, moving),
-/// `images`, `loss`, `error`, `top5_error`.
+/// `images`, `loss`, `error`, `top5_error`; and `views` (centre, ten-crop, multi-scale) if some are not of the centre.
 ///
 /// # Errors
 /// Those of polars.
@@ -60,19 +60,20 @@ pub fn evaluations_to_bytes(rows: &[Evaluation], provenance: &Provenance) -> Res
     let words = |name: &str, value: fn(&Evaluation) -> &'static str| {
         Column::new(name.into(), rows.iter().map(value).collect::<Vec<_>>())
     };
-    to_bytes(
-        vec![
-            counts("iteration", |row| row.iteration),
-            words("split", |row| row.split.name()),
-            words("statistics", |row| row.statistics.name()),
-            counts("images", |row| row.images),
-            floats("loss", |row| row.loss),
-            floats("error", |row| row.error),
-            floats("top5_error", |row| row.top5_error),
-        ],
-        rows.len(),
-        provenance,
-    )
+    let mut columns = vec![
+        counts("iteration", |row| row.iteration),
+        words("split", |row| row.split.name()),
+        words("statistics", |row| row.statistics.name()),
+        counts("images", |row| row.images),
+        floats("loss", |row| row.loss),
+        floats("error", |row| row.error),
+        floats("top5_error", |row| row.top5_error),
+    ];
+    // Left out where it says nothing, to keep the bytes from before it existed.
+    if rows.iter().any(|row| row.views != Views::default()) {
+        columns.push(words("views", |row| row.views.name()));
+    }
+    to_bytes(columns, rows.len(), provenance)
 }
 
 /// Writes [`iterations_to_bytes`] to a file and syncs it. Not atomic.
@@ -126,7 +127,7 @@ pub fn iterations_from(path: &Path, bytes: Vec<u8>) -> Result<Vec<Iteration>> {
 /// Reads a file written by [`write_evaluations`]. Columns are matched by name; unknown ones are ignored.
 ///
 /// # Errors
-/// [`Exit::Storage`] if the file cannot be read, is damaged, lacks a column, or names an unknown split or statistics.
+/// [`Exit::Storage`] if the file cannot be read, is damaged, lacks a column, or names an unknown split, statistics or views.
 pub fn read_evaluations(path: &Path) -> Result<Vec<Evaluation>> {
     evaluations_from(path, bytes_of(path)?)
 }
@@ -144,11 +145,16 @@ pub fn evaluations_from(path: &Path, bytes: Vec<u8>) -> Result<Vec<Evaluation>> 
         let loss = floats(frame, "loss")?;
         let error = floats(frame, "error")?;
         let top5_error = floats(frame, "top5_error")?;
+        let views = match frame.column("views") {
+            Ok(_) => words(frame, "views", Views::parse)?,
+            Err(_) => vec![Views::default(); iteration.len()],
+        };
         Ok((0..iteration.len())
             .map(|row| Evaluation {
                 iteration: iteration[row],
                 split: split[row],
                 statistics: statistics[row],
+                views: views[row],
                 images: images[row],
                 loss: loss[row],
                 error: error[row],

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::format::{self, FORMAT, START_OVER};
 use super::layout::RUN;
 use super::provenance::Provenance;
-use crate::origin::Origin;
+use crate::origin::{Origin, Size};
 use crate::plan::RunPlan;
 use crate::record::parquet;
 
@@ -23,7 +23,8 @@ pub struct Notes {
     /// both.
     pub train_digest: String,
     pub test_digest: String,
-    /// Whether these are the digests of CIFAR-10's own records.
+    /// Whether these are the digests of CIFAR-10's own records or, for ImageNet, whether known images have their known
+    /// labels.
     pub official: bool,
     /// The experiment that trained it; empty for runs of earlier versions.
     pub experiment: String,
@@ -31,6 +32,9 @@ pub struct Notes {
     pub overrides: Vec<String>,
     /// The engine's threads; results do not depend on them.
     pub threads: usize,
+    /// Classes and images of the whole set, where no digest tells them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<Size>,
 }
 
 /// The contents of `run.toml`.
@@ -55,9 +59,15 @@ impl RunFile {
         let Some(mut file) = format::read_toml::<Self>(&folder.join(RUN), START_OVER)? else {
             return Ok(None);
         };
-        // The digest in the plan says where the images came from, whatever is noted.
-        file.notes.data = Origin::of(&file.plan.data_digest, file.notes.data);
-        file.notes.official = file.notes.data == Origin::Cifar10;
+        // The digest in the plan says where the images came from, whatever is noted; of ImageNet, the numbers.
+        let notes = &mut file.notes;
+        notes.data = Origin::of(&file.plan.data_digest, notes.data);
+        if notes.data == Origin::Imagenet {
+            notes.data = notes.size.map_or(Origin::ImagenetPart, |size| {
+                Origin::of_imagenet(size, notes.official)
+            });
+        }
+        notes.official = matches!(notes.data, Origin::Cifar10 | Origin::Imagenet);
         Ok(Some(file))
     }
 

@@ -5,7 +5,7 @@ use crate::data::{Batch, ImageSet};
 use crate::engine::{self, Engine, Tally};
 use crate::exit::Exit;
 use crate::recipe::EvaluationRecipe;
-use crate::record::{Evaluation, Split, Statistics};
+use crate::record::{Evaluation, Split, Statistics, Views};
 
 use super::data::TrainingData;
 use super::observer::{Observer, Phase};
@@ -99,6 +99,7 @@ pub fn evaluate(
                 iteration,
                 split,
                 statistics,
+                views: Views::Centre,
                 images: tally.images,
                 loss: tally.loss / tally.images as f64,
                 error: share(tally.wrong),

@@ -12,7 +12,7 @@ use refig::origin::Origin;
 use refig::plan::RunPlan;
 use refig::processor::{Instructions, Processor};
 use refig::recipe::Recipe;
-use refig::record::{Ending, Evaluation, Iteration, Recorder, Split, Statistics};
+use refig::record::{Ending, Evaluation, Iteration, Recorder, Split, Statistics, Views};
 use refig::run::disk::Disk;
 use refig::run::{Notes, Resume, Rows, RunDirectory, RunView};
 use refig::weights::{Tensor, Weights};
@@ -100,6 +100,7 @@ pub fn evaluation(iteration: u64, state: &Weights, statistics: Statistics) -> Ev
         iteration,
         split: Split::Test,
         statistics,
+        views: Views::default(),
         images: 10_000,
         loss: loss(state) / 3.0,
         error: 12.5,

@@ -7,7 +7,7 @@ use plotters::style::text_anchor::HPos;
 use super::canvas::*;
 use super::font;
 use crate::figure::curve_figure::Colour;
-use crate::network::{Convolution, Join, Network, Stem, grouped};
+use crate::network::{Cited, CitedLayer, Convolution, Join, Network, Stem, grouped};
 
 /// Size of a layer's box and distance to the next, in pixels.
 const BOX: (f64, f64) = (196.0, 22.0);
@@ -44,12 +44,41 @@ struct Arc {
 /// The network for images of `image_size` pixels as SVG. The same network gives the same text.
 pub fn column(network: &Network, image_size: usize) -> Result<String> {
     let (rows, arcs) = lay_out(network, image_size);
-    let title = &network.name;
     let line = format!(
         "{} weighted layers, {} parameters",
         network.depth(),
         grouped(network.parameter_count())
     );
+    draw(&network.name, &line, &rows, &arcs)
+}
+
+/// A network that the paper cites, as SVG.
+pub fn cited_column(network: &Cited) -> Result<String> {
+    let described = network.describe();
+    let size = described.image_size;
+    let outside = |text: String| Row { text, stage: None };
+    let mut rows = vec![outside(format!("image, {size} x {size}"))];
+    let mut stage = 0;
+    for (layer, _) in network.layers() {
+        if let CitedLayer::Pool { .. } = layer {
+            stage += 1;
+            rows.push(outside(layer.text()));
+        } else {
+            rows.push(Row {
+                text: layer.text(),
+                stage: Some(stage),
+            });
+        }
+    }
+    let line = format!(
+        "{} weighted layers, {} parameters",
+        described.depth,
+        grouped(described.parameters)
+    );
+    draw(network.name, &line, &rows, &[])
+}
+
+fn draw(title: &str, line: &str, rows: &[Row], arcs: &[Arc]) -> Result<String> {
     let labels = arcs
         .iter()
         .map(|arc| font::width(&arc.label, SMALL - 1.0))
@@ -59,7 +88,7 @@ pub fn column(network: &Network, image_size: usize) -> Result<String> {
     } else {
         REACH + labels + SIDE
     };
-    let room = font::width(&line, SMALL).max(font::width(title, TITLE));
+    let room = font::width(line, SMALL).max(font::width(title, TITLE));
     let width = (MARGIN + BOX.0 + side).max(room + 2.0 * SIDE);
     let height = HEAD + STEP * rows.len() as f64 + 12.0;
     let middle = MARGIN + BOX.0 / 2.0;
@@ -71,7 +100,7 @@ pub fn column(network: &Network, image_size: usize) -> Result<String> {
                 .into_drawing_area();
         canvas.fill(&WHITE).map_err(failed)?;
         write(&canvas, title, (SIDE, 20.0), TITLE, INK, HPos::Left)?;
-        write(&canvas, &line, (SIDE, 41.0), SMALL, GREY, HPos::Left)?;
+        write(&canvas, line, (SIDE, 41.0), SMALL, GREY, HPos::Left)?;
         for (row, place) in rows.iter().zip(0..) {
             let y = top(place);
             if place > 0 {
@@ -88,7 +117,7 @@ pub fn column(network: &Network, image_size: usize) -> Result<String> {
             let place = (middle, y + BOX.1 / 2.0);
             write(&canvas, &row.text, place, SMALL, INK, HPos::Center)?;
         }
-        for arc in &arcs {
+        for arc in arcs {
             // Its ends are on the arrows before the block's first layer and after its last.
             let gap = (STEP - BOX.1) / 2.0;
             let (from, to) = (top(arc.first) - gap, top(arc.last) + BOX.1 + gap);
@@ -217,6 +246,14 @@ mod tests {
 
     fn drawn(family: Family, shortcut: Shortcut) -> String {
         column(&Network::cifar(family, 20, shortcut, 10).unwrap(), 32).unwrap()
+    }
+
+    #[test]
+    fn cited_networks_are_columns_without_shortcuts() {
+        let svg = cited_column(&Cited::named("vgg-19").unwrap()).unwrap();
+        assert_eq!(svg.matches("3x3 conv, 512").count(), 8);
+        assert_eq!(svg.matches("2x2 max-pool, /2").count(), 5);
+        assert!(svg.contains("19 weighted layers") && svg.contains("fc, 1000"));
     }
 
     #[test]

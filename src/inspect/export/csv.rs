@@ -2,7 +2,7 @@
 //! take for a formula begin with `'`.
 
 use crate::inspect::is_held_out;
-use crate::record::{Evaluation, Iteration, Split, Statistics};
+use crate::record::{Evaluation, Iteration, Split, Statistics, Views};
 use crate::run::RunView;
 
 /// The header of `runs.csv`.
@@ -19,9 +19,8 @@ pub(super) fn run(
     let plan = run.plan();
     let last = run.iteration;
     let error = |split, statistics| {
-        let row = evaluations.iter().rev().find(|row| {
-            row.iteration == last && row.split == split && row.statistics == statistics
-        });
+        let mut rows = evaluations.iter().rev();
+        let row = rows.find(|row| row.iteration == last && row.is_of(split, statistics));
         row.map_or(String::new(), |row| row.error.to_string())
     };
     let loss = iterations.last().map(|row| row.loss.to_string());
@@ -74,9 +73,11 @@ fn split_name(split: Split, held_out: bool) -> &'static str {
 
 /// The columns of `evaluations.parquet`.
 pub(super) fn evaluations(held_out: bool, rows: &[Evaluation]) -> String {
-    let mut text = String::from("iteration,split,statistics,images,loss,error,top5_error\n");
+    let views = rows.iter().any(|row| row.views != Views::default());
+    let mut text = String::from("iteration,split,statistics,images,loss,error,top5_error");
+    text.push_str(if views { ",views\n" } else { "\n" });
     for row in rows {
-        text.push_str(&line(&[
+        let mut fields = vec![
             row.iteration.to_string(),
             split_name(row.split, held_out).into(),
             row.statistics.name().into(),
@@ -84,7 +85,11 @@ pub(super) fn evaluations(held_out: bool, rows: &[Evaluation]) -> String {
             row.loss.to_string(),
             row.error.to_string(),
             row.top5_error.to_string(),
-        ]));
+        ];
+        if views {
+            fields.push(row.views.name().into());
+        }
+        text.push_str(&line(&fields));
     }
     text
 }

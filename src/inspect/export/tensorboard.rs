@@ -6,7 +6,7 @@
 //! Summary { repeated Value value = 1; }   Value { string tag = 1; float simple_value = 2; }
 //! ```
 
-use crate::record::{Evaluation, Iteration, Split};
+use crate::record::{Evaluation, Iteration, Split, Views};
 
 /// Seconds since 1970 of an RFC 3339 time; 0 if invalid.
 pub(super) fn seconds(time: &str) -> i64 {
@@ -55,7 +55,10 @@ pub(super) fn events(
             Split::Test => "test",
             Split::Train => "training_clean",
         };
-        let statistics = row.statistics.name();
+        let statistics = match row.views {
+            Views::Centre => row.statistics.name().to_owned(),
+            views => format!("{}_{}", row.statistics.name(), views.name()),
+        };
         let scalars = [
             (format!("{split}/error_{statistics}"), row.error),
             (format!("{split}/top5_error_{statistics}"), row.top5_error),

@@ -6,6 +6,7 @@ use super::super::file::{ClaimFile, Kind, Metric};
 use super::super::margin::Margin;
 use super::super::source::Source;
 use crate::nearest::{nearest, remedy};
+use crate::network::complexity;
 
 pub(super) fn check(own: &Source, runs: &Source) -> Result<()> {
     for (at, claim) in own.file.claims.iter().enumerate() {
@@ -31,6 +32,12 @@ pub(super) fn check(own: &Source, runs: &Source) -> Result<()> {
                 "the metric \"response\" needs kind = \"responses\"; use \"training-error\" or \"test-error\"",
             ));
         }
+        if is_computed(claim) && claim.metrics.len() > 1 {
+            return Err(own.error(
+                &["claims", &at, "metrics"],
+                "\"multiply-adds\" needs no runs, other metrics do; make them two claims",
+            ));
+        }
         match &claim.margin {
             Margin::Everywhere(points) => everywhere(own, runs, &at, claim, *points)?,
             Margin::Each(margins) => {
@@ -54,7 +61,7 @@ pub(in crate::manifest) fn margin(
         Margin::Each(points) => points.get(profile).copied(),
         Margin::Everywhere(points) => {
             let mut names = claim.falls.iter().flatten();
-            let all = names.all(|name| is_trained(own, runs, profile, name));
+            let all = names.all(|name| is_there(own, runs, claim, profile, name));
             all.then_some(*points)
         }
     }
@@ -69,7 +76,7 @@ fn everywhere(own: &Source, runs: &Source, at: &str, claim: &ClaimFile, points: 
         ));
     }
     let profiles = || runs.file.profiles.keys();
-    let trained = |name: &str| profiles().any(|profile| is_trained(own, runs, profile, name));
+    let trained = |name: &str| profiles().any(|profile| is_there(own, runs, claim, profile, name));
     for (chain, names) in claim.falls.iter().enumerate() {
         for (index, name) in names.iter().enumerate() {
             if !trained(name) {
@@ -84,9 +91,12 @@ fn everywhere(own: &Source, runs: &Source, at: &str, claim: &ClaimFile, points: 
                         &index.to_string(),
                     ],
                     &format!(
-                        "claim \"{}\" names \"{name}\", which is not trained; {}",
+                        "claim \"{}\" names \"{name}\", {}",
                         claim.says,
-                        remedy(name, known)
+                        match is_computed(claim) {
+                            true => UNKNOWN.into(),
+                            false => format!("which is not trained; {}", remedy(name, known)),
+                        }
                     ),
                 ));
             }
@@ -132,7 +142,19 @@ fn at_profile(
     }
     for (chain, names) in claim.falls.iter().enumerate() {
         for (index, name) in names.iter().enumerate() {
-            if !is_trained(own, runs, profile, name) {
+            if is_computed(claim) && complexity(name).is_none() {
+                return Err(own.error(
+                    &[
+                        "claims",
+                        at,
+                        "falls",
+                        &chain.to_string(),
+                        &index.to_string(),
+                    ],
+                    &format!("claim \"{}\" names \"{name}\", {UNKNOWN}", claim.says),
+                ));
+            }
+            if !is_there(own, runs, claim, profile, name) {
                 let known = runs.file.networks.iter().chain(own.file.variants.keys());
                 let meant = match nearest(name, known.map(String::as_str)) {
                     Some(meant) if meant != name => format!("did you mean \"{meant}\"? else "),
@@ -149,6 +171,23 @@ fn at_profile(
         }
     }
     Ok(())
+}
+
+/// What is wrong with a name in a claim of multiply-adds.
+const UNKNOWN: &str =
+    "whose multiply-adds are not known; use a network of Table 1, alexnet, vgg-16 or vgg-19";
+
+/// Whether a claim is about numbers that need no runs.
+fn is_computed(claim: &ClaimFile) -> bool {
+    claim.metrics.contains(&Metric::MultiplyAdds)
+}
+
+/// Whether there is something to compare: a network that the profile trains or, for multiply-adds, any known one.
+fn is_there(own: &Source, runs: &Source, claim: &ClaimFile, profile: &str, name: &str) -> bool {
+    match is_computed(claim) {
+        true => complexity(name).is_some(),
+        false => is_trained(own, runs, profile, name),
+    }
 }
 
 /// Whether a profile trains the network or variant.

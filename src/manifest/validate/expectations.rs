@@ -18,6 +18,11 @@ pub(super) fn check(experiment: &Experiment, own: &Source) -> Result<()> {
                 "expectation for \"{network}\", which is not trained at profile {profile}; train it or remove the expectation"
             )));
         }
+        if expectation.metric == Metric::MultiplyAdds {
+            return Err(refuse(format!(
+                "expectation for the multiply-adds of {network}, which are not measured; make it a claim"
+            )));
+        }
         let percent = |value: f64| (0.0..=100.0).contains(&value);
         if !percent(expectation.value) {
             return Err(refuse(format!(

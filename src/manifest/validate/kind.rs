@@ -38,10 +38,20 @@ pub(super) fn check(own: &Source) -> Result<()> {
     }
     for (index, panel) in own.file.panels.iter().enumerate() {
         let at = index.to_string();
-        if panel.shows.contains(&Metric::Response) {
+        let table = own.file.kind == Kind::Table;
+        let fits = |metric: &Metric| metric.is_curve() || (table && metric.is_error());
+        if let Some(metric) = panel.shows.iter().find(|metric| !fits(metric)) {
+            let what = if table {
+                "an error"
+            } else {
+                "a curve over iterations"
+            };
             return Err(own.error(
                 &["panels", &at, "shows"],
-                "responses are not a curve over iterations; use \"training-error\" or \"test-error\"",
+                &format!(
+                    "{} is not {what}; use \"training-error\" or \"test-error\"",
+                    metric.text()
+                ),
             ));
         }
         if panel.axis.is_some() {
@@ -65,6 +75,9 @@ pub(super) fn check(own: &Source) -> Result<()> {
 pub(in crate::manifest) fn bars(own: &Source) -> Result<()> {
     name::check(own)?;
     for key in [
+        "data",
+        "stem",
+        "stride_in",
         "runs_from",
         "networks",
         "optional_networks",

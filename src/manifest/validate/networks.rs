@@ -7,7 +7,6 @@ use anyhow::Result;
 use super::super::source::Source;
 use super::lists::{check_names, check_seeds};
 use crate::nearest::{nearest, remedy};
-use crate::network::Network;
 use crate::recipe::{Recipe, Shortcut};
 
 pub(super) fn check(source: &Source) -> Result<()> {
@@ -103,7 +102,8 @@ fn exceptions(
 }
 
 fn canonical(source: &Source, place: &[&str], name: &str) -> Result<()> {
-    let network = Network::parse_cifar(name, Shortcut::A, 10)
+    let network = source
+        .network(name, Shortcut::A)
         .map_err(|error| source.error(place, &error.to_string()))?;
     if network.name != name {
         return Err(source.error(

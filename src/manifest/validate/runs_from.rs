@@ -17,6 +17,9 @@ pub(super) fn check(own: &Source, other: &Source) -> Result<()> {
         )
     };
     for key in [
+        "data",
+        "stem",
+        "stride_in",
         "networks",
         "optional_networks",
         "seeds",

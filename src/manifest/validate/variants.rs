@@ -15,7 +15,7 @@ pub(super) fn check(own: &Source, runs: &Source) -> Result<()> {
             |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
         if !is_plain_name(name)
             || !name.chars().all(allowed)
-            || Network::parse_cifar(name, Shortcut::A, 10).is_ok()
+            || runs.network(name, Shortcut::A).is_ok()
         {
             return Err(own.error(
                 &["variants", name],

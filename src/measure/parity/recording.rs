@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::data::Batch;
 use crate::engine::Hyperparameters;
 use crate::exit::Exit;
-use crate::network::{Family, Network, Shortcut, Stem};
+use crate::network::{Family, Network, Shortcut, Stem, StrideIn};
 use crate::recipe::{DecayOn, MomentumForm};
 use crate::weights::{Tensor, Weights};
 
@@ -83,6 +83,7 @@ impl Recording {
             bottleneck: spec.bottleneck,
             shortcut: spec.shortcut.unwrap_or(Shortcut::A),
             classes: spec.classes,
+            stride_in: StrideIn::default(),
         };
         network.check_sizes()?;
         let constants = [

@@ -76,9 +76,11 @@ fn shouts(verdict: &Verdict) -> Vec<(String, String)> {
     if verdict.synthetic {
         shouts.push((
             "SYNTHETIC".into(),
-            "these runs were trained on generated images, not on CIFAR-10. They show that the pipeline works and say \
-             nothing about the paper."
-                .into(),
+            format!(
+                "these runs were trained on generated images, not on {}. They show that the pipeline works and say \
+                 nothing about the paper.",
+                verdict.data_set.origin().name()
+            ),
         ));
     }
     if let Some(line) = verdict.near_chance() {

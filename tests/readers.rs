@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use refig::record::parquet::{write_evaluations, write_iterations};
-use refig::record::{Evaluation, Iteration, Split, Statistics};
+use refig::record::{Evaluation, Iteration, Split, Statistics, Views};
 
 const SCRIPT: &str = r#"
 import sys
@@ -61,6 +61,7 @@ fn the_usual_readers_filter_the_records() {
         })
         .collect();
     let evaluation = |split, statistics, error| Evaluation {
+        views: Views::Centre,
         iteration: 3,
         split,
         statistics,

@@ -14,6 +14,9 @@ impl Dataset {
         match (self.origin, self.differing()) {
             (Origin::Cifar10, _) => format!("{OFFICIAL} at {source}"),
             (Origin::Synthetic, _) => source.clone(),
+            (Origin::Imagenet | Origin::ImagenetPart, _) => {
+                format!("{} at {source}", self.origin.name())
+            }
             (Origin::Other, Some(part)) => {
                 format!(
                     "images other than CIFAR-10 in its layout (the digest of the {part} differs) at {source}"

@@ -59,7 +59,7 @@ impl<D: Arithmetic> Accumulation<D> {
         if self.gradients.is_empty() {
             for gradient in &pass.gradients {
                 let mut sum = session.lend_lot(gradient.lot())?;
-                D::copy_into(workers, gradient.numbers(), sum.numbers_mut(), 0)?;
+                D::put_at(workers, gradient.numbers(), sum.numbers_mut(), 0)?;
                 self.gradients.push(sum);
             }
         } else {
@@ -90,8 +90,8 @@ impl<D: Arithmetic> Accumulation<D> {
                 }
             };
             let at = first / self.group * feature.channels;
-            D::copy_into(workers, &found.moments.mean, &mut all.mean, at)?;
-            D::copy_into(workers, &found.moments.variance, &mut all.variance, at)?;
+            D::put_at(workers, &found.moments.mean, &mut all.mean, at)?;
+            D::put_at(workers, &found.moments.variance, &mut all.variance, at)?;
         }
         Ok(())
     }

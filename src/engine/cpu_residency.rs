@@ -34,7 +34,7 @@ unsafe impl Residency for Cpu {
         Ok(storage.to_vec())
     }
 
-    fn copy_into(_: &Context, from: &Floats, into: &mut Floats, at: usize) -> Result<(), CpuError> {
+    fn put_at(_: &Context, from: &Floats, into: &mut Floats, at: usize) -> Result<(), CpuError> {
         into[at..at + from.len()].copy_from_slice(from);
         Ok(())
     }

@@ -42,13 +42,8 @@ unsafe impl Residency for Cuda {
         Ok(cuda::download_many(gpu, many)?)
     }
 
-    fn copy_into(
-        gpu: &Nvidia,
-        from: &Floats,
-        into: &mut Floats,
-        at: usize,
-    ) -> Result<(), CudaError> {
-        Ok(cuda::copy_into(gpu, from, into, at)?)
+    fn put_at(gpu: &Nvidia, from: &Floats, into: &mut Floats, at: usize) -> Result<(), CudaError> {
+        Ok(cuda::put_at(gpu, from, into, at)?)
     }
 
     fn activation_floats(gpu: &Nvidia, shape: Feature) -> usize {

@@ -60,7 +60,7 @@ pub unsafe trait Residency: Device<f32> {
     }
 
     /// Copies all of `from` to the place `at` of `into`. Does not wait for the device.
-    fn copy_into(
+    fn put_at(
         workers: &Self::Workers,
         from: &Numbers<Self>,
         into: &mut Numbers<Self>,

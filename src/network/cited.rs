@@ -125,6 +125,7 @@ impl Cited {
             multiply_adds: sum(|row| row.multiply_adds),
             activation_bytes: sum(|row| row.activation_bytes),
             layers,
+            memory: None,
         }
     }
 }

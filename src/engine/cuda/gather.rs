@@ -44,7 +44,7 @@ pub fn download_many<G: Gpu>(gpu: &G, many: &[&G::Numbers]) -> Result<Vec<Vec<f3
 }
 
 /// Copies a tensor to a place in another. Waits for nothing.
-pub fn copy_into<G: Gpu>(
+pub fn put_at<G: Gpu>(
     gpu: &G,
     from: &G::Numbers,
     into: &mut G::Numbers,

@@ -64,7 +64,7 @@ pub use convolution::{convolve, convolve_input_gradient, convolve_weight_gradien
 #[cfg(feature = "cuda")]
 pub use feature::download_feature;
 #[cfg(feature = "cuda")]
-pub use gather::{copy_into, download_many};
+pub use gather::{download_many, put_at};
 #[cfg(feature = "cuda")]
 pub use gpu::Gpu;
 #[cfg(feature = "cuda")]

@@ -77,8 +77,8 @@ impl<G: Gpu> Comparison<'_, G> {
             }
             // Copied one behind the other they are there in this order.
             let mut pair = self.blank(batch.len() + channels)?;
-            gather::copy_into(gpu, &on_batch, &mut pair, 0)?;
-            gather::copy_into(gpu, &many[0], &mut pair, batch.len())?;
+            gather::put_at(gpu, &on_batch, &mut pair, 0)?;
+            gather::put_at(gpu, &many[0], &mut pair, batch.len())?;
             let first = gpu.download(&many[0])?;
             same &= gpu.download(&pair)? == [&batch[..], &first[..]].concat();
             self.found.push(Difference {

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 #[derive(Clone, Debug, Args)]
 pub struct DataArgs {
     /// CIFAR-10 in its binary format: a folder or the `.tar.gz`. Default: $CIFAR10_DIR, the cache, or a download.
+    /// ImageNet in any of its layouts. Default: $IMAGENET_DIR.
     #[arg(long, value_name = "PATH")]
     pub data_dir: Option<PathBuf>,
     /// Download from this address before trying the official one; repeatable.
@@ -23,6 +24,7 @@ pub struct DataArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DataName {
     Cifar10,
+    Imagenet,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -38,12 +40,28 @@ pub enum DataAction {
         #[command(flatten)]
         data: DataArgs,
     },
-    /// Read a whole data set and compare its digests.
+    /// Read a whole data set and compare it with the published one.
+    ///
+    /// CIFAR-10 is compared by its digests; ImageNet by its classes, counts, and image-label pairs that are known.
     Verify {
         /// Data set.
         #[arg(value_enum)]
         name: DataName,
         #[command(flatten)]
         data: DataArgs,
+    },
+    /// Pack the images of a data set into a few large files, for disks that are slow with many small ones.
+    ///
+    /// The images stay as they are: runs on the packed set are the same runs.
+    Prepare {
+        /// Data set.
+        #[arg(value_enum)]
+        name: DataName,
+        /// The images, in any layout. Default: $IMAGENET_DIR.
+        #[arg(long, value_name = "PATH")]
+        data_dir: Option<PathBuf>,
+        /// Folder for the packed set, new or left by an interrupted packing.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
     },
 }

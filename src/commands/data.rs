@@ -1,4 +1,5 @@
-//! `refig data fetch|verify cifar10`: downloads CIFAR-10 to the cache, and verifies data.
+//! `refig data fetch|verify cifar10`: downloads CIFAR-10 to the cache, and verifies data. `refig data verify|prepare
+//! imagenet`: compares ImageNet with what was published, and packs it.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -6,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::data::imagenet::{self, PACK_BYTES};
 use crate::data::{self, Dataset, Progress, Request};
 use crate::exit::Exit;
 use crate::train::Stop;
@@ -18,10 +20,12 @@ pub enum Action {
     Fetch { from: Option<String> },
     /// Reads the data and prints its digests.
     Verify,
+    /// Packs ImageNet into the folder `out`.
+    Prepare { out: PathBuf },
 }
 
-/// Runs `action`. `dir` is `--data-dir`: the folder to read for `verify` (default `CIFAR10_DIR`, then the cache), or the
-/// destination for `fetch` (default the cache).
+/// Runs `action` on CIFAR-10. `dir` is `--data-dir`: the folder to read for `verify` (default `CIFAR10_DIR`, then the
+/// cache), or the destination for `fetch` (default the cache).
 ///
 /// # Errors
 /// [`Exit::Data`] if the data is missing, unavailable or damaged; [`Exit::Storage`] if it cannot be written;
@@ -57,6 +61,64 @@ pub fn run(
                     "{doubt}, so runs on it are not comparable with the paper; get CIFAR-10 with `refig data fetch cifar10`"
                 ))),
             }
+        }
+        Action::Prepare { .. } => Err(Exit::Usage.error(
+            "CIFAR-10 needs no packing: it is six files; `refig data prepare` is for imagenet",
+        )),
+    }
+}
+
+/// Runs `action` on ImageNet at `dir`, by default `IMAGENET_DIR`.
+///
+/// # Errors
+/// As [`run`]; [`Exit::Data`] too if the images are not all of ImageNet-1k as published.
+pub fn imagenet(action: &Action, dir: Option<&Path>, quiet: bool, stop: &Stop) -> Result<Exit> {
+    let variable = || std::env::var_os("IMAGENET_DIR").filter(|value| !value.is_empty());
+    let dir = dir
+        .map(Path::to_path_buf)
+        .or_else(|| variable().map(PathBuf::from));
+    let place = || {
+        dir.as_deref().ok_or_else(|| {
+            Exit::Data.error(
+                "no ImageNet named: name its folder or archive with --data-dir or IMAGENET_DIR",
+            )
+        })
+    };
+    let cache = data::cache_folder();
+    let mut show = progress(quiet, stop);
+    match action {
+        Action::Fetch { .. } => Err(Exit::Usage.error(
+            "ImageNet cannot be fetched without an account: download it from https://image-net.org (ILSVRC 2012), Kaggle or Hugging Face, and name its folder with --data-dir",
+        )),
+        Action::Verify => {
+            let findings = imagenet::verify(place()?, &cache, &mut show)?;
+            drop(show);
+            for line in &findings.lines {
+                outln!("{line}");
+            }
+            match findings.verdict {
+                Ok(what) => {
+                    outln!("{what}");
+                    Ok(Exit::Success)
+                }
+                Err(why) => Err(Exit::Data.error(format!(
+                    "{why}; runs on it are not comparable with the paper"
+                ))),
+            }
+        }
+        Action::Prepare { out } => {
+            let dir = place()?;
+            let packed = imagenet::pack(dir, out, &cache, PACK_BYTES, &mut show)?;
+            drop(show);
+            if !quiet {
+                outln!(
+                    "packed {} images into {} archives in {}: the same images with the same digest; use it with --data-dir {2}",
+                    packed.images,
+                    packed.archives,
+                    out.display()
+                );
+            }
+            Ok(Exit::Success)
         }
     }
 }
@@ -107,6 +169,8 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
             Progress::Waiting => return Ok(()),
             Progress::Download { done, total } => ("downloading", done, total),
             Progress::Unpack { done, total } => ("unpacking", done, total),
+            Progress::Read { done, total } => ("reading images", done, total),
+            Progress::Pack { done, total } => ("packing", done, total),
         };
         if bar.length() != Some(total) {
             bar.set_length(total);

@@ -27,7 +27,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::cli::{self, BenchWhat, Cli, Command, DataAction, Places, WatchArgs};
+use crate::cli::{self, BenchWhat, Cli, Command, DataAction, DataName, Places, WatchArgs};
 use crate::exit::Exit;
 use crate::orchestrate;
 use crate::publish::Report;
@@ -80,14 +80,31 @@ pub fn run(cli: Cli) -> Result<Exit> {
         Command::Doctor(args) => doctor::run(args, places),
         Command::Clean(args) => clean::run(args, places),
         Command::Data { action } => {
-            let (action, data) = match action {
-                DataAction::Fetch { from, data, .. } => {
-                    (data::Action::Fetch { from: from.clone() }, data)
+            let (name, action, dir, mirrors) = match action {
+                DataAction::Fetch { name, from, data } => {
+                    let action = data::Action::Fetch { from: from.clone() };
+                    (name, action, &data.data_dir, data.mirrors.as_slice())
                 }
-                DataAction::Verify { data, .. } => (data::Action::Verify, data),
+                DataAction::Verify { name, data } => (
+                    name,
+                    data::Action::Verify,
+                    &data.data_dir,
+                    Default::default(),
+                ),
+                DataAction::Prepare {
+                    name,
+                    data_dir,
+                    out,
+                } => {
+                    let action = data::Action::Prepare { out: out.clone() };
+                    (name, action, data_dir, Default::default())
+                }
             };
-            let dir = data.data_dir.as_deref();
-            data::run(&action, dir, &data.mirrors, places.quiet, &stop)
+            let dir = dir.as_deref();
+            match name {
+                DataName::Cifar10 => data::run(&action, dir, mirrors, places.quiet, &stop),
+                DataName::Imagenet => data::imagenet(&action, dir, places.quiet, &stop),
+            }
         }
         Command::Evaluate(args) => evaluate::run(args, places.quiet, &stop),
     }

@@ -1,4 +1,4 @@
-//! CIFAR-10 and the synthetic data set, and the mini-batches made from them.
+//! CIFAR-10, ImageNet (`imagenet/`) and the synthetic data set, and the mini-batches made from them.
 //!
 //! Data sets:
 //! - `source.rs` opens what a command asks for: a named place, the cache, a download, or the synthetic set

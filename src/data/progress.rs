@@ -11,6 +11,10 @@ pub enum Progress {
     Download { done: u64, total: u64 },
     /// Bytes copied or unpacked so far, out of `total`.
     Unpack { done: u64, total: u64 },
+    /// Bytes of images read so far, out of `total`.
+    Read { done: u64, total: u64 },
+    /// Bytes of images packed so far, out of `total`.
+    Pack { done: u64, total: u64 },
 }
 
 /// Receives [`Progress`]. Returning an error cancels the work, and the error is passed on.

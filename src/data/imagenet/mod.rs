@@ -1,20 +1,50 @@
-//! Photographs of many sizes, as ImageNet has them.
+//! ImageNet-1k (ILSVRC 2012) and its subsets: photographs of many sizes, as JPEGs.
+//!
+//! Where the images are:
+//! - `layout.rs` finds the layout of a place, without being told which: class folders, archives, shards
+//! - `listing.rs` lists class folders and flat folders; `archives.rs` reads tars in place and `shards.rs` Parquet files
+//! - `classes.rs` has the synsets; `labels.rs` finds the labels of a flat validation set, `matlab.rs` the devkit's
+//!   `meta.mat`
+//! - `index.rs` keeps what was found, so that unchanged images are not read again; `workers.rs` reads on all cores
+//! - `collection.rs` joins them: images sorted by digest, the same whatever their layout
+//! - `verify.rs` compares a collection with the published counts and labels, `pack.rs` copies it into a few large files
 //!
 //! From a file to a network's input:
 //! - `decode.rs` turns a file into pixels, `header.rs` reads what has to be known of a JPEG beforehand
 //! - `views.rs` draws scale, crop, mirror image and colour of a training image, and lists the crops that are tested
 //! - `resize.rs` applies such a decision to pixels, `colour.rs` has AlexNet's principal components
-//! - `mean.rs` subtracts the mean image
+//! - `mean.rs` subtracts the mean image, `mean_file.rs` computes it once and keeps it
+//! - `pictures.rs` does all of this for a mini-batch, `loader.rs` ahead of the network
 
+mod archives;
+mod classes;
+mod collection;
 mod colour;
 mod decode;
 mod header;
+mod index;
+mod labels;
+mod layout;
+mod listing;
+mod loader;
+mod matlab;
 mod mean;
+mod mean_file;
+mod pack;
+mod pictures;
 mod resize;
+mod shards;
+mod verify;
 mod views;
+mod workers;
 
+pub use collection::{Collection, Split, open};
 pub use colour::Colour;
 pub use decode::{MOST_PIXELS, Picture, Undecodable, decode, decode_into};
+pub use loader::PictureLoader;
 pub use mean::{MeanImage, PixelSums, inputs};
+pub use pack::{PACK_BYTES, Packed, pack};
+pub use pictures::Pictures;
 pub use resize::{Scratch, frame};
+pub use verify::{Findings, verify};
 pub use views::{Draw, Framing, Views, draw};

@@ -1,0 +1,176 @@
+//! The classes: synsets of WordNet such as n01440764, numbered by their order as text, as everywhere but in the devkit.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+
+use crate::exit::Exit;
+
+/// The 1000 synsets of ILSVRC 2012 in their order, as in timm's `imagenet_synsets.txt` and torchvision.
+const SYNSETS: &str = include_str!("synsets.txt");
+/// How many classes ILSVRC 2012 has.
+pub(super) const ALL: usize = 1000;
+/// The most classes that a label can number.
+const MOST: usize = 1 << 16;
+
+/// The synsets of ILSVRC 2012, sorted.
+pub(super) fn synsets() -> impl Iterator<Item = &'static str> {
+    SYNSETS.lines()
+}
+
+/// Whether `name` is written as a synset: n and eight digits.
+pub(super) fn is_synset(name: &str) -> bool {
+    name.strip_prefix('n').is_some_and(|digits| {
+        digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_digit())
+    })
+}
+
+/// The synset in the name of an image: Hugging Face writes `n01440764_10026_n01440764.JPEG` and
+/// `ILSVRC2012_val_00000293_n01440764.JPEG`, the archives of training images `n01440764_10026.JPEG`.
+pub(super) fn synset_in(name: &str) -> Option<&str> {
+    let file = name.rsplit('/').next()?;
+    let stem = file.split('.').next()?;
+    let last = stem.rsplit('_').next().filter(|last| is_synset(last));
+    last.or_else(|| stem.split('_').next().filter(|first| is_synset(first)))
+}
+
+/// The number in `ILSVRC2012_val_00000293.JPEG`, with whatever follows it.
+pub(super) fn validation_number(name: &str) -> Option<usize> {
+    let file = name.rsplit('/').next()?;
+    let digits = file.strip_prefix("ILSVRC2012_val_")?.get(..8)?;
+    digits.parse().ok().filter(|&number| number > 0)
+}
+
+/// The classes of a collection, from those that have training images and those that have test images.
+///
+/// # Errors
+/// [`Exit::Data`] if a class has test images only, or if there are too many.
+pub(super) fn join<'a>(
+    train: impl Iterator<Item = &'a str>,
+    test: impl Iterator<Item = &'a str>,
+    source: &str,
+) -> Result<Vec<String>> {
+    let train: BTreeSet<&str> = train.collect();
+    let test: BTreeSet<&str> = test.collect();
+    let strange: Vec<&str> = test.difference(&train).copied().collect();
+    if !train.is_empty() && !strange.is_empty() {
+        return Err(Exit::Data.error(format!(
+            "{source}: {} of the validation images' classes have no training images ({}): the two sets do not belong together, or `val` is not sorted into class folders",
+            strange.len(),
+            first(&strange)
+        )));
+    }
+    let classes = if train.is_empty() { test } else { train };
+    if classes.len() > MOST {
+        return Err(Exit::Data.error(format!(
+            "{source} has {} classes, more than the {MOST} that are supported; name the folder that holds `train` and `val`",
+            classes.len()
+        )));
+    }
+    Ok(classes.into_iter().map(str::to_owned).collect())
+}
+
+/// What is odd about the names of the classes.
+pub(super) fn doubt(classes: &[String]) -> Option<String> {
+    let other: Vec<&str> = classes
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !is_synset(name))
+        .collect();
+    if other.is_empty() {
+        return None;
+    }
+    let order = if other.iter().all(|name| name.parse::<u64>().is_ok()) && other.len() > 1 {
+        "; numbers are sorted as text (0, 1, 10, 100, ..., 2), so a class's label is not its number"
+    } else {
+        ""
+    };
+    Some(format!(
+        "{} of {} class folders are not named by synsets ({}){order}",
+        other.len(),
+        classes.len(),
+        first(&other)
+    ))
+}
+
+/// The first few of many names.
+pub(super) fn first(names: &[&str]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    if names.len() > SHOWN {
+        format!("{shown}, ...")
+    } else {
+        shown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_complete_and_sorted() {
+        let list: Vec<&str> = synsets().collect();
+        assert_eq!(list.len(), ALL);
+        assert!(list.is_sorted() && list.iter().all(|name| is_synset(name)));
+        // The first, the last, and one that everybody knows.
+        assert_eq!(
+            (list[0], list[65], list[999]),
+            ("n01440764", "n01751748", "n15075141")
+        );
+    }
+
+    #[test]
+    fn names_tell_synsets_and_numbers() {
+        for (name, synset) in [
+            ("n01440764_10026.JPEG", Some("n01440764")),
+            ("n01440764_10026_n01440764.JPEG", Some("n01440764")),
+            (
+                "x/ILSVRC2012_val_00000293_n01440764.JPEG",
+                Some("n01440764"),
+            ),
+            ("ILSVRC2012_val_00000293.JPEG", None),
+            ("n0144076_1.JPEG", None),
+        ] {
+            assert_eq!(synset_in(name), synset, "{name}");
+        }
+        assert_eq!(
+            validation_number("val/ILSVRC2012_val_00000293.JPEG"),
+            Some(293)
+        );
+        assert_eq!(validation_number("ILSVRC2012_val_00000000.JPEG"), None);
+        assert_eq!(validation_number("ILSVRC2012_val_é0000000.JPEG"), None);
+    }
+
+    #[test]
+    fn classes_are_those_of_the_training_images() {
+        let join = |train: &[&'static str], test: &[&'static str]| {
+            super::join(train.iter().copied(), test.iter().copied(), "here")
+        };
+        assert_eq!(join(&["b", "a", "c"], &["a"]).unwrap(), ["a", "b", "c"]);
+        assert_eq!(join(&[], &["b", "a"]).unwrap(), ["a", "b"]);
+        let error = join(&["a"], &["images"]).unwrap_err().to_string();
+        assert!(error.contains("images"), "{error}");
+    }
+
+    #[test]
+    fn numbers_as_class_names_are_doubted() {
+        let names = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(doubt(&names(&["n01440764", "n02102040"])), None);
+        assert!(
+            doubt(&names(&["0", "1", "10"]))
+                .unwrap()
+                .contains("as text")
+        );
+        assert!(
+            !doubt(&names(&["tench", "church"]))
+                .unwrap()
+                .contains("as text")
+        );
+    }
+}

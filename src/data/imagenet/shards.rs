@@ -1,0 +1,175 @@
+//! Hugging Face's Parquet shards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Result;
+use sha2::{Digest, Sha256};
+
+use super::classes::{self, synset_in, synsets};
+use super::listing::{Found, Kind, Listing, MOST_BYTES, NO_GROUP, container};
+use super::workers::each;
+use crate::data::progress::{Progress, Report};
+use crate::exit::Exit;
+use crate::record::parquet::{ForeignFile, ForeignImage};
+
+/// The place of a row: its group and its number in it.
+pub(super) fn place(group: usize, row: usize) -> u64 {
+    ((group as u64) << 32) | row as u64
+}
+
+/// The inverse of [`place`].
+pub(super) fn group_and_row(place: u64) -> (usize, usize) {
+    (
+        (place >> 32) as usize,
+        (place & u64::from(u32::MAX)) as usize,
+    )
+}
+
+/// A row, before its class is known.
+struct Row {
+    image: Found,
+    label: i64,
+}
+
+/// Lists and digests the images in Parquet files.
+pub(super) fn list(root: &Path, files: &[PathBuf], progress: &mut Report) -> Result<Listing> {
+    let mut containers = Vec::new();
+    let mut units = Vec::new();
+    for (number, path) in files.iter().enumerate() {
+        progress(Progress::Waiting)?;
+        containers.push(container(root, path)?);
+        let file = ForeignFile::open(path)?;
+        let groups = file.groups().len();
+        units.extend((0..groups).map(|group| (number, group, groups as u64)));
+    }
+    let sizes: Vec<u64> = containers.iter().map(|container| container.size).collect();
+    let total: u64 = sizes.iter().sum();
+    let done = AtomicU64::new(0);
+    let mut found: Vec<Vec<Row>> = Vec::new();
+    found.resize_with(units.len(), Vec::new);
+    each(
+        units.len(),
+        |unit| {
+            let (number, group, groups) = units[unit];
+            let images = ForeignFile::open(&files[number])?.read(group)?;
+            done.fetch_add(sizes[number] / groups, Ordering::Relaxed);
+            images
+                .into_iter()
+                .enumerate()
+                .map(|(row, image)| read(&files[number], number, place(group, row), image))
+                .collect::<Result<Vec<Row>>>()
+        },
+        |unit| {
+            if let Some((unit, rows)) = unit {
+                found[unit] = rows;
+            }
+            let done = done.load(Ordering::Relaxed).min(total);
+            progress(Progress::Read { done, total })
+        },
+    )?;
+    progress(Progress::Read { done: total, total })?;
+    let rows = found.into_iter().flatten().collect();
+    classify(rows, Listing::new(Kind::Shards, containers))
+}
+
+fn read(path: &Path, number: usize, place: u64, image: ForeignImage) -> Result<Row> {
+    let name = image.path.unwrap_or_else(|| {
+        format!(
+            "{:08x}-{:08x}.jpg",
+            place >> 32,
+            place & u64::from(u32::MAX)
+        )
+    });
+    let size = image.bytes.len() as u64;
+    if size > MOST_BYTES {
+        return Err(Exit::Data.error(format!(
+            "{name} in {} has {size} bytes, more than the {MOST_BYTES} that an image may have",
+            path.display()
+        )));
+    }
+    Ok(Row {
+        image: Found {
+            name,
+            group: NO_GROUP,
+            container: number as u32,
+            offset: place,
+            size,
+            modified: 0,
+            digest: Some(Sha256::digest(&image.bytes).into()),
+        },
+        label: image.label,
+    })
+}
+
+/// Gives each row its class: the synset in the name of its image, else the one that its label has in other rows, else, if
+/// all 1000 labels occur, that of ILSVRC.
+fn classify(rows: Vec<Row>, mut listing: Listing) -> Result<Listing> {
+    let mut known: BTreeMap<i64, String> = BTreeMap::new();
+    for row in &rows {
+        if let Some(synset) = synset_in(&row.image.name) {
+            let before = known.entry(row.label).or_insert_with(|| synset.to_owned());
+            if before != synset {
+                return Err(Exit::Data.error(format!(
+                    "the Parquet files contradict themselves: label {} is both {before} and {synset} ({}); download them again",
+                    row.label, row.image.name
+                )));
+            }
+        }
+    }
+    let labels: BTreeSet<i64> = rows.iter().map(|row| row.label).collect();
+    if labels.iter().copied().eq(0..classes::ALL as i64) {
+        for (label, synset) in (0..).zip(synsets()) {
+            known.entry(label).or_insert_with(|| synset.to_owned());
+        }
+    }
+    let mut groups: BTreeMap<i64, u32> = BTreeMap::new();
+    for Row { image, label } in rows {
+        let Some(class) = known.get(&label) else {
+            return Err(Exit::Data.error(format!(
+                "nothing tells the synset of label {label} in the Parquet files: neither the names of the images (`{}`) nor a complete set of {} labels; use the set of 1000 classes or class folders",
+                image.name,
+                classes::ALL
+            )));
+        };
+        let group = *groups.entry(label).or_insert_with(|| listing.group(class));
+        listing.images.push(Found { group, ..image });
+    }
+    Ok(listing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, label: i64) -> Row {
+        let image = ForeignImage {
+            bytes: vec![1],
+            label,
+            path: Some(name.into()),
+        };
+        read(Path::new("shard"), 0, place(3, 4), image).unwrap()
+    }
+
+    fn classified(rows: Vec<Row>) -> Result<Vec<String>> {
+        let listing = classify(rows, Listing::new(Kind::Shards, Vec::new()))?;
+        let classes = listing.images.iter();
+        let classes = classes.map(|image| listing.class(image).unwrap().to_owned());
+        Ok(classes.collect())
+    }
+
+    #[test]
+    fn labels_are_told_by_names_and_never_guessed() {
+        assert_eq!(group_and_row(place(3, 4)), (3, 4));
+        let known = row("n02102040_1_n02102040.JPEG", 1);
+        let other = row("b.jpg", 1);
+        assert_eq!(classified(vec![known, other]).unwrap(), ["n02102040"; 2]);
+        let unknown = classified(vec![row("a.jpg", 0)]).unwrap_err();
+        assert!(unknown.to_string().contains("label 0"), "{unknown}");
+        let both = vec![row("n02102040_1.JPEG", 1), row("n01440764_1.JPEG", 1)];
+        assert!(classified(both).is_err());
+        let all = (0..1000).rev().map(|label| row("a.jpg", label)).collect();
+        assert_eq!(classified(all).unwrap()[999], "n01440764");
+    }
+}

@@ -1,0 +1,89 @@
+//! Work on all cores, in units that any thread may take.
+
+use std::num::NonZero;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+
+/// How often `take` is called while no unit is done.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Calls `work` for the units `0..units` on all cores. `take` gets each result with its unit, in whatever order they are
+/// done, and a few times a second nothing. The first error of either ends the work.
+pub(super) fn each<T: Send>(
+    units: usize,
+    work: impl Fn(usize) -> Result<T> + Sync,
+    mut take: impl FnMut(Option<(usize, T)>) -> Result<()>,
+) -> Result<()> {
+    let threads = thread::available_parallelism()
+        .map_or(1, NonZero::get)
+        .min(units);
+    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        // Bounded, so that results do not pile up.
+        let (send, receive) = sync_channel(2 * threads);
+        for _ in 0..threads {
+            let send = send.clone();
+            let (next, stop, work) = (&next, &stop, &work);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let unit = next.fetch_add(1, Ordering::Relaxed);
+                    if unit >= units || send.send((unit, work(unit))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(send);
+        let ended = loop {
+            let taken = match receive.recv_timeout(TICK) {
+                Ok((unit, Ok(done))) => take(Some((unit, done))),
+                Ok((_, Err(error))) => Err(error),
+                Err(RecvTimeoutError::Timeout) => take(None),
+                Err(RecvTimeoutError::Disconnected) => break Ok(()),
+            };
+            if taken.is_err() {
+                break taken;
+            }
+        };
+        stop.store(true, Ordering::Relaxed);
+        // Threads that wait to send end with this.
+        drop(receive);
+        ended
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_unit_is_taken_once_and_an_error_ends_the_work() {
+        let mut seen = vec![0; 100];
+        each(
+            100,
+            |unit| Ok(unit * unit),
+            |done| {
+                if let Some((unit, square)) = done {
+                    assert_eq!(square, unit * unit);
+                    seen[unit] += 1;
+                }
+                Ok(())
+            },
+        )
+        .unwrap();
+        assert_eq!(seen, vec![1; 100]);
+        each(0, |_| Ok(()), |_| Ok(())).unwrap();
+        let failing = |unit| match unit {
+            7 => anyhow::bail!("unit 7"),
+            _ => Ok(()),
+        };
+        let error = each(10_000, failing, |_| Ok(())).unwrap_err();
+        assert_eq!(error.to_string(), "unit 7");
+        let stopped = each(10_000, |_| Ok(()), |_| anyhow::bail!("stop")).unwrap_err();
+        assert_eq!(stopped.to_string(), "stop");
+    }
+}

@@ -1,12 +1,12 @@
 //! `refig data fetch|verify cifar10`: downloads CIFAR-10 to the cache, and verifies data.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::data::{self, Dataset, Progress, Request};
+use crate::cli::DataArgs;
+use crate::data::{self, Dataset, Pace, Progress, Request};
 use crate::exit::Exit;
 use crate::train::Stop;
 use crate::{note, outln};
@@ -14,30 +14,27 @@ use crate::{note, outln};
 /// An action of `refig data`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Copies CIFAR-10 to the cache from a file, a folder or a URL; by default from the mirrors and the official URL.
+    /// Copies CIFAR-10 to the cache from a file, a folder or a URL; by default from the mirrors and the known addresses.
     Fetch { from: Option<String> },
     /// Reads the data and prints its digests.
     Verify,
 }
 
-/// Runs `action`. `dir` is `--data-dir`: the folder to read for `verify` (default `CIFAR10_DIR`, then the cache), or the
-/// destination for `fetch` (default the cache).
+/// Runs `action`. `--data-dir` is the place to read for `verify` (default `CIFAR10_DIR`, then the cache), or the destination for
+/// `fetch` (default the cache).
 ///
 /// # Errors
 /// [`Exit::Data`] if the data is missing, unavailable or damaged; [`Exit::Storage`] if it cannot be written;
 /// [`Exit::Interrupted`] or [`Exit::Terminated`] if `stop` was requested.
-pub fn run(
-    action: &Action,
-    dir: Option<&Path>,
-    mirrors: &[String],
-    quiet: bool,
-    stop: &Stop,
-) -> Result<Exit> {
+pub fn run(action: &Action, args: &DataArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
     let mut show = progress(quiet, stop);
+    let dir = args.data_dir.clone();
     match action {
         Action::Fetch { from } => {
-            let destination = dir.map_or_else(data::cache_folder, Path::to_path_buf);
-            let dataset = data::fetch(from.as_deref(), &destination, mirrors, &mut show)?;
+            let destination = dir.unwrap_or_else(data::cache_folder);
+            let pace = Pace::kilobytes(args.min_rate);
+            let from = from.as_deref();
+            let dataset = data::fetch(from, &destination, &args.mirrors, pace, &mut show)?;
             drop(show);
             if !quiet {
                 describe(&dataset);
@@ -45,7 +42,7 @@ pub fn run(
             Ok(Exit::Success)
         }
         Action::Verify => {
-            let mut request = Request::from_environment(dir.map(PathBuf::from));
+            let mut request = Request::from_environment(dir);
             // Verifying changes nothing.
             request.allow_download = false;
             let dataset = data::open(&request, &mut show)?;

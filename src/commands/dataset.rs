@@ -4,13 +4,14 @@ use anyhow::Result;
 
 use super::data::progress;
 use crate::cli::DataArgs;
-use crate::data::{self, Dataset, Progress, Request};
+use crate::data::{self, Dataset, Pace, Progress, Request};
 use crate::train::Stop;
 
 /// The request from options and environment. Synthetic images are refused unless the caller allows them.
 pub fn request(args: &DataArgs) -> Request {
     let mut request = Request::from_environment(args.data_dir.clone());
     request.mirrors.clone_from(&args.mirrors);
+    request.pace = Pace::kilobytes(args.min_rate);
     request.allow_download = !args.offline;
     request.require_official = args.require_official;
     request

@@ -86,8 +86,7 @@ pub fn run(cli: Cli) -> Result<Exit> {
                 }
                 DataAction::Verify { data, .. } => (data::Action::Verify, data),
             };
-            let dir = data.data_dir.as_deref();
-            data::run(&action, dir, &data.mirrors, places.quiet, &stop)
+            data::run(&action, data, places.quiet, &stop)
         }
         Command::Evaluate(args) => evaluate::run(args, places.quiet, &stop),
     }

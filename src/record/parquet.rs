@@ -9,6 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use polars::prelude::*;
+use polars_parquet::parquet::compression::{self, DecompressionContext};
 use polars_parquet::write::schema_to_metadata_key;
 
 use super::{Evaluation, Iteration, Split, Statistics};
@@ -183,6 +184,37 @@ pub fn provenance_from(path: &Path, bytes: &[u8]) -> Result<Provenance> {
             .collect())
     })
     .map_err(|error| damaged(path, &error))
+}
+
+/// Decompresses a page of another program's file to `size` bytes. `codec` is the format's number of the compression.
+///
+/// # Errors
+/// If the compression is not supported, or the page is damaged.
+pub(super) fn decompress(codec: i64, page: &[u8], size: usize) -> Result<Vec<u8>> {
+    let codec = match codec {
+        0 if page.len() == size => return Ok(page.to_vec()),
+        0 => bail!("a page has {} bytes instead of {size}", page.len()),
+        1 => compression::Compression::Snappy,
+        2 => compression::Compression::Gzip,
+        4 => compression::Compression::Brotli,
+        6 => compression::Compression::Zstd,
+        7 => compression::Compression::Lz4Raw,
+        _ => bail!("a page has the compression {codec}, which is not supported"),
+    };
+    let mut bytes = vec![0; size];
+    // Without bytes there is nothing to decompress, and not all compressions write a header then.
+    if size > 0 {
+        unwinding(|| {
+            let mut context = DecompressionContext::Unset;
+            Ok(compression::decompress(
+                codec,
+                page,
+                &mut bytes,
+                &mut context,
+            )?)
+        })?;
+    }
+    Ok(bytes)
 }
 
 fn to_bytes(columns: Vec<Column>, height: usize, provenance: &Provenance) -> Result<Vec<u8>> {

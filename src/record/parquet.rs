@@ -331,3 +331,47 @@ fn whole<T>(name: &str, values: impl Iterator<Item = Option<T>>) -> Result<Vec<T
         .collect::<Option<Vec<T>>>()
         .with_context(|| format!("column '{name}' has missing values"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::foreign::ForeignImages;
+
+    /// The reader of foreign files on what another implementation writes.
+    #[test]
+    fn images_that_polars_writes_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("images.parquet");
+        let images: Vec<Vec<u8>> = (0..100u8)
+            .map(|row| vec![row; 3 + usize::from(row)])
+            .collect();
+        let labels: Vec<i64> = (0..100).map(|row| row % 10).collect();
+        for compression in [
+            ParquetCompression::Uncompressed,
+            ParquetCompression::Snappy,
+            ParquetCompression::Zstd(None),
+        ] {
+            let bytes: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
+            let columns = vec![
+                Column::new("image".into(), bytes),
+                Column::new("label".into(), labels.clone()),
+            ];
+            let mut frame = DataFrame::new(images.len(), columns).unwrap();
+            let mut written = Vec::new();
+            ParquetWriter::new(&mut written)
+                .with_compression(compression)
+                .with_row_group_size(Some(40))
+                .finish(&mut frame)
+                .unwrap();
+            std::fs::write(&path, written).unwrap();
+            let mut file = ForeignImages::open(&path).unwrap();
+            assert_eq!(file.rows(), 100);
+            let mut rows = Vec::new();
+            for group in 0..file.groups() {
+                rows.extend(file.read(group, 1 << 20).unwrap());
+            }
+            assert!(rows.iter().map(|row| &row.bytes).eq(&images));
+            assert!(rows.iter().map(|row| &row.label).eq(&labels));
+        }
+    }
+}

@@ -112,4 +112,42 @@ mod tests {
         }
         records(&whole[..whole.len() - 1]).unwrap_err();
     }
+
+    #[test]
+    fn no_damaged_pickle_does_worse_than_an_error() {
+        use crate::random::{Purpose, Stream};
+        let whole = pickled(false);
+        let mut stream = Stream::new(4, Purpose::Synthetic, 0, 0);
+        // The instructions are before and after the pixels.
+        let places: Vec<usize> = (0..250).chain(whole.len() - 3..whole.len()).collect();
+        for _ in 0..20_000 {
+            let mut changed = whole.clone();
+            for _ in 0..=stream.below(3) {
+                let place = places[stream.below(places.len() as u64) as usize];
+                changed[place] = match stream.below(3) {
+                    // Instructions that there are, at the wrong place.
+                    0 => changed[stream.below(250) as usize],
+                    1 => 0xff,
+                    _ => stream.below(256) as u8,
+                };
+            }
+            // A change of what is not looked at, such as a version, may pass.
+            let _ = records(&changed);
+        }
+    }
+
+    #[test]
+    fn a_pickle_cannot_ask_for_more_memory_than_it_has_bytes() {
+        for bytes in [
+            &b"\x80\x02T\xff\xff\xff\x7f"[..],
+            b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7f",
+            b"\x80\x04\x96\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"\x80\x02]r\xff\xff\xff\xffj\xff\xff\xff\xff.",
+        ] {
+            assert!(records(bytes).is_err());
+        }
+        // Lists without end.
+        let error = records(&[b']'; 2 << 20]).unwrap_err().to_string();
+        assert!(error.contains("instructions"), "{error}");
+    }
 }

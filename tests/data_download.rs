@@ -4,9 +4,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use md5::{Digest, Md5};
-use refig::data::{Archive, DownloadError, Progress, Request, download, open};
+use refig::data::{Archive, DownloadError, Pace, Progress, Request, download, open};
 use refig::exit::Exit;
 
 /// What the server does with one request.
@@ -18,6 +19,8 @@ enum Answer {
     Cut(usize),
     /// The whole file, whatever range is asked for.
     IgnoreRange,
+    /// A little of the file, then a byte every 10 ms.
+    Stall,
     Status(u16),
 }
 
@@ -92,6 +95,19 @@ fn serve(mut stream: TcpStream, content: &[u8], answer: Answer, log: &Mutex<Vec<
     let bytes: &[u8] = match answer {
         Answer::Status(_) => &[],
         Answer::Cut(count) => &content[start..(start + count).min(content.len())],
+        Answer::Stall => {
+            let (some, rest) = content[start..].split_at(1000);
+            let mut sent = stream.write_all(some);
+            // Until the client hangs up.
+            for byte in rest {
+                sent = sent.and_then(|()| stream.write_all(std::slice::from_ref(byte)));
+                if sent.is_err() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            &[]
+        }
         Answer::Serve | Answer::IgnoreRange => &content[start..],
     };
     // The client may have hung up.
@@ -119,7 +135,8 @@ fn fetch(sources: &[String], content: &[u8], folder: &Path) -> Result<(), Downlo
         bytes: content.len() as u64,
         md5: &md5,
     };
-    download(sources, &expected, &folder.join("archive"), &mut |_| Ok(()))
+    let (target, pace) = (folder.join("archive"), Pace::default());
+    download(sources, &expected, &target, pace, &mut |_| Ok(()))
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -161,6 +178,7 @@ fn a_whole_file_arrives_with_its_progress() {
         &server.sources(),
         &expected,
         &folder.path().join("archive"),
+        Pace::default(),
         &mut |progress| {
             if let Progress::Download { done, total } = progress {
                 assert_eq!(total, expected.bytes);
@@ -377,6 +395,7 @@ fn no_message_tells_a_password() {
         dir: None,
         cache: folder.path().join("cache"),
         mirrors: vec!["ftp://user:hunter2@host/archive".into()],
+        pace: Pace::default(),
         allow_download: true,
         allow_synthetic: true,
         synthetic_seed: 0,
@@ -389,6 +408,74 @@ fn no_message_tells_a_password() {
         text.contains("ftp://host/archive") && !text.contains("hunter2"),
         "{text}"
     );
+}
+
+/// Downloads with a window that passes at once, and gives the notes.
+fn hurry(sources: &[String], content: &[u8], folder: &Path) -> Vec<String> {
+    let md5 = md5(content);
+    let expected = Archive {
+        bytes: content.len() as u64,
+        md5: &md5,
+    };
+    let pace = Pace {
+        bytes_per_second: 50_000_000,
+        window: Duration::from_millis(30),
+    };
+    let mut notes = Vec::new();
+    let target = folder.join("archive");
+    download(sources, &expected, &target, pace, &mut |progress| {
+        if let Progress::Note(note) = progress {
+            notes.push(note);
+        }
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(std::fs::read(target).unwrap(), content);
+    notes
+}
+
+#[test]
+fn a_slow_source_gives_way_to_the_next_which_goes_on_with_its_part() {
+    let (content, folder) = (content(), tempfile::tempdir().unwrap());
+    let slow = Server::start(content.clone(), vec![Answer::Stall]);
+    let fast = Server::start(content.clone(), vec![Answer::Serve]);
+    let sources = [slow.sources(), fast.sources()].concat();
+    let notes = hurry(&sources, &content, folder.path());
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    let (who, next) = (&slow.address, &fast.address);
+    assert!(
+        notes[0].starts_with(&format!("{who} delivers ")),
+        "{notes:?}"
+    );
+    assert!(
+        notes[0].ends_with(&format!(
+            " kB/s, less than the 50000 kB/s of --min-rate; trying {next}"
+        )),
+        "{notes:?}"
+    );
+    assert!(fast.ranges()[0] >= Some(1), "{:?}", fast.ranges());
+}
+
+#[test]
+fn a_slow_source_goes_on_if_no_other_has_the_file() {
+    let (content, folder) = (content(), tempfile::tempdir().unwrap());
+    let slow = Server::start(content.clone(), vec![Answer::Stall, Answer::Serve]);
+    let gone = Server::start(content.clone(), vec![Answer::Status(404)]);
+    let sources = [slow.sources(), gone.sources()].concat();
+    let notes = hurry(&sources, &content, folder.path());
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert_eq!(
+        notes[1],
+        format!("going on with {}, the fastest", slow.address)
+    );
+    assert_eq!(slow.ranges().len(), 2);
+}
+
+#[test]
+fn the_only_source_may_be_slow() {
+    let (content, folder) = (content()[..1010].to_vec(), tempfile::tempdir().unwrap());
+    let slow = Server::start(content.clone(), vec![Answer::Stall]);
+    assert!(hurry(&slow.sources(), &content, folder.path()).is_empty());
 }
 
 #[test]
@@ -404,6 +491,7 @@ fn whoever_is_told_may_end_it() {
         &server.sources(),
         &expected,
         &folder.path().join("archive"),
+        Pace::default(),
         &mut |_| Err(Exit::Interrupted.error("stopped")),
     );
     assert_eq!(Exit::of(&refused(stopped)), Exit::Interrupted);
@@ -425,6 +513,7 @@ fn without_a_download_the_synthetic_set_stands_in_only_where_allowed() {
         dir: None,
         cache: cache.path().to_path_buf(),
         mirrors: Vec::new(),
+        pace: Pace::default(),
         allow_download: false,
         allow_synthetic: false,
         synthetic_seed: 0,

@@ -6,13 +6,17 @@ use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Clone, Debug, Args)]
 pub struct DataArgs {
-    /// CIFAR-10 in its binary format: a folder or the `.tar.gz`. Default: $CIFAR10_DIR, the cache, or a download.
-    /// ImageNet in any of its layouts. Default: $IMAGENET_DIR.
+    /// CIFAR-10: its binary or Python batches, Hugging Face's Parquet files, or a `.tar.gz`. Default: $CIFAR10_DIR, the cache, or a
+    /// download. ImageNet in any of its layouts. Default: $IMAGENET_DIR.
     #[arg(long, value_name = "PATH")]
     pub data_dir: Option<PathBuf>,
-    /// Download from this address before trying the official one; repeatable.
+    /// Download from this address of an archive, or of the folder of the Parquet files, before trying `huggingface` and
+    /// `official`; repeatable.
     #[arg(long = "mirror", value_name = "URL")]
     pub mirrors: Vec<String>,
+    /// Move on to the next address when a download is slower than this for 20 seconds; 0 to stay at any rate.
+    #[arg(long, value_name = "KB/S", default_value_t = 200)]
+    pub min_rate: u64,
     /// Do not use the network.
     #[arg(long)]
     pub offline: bool,
@@ -34,8 +38,8 @@ pub enum DataAction {
         /// Data set.
         #[arg(value_enum)]
         name: DataName,
-        /// Use a local `.tar.gz` or another address instead of the official one.
-        #[arg(long, value_name = "FILE|URL")]
+        /// Use a local folder or file, or another address, instead of the known addresses.
+        #[arg(long, value_name = "PATH|URL")]
         from: Option<String>,
         #[command(flatten)]
         data: DataArgs,
@@ -57,9 +61,8 @@ pub enum DataAction {
         /// Data set.
         #[arg(value_enum)]
         name: DataName,
-        /// The images, in any layout. Default: $IMAGENET_DIR.
-        #[arg(long, value_name = "PATH")]
-        data_dir: Option<PathBuf>,
+        #[command(flatten)]
+        data: DataArgs,
         /// Folder for the packed set, new or left by an interrupted packing.
         #[arg(long, value_name = "FOLDER")]
         out: PathBuf,

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::cli::DataArgs;
 use crate::data::imagenet::{self, PACK_BYTES};
-use crate::data::{self, Dataset, Progress, Request};
+use crate::data::{self, Dataset, Pace, Progress, Request};
 use crate::exit::Exit;
 use crate::train::Stop;
 use crate::{note, outln};
@@ -16,7 +17,7 @@ use crate::{note, outln};
 /// An action of `refig data`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Copies CIFAR-10 to the cache from a file, a folder or a URL; by default from the mirrors and the official URL.
+    /// Copies CIFAR-10 to the cache from a file, a folder or a URL; by default from the mirrors and the known addresses.
     Fetch { from: Option<String> },
     /// Reads the data and prints its digests.
     Verify,
@@ -24,24 +25,21 @@ pub enum Action {
     Prepare { out: PathBuf },
 }
 
-/// Runs `action` on CIFAR-10. `dir` is `--data-dir`: the folder to read for `verify` (default `CIFAR10_DIR`, then the
-/// cache), or the destination for `fetch` (default the cache).
+/// Runs `action` on CIFAR-10. `--data-dir` is the place to read for `verify` (default `CIFAR10_DIR`, then the cache), or the
+/// destination for `fetch` (default the cache).
 ///
 /// # Errors
 /// [`Exit::Data`] if the data is missing, unavailable or damaged; [`Exit::Storage`] if it cannot be written;
 /// [`Exit::Interrupted`] or [`Exit::Terminated`] if `stop` was requested.
-pub fn run(
-    action: &Action,
-    dir: Option<&Path>,
-    mirrors: &[String],
-    quiet: bool,
-    stop: &Stop,
-) -> Result<Exit> {
+pub fn run(action: &Action, args: &DataArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
     let mut show = progress(quiet, stop);
+    let dir = args.data_dir.clone();
     match action {
         Action::Fetch { from } => {
-            let destination = dir.map_or_else(data::cache_folder, Path::to_path_buf);
-            let dataset = data::fetch(from.as_deref(), &destination, mirrors, &mut show)?;
+            let destination = dir.unwrap_or_else(data::cache_folder);
+            let pace = Pace::kilobytes(args.min_rate);
+            let from = from.as_deref();
+            let dataset = data::fetch(from, &destination, &args.mirrors, pace, &mut show)?;
             drop(show);
             if !quiet {
                 describe(&dataset);
@@ -49,7 +47,7 @@ pub fn run(
             Ok(Exit::Success)
         }
         Action::Verify => {
-            let mut request = Request::from_environment(dir.map(PathBuf::from));
+            let mut request = Request::from_environment(dir);
             // Verifying changes nothing.
             request.allow_download = false;
             let dataset = data::open(&request, &mut show)?;
@@ -171,6 +169,7 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
             Progress::Unpack { done, total } => ("unpacking", done, total),
             Progress::Read { done, total } => ("reading images", done, total),
             Progress::Pack { done, total } => ("packing", done, total),
+            Progress::Mean { done, total } => ("mean image", done, total),
         };
         if bar.length() != Some(total) {
             bar.set_length(total);

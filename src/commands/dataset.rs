@@ -4,13 +4,16 @@ use anyhow::Result;
 
 use super::data::progress;
 use crate::cli::DataArgs;
-use crate::data::{self, Dataset, Progress, Request};
+use crate::data::{self, DataSet, Dataset, Pace, Progress, Request};
+use crate::manifest::Experiment;
+use crate::origin::DataName;
 use crate::train::Stop;
 
 /// The request from options and environment. Synthetic images are refused unless the caller allows them.
 pub fn request(args: &DataArgs) -> Request {
     let mut request = Request::from_environment(args.data_dir.clone());
     request.mirrors.clone_from(&args.mirrors);
+    request.pace = Pace::kilobytes(args.min_rate);
     request.allow_download = !args.offline;
     request.require_official = args.require_official;
     request
@@ -26,4 +29,29 @@ pub fn open(request: &Request, quiet: bool, stop: &Stop) -> Result<Dataset> {
         )))?;
     }
     Ok(dataset)
+}
+
+/// Opens the data that an experiment trains on; SYNTHETIC images where none are named and the profile allows it.
+pub fn of_experiment(
+    experiment: &Experiment,
+    args: &DataArgs,
+    quiet: bool,
+    stop: &Stop,
+) -> Result<DataSet> {
+    match experiment.data {
+        DataName::Cifar10 => {
+            let mut request = request(args);
+            request.allow_synthetic = experiment.synthetic && request.dir.is_none();
+            Ok(open(&request, quiet, stop)?.into())
+        }
+        DataName::Imagenet => {
+            let mut show = progress(quiet, stop);
+            data::open_pictures(
+                args.data_dir.as_deref(),
+                experiment.synthetic && !args.require_official,
+                &data::cache_folder(),
+                &mut show,
+            )
+        }
+    }
 }

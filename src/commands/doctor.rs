@@ -54,7 +54,7 @@ pub fn run(args: &DoctorArgs, places: &Places) -> Result<Exit> {
 fn cifar10(request: &Request) -> Finding {
     if !request.is_local() {
         return Finding::new("CIFAR-10", "not found").missing(
-            "CIFAR-10: download it with `refig data fetch cifar10` (170 MB), or point --data-dir or CIFAR10_DIR to it",
+            "CIFAR-10: download it with `refig data fetch cifar10` (144 MB), or point --data-dir or CIFAR10_DIR to it",
         );
     }
     match data::foresee(request) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::describe::network;
 use super::{compute, dataset};
 use crate::cli::{EvaluateArgs, Format, StatisticsArg};
-use crate::data::{self, Dataset};
+use crate::data::{self, DataSet};
 use crate::engine::Options;
 use crate::exit::Exit;
 use crate::network::{Family, Network};
@@ -48,7 +48,8 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
         seed: header.as_ref().map_or(0, |header| header.seed),
         statistics,
     };
-    let rows = orchestrate::evaluate(&subject, &opened, &options, stop).with_context(place)?;
+    let rows = orchestrate::evaluate(&subject, &opened, &options, &data::cache_folder(), stop)
+        .with_context(place)?;
     print(args.format, &network, &recipe, &opened, &rows);
     Ok(Exit::Success)
 }
@@ -164,15 +165,15 @@ fn images(
     header: Option<&WeightsHeader>,
     quiet: bool,
     stop: &Stop,
-) -> Result<Dataset> {
+) -> Result<DataSet> {
     let request = dataset::request(&args.data);
     let Some(header) = header else {
-        return dataset::open(&request, quiet, stop);
+        return Ok(dataset::open(&request, quiet, stop)?.into());
     };
     if request.dir.is_none() {
         let synthetic = data::synthetic(request.synthetic_seed);
         if synthetic.digest() == header.data_digest {
-            return Ok(synthetic);
+            return Ok(synthetic.into());
         }
     }
     let opened = dataset::open(&request, quiet, stop)?;
@@ -183,10 +184,10 @@ fn images(
             opened.source
         );
     }
-    Ok(opened)
+    Ok(opened.into())
 }
 
-fn print(format: Format, network: &Network, recipe: &Recipe, data: &Dataset, rows: &[Evaluation]) {
+fn print(format: Format, network: &Network, recipe: &Recipe, data: &DataSet, rows: &[Evaluation]) {
     let split = match recipe.split {
         TrainingSplit::All => "test",
         TrainingSplit::HoldOut => "held-out",
@@ -197,7 +198,7 @@ fn print(format: Format, network: &Network, recipe: &Recipe, data: &Dataset, row
                 outln!(
                     "{} on {}: {:.2} % {split} error, {:.2} % top-5, loss {:.4} ({} images, {} statistics{})",
                     network.name,
-                    data.origin.name(),
+                    data.origin().name(),
                     row.error,
                     row.top5_error,
                     row.loss,
@@ -214,7 +215,7 @@ fn print(format: Format, network: &Network, recipe: &Recipe, data: &Dataset, row
             let evaluations: Vec<Value> = rows.iter().map(evaluation).collect();
             let mut described = json!({
                 "network": network.name,
-                "data": data.origin.name(),
+                "data": data.origin().name(),
                 "image_size": recipe.image_size,
                 "split": split,
             });

@@ -80,30 +80,21 @@ pub fn run(cli: Cli) -> Result<Exit> {
         Command::Doctor(args) => doctor::run(args, places),
         Command::Clean(args) => clean::run(args, places),
         Command::Data { action } => {
-            let (name, action, dir, mirrors) = match action {
+            let (name, action, args) = match action {
                 DataAction::Fetch { name, from, data } => {
-                    let action = data::Action::Fetch { from: from.clone() };
-                    (name, action, &data.data_dir, data.mirrors.as_slice())
+                    (name, data::Action::Fetch { from: from.clone() }, data)
                 }
-                DataAction::Verify { name, data } => (
-                    name,
-                    data::Action::Verify,
-                    &data.data_dir,
-                    Default::default(),
-                ),
-                DataAction::Prepare {
-                    name,
-                    data_dir,
-                    out,
-                } => {
-                    let action = data::Action::Prepare { out: out.clone() };
-                    (name, action, data_dir, Default::default())
+                DataAction::Verify { name, data } => (name, data::Action::Verify, data),
+                DataAction::Prepare { name, data, out } => {
+                    (name, data::Action::Prepare { out: out.clone() }, data)
                 }
             };
-            let dir = dir.as_deref();
             match name {
-                DataName::Cifar10 => data::run(&action, dir, mirrors, places.quiet, &stop),
-                DataName::Imagenet => data::imagenet(&action, dir, places.quiet, &stop),
+                DataName::Cifar10 => data::run(&action, args, places.quiet, &stop),
+                DataName::Imagenet => {
+                    let dir = args.data_dir.as_deref();
+                    data::imagenet(&action, dir, places.quiet, &stop)
+                }
             }
         }
         Command::Evaluate(args) => evaluate::run(args, places.quiet, &stop),

@@ -9,13 +9,13 @@ use super::target::{self, Circumstances, Target};
 use super::{compute, dataset};
 use crate::cli::{Format, Places, PlanArgs, ReproduceArgs};
 use crate::console::paint;
-use crate::data::{self, Prospect, Request};
+use crate::data::{self, Prospect};
 use crate::duration::duration;
 use crate::engine;
 use crate::exit::Exit;
 use crate::judge::{Evidence, Wanted, judge};
 use crate::orchestrate::{Left, Options, Progress, Schedule, Style, measure_responses, run_all};
-use crate::origin::DataKind;
+use crate::origin::{DataKind, DataName};
 use crate::plan;
 use crate::publish::{Report, headline, table};
 use crate::run::{self, Tree};
@@ -47,11 +47,18 @@ fn resolve(args: &ReproduceArgs, places: &Places) -> Result<(Target, engine::Opt
     Ok((target, compute))
 }
 
-/// The request for data.
-fn request(args: &ReproduceArgs, target: &Target) -> Request {
-    let mut request = dataset::request(&args.data);
-    request.allow_synthetic = target.experiment.synthetic && request.dir.is_none();
-    request
+/// The data that training would use. Downloads nothing.
+fn foresee(args: &ReproduceArgs, target: &Target) -> Result<Prospect> {
+    match target.experiment.data {
+        DataName::Cifar10 => {
+            let mut request = dataset::request(&args.data);
+            request.allow_synthetic = target.experiment.synthetic && request.dir.is_none();
+            data::foresee(&request)
+        }
+        DataName::Imagenet => {
+            data::foresee_pictures(args.data.data_dir.as_deref(), &data::cache_folder())
+        }
+    }
 }
 
 /// The runs to train, and what is left of each.
@@ -72,7 +79,8 @@ fn schedule(
 pub fn plan(args: &PlanArgs, places: &Places) -> Result<Exit> {
     let (format, args) = (args.format, &args.reproduce);
     let (target, compute) = resolve(args, places)?;
-    let data = data::foresee(&request(args, &target))?;
+    let data = foresee(args, &target)?;
+    let target = target.with_classes(data.classes);
     let schedule = schedule(args, places, &target, &compute, &data)?;
     let free = run::space::available(&places.results_dir);
     if format == Format::Json {
@@ -147,8 +155,8 @@ fn plan_json(target: &Target, data: &Prospect, schedule: &Schedule, free: Option
 /// `refig reproduce EXPERIMENT`: trains what is missing, judges and publishes.
 pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<Exit> {
     let (target, compute) = resolve(args, places)?;
-    let dataset = dataset::open(&request(args, &target), places.quiet, stop)?;
-    let target = target.with_classes(dataset.classes);
+    let dataset = dataset::of_experiment(&target.experiment, &args.data, places.quiet, stop)?;
+    let target = target.with_classes(dataset.classes());
     let schedule = schedule(args, places, &target, &compute, &Prospect::from(&dataset))?;
     let experiment = &target.experiment;
     let tell = |text: &str| {
@@ -223,5 +231,6 @@ fn options(
         keep: compute.keep,
         workers: 1,
         keep_every: KEEP_EVERY,
+        cache: data::cache_folder(),
     }
 }

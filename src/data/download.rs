@@ -1,19 +1,16 @@
-//! Downloads the official archive: resumable, verified by size and md5, renamed into place once complete.
+//! Downloads files: resumable, verified as far as they are known, renamed into place once complete. A place that is slower
+//! than wanted gives way to the next one.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
-
+use super::pace::{Meter, Pace};
 use super::part::{self, Part};
 use super::progress::{Progress, Report};
 use crate::address::without_credentials;
 use crate::exit::Exit;
-
-/// Official address of CIFAR-10's binary version.
-pub const OFFICIAL_URL: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
 
 /// Size and digest that a download must have.
 #[derive(Clone, Copy, Debug)]
@@ -23,11 +20,25 @@ pub struct Archive<'a> {
     pub md5: &'a str,
 }
 
-/// The official archive as published.
-pub const OFFICIAL_ARCHIVE: Archive<'static> = Archive {
-    bytes: 170_052_171,
-    md5: "c32a1d4ab5d03f1284b67883e8d87530",
-};
+/// What a file must be, as far as it is known before the download.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub bytes: Option<u64>,
+    /// Lower-case hex.
+    pub md5: Option<&'a str>,
+    /// The size to show, if the server does not tell it.
+    pub likely: u64,
+}
+
+impl<'a> From<Archive<'a>> for Wanted<'a> {
+    fn from(archive: Archive<'a>) -> Self {
+        Self {
+            bytes: Some(archive.bytes),
+            md5: Some(archive.md5),
+            likely: archive.bytes,
+        }
+    }
+}
 
 /// Together with [`CONNECT_TIMEOUT`] it bounds the time to notice a missing network to 10 s.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(4);
@@ -36,6 +47,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(6);
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// Attempts per source. An attempt that gains no bytes is the last.
 const ATTEMPTS: usize = 5;
+/// The most bytes of a file of unknown size.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// Why a download failed.
 #[derive(Debug)]
@@ -54,23 +67,74 @@ impl From<DownloadError> for anyhow::Error {
     }
 }
 
-/// Downloads the `expected` file to `target` from the first of `sources` that has it. If it ends early, a later call
-/// resumes from `target.part`; `target` appears complete and verified, or not at all.
+/// Downloads the `expected` file to `target` from the first of `sources` that has it and keeps the `pace`. If it ends early,
+/// a later call resumes from `target.part`; `target` appears complete and verified, or not at all.
 pub fn download(
     sources: &[String],
     expected: &Archive,
     target: &Path,
+    pace: Pace,
     progress: &mut Report,
 ) -> std::result::Result<(), DownloadError> {
-    let mut part = Part::open(target).map_err(DownloadError::Refused)?;
+    let wanted = Wanted::from(*expected);
+    let shown = |source: &String| without_credentials(source);
+    from_first(sources, shown, pace, progress, |source, pace, progress| {
+        file(source, &wanted, target, pace, progress).map(|_| ())
+    })
+}
+
+/// Tries `places` one after the other. One that is slower than `pace` gives way to the next; when all have been tried, the
+/// fastest of these goes on at its rate.
+pub(super) fn from_first<P, T>(
+    places: &[P],
+    shown: impl Fn(&P) -> String,
+    pace: Pace,
+    progress: &mut Report,
+    mut attempt: impl FnMut(&P, Pace, &mut Report<'_>) -> std::result::Result<T, Fault>,
+) -> std::result::Result<T, DownloadError> {
     let mut unreachable = Vec::new();
     let mut wrong = Vec::new();
-    for source in sources {
-        match from_source(source, expected, &mut part, progress) {
-            Ok(()) => return part.install(target).map_err(DownloadError::Refused),
-            Err(Fault::Unreachable(why)) => unreachable.push(why),
-            Err(Fault::Wrong(why)) => wrong.push(why),
+    let mut slow: Vec<(u64, &P)> = Vec::new();
+    let mut turns: Vec<&P> = places.iter().rev().collect();
+    let mut last_resort = false;
+    while let Some(place) = turns.pop() {
+        let fastest = slow.iter().map(|&(rate, _)| rate).max();
+        let pace = match turns.last() {
+            _ if last_resort => pace.at_most(0),
+            Some(_) => pace,
+            // Nothing is gained by leaving the last place for a slower one.
+            None => pace.at_most(fastest.unwrap_or(0)),
+        };
+        let next = turns.last().map(|next| shown(next));
+        let trying = |why: &str| next.as_ref().map(|next| format!("{why}; trying {next}"));
+        let note = match attempt(place, pace, progress) {
+            Ok(done) => return Ok(done),
             Err(Fault::End(error)) => return Err(DownloadError::Refused(error)),
+            Err(Fault::Unreachable(why)) => {
+                unreachable.push(why);
+                None
+            }
+            Err(Fault::Wrong(why)) => {
+                let note = trying(&why);
+                wrong.push(why);
+                note
+            }
+            Err(Fault::Slow { rate, why }) => {
+                slow.push((rate, place));
+                trying(&why).or(Some(why))
+            }
+        };
+        if let Some(note) = note {
+            progress(Progress::Note(note)).map_err(DownloadError::Refused)?;
+        }
+        if turns.is_empty() && !last_resort && !slow.is_empty() {
+            last_resort = true;
+            slow.sort_by_key(|&(rate, _)| rate);
+            turns = slow.iter().map(|&(_, place)| place).collect();
+            if let Some(place) = turns.last() {
+                let note = format!("going on with {}, the fastest", shown(place));
+                progress(Progress::Note(note)).map_err(DownloadError::Refused)?;
+            }
         }
     }
     let reasons: Vec<String> = wrong.iter().chain(&unreachable).cloned().collect();
@@ -90,10 +154,15 @@ pub fn download(
 }
 
 /// Why one source failed.
-enum Fault {
+pub(super) enum Fault {
     Unreachable(String),
     /// It delivers another file.
     Wrong(String),
+    /// It delivers fewer bytes per second than wanted.
+    Slow {
+        rate: u64,
+        why: String,
+    },
     /// Not the source's fault, so no other source is tried.
     End(anyhow::Error),
 }
@@ -104,13 +173,29 @@ impl From<anyhow::Error> for Fault {
     }
 }
 
-/// Fills `part` from one source and verifies it.
-fn from_source(
+/// Downloads the wanted file from one source to `target`, or leaves what has come in `target.part`. Says whether some of it
+/// had been there before, and thus may be of another file.
+pub(super) fn file(
     source: &str,
-    expected: &Archive,
-    part: &mut Part,
+    wanted: &Wanted,
+    target: &Path,
+    pace: Pace,
     progress: &mut Report,
-) -> std::result::Result<(), Fault> {
+) -> std::result::Result<bool, Fault> {
+    let mut part = Part::open(target)?;
+    let resumed = fill(source, wanted, &mut part, pace, progress)?;
+    part.install(target)?;
+    Ok(resumed)
+}
+
+/// Fills `part` from one source and verifies it.
+fn fill(
+    source: &str,
+    wanted: &Wanted,
+    part: &mut Part,
+    pace: Pace,
+    progress: &mut Report,
+) -> std::result::Result<bool, Fault> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_resolve(Some(RESOLVE_TIMEOUT))
         .timeout_connect(Some(CONNECT_TIMEOUT))
@@ -121,44 +206,56 @@ fn from_source(
         .build()
         .into();
     let shown = without_credentials(source);
+    let mut meter = Meter::new(pace);
     let mut resumed = false;
     let mut last = format!("{shown} did not deliver the file in {ATTEMPTS} attempts");
     for _ in 0..ATTEMPTS {
         let mut have = part.bytes()?;
-        if have > expected.bytes {
+        if have > wanted.bytes.unwrap_or(MOST_BYTES) {
             part.clear()?;
             have = 0;
         }
-        if have < expected.bytes {
-            resumed |= have > 0;
-            match transfer(&agent, source, expected, part, have, progress)? {
+        resumed |= have > 0;
+        if wanted.bytes != Some(have) {
+            match transfer(&agent, source, wanted, part, have, &mut meter, progress)? {
                 Transfer::Whole => {}
                 Transfer::Cut(why) => {
                     let now = part.bytes()?;
-                    last = format!(
-                        "{shown} ended after {now} of {} bytes ({why})",
-                        expected.bytes
-                    );
+                    let of = wanted.bytes.unwrap_or(wanted.likely);
+                    last = format!("{shown} ended after {now} of {of} bytes ({why})");
                     if now > have {
                         continue;
                     }
                     return Err(Fault::Unreachable(last));
                 }
+                Transfer::Slow(rate) => {
+                    return Err(Fault::Slow {
+                        rate,
+                        why: format!(
+                            "{shown} delivers {} kB/s, less than the {} kB/s of --min-rate",
+                            rate / 1000,
+                            pace.bytes_per_second / 1000
+                        ),
+                    });
+                }
                 // The server rejected the range: start over.
-                Transfer::Again => continue,
+                Transfer::Again => {
+                    resumed = false;
+                    continue;
+                }
             }
-        } else {
-            resumed = true;
         }
+        let Some(md5) = wanted.md5 else {
+            return Ok(resumed);
+        };
         let found = part.md5()?;
-        if found == expected.md5 {
-            return Ok(());
+        if found == md5 {
+            return Ok(resumed);
         }
         part.clear()?;
         if !resumed {
             return Err(Fault::Wrong(format!(
-                "{shown} delivers a file with md5 {found} instead of {}",
-                expected.md5
+                "{shown} delivers a file with md5 {found} instead of {md5}"
             )));
         }
         // The part left by an earlier attempt or another source may have been damaged: try once from scratch.
@@ -170,6 +267,8 @@ fn from_source(
 enum Transfer {
     Whole,
     Cut(String),
+    /// At this many bytes per second.
+    Slow(u64),
     Again,
 }
 
@@ -177,9 +276,10 @@ enum Transfer {
 fn transfer(
     agent: &ureq::Agent,
     source: &str,
-    expected: &Archive,
+    wanted: &Wanted,
     part: &mut Part,
     have: u64,
+    meter: &mut Meter,
     progress: &mut Report,
 ) -> std::result::Result<Transfer, Fault> {
     let shown = without_credentials(source);
@@ -205,6 +305,10 @@ fn transfer(
         {
             have
         }
+        // Only the end of it was missing: that there is no more.
+        416 if have > 0 && header("content-range") == Some(format!("bytes */{have}")) => {
+            return Ok(Transfer::Whole);
+        }
         206 | 416 if have > 0 => {
             part.clear()?;
             return Ok(Transfer::Again);
@@ -215,52 +319,63 @@ fn transfer(
             )));
         }
     };
-    if let Some(length) = header("content-length").and_then(|length| length.parse::<u64>().ok())
-        && start.checked_add(length) != Some(expected.bytes)
-    {
-        return Err(Fault::Wrong(format!(
-            "{shown} holds {} bytes instead of {}",
-            start.saturating_add(length),
-            expected.bytes
-        )));
+    let length = header("content-length").and_then(|length| length.parse::<u64>().ok());
+    let stated = length.map(|length| start.saturating_add(length));
+    match (stated, wanted.bytes) {
+        (Some(stated), Some(bytes)) if stated != bytes => {
+            return Err(Fault::Wrong(format!(
+                "{shown} holds {stated} bytes instead of {bytes}"
+            )));
+        }
+        (Some(stated), None) if stated > MOST_BYTES => {
+            return Err(Fault::Wrong(format!(
+                "{shown} holds {stated} bytes, more than {MOST_BYTES}"
+            )));
+        }
+        _ => {}
     }
+    let expected = wanted.bytes.or(stated);
+    let most = expected.unwrap_or(MOST_BYTES);
     if start == 0 {
         part.clear()?;
     }
     let mut body = response.into_body().into_reader();
     let mut buffer = vec![0u8; 1 << 17];
     let mut done = start;
+    let mut counted = start;
     let cut = loop {
         match body.read(&mut buffer) {
-            Ok(0) => break "the connection was closed".to_owned(),
+            // Without a stated size, the end is where the connection ends.
+            Ok(0) if expected.is_none() => break None,
+            Ok(0) => break Some("the connection was closed".to_owned()),
             Ok(count) => {
                 part.append(&buffer[..count])?;
                 done += count as u64;
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => break error.to_string(),
+            Err(error) => break Some(error.to_string()),
         }
-        if done > expected.bytes {
+        if done > most {
             part.clear()?;
             return Err(Fault::Wrong(format!(
-                "{shown} delivers more than the {} bytes of the archive",
-                expected.bytes
+                "{shown} delivers more than the {most} bytes of the file"
             )));
         }
         progress(Progress::Download {
             done,
-            total: expected.bytes,
+            total: expected.unwrap_or(wanted.likely).max(done),
         })?;
-        if done == expected.bytes {
-            break String::new();
+        if expected == Some(done) {
+            break None;
         }
+        if let Some(rate) = meter.add(done - counted) {
+            part.sync()?;
+            return Ok(Transfer::Slow(rate));
+        }
+        counted = done;
     };
     part.sync()?;
-    Ok(if done == expected.bytes {
-        Transfer::Whole
-    } else {
-        Transfer::Cut(cut)
-    })
+    Ok(cut.map_or(Transfer::Whole, Transfer::Cut))
 }
 
 /// Whether `path` is the expected file.
@@ -273,29 +388,4 @@ pub(super) fn is_archive(path: &Path, expected: &Archive) -> bool {
 
 pub(super) fn is_address(source: &str) -> bool {
     source.starts_with("http://") || source.starts_with("https://")
-}
-
-/// The sources in the order they are tried: the user's mirrors, then the official one, unless the mirrors place it
-/// with the word `official`.
-///
-/// # Errors
-/// [`Exit::Usage`] if a mirror is not an http or https address.
-pub(super) fn sources(mirrors: &[String]) -> Result<Vec<String>> {
-    let mut sources = Vec::new();
-    for mirror in mirrors {
-        if mirror == "official" {
-            sources.push(OFFICIAL_URL.to_owned());
-        } else if is_address(mirror) {
-            sources.push(mirror.clone());
-        } else {
-            return Err(Exit::Usage.error(format!(
-                "mirror `{}` is not an http:// or https:// address of cifar-10-binary.tar.gz, nor the word `official`",
-                without_credentials(mirror)
-            )));
-        }
-    }
-    if !sources.iter().any(|source| source == OFFICIAL_URL) {
-        sources.push(OFFICIAL_URL.to_owned());
-    }
-    Ok(sources)
 }

@@ -76,6 +76,20 @@ impl Loader {
         workers: usize,
     ) -> Result<Self> {
         let originals = Arc::new(Originals::new(images, normaliser)?);
+        Self::of(originals, recipe, seed, first_iteration, workers)
+    }
+
+    /// As [`Loader::new`], of images with their normaliser.
+    ///
+    /// # Errors
+    /// As [`Loader::new`].
+    pub fn of(
+        originals: Arc<Originals>,
+        recipe: &Recipe,
+        seed: u64,
+        first_iteration: u64,
+        workers: usize,
+    ) -> Result<Self> {
         let mut loader = Self::drawing(originals, recipe, seed, first_iteration)?;
         loader.preparer.applies = true;
         for worker in 0..workers {

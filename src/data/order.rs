@@ -8,6 +8,15 @@ use crate::exit::Exit;
 use crate::random::{Purpose, Stream};
 use crate::recipe::{Augmentation, PartialBatch, Recipe};
 
+/// An image of a mini-batch: where it stands in which pass over the images, which determines its augmentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spot {
+    pub pass: u64,
+    pub position: u64,
+    /// The image's index in the set.
+    pub index: u32,
+}
+
 /// The mini-batches of a run. Every pass over the images is reshuffled.
 #[derive(Clone, Debug)]
 pub struct Order {
@@ -55,13 +64,29 @@ impl Order {
 
     /// Fills `decisions` with the mini-batch that follows `iteration` updates (0 for the first one).
     pub fn decisions(&mut self, iteration: u64, decisions: &mut Vec<Decision>) {
+        let mut spots = Vec::new();
+        self.spots(iteration, &mut spots);
         decisions.clear();
+        decisions.extend(spots.iter().map(|spot| {
+            augment::decide(
+                &self.augmentation,
+                self.seed,
+                spot.pass,
+                spot.position,
+                spot.index,
+            )
+        }));
+    }
+
+    /// Fills `spots` with the images of the mini-batch that follows `iteration` updates.
+    pub fn spots(&mut self, iteration: u64, spots: &mut Vec<Spot>) {
+        spots.clear();
         let (images, batch) = (self.images as u64, self.batch as u64);
         match self.partial {
             PartialBatch::Wrap => {
                 for at in iteration * batch..(iteration + 1) * batch {
-                    let decision = self.decision(at / images, at % images);
-                    decisions.push(decision);
+                    let spot = self.spot(at / images, at % images);
+                    spots.push(spot);
                 }
             }
             PartialBatch::Drop | PartialBatch::Short => {
@@ -71,14 +96,14 @@ impl Order {
                 };
                 let start = iteration % batches * batch;
                 for position in start..(start + batch).min(images) {
-                    let decision = self.decision(iteration / batches, position);
-                    decisions.push(decision);
+                    let spot = self.spot(iteration / batches, position);
+                    spots.push(spot);
                 }
             }
         }
     }
 
-    fn decision(&mut self, pass: u64, position: u64) -> Decision {
+    fn spot(&mut self, pass: u64, position: u64) -> Spot {
         if self
             .shuffled
             .as_ref()
@@ -91,6 +116,10 @@ impl Order {
             .shuffled
             .as_ref()
             .map_or(0, |(_, order)| order[position as usize]);
-        augment::decide(&self.augmentation, self.seed, pass, position, index)
+        Spot {
+            pass,
+            position,
+            index,
+        }
     }
 }

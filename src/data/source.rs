@@ -1,30 +1,36 @@
 //! Opens the data for a command: a named place, else the cache, else a download, else the synthetic set.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::cifar;
-use super::download::{DownloadError, OFFICIAL_ARCHIVE};
-use super::identity::OFFICIAL;
+use super::cifar10::{
+    self, CIFAR10_TEST_DIGEST, CIFAR10_TRAIN_DIGEST, FOLDER, OFFICIAL, RECORDS_PER_BATCH,
+};
+use super::download::DownloadError;
+use super::imagenet;
 use super::images::{Dataset, set_digest};
-use super::install;
-use super::layout::{FOLDER, RECORDS_PER_BATCH};
+use super::pace::Pace;
 use super::progress::{Progress, Report};
-use super::records::{CIFAR10_TEST_DIGEST, CIFAR10_TRAIN_DIGEST};
+use super::run_images::DataSet;
 use super::synthetic::{SYNTHETIC_SEED, synthetic};
 use crate::exit::Exit;
+use crate::origin::{Origin, Size};
 
 /// The data that [`open`] is asked for.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// A named place (`--data-dir`, `CIFAR10_DIR`): a folder with the batches, or the `.tar.gz`. If it cannot be loaded,
-    /// nothing else is tried.
+    /// A named place (`--data-dir`, `CIFAR10_DIR`): a folder with the batches or the Parquet files, or a `.tar.gz`. If it cannot
+    /// be loaded, nothing else is tried.
     pub dir: Option<PathBuf>,
     /// Where downloads are kept.
     pub cache: PathBuf,
-    /// Addresses of the archive, tried before the official one, or around it if they include the word `official`.
+    /// Addresses of an archive or of the folder of the Parquet files, tried before Hugging Face and the official address, or
+    /// around them if they include the words `huggingface` or `official`.
     pub mirrors: Vec<String>,
+    /// When a download moves on to the next address.
+    pub pace: Pace,
     pub allow_download: bool,
     /// Whether the synthetic set may stand in if no data is named and nothing can be downloaded.
     pub allow_synthetic: bool,
@@ -41,6 +47,7 @@ impl Request {
             dir: dir.or_else(|| variable("CIFAR10_DIR")),
             cache: cache_folder(),
             mirrors: Vec::new(),
+            pace: Pace::default(),
             allow_download: true,
             allow_synthetic: false,
             synthetic_seed: SYNTHETIC_SEED,
@@ -79,6 +86,7 @@ fn variable(name: &str) -> Option<PathBuf> {
 pub struct Prospect {
     /// As [`Dataset::digest`].
     pub digest: String,
+    pub classes: usize,
     pub test_images: usize,
     /// As [`Dataset::description`].
     pub description: String,
@@ -88,33 +96,57 @@ pub struct Prospect {
     pub download: u64,
 }
 
-impl From<&Dataset> for Prospect {
-    fn from(dataset: &Dataset) -> Self {
+impl From<&DataSet> for Prospect {
+    fn from(dataset: &DataSet) -> Self {
         Self {
             digest: dataset.digest(),
-            test_images: dataset.test.len(),
+            classes: dataset.classes(),
+            test_images: dataset.size().test_images,
             description: dataset.description(),
-            doubt: dataset.doubt(),
+            doubt: match dataset {
+                DataSet::Memory(dataset) => dataset.doubt(),
+                DataSet::Pictures { .. } => None,
+            },
             download: 0,
         }
     }
+}
+
+/// What [`open_pictures`] would return; all of ImageNet where nothing is named.
+///
+/// # Errors
+/// Those of [`open_pictures`] for a place that is named.
+pub fn foresee_pictures(dir: Option<&Path>, cache: &Path) -> Result<Prospect> {
+    if dir.is_some() || variable("IMAGENET_DIR").is_some() {
+        let opened = open_pictures(dir, false, cache, &mut |_| Ok(()))?;
+        return Ok(Prospect::from(&opened));
+    }
+    Ok(Prospect {
+        digest: Origin::Imagenet.digest().into(),
+        classes: Size::IMAGENET.classes,
+        test_images: Size::IMAGENET.test_images,
+        description: "ImageNet, which is to be named with --data-dir or IMAGENET_DIR".into(),
+        doubt: None,
+        download: 0,
+    })
 }
 
 /// What [`open`] would return, without network access or changes to files. Local data is read; for a download the
 /// digests are known.
 ///
 /// # Errors
-/// Those of [`open`], if the data is local or downloading is not allowed.
+/// Those of [`open`], if the data is local or downloading is not allowed; [`Exit::Usage`] for a mirror that is no address.
 pub fn foresee(request: &Request) -> Result<Prospect> {
     if request.is_local() || !request.allow_download {
-        return Ok(Prospect::from(&open(request, &mut |_| Ok(()))?));
+        return Ok(Prospect::from(&open(request, &mut |_| Ok(()))?.into()));
     }
     Ok(Prospect {
         digest: set_digest(CIFAR10_TRAIN_DIGEST, CIFAR10_TEST_DIGEST),
+        classes: 10,
         test_images: RECORDS_PER_BATCH,
         description: format!("{OFFICIAL}, not downloaded yet"),
         doubt: None,
-        download: OFFICIAL_ARCHIVE.bytes,
+        download: cifar10::first_bytes(&request.mirrors)?,
     })
 }
 
@@ -125,7 +157,7 @@ pub fn foresee(request: &Request) -> Result<Prospect> {
 /// data and no stand-in is allowed; [`Exit::Storage`] if a download cannot be written.
 pub fn open(request: &Request, progress: &mut Report) -> Result<Dataset> {
     if let Some(dir) = &request.dir {
-        let dataset = cifar::load_with(dir, progress)?;
+        let dataset = cifar10::load_with(dir, progress)?;
         return match dataset.doubt().filter(|_| request.require_official) {
             None => Ok(dataset),
             Some(doubt) => Err(Exit::Data.error(format!(
@@ -135,21 +167,23 @@ pub fn open(request: &Request, progress: &mut Report) -> Result<Dataset> {
     }
     let installed = request.cache.join(FOLDER);
     if installed.exists() {
-        return install::load_cifar10(&installed, progress);
+        return cifar10::load_cifar10(&installed, progress);
     }
     let why = if request.allow_download {
         progress(Progress::Note(format!(
-            "no data named and no CIFAR-10 in {}: downloading it (170 MB)",
-            request.cache.display()
+            "no data named and no CIFAR-10 in {}: downloading it ({} MB)",
+            request.cache.display(),
+            cifar10::first_bytes(&request.mirrors)?.div_ceil(1_000_000)
         )))?;
-        match install::fetch(None, &request.cache, &request.mirrors, progress) {
+        let (cache, mirrors) = (&request.cache, &request.mirrors);
+        match cifar10::fetch(None, cache, mirrors, request.pace, progress) {
             Ok(dataset) => return Ok(dataset),
             Err(DownloadError::Unreachable(why)) => why,
             Err(DownloadError::Refused(error)) => return Err(error),
         }
     } else {
         Exit::Data.error(format!(
-            "no CIFAR-10 in {}, and downloading is turned off; name its folder or its .tar.gz with --data-dir or CIFAR10_DIR",
+            "no CIFAR-10 in {}, and downloading is turned off; name its folder, its Parquet files or its .tar.gz with --data-dir or CIFAR10_DIR",
             request.cache.display()
         ))
     };
@@ -162,4 +196,41 @@ pub fn open(request: &Request, progress: &mut Report) -> Result<Dataset> {
         dataset.source
     )))?;
     Ok(dataset)
+}
+/// Opens ImageNet or a part of it: at `dir`, else at `IMAGENET_DIR`, else synthetic pictures if they may stand in.
+///
+/// # Errors
+/// [`Exit::Data`] if nothing is named, or what is named has no images; that of `progress`.
+pub fn open_pictures(
+    dir: Option<&Path>,
+    allow_synthetic: bool,
+    cache: &Path,
+    progress: &mut Report,
+) -> Result<DataSet> {
+    let named = dir
+        .map(Path::to_path_buf)
+        .or_else(|| variable("IMAGENET_DIR"));
+    if let Some(dir) = named {
+        let collection = imagenet::open(&dir, cache, progress)?;
+        let size = Size {
+            classes: collection.classes.len(),
+            training_images: collection.train.len(),
+            test_images: collection.test.len(),
+        };
+        let verified = size == Size::IMAGENET && imagenet::is_whole(&collection);
+        return Ok(DataSet::Pictures {
+            collection: Arc::new(collection),
+            origin: Origin::of_imagenet(size, verified),
+        });
+    }
+    let why = "no ImageNet named; name its folder or archive with --data-dir or IMAGENET_DIR";
+    if !allow_synthetic {
+        return Err(Exit::Data.error(why));
+    }
+    progress(Progress::Note(format!("using SYNTHETIC pictures: {why}")))?;
+    let folder = imagenet::synthetic_pictures(cache)?;
+    Ok(DataSet::Pictures {
+        collection: Arc::new(imagenet::open(&folder, cache, progress)?),
+        origin: Origin::Synthetic,
+    })
 }

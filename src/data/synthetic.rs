@@ -7,8 +7,8 @@
 
 use std::sync::Arc;
 
+use super::cifar10::{self, RECORD_BYTES};
 use super::images::{Dataset, ImageSet};
-use super::records::{self, RECORD_BYTES};
 use crate::origin::Origin;
 use crate::random::{Purpose, Stream};
 
@@ -79,7 +79,7 @@ fn draw_set(seed: u64, part: u64, images: usize) -> ImageSet {
             });
         }
     });
-    records::into_images(&bytes)
+    cifar10::into_images(&bytes)
 }
 
 type Colour = [f64; 3];

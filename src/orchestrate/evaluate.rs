@@ -1,14 +1,16 @@
 //! Evaluates weights as the training does, so that the final weights of a run give the errors that it recorded.
 
+use std::path::Path;
+
 use anyhow::Result;
 
-use crate::data::{self, Dataset, ImageSet, Normaliser};
+use crate::data::{self, DataSet};
 use crate::engine::{self, Hyperparameters};
 use crate::exit::Exit;
 use crate::network::Network;
 use crate::random::Purpose;
 use crate::recipe::Recipe;
-use crate::record::{Evaluation, Statistics};
+use crate::record::{Evaluation, Split, Statistics};
 use crate::train::{self, EvaluationData, Signal, Stop, check_test_images};
 use crate::weights::Weights;
 
@@ -31,20 +33,28 @@ pub struct Subject<'a> {
 /// the signal's exit code if `stop` is raised.
 pub fn evaluate(
     subject: &Subject<'_>,
-    dataset: &Dataset,
+    dataset: &DataSet,
     options: &engine::Options,
+    cache: &Path,
     stop: &Stop,
 ) -> Result<Vec<Evaluation>> {
     let (network, recipe) = (subject.network, subject.recipe);
     network.check_tensors(&subject.weights.tensors)?;
-    if network.classes < dataset.classes {
+    if network.classes < dataset.classes() {
         return Err(Exit::Usage.error(format!(
             "{} tells {} classes apart, but the images have {}",
-            network.name, network.classes, dataset.classes
+            network.name,
+            network.classes,
+            dataset.classes()
         )));
     }
-    let (train, test) = dataset.for_recipe(recipe)?;
-    check_test_images(&test, None)?;
+    let mut stoppable = |_| match stop.requested() {
+        Some(signal) => Err(signal.stopped()),
+        None => Ok(()),
+    };
+    let threads = options.thread_count();
+    let set = dataset.for_recipe(recipe, cache, threads, &mut stoppable)?;
+    check_test_images(set.len(Split::Test), None)?;
     let mut engine = engine::create(
         network,
         recipe.image_size,
@@ -52,13 +62,16 @@ pub fn evaluate(
         options,
     )?;
     engine.restore(subject.weights)?;
-    let normaliser = Normaliser::fit(&train, recipe.normalisation);
-    let batch = |set: &ImageSet, indices: &[u32]| data::batch(set, &normaliser, indices);
+    let batch = |split: Split, indices: &[u32]| set.batch(split, indices, false);
     let count = recipe.evaluation.statistics_images;
-    let sample = data::sample(train.len(), count, subject.seed, Purpose::Statistics);
+    let sample = data::sample(
+        set.len(Split::Train),
+        count,
+        subject.seed,
+        Purpose::Statistics,
+    );
     let images = EvaluationData {
-        train: &train,
-        test: &test,
+        test_images: set.len(Split::Test),
         batch: &batch,
         sample: &sample,
         clean: &[],

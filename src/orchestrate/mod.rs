@@ -4,6 +4,7 @@
 //! - `runs.rs`: trains runs one by one, resuming from and recording to their directories; `start.rs`: initial weights
 //! - `observer.rs`: the trait that sees progress; `progress.rs`: shows it
 //! - `signals.rs`: handles Ctrl-C and SIGTERM
+//! - `views.rs`: the final test with several views of each picture
 //! - `responses.rs`: measures layer responses of finished runs; `evaluate.rs`: evaluates weights as their run was
 mod cost;
 mod evaluate;
@@ -15,6 +16,7 @@ mod runs;
 mod schedule;
 mod signals;
 mod start;
+mod views;
 
 pub use cost::{Work, work};
 pub use evaluate::{Subject, evaluate};

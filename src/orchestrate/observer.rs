@@ -22,6 +22,8 @@ pub trait RunsObserver: Observer {
     fn skip(&mut self, _run: &RunPlan, _place: usize) {}
     /// A started run has ended or was stopped.
     fn end(&mut self, _run: &RunPlan, _place: usize, _ending: Ending) {}
+    /// Something for the user to know.
+    fn tell(&mut self, _text: &str) {}
     /// A warning for the user; the run continues.
     fn warn(&mut self, _text: &str) {}
 }

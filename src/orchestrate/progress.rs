@@ -289,6 +289,10 @@ impl RunsObserver for Progress {
         }
     }
 
+    fn tell(&mut self, text: &str) {
+        self.line(text);
+    }
+
     fn warn(&mut self, text: &str) {
         // Shown even with -q.
         self.bar.suspend(|| note!("warning: {text}"));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::data::{self, Dataset, Normaliser};
+use crate::data::{self, DataSet, RunImages};
 use crate::engine::{self, Hyperparameters};
 use crate::exit::Exit;
 use crate::manifest::{ResponseImages, ResponseStatistics, Responses};
@@ -10,7 +10,7 @@ use crate::measure::responses::{self, engine_statistics};
 use crate::plan::RunPlan;
 use crate::processor::Processor;
 use crate::random::Purpose;
-use crate::record::Ending;
+use crate::record::{Ending, Split};
 use crate::run::{LayerResponse, ResponseRecord, RunView};
 use crate::train::Stop;
 use crate::weights::Weights;
@@ -26,7 +26,7 @@ const IMAGES_SEED: u64 = 0;
 /// exit code if `stop` is raised.
 pub fn measure_responses(
     runs: &[RunPlan],
-    dataset: &Dataset,
+    dataset: &DataSet,
     how: &Responses,
     results_dir: &Path,
     threads: usize,
@@ -46,7 +46,10 @@ pub fn measure_responses(
             continue;
         }
         tell(&format!("measuring the responses of {}", plan.name()));
-        measure(&view, dataset, how, threads, stop)?.save(&view.folder)?;
+        // The images of figures that show responses are in memory.
+        let mut quiet = |_| Ok(());
+        let images = dataset.for_recipe(&plan.recipe, Path::new(""), threads, &mut quiet)?;
+        measure(&view, &images, how, threads, stop)?.save(&view.folder)?;
     }
     Ok(())
 }
@@ -72,7 +75,7 @@ pub(super) fn final_weights(view: &RunView) -> anyhow::Result<Weights> {
 
 fn measure(
     view: &RunView,
-    dataset: &Dataset,
+    images: &RunImages,
     how: &Responses,
     threads: usize,
     stop: &Stop,
@@ -97,8 +100,6 @@ fn measure(
         &options,
     )?;
     engine.restore(&weights)?;
-    let (train, test) = dataset.for_recipe(recipe)?;
-    let normaliser = Normaliser::fit(&train, recipe.normalisation);
     let check_stop = || -> anyhow::Result<()> {
         match stop.requested() {
             Some(signal) => Err(signal.stopped()),
@@ -108,24 +109,34 @@ fn measure(
     let size = recipe.evaluation.statistics_batch.max(1);
     if how.statistics == ResponseStatistics::Population {
         let count = recipe.evaluation.statistics_images;
-        let sample = data::sample(train.len(), count, plan.seed, Purpose::Statistics);
+        let sample = data::sample(
+            images.len(Split::Train),
+            count,
+            plan.seed,
+            Purpose::Statistics,
+        );
         engine.begin_population()?;
         for chunk in sample.chunks(size) {
             check_stop()?;
-            engine.add_population(&data::batch(&train, &normaliser, chunk))?;
+            engine.add_population(&images.batch(Split::Train, chunk, false)?)?;
         }
         engine.finish_population(recipe.evaluation.pooling)?;
     }
-    let set = match how.images {
-        ResponseImages::Training => &train,
-        ResponseImages::Test => &test,
+    let split = match how.images {
+        ResponseImages::Training => Split::Train,
+        ResponseImages::Test => Split::Test,
     };
-    let sample = data::sample(set.len(), how.count, IMAGES_SEED, Purpose::CleanPass);
+    let sample = data::sample(
+        images.len(split),
+        how.count,
+        IMAGES_SEED,
+        Purpose::CleanPass,
+    );
     let batches = sample
         .chunks(size)
         .map(|chunk| -> anyhow::Result<data::Batch> {
             check_stop()?;
-            Ok(data::batch(set, &normaliser, chunk))
+            images.batch(split, chunk, false)
         });
     let sums = responses::sums(&mut *engine, engine_statistics(how.statistics), batches)?;
     let layers = responses::layers(&plan.network, &sums, how.pooling)?;

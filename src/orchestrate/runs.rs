@@ -1,26 +1,24 @@
 //! Trains runs one by one, resuming from and recording to their directories.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::data::{self, Batch, Dataset, ImageSet, Loader, Normaliser, Originals};
+use crate::data::{self, Batch, Batches, DataSet, Progress, RunImages};
 use crate::engine::{self, Device, Hyperparameters};
-use crate::origin::Origin;
+use crate::origin::{Origin, Size};
 use crate::plan::RunPlan;
 use crate::processor::Processor;
 use crate::random::Purpose;
-use crate::recipe::{Recipe, TrainingSplit};
-use crate::record::Ending;
+use crate::recipe::{Crop, Normalisation, Recipe, TrainingSplit};
+use crate::record::{Ending, Recorder, Split};
 use crate::run::{Notes, Resume, RunDirectory};
 use crate::train::{Keeper, LoopState, MiniBatches, Stop, Training, TrainingData};
 use crate::weights::Weights;
 
 use super::start::initial_weights;
+use super::views::final_views;
 use super::{RunsObserver, Start, work};
 
 /// Options for training that do not affect results.
@@ -43,6 +41,8 @@ pub struct Options {
     pub workers: usize,
     /// Wall clock between checkpoints outside evaluations.
     pub keep_every: Duration,
+    /// Where the mean image of pictures is kept.
+    pub cache: PathBuf,
 }
 
 impl Keeper for RunDirectory {
@@ -51,13 +51,13 @@ impl Keeper for RunDirectory {
     }
 }
 
-impl MiniBatches for Loader {
+impl MiniBatches for Batches {
     fn next(&mut self) -> anyhow::Result<Batch> {
-        Loader::next(self)
+        Batches::next(self)
     }
 
     fn recycle(&mut self, batch: Batch) {
-        Loader::recycle(self, batch);
+        Batches::recycle(self, batch);
     }
 }
 
@@ -77,15 +77,15 @@ pub struct RunResult {
 /// Errors of the run's directory, the data and the engine, with the run's name.
 pub fn run_all(
     runs: &[RunPlan],
-    dataset: Dataset,
+    dataset: impl Into<DataSet>,
     options: &Options,
     stop: &Stop,
     observer: &mut dyn RunsObserver,
 ) -> anyhow::Result<Vec<RunResult>> {
-    let images = Images::new(dataset, runs)?;
+    let images = Images::new(dataset.into(), runs, options, stop, observer)?;
     let costs: Vec<f64> = runs
         .iter()
-        .map(|run| work(run, 0, images.of(&run.recipe).1.len()).total())
+        .map(|run| work(run, 0, images.of(&run.recipe).len(Split::Test)).total())
         .collect();
     observer.planned(&costs);
     let mut results = Vec::new();
@@ -100,37 +100,84 @@ pub fn run_all(
     Ok(results)
 }
 
-/// The images for all runs, shared by size and split. The originals are dropped if no run needs them.
+/// The images for all runs, shared by recipes that see them alike. The originals are dropped if no run needs them.
 struct Images {
-    sets: BTreeMap<(usize, bool), (Arc<ImageSet>, Arc<ImageSet>)>,
+    sets: Vec<(Sight, RunImages)>,
     origin: Origin,
     /// Digests of the training and test records.
     digests: (String, String),
+    /// Of pictures, whose number is not known in advance.
+    size: Option<Size>,
+}
+
+/// What of a recipe decides how it sees the images.
+#[derive(Clone, PartialEq)]
+struct Sight {
+    image_size: usize,
+    split: TrainingSplit,
+    normalisation: Normalisation,
+    flip: bool,
+    crop: Option<Crop>,
+}
+
+impl Sight {
+    fn of(recipe: &Recipe) -> Self {
+        Self {
+            image_size: recipe.image_size,
+            split: recipe.split,
+            normalisation: recipe.normalisation,
+            flip: recipe.augmentation.flip,
+            crop: recipe.crop.clone(),
+        }
+    }
 }
 
 impl Images {
-    fn new(dataset: Dataset, runs: &[RunPlan]) -> anyhow::Result<Self> {
-        let mut sets = BTreeMap::new();
+    fn new(
+        dataset: DataSet,
+        runs: &[RunPlan],
+        options: &Options,
+        stop: &Stop,
+        observer: &mut dyn RunsObserver,
+    ) -> anyhow::Result<Self> {
+        let threads = match options.threads {
+            0 => engine::Options::default().thread_count(),
+            threads => threads,
+        };
+        let mut progress = |progress: Progress| match (stop.requested(), progress) {
+            (Some(signal), _) => Err(signal.stopped()),
+            (None, Progress::Note(text)) => {
+                observer.tell(&text);
+                Ok(())
+            }
+            (None, _) => Ok(()),
+        };
+        let mut sets: Vec<(Sight, RunImages)> = Vec::new();
         for run in runs {
-            let key = Self::key(&run.recipe);
-            if let Entry::Vacant(place) = sets.entry(key) {
-                place.insert(dataset.for_recipe(&run.recipe)?);
+            let sight = Sight::of(&run.recipe);
+            if sets.iter().all(|(known, _)| *known != sight) {
+                let images =
+                    dataset.for_recipe(&run.recipe, &options.cache, threads, &mut progress)?;
+                sets.push((sight, images));
             }
         }
         Ok(Self {
             sets,
-            origin: dataset.origin,
-            digests: (dataset.train.digest.clone(), dataset.test.digest.clone()),
+            origin: dataset.origin(),
+            digests: dataset.digests(),
+            size: match &dataset {
+                DataSet::Memory(_) => None,
+                DataSet::Pictures { .. } => Some(dataset.size()),
+            },
         })
     }
 
-    fn key(recipe: &Recipe) -> (usize, bool) {
-        (recipe.image_size, recipe.split == TrainingSplit::HoldOut)
-    }
-
-    /// Training and test images for the recipe of one of the runs.
-    fn of(&self, recipe: &Recipe) -> &(Arc<ImageSet>, Arc<ImageSet>) {
-        &self.sets[&Self::key(recipe)]
+    /// The images for the recipe of one of the runs.
+    fn of(&self, recipe: &Recipe) -> &RunImages {
+        let sight = Sight::of(recipe);
+        let found = self.sets.iter().find(|(known, _)| *known == sight);
+        // Every run's was added.
+        &found.unwrap_or(&self.sets[0]).1
     }
 
     /// The required number of test images, where it is known.
@@ -177,7 +224,7 @@ fn run_one(
         experiment: options.experiment.clone(),
         overrides: options.overrides.clone(),
         threads: engine_options.thread_count(),
-        size: None,
+        size: images.size,
     };
     let mut directory = RunDirectory::open(&options.results_dir, run, &notes, options.fresh)?;
     let resume = directory.resume()?;
@@ -200,7 +247,7 @@ fn run_one(
         Resume::New => (
             initial_weights(
                 run,
-                &images.of(recipe).0,
+                images.of(recipe),
                 &engine_options,
                 &options.results_dir,
                 stop,
@@ -223,37 +270,21 @@ fn run_one(
     engine.restore(&weights)?;
     drop(weights);
 
-    let (train, test) = images.of(recipe);
-    let normaliser = Normaliser::fit(train, recipe.normalisation);
+    let set = images.of(recipe);
     // The loader's threads prepare pixels, or only draw augmentations if the engine holds the images.
-    let originals =
-        |set: &Arc<ImageSet>| Originals::new(set.clone(), normaliser.clone()).map(Arc::new);
-    let (on_train, on_test) = (originals(train)?, originals(test)?);
     let keeps_images = engine.keeps_images();
-    let mut batches = match keeps_images {
-        true => Loader::drawing(on_train.clone(), recipe, run.seed, from.iteration)?,
-        false => Loader::new(
-            train.clone(),
-            normaliser.clone(),
-            recipe,
-            run.seed,
-            from.iteration,
-            options.workers,
-        )?,
-    };
-    let batch = |set: &ImageSet, indices: &[u32]| match keeps_images {
-        false => data::batch(set, &normaliser, indices),
-        true if std::ptr::eq(set, on_train.images()) => on_train.batch(indices),
-        true => on_test.batch(indices),
-    };
-    let sample = |count, purpose| data::sample(train.len(), count, run.seed, purpose);
+    let (seed, workers) = (run.seed, options.workers);
+    let mut batches = set.batches(recipe, seed, from.iteration, workers, keeps_images)?;
+    let batch = |split: Split, indices: &[u32]| set.batch(split, indices, keeps_images);
+    let training_images = set.len(Split::Train);
+    let sample = |count, purpose| data::sample(training_images, count, run.seed, purpose);
     let ending = Training {
         engine: engine.as_mut(),
         data: TrainingData {
             batches: &mut batches,
-            train,
-            test,
-            test_images: images.test_images(recipe),
+            training_images,
+            test_images: set.len(Split::Test),
+            required: images.test_images(recipe),
             batch: &batch,
             statistics: sample(recipe.evaluation.statistics_images, Purpose::Statistics),
             clean: sample(recipe.evaluation.clean_images, Purpose::CleanPass),
@@ -265,6 +296,21 @@ fn run_one(
         keep_every: options.keep_every,
     }
     .run(from)?;
+    // Frees the mini-batches that wait.
+    drop(batches);
+    let mut ending = ending;
+    if let (Ending::Finished, RunImages::Pictures(pictures)) = (ending, set) {
+        let engine = engine.as_mut();
+        match final_views(engine, pictures, run, &engine_options, stop, observer)? {
+            Some(rows) => {
+                for row in rows {
+                    directory.evaluation(row)?;
+                }
+            }
+            // The state before this was saved; the same command makes this part again.
+            None => ending = Ending::Partial,
+        }
+    }
     if ending.is_final() {
         directory.finish(ending, &engine.state(false)?)?;
     }

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use crate::data::{self, ImageSet, Normaliser};
+use crate::data::{self, RunImages};
 use crate::engine::{self, Hyperparameters};
 use crate::exit::Exit;
 use crate::measure::responses;
 use crate::network::{Network, initialise};
 use crate::plan::RunPlan;
 use crate::random::Purpose;
+use crate::record::Split;
 use crate::run;
 use crate::train::{StageMoments, Stop, construct};
 use crate::weights::Weights;
@@ -21,7 +22,7 @@ use super::responses::final_weights;
 /// [`Exit::Missing`] if that run or its weights are missing; errors of the engine; the signal's exit code if `stop` is raised.
 pub fn initial_weights(
     plan: &RunPlan,
-    train: &ImageSet,
+    images: &RunImages,
     options: &engine::Options,
     results_dir: &Path,
     stop: &Stop,
@@ -48,7 +49,7 @@ pub fn initial_weights(
     })?;
     let start = view.plan();
     let weights = final_weights(view)?;
-    let stages = stage_moments(start, &weights, train, options, stop)?;
+    let stages = stage_moments(start, &weights, images, options, stop)?;
     let epsilon = plan.recipe.batch_norm.epsilon as f32;
     construct(&start.network, &weights, &plan.network, &stages, epsilon)
 }
@@ -57,7 +58,7 @@ pub fn initial_weights(
 fn stage_moments(
     start: &RunPlan,
     weights: &Weights,
-    train: &ImageSet,
+    images: &RunImages,
     options: &engine::Options,
     stop: &Stop,
 ) -> anyhow::Result<StageMoments> {
@@ -69,14 +70,18 @@ fn stage_moments(
         &options.in_precision(recipe.precision),
     )?;
     engine.restore(weights)?;
-    let normaliser = Normaliser::fit(train, recipe.normalisation);
     let count = recipe.evaluation.statistics_images;
-    let sample = data::sample(train.len(), count, start.seed, Purpose::Statistics);
+    let sample = data::sample(
+        images.len(Split::Train),
+        count,
+        start.seed,
+        Purpose::Statistics,
+    );
     let batches = sample
         .chunks(recipe.batch.max(1))
         .map(|chunk| match stop.requested() {
             Some(signal) => Err(signal.stopped()),
-            None => Ok(data::batch(train, &normaliser, chunk)),
+            None => images.batch(Split::Train, chunk, false),
         });
     let sums = responses::sums(&mut *engine, None, batches)?;
     Ok(last_of_stages(&start.network)

@@ -197,6 +197,36 @@ pub struct EvaluationRecipe {
     pub pooling: Pooling,
     /// Training images to evaluate without augmentation after the last iteration; 0 for none.
     pub clean_images: usize,
+    /// Tests after the last iteration with several views of each picture.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub final_views: Vec<FinalViews>,
+    /// What is averaged over the views.
+    #[serde(skip_serializing_if = "is_default")]
+    pub view_average: ViewAverage,
+    /// Shorter sides of the multi-scale test (section 3.4: 224, 256, 384, 480, 640).
+    #[serde(skip_serializing_if = "is_papers_scales")]
+    pub scales: Vec<u32>,
+}
+
+/// Several views of each picture in a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FinalViews {
+    /// Four corners, the centre, and their mirror images (Tables 2 and 3).
+    TenCrop,
+    /// The central square of the picture at each of `scales`; the network is fully convolutional (Table 4).
+    MultiScale,
+}
+
+/// Section 3.4.
+const SCALES: [u32; 5] = [224, 256, 384, 480, 640];
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn is_papers_scales(scales: &Vec<u32>) -> bool {
+    scales[..] == SCALES
 }
 
 /// How to combine the statistics of batches into those of the population.
@@ -471,6 +501,9 @@ impl Default for EvaluationRecipe {
             statistics_batch: 128,
             pooling: Pooling::Average,
             clean_images: 50_000,
+            final_views: Vec::new(),
+            view_average: ViewAverage::default(),
+            scales: SCALES.to_vec(),
         }
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! - `mod.rs` has the rows, and how a run ended
 //! - `parquet.rs` writes and reads them; it is the only file that uses polars
+//! - `foreign.rs` reads images from Parquet files of other programs, `thrift.rs` the headers of such a file
 //! - `curve.rs` turns them into curves
 
 pub mod curve;
+pub mod foreign;
 pub mod parquet;
+mod thrift;
 
 use std::fmt;
 

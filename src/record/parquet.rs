@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use polars::prelude::*;
+use polars_parquet::parquet::compression::{self, DecompressionContext};
 use polars_parquet::read::{FileMetadata, RowGroupMetadata};
 use polars_parquet::write::schema_to_metadata_key;
 
@@ -340,6 +341,37 @@ fn foreign(path: &Path, error: &anyhow::Error) -> anyhow::Error {
     ))
 }
 
+/// Decompresses a page of another program's file to `size` bytes. `codec` is the format's number of the compression.
+///
+/// # Errors
+/// If the compression is not supported, or the page is damaged.
+pub(super) fn decompress(codec: i64, page: &[u8], size: usize) -> Result<Vec<u8>> {
+    let codec = match codec {
+        0 if page.len() == size => return Ok(page.to_vec()),
+        0 => bail!("a page has {} bytes instead of {size}", page.len()),
+        1 => compression::Compression::Snappy,
+        2 => compression::Compression::Gzip,
+        4 => compression::Compression::Brotli,
+        6 => compression::Compression::Zstd,
+        7 => compression::Compression::Lz4Raw,
+        _ => bail!("a page has the compression {codec}, which is not supported"),
+    };
+    let mut bytes = vec![0; size];
+    // Without bytes there is nothing to decompress, and not all compressions write a header then.
+    if size > 0 {
+        unwinding(|| {
+            let mut context = DecompressionContext::Unset;
+            Ok(compression::decompress(
+                codec,
+                page,
+                &mut bytes,
+                &mut context,
+            )?)
+        })?;
+    }
+    Ok(bytes)
+}
+
 fn to_bytes(columns: Vec<Column>, height: usize, provenance: &Provenance) -> Result<Vec<u8>> {
     let mut whose = Vec::new();
     if let Some(network) = provenance.get("network") {
@@ -453,4 +485,48 @@ fn whole<T>(name: &str, values: impl Iterator<Item = Option<T>>) -> Result<Vec<T
     values
         .collect::<Option<Vec<T>>>()
         .with_context(|| format!("column '{name}' has missing values"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::foreign::ForeignImages;
+
+    /// The reader of foreign files on what another implementation writes.
+    #[test]
+    fn images_that_polars_writes_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("images.parquet");
+        let images: Vec<Vec<u8>> = (0..100u8)
+            .map(|row| vec![row; 3 + usize::from(row)])
+            .collect();
+        let labels: Vec<i64> = (0..100).map(|row| row % 10).collect();
+        for compression in [
+            ParquetCompression::Uncompressed,
+            ParquetCompression::Snappy,
+            ParquetCompression::Zstd(None),
+        ] {
+            let bytes: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
+            let columns = vec![
+                Column::new("image".into(), bytes),
+                Column::new("label".into(), labels.clone()),
+            ];
+            let mut frame = DataFrame::new(images.len(), columns).unwrap();
+            let mut written = Vec::new();
+            ParquetWriter::new(&mut written)
+                .with_compression(compression)
+                .with_row_group_size(Some(40))
+                .finish(&mut frame)
+                .unwrap();
+            std::fs::write(&path, written).unwrap();
+            let mut file = ForeignImages::open(&path).unwrap();
+            assert_eq!(file.rows(), 100);
+            let mut rows = Vec::new();
+            for group in 0..file.groups() {
+                rows.extend(file.read(group, 1 << 20).unwrap());
+            }
+            assert!(rows.iter().map(|row| &row.bytes).eq(&images));
+            assert!(rows.iter().map(|row| &row.label).eq(&labels));
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The images that a run trains and evaluates on.
 
-use crate::data::{Batch, ImageSet};
+use crate::data::Batch;
+use crate::record::Split;
 
 /// An endless source of mini-batches.
 pub trait MiniBatches {
@@ -13,17 +14,21 @@ pub trait MiniBatches {
     fn recycle(&mut self, _batch: Batch) {}
 }
 
+/// Normalised, unaugmented images of a split by their indices.
+pub type ImagesAt<'a> = dyn Fn(Split, &[u32]) -> anyhow::Result<Batch> + 'a;
+
 /// The images of one run.
 pub struct TrainingData<'a> {
     /// Augmented mini-batches, starting with that of iteration `LoopState::iteration + 1`.
     pub batches: &'a mut dyn MiniBatches,
-    pub train: &'a ImageSet,
-    /// The test set, or the images held out in its place.
-    pub test: &'a ImageSet,
+    /// The number of training images.
+    pub training_images: usize,
+    /// The number of test images, or of those held out in their place.
+    pub test_images: usize,
     /// The required number of test images, if known.
-    pub test_images: Option<usize>,
+    pub required: Option<usize>,
     /// Makes a batch of normalised, unaugmented images from their indices.
-    pub batch: &'a dyn Fn(&ImageSet, &[u32]) -> Batch,
+    pub batch: &'a ImagesAt<'a>,
     /// Training images over which the population statistics are pooled, the same at every evaluation.
     pub statistics: Vec<u32>,
     /// Training images of the clean pass after the last iteration; empty for none.

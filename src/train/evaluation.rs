@@ -1,13 +1,12 @@
 //! Evaluation: estimates batch-norm statistics on training images, then measures loss and error on the test images and,
 //! after the last iteration, on training images without augmentation (the clean pass).
 
-use crate::data::{Batch, ImageSet};
 use crate::engine::{self, Engine, Tally};
 use crate::exit::Exit;
 use crate::recipe::EvaluationRecipe;
 use crate::record::{Evaluation, Split, Statistics, Views};
 
-use super::data::TrainingData;
+use super::data::{ImagesAt, TrainingData};
 use super::observer::{Observer, Phase};
 use super::stop::Stop;
 
@@ -19,11 +18,10 @@ pub const BOTH_STATISTICS: &[Statistics] = &[Statistics::Population, Statistics:
 
 /// What an evaluation needs.
 pub struct EvaluationData<'a> {
-    pub train: &'a ImageSet,
-    /// The test set, or the images held out in its place.
-    pub test: &'a ImageSet,
+    /// The number of test images, or of those held out in their place.
+    pub test_images: usize,
     /// Makes a batch of normalised, unaugmented images from their indices.
-    pub batch: &'a dyn Fn(&ImageSet, &[u32]) -> Batch,
+    pub batch: &'a ImagesAt<'a>,
     /// Training images over which the population statistics are pooled.
     pub sample: &'a [u32],
     /// Training images of the clean pass; empty for none.
@@ -36,8 +34,7 @@ impl<'a> EvaluationData<'a> {
     /// An evaluation during training; only some have a clean pass.
     pub fn of(data: &'a TrainingData<'_>, clean: bool) -> Self {
         Self {
-            train: data.train,
-            test: data.test,
+            test_images: data.test_images,
             batch: data.batch,
             sample: &data.statistics,
             clean: if clean { &data.clean } else { &[] },
@@ -65,13 +62,13 @@ pub fn evaluate(
     {
         return Ok(None);
     }
-    let test: Vec<u32> = (0..data.test.labels.len() as u32).collect();
-    let mut passes = vec![(Split::Test, Phase::Test, data.test, test.as_slice())];
+    let test: Vec<u32> = (0..data.test_images as u32).collect();
+    let mut passes = vec![(Split::Test, Phase::Test, test.as_slice())];
     if !data.clean.is_empty() {
-        passes.push((Split::Train, Phase::Clean, data.train, data.clean));
+        passes.push((Split::Train, Phase::Clean, data.clean));
     }
     let mut rows = Vec::new();
-    for (split, phase, images, indices) in passes {
+    for (split, phase, indices) in passes {
         let mut tallies = vec![Tally::default(); data.statistics.len()];
         let mut done = 0;
         let total = indices.len() as u64;
@@ -80,7 +77,7 @@ pub fn evaluate(
                 return Ok(None);
             }
             observer.phase(phase, done, total);
-            let batch = (data.batch)(images, chunk);
+            let batch = (data.batch)(split, chunk)?;
             for (tally, &statistics) in tallies.iter_mut().zip(data.statistics) {
                 add(tally, engine.evaluate(&batch, of_engine(statistics))?);
             }
@@ -118,7 +115,10 @@ fn of_engine(statistics: Statistics) -> engine::Statistics {
 }
 
 /// Estimates the population statistics over `data.sample` in batches of `statistics_batch`. Returns false if stopped.
-fn estimate_statistics(
+///
+/// # Errors
+/// Those of the engine and the data.
+pub fn estimate_statistics(
     engine: &mut dyn Engine,
     data: &EvaluationData,
     recipe: &EvaluationRecipe,
@@ -133,7 +133,7 @@ fn estimate_statistics(
             return Ok(false);
         }
         observer.phase(Phase::Statistics, done, total);
-        let batch = (data.batch)(data.train, chunk);
+        let batch = (data.batch)(Split::Train, chunk)?;
         engine.add_population(&batch)?;
         done += chunk.len() as u64;
     }
@@ -153,8 +153,7 @@ fn add(sum: &mut Tally, batch: Tally) {
 ///
 /// # Errors
 /// [`Exit::Data`] if there are none, or not as many as `expected`.
-pub fn check_test_images(test: &ImageSet, expected: Option<usize>) -> anyhow::Result<()> {
-    let images = test.labels.len();
+pub fn check_test_images(images: usize, expected: Option<usize>) -> anyhow::Result<()> {
     match expected {
         Some(expected) if images != expected => Err(Exit::Data.error(format!(
             "the test set has {images} images instead of {expected}; run `refig data verify cifar10`"

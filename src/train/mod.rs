@@ -20,9 +20,10 @@ mod stop;
 mod training;
 
 pub use construct::{StageMoments, construct};
-pub use data::{MiniBatches, TrainingData};
+pub use data::{ImagesAt, MiniBatches, TrainingData};
 pub use evaluation::{
-    BOTH_STATISTICS, EVALUATION_BATCH, EvaluationData, check_test_images, evaluate,
+    BOTH_STATISTICS, EVALUATION_BATCH, EvaluationData, check_test_images, estimate_statistics,
+    evaluate,
 };
 pub use observer::{Keeper, Observer, Phase};
 pub use schedule::Schedule;

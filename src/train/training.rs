@@ -45,7 +45,7 @@ impl Training<'_> {
                 state.iteration
             )));
         }
-        check_test_images(self.data.test, self.data.test_images)?;
+        check_test_images(self.data.test_images, self.data.required)?;
         let schedule = Schedule::new(self.recipe);
         let mut kept_at = Instant::now();
         // The state on disk is not written again.
@@ -147,7 +147,7 @@ impl Training<'_> {
             )));
         }
         let seconds = started.elapsed().as_secs_f64() / steps.len() as f64;
-        let set = self.data.train.labels.len().max(1);
+        let set = self.data.training_images.max(1);
         for (step, (rate, images)) in steps.into_iter().zip(queued) {
             let wrong = step.wrong;
             let counted = MiniBatch { wrong, images };

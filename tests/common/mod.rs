@@ -1,6 +1,7 @@
 //! A run without an engine: weights that follow a recurrence and rows that follow from the weights.
 #![allow(dead_code)]
 
+pub mod cifar;
 pub mod images;
 
 use std::collections::BTreeMap;

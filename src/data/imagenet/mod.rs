@@ -7,6 +7,7 @@
 //!   `meta.mat`
 //! - `index.rs` keeps what was found, so that unchanged images are not read again; `workers.rs` reads on all cores
 //! - `collection.rs` joins them: images sorted by digest, the same whatever their layout
+//! - `synthetic.rs` writes pictures where there are none
 //! - `verify.rs` compares a collection with the published counts and labels, `pack.rs` copies it into a few large files
 //!
 //! From a file to a network's input:
@@ -34,6 +35,7 @@ mod pack;
 mod pictures;
 mod resize;
 mod shards;
+mod synthetic;
 mod verify;
 mod views;
 mod workers;
@@ -43,8 +45,10 @@ pub use colour::Colour;
 pub use decode::{MOST_PIXELS, Picture, Undecodable, decode, decode_into};
 pub use loader::PictureLoader;
 pub use mean::{MeanImage, PixelSums, inputs};
+pub(super) use mean_file::{channel_mean, mean_image, no_crop};
 pub use pack::{PACK_BYTES, Packed, pack};
 pub use pictures::Pictures;
 pub use resize::{Scratch, frame};
-pub use verify::{Findings, verify};
+pub(super) use synthetic::synthetic_pictures;
+pub use verify::{Findings, is_whole, verify};
 pub use views::{Draw, Framing, Views, draw};

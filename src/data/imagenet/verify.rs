@@ -119,6 +119,19 @@ pub fn verify(dir: &Path, cache: &Path, progress: &mut Report) -> Result<Finding
     Ok(findings.done())
 }
 
+/// Whether an opened collection is all of ImageNet, as far as classes, counts and known labels tell. Reads no images.
+pub fn is_whole(collection: &Collection) -> bool {
+    let mut check = Check {
+        collection,
+        lines: Vec::new(),
+        faults: Vec::new(),
+    };
+    check.classes();
+    check.counts("training", &collection.train, TRAIN, TRAIN_EACH);
+    check.counts("validation", &collection.test, TEST, [TEST_EACH; 2]);
+    check.labels() > 0 && check.faults.is_empty()
+}
+
 struct Check<'a> {
     collection: &'a Collection,
     lines: Vec<String>,
@@ -209,7 +222,7 @@ impl Check<'_> {
     }
 
     /// Checks labels that are known. Imagenette has validation images among its training images.
-    fn labels(&mut self) {
+    fn labels(&mut self) -> usize {
         let (mut checked, mut wrong) = (0, Vec::new());
         for split in [&self.collection.train, &self.collection.test] {
             for index in 0..split.len() {
@@ -238,6 +251,7 @@ impl Check<'_> {
                 first(&shown)
             ));
         }
+        checked
     }
 
     fn odd_files(&mut self) -> Result<()> {

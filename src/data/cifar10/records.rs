@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::images::ImageSet;
+use crate::data::images::ImageSet;
 use crate::digest::hex;
 use crate::origin::Origin;
 
@@ -19,7 +19,7 @@ pub const CIFAR10_TEST_DIGEST: &str =
 const HASH_THREADS: usize = 2;
 
 /// Sorts `records` (whole records of [`RECORD_BYTES`]) by sha256 and splits them into pixels and labels.
-pub(super) fn into_images(records: &[u8]) -> ImageSet {
+pub(in crate::data) fn into_images(records: &[u8]) -> ImageSet {
     let digests = record_digests(records);
     let mut order: Vec<u32> = (0..digests.len() as u32).collect();
     order.sort_unstable_by_key(|&index| digests[index as usize]);

@@ -7,18 +7,22 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::cifar;
-use super::download::{self, DownloadError, OFFICIAL_ARCHIVE};
-use super::error::storage_error;
-use super::images::Dataset;
-use super::layout::{self, ALL_BYTES, ARCHIVE_NAME, FOLDER, TEST_FILE};
-use super::part;
-use super::progress::{Progress, Report};
-use super::temporary;
+use super::addresses::{self, Address, SHARDS};
+use super::layout::{ALL_BYTES, FOLDER, Format, TEST_FILE};
+use super::load::{self, Place};
+use super::shards::Shards;
+use crate::data::download::{self, DownloadError, Fault, Wanted};
+use crate::data::error::storage_error;
+use crate::data::images::Dataset;
+use crate::data::pace::Pace;
+use crate::data::part;
+use crate::data::progress::{Progress, Report};
+use crate::data::temporary;
 use crate::exit::Exit;
 
 /// Installs CIFAR-10 into `destination/cifar-10-batches-bin`, unless it is there already, and loads it.
-/// `from` is a file, a folder or an address; without it, the `mirrors` and the official address are tried.
+/// `from` is a file, a folder or an address; without it, the `mirrors`, Hugging Face and the official address are tried, and
+/// one that is slower than `pace` gives way to the next.
 ///
 /// # Errors
 /// [`DownloadError::Unreachable`] if no source can be downloaded from, [`DownloadError::Refused`] for anything else.
@@ -26,12 +30,13 @@ pub fn fetch(
     from: Option<&str>,
     destination: &Path,
     mirrors: &[String],
+    pace: Pace,
     progress: &mut Report,
 ) -> std::result::Result<Dataset, DownloadError> {
     let lock = lock(destination, progress)?;
     let installed = destination.join(FOLDER);
     if lock.is_some() {
-        tidy(destination, &installed);
+        tidy(&installed);
     }
     if installed.exists() {
         match load_cifar10(&installed, progress) {
@@ -43,52 +48,132 @@ pub fn fetch(
             .map_err(DownloadError::Refused)?,
         }
     }
-    match install(from, destination, &installed, mirrors, progress) {
+    let done = match from {
+        Some(from) if !download::is_address(from) => load::locate(Path::new(from))
+            .and_then(|place| copy(&place, from, &installed, progress))
+            .map_err(DownloadError::Refused),
+        Some(address) => obtain(&[Address::of(address)], &installed, pace, progress),
+        None => addresses::addresses(mirrors)
+            .map_err(DownloadError::Refused)
+            .and_then(|places| obtain(&places, &installed, pace, progress)),
+    };
+    match done {
         // Without locks, another process may have been faster.
         Err(error) if lock.is_none() => load_cifar10(&installed, progress).map_err(|_| error),
         done => done,
     }
 }
 
-fn install(
-    from: Option<&str>,
-    destination: &Path,
+/// Downloads from the first address that delivers CIFAR-10 fast enough, and installs it.
+fn obtain(
+    places: &[Address],
     installed: &Path,
-    mirrors: &[String],
+    pace: Pace,
     progress: &mut Report,
 ) -> std::result::Result<Dataset, DownloadError> {
-    let refused = DownloadError::Refused;
-    let sources = match from {
-        Some(from) if !download::is_address(from) => {
-            return copy(Path::new(from), installed, progress).map_err(refused);
-        }
-        Some(address) => vec![address.to_owned()],
-        None => download::sources(mirrors).map_err(refused)?,
-    };
-    let target = destination.join(ARCHIVE_NAME);
-    if !download::is_archive(&target, &OFFICIAL_ARCHIVE) {
-        download::download(&sources, &OFFICIAL_ARCHIVE, &target, progress)?;
+    let dataset = download::from_first(
+        places,
+        Address::shown,
+        pace,
+        progress,
+        |place, pace, progress| match place {
+            Address::Archive(format, address) => {
+                from_archive(*format, address, installed, pace, progress)
+            }
+            Address::Parquet(..) => from_shards(place, installed, pace, progress),
+        },
+    )?;
+    // What other addresses had begun to deliver.
+    for target in targets(installed) {
+        std::fs::remove_file(part::parked(&target)).ok();
     }
-    let dataset = copy(&target, installed, progress).map_err(refused)?;
-    // From now on only the unpacked files are read.
-    std::fs::remove_file(&target).ok();
     Ok(dataset)
 }
 
+fn from_archive(
+    format: Format,
+    address: &str,
+    installed: &Path,
+    pace: Pace,
+    progress: &mut Report,
+) -> std::result::Result<Dataset, Fault> {
+    let target = installed.with_file_name(format.archive());
+    let archive = addresses::archive(format);
+    if !download::is_archive(&target, &archive) {
+        download::file(address, &Wanted::from(archive), &target, pace, progress)?;
+    }
+    let place = Place::Archive(target.clone());
+    let dataset = copy(&place, &target.display().to_string(), installed, progress)?;
+    // From now on only the unpacked files are read.
+    std::fs::remove_file(target).ok();
+    Ok(dataset)
+}
+
+/// The size of the Parquet files is not known for sure, nor is their digest: only that of their images.
+fn from_shards(
+    place: &Address,
+    installed: &Path,
+    pace: Pace,
+    progress: &mut Report,
+) -> std::result::Result<Dataset, Fault> {
+    let targets = SHARDS.map(|shard| installed.with_file_name(shard.local));
+    let [train, test] = &targets;
+    let files = Place::Shards(Shards::of(train, test));
+    loop {
+        // Whether any of it may be from another place.
+        let mut resumed = false;
+        for (shard, target) in SHARDS.iter().zip(&targets) {
+            if target.is_file() {
+                resumed = true;
+                continue;
+            }
+            let address = place.file(shard);
+            resumed |= download::file(&address, &shard.wanted(), target, pace, progress)?;
+        }
+        let shown = place.shown();
+        let copied = copy(&files, &shown, installed, progress);
+        let keep = copied
+            .as_ref()
+            .is_err_and(|error| Exit::of(error) != Exit::Data);
+        for target in targets.iter().filter(|_| !keep) {
+            std::fs::remove_file(target).map_err(|error| storage_error(target, &error))?;
+        }
+        match copied {
+            Err(error) if keep => return Err(Fault::End(error)),
+            Err(error) if !resumed => {
+                return Err(Fault::Wrong(format!(
+                    "{shown} delivers something else ({error:#})"
+                )));
+            }
+            // Once more from scratch.
+            Err(_) => {}
+            Ok(dataset) => return Ok(dataset),
+        }
+    }
+}
+
+/// The files that are there while they are downloaded and unpacked.
+fn targets(installed: &Path) -> Vec<PathBuf> {
+    let archives = Format::ALL.map(Format::archive);
+    let names = archives.into_iter().chain(SHARDS.map(|shard| shard.local));
+    names.map(|name| installed.with_file_name(name)).collect()
+}
+
 /// Removes what killed processes left, and keeps what they had downloaded. With the lock, nobody else is at work.
-fn tidy(destination: &Path, installed: &Path) {
+fn tidy(installed: &Path) {
     for folder in temporary::leftovers(installed) {
         std::fs::remove_dir_all(folder).ok();
     }
-    let target = destination.join(ARCHIVE_NAME);
-    for download in temporary::leftovers(&target) {
-        std::fs::rename(download, part::parked(&target)).ok();
+    for target in targets(installed) {
+        for download in temporary::leftovers(&target) {
+            std::fs::rename(download, part::parked(&target)).ok();
+        }
     }
 }
 
 /// Loads a folder or an archive that must be CIFAR-10.
-pub(super) fn load_cifar10(path: &Path, progress: &mut Report) -> Result<Dataset> {
-    cifar10(cifar::load_with(path, progress)?)
+pub(in crate::data) fn load_cifar10(path: &Path, progress: &mut Report) -> Result<Dataset> {
+    cifar10(load::load_with(path, progress)?)
 }
 
 fn cifar10(dataset: Dataset) -> Result<Dataset> {
@@ -100,19 +185,19 @@ fn cifar10(dataset: Dataset) -> Result<Dataset> {
     }
 }
 
-/// Copies the batches at `from` into a staging folder next to `installed`, verifies them and renames the folder.
-fn copy(from: &Path, installed: &Path, progress: &mut Report) -> Result<Dataset> {
-    let place = cifar::locate(from)?;
+/// Copies the images into a staging folder next to `installed`, as binary batches, verifies them and renames the folder. `from`
+/// is where they come from, for messages.
+fn copy(place: &Place, from: &str, installed: &Path, progress: &mut Report) -> Result<Dataset> {
     let staging = Staging::beside(installed)?;
     let total = ALL_BYTES as u64;
-    cifar::read(
-        &place,
+    load::read(
+        place,
         &mut |done| progress(Progress::Unpack { done, total }),
         &mut |number, batch| staging.write(number, batch),
     )?;
-    let staged = cifar::load_with(&staging.folder, progress)?;
+    let staged = load::load_with(&staging.folder, progress)?;
     let dataset = cifar10(Dataset {
-        source: from.display().to_string(),
+        source: from.to_owned(),
         ..staged
     })
     .with_context(|| format!("nothing was copied to {}", installed.display()))?;
@@ -149,7 +234,7 @@ impl Staging {
     fn write(&self, number: usize, batch: &[u8]) -> Result<()> {
         let path = self
             .folder
-            .join(layout::files().nth(number).unwrap_or(TEST_FILE));
+            .join(Format::Binary.files().nth(number).unwrap_or(TEST_FILE));
         temporary::create_new(&path)
             .and_then(|mut file| {
                 file.write_all(batch)?;

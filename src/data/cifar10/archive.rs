@@ -1,4 +1,4 @@
-//! Reads the official `.tar.gz`. Nothing in it is trusted: not the sizes that it states, nor how much it unpacks to.
+//! Reads an official `.tar.gz`, of the binary or of the Python version. Nothing in it is trusted: not the sizes that it states, nor how much it unpacks to.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use flate2::bufread::GzDecoder;
 
-use super::layout::{self, ALL_BYTES, BATCH_BYTES, Take, Tick};
+use super::layout::{ALL_BYTES, BATCH_BYTES, Format, Take, Tick};
 use crate::exit::Exit;
 
 /// The most that an archive may unpack to: the batches, and room for other small files.
@@ -30,6 +30,7 @@ pub(super) fn read(path: &Path, tick: &mut Tick, take: &mut Take) -> Result<()> 
     })?;
     let mut tar = tar::Archive::new(Unzipped::new(BufReader::with_capacity(1 << 16, file)));
     let mut seen = [false; 6];
+    let mut found = Format::Binary;
     let mut done = 0;
     let mut batch = Vec::with_capacity(BATCH_BYTES);
     // Raw, because long names would be read into memory whatever their length.
@@ -47,9 +48,13 @@ pub(super) fn read(path: &Path, tick: &mut Tick, take: &mut Take) -> Result<()> 
             ))));
         }
         let inner = member.path().map_err(damaged)?.into_owned();
-        let number =
-            layout::files().position(|name| inner.file_name().is_some_and(|own| own == name));
-        let Some(number) = number.filter(|_| kind.is_file()) else {
+        let batch_file = inner.file_name().and_then(|own| {
+            Format::ALL.into_iter().find_map(|format| {
+                let number = format.files().position(|name| own == name)?;
+                Some((format, number))
+            })
+        });
+        let Some((format, number)) = batch_file.filter(|_| kind.is_file()) else {
             continue;
         };
         let name = format!("{} in {shown}", inner.display());
@@ -59,8 +64,9 @@ pub(super) fn read(path: &Path, tick: &mut Tick, take: &mut Take) -> Result<()> 
             )));
         }
         // A wrong size in the header is the clearest error, so check it before the contents.
-        layout::check_length(&name, member.size())?;
-        layout::read_batch(&name, &mut member, &mut batch, &mut |bytes| {
+        found = format;
+        format.check_length(&name, member.size())?;
+        format.read(&name, &mut member, &mut batch, &mut |bytes| {
             tick(done + bytes)
         })?;
         take(number, &batch)?;
@@ -68,7 +74,8 @@ pub(super) fn read(path: &Path, tick: &mut Tick, take: &mut Take) -> Result<()> 
     }
     // To the end, where the checksum is.
     io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(damaged)?;
-    let missing: Vec<&str> = layout::files()
+    let missing: Vec<&str> = found
+        .files()
         .zip(seen)
         .filter_map(|(name, seen)| (!seen).then_some(name))
         .collect();
@@ -76,7 +83,7 @@ pub(super) fn read(path: &Path, tick: &mut Tick, take: &mut Take) -> Result<()> 
         Ok(())
     } else {
         Err(Exit::Data.error(format!(
-            "{shown} lacks {} of CIFAR-10's six batches: not the binary version of the archive; fetch it with `refig data fetch cifar10`",
+            "{shown} lacks {} of CIFAR-10's six batches: not its binary or Python archive; fetch it with `refig data fetch cifar10`",
             missing.join(", ")
         )))
     }

@@ -1,11 +1,11 @@
 //! What a data set is, in words: CIFAR-10 by its digests, a damaged copy of it, other images or SYNTHETIC ones.
 
-use super::images::Dataset;
 use super::records::{CIFAR10_TEST_DIGEST, CIFAR10_TRAIN_DIGEST};
+use crate::data::images::Dataset;
 use crate::origin::Origin;
 
 /// How CIFAR-10 is called where its digests are known to be the official ones.
-pub(super) const OFFICIAL: &str = "CIFAR-10 (official digest)";
+pub(in crate::data) const OFFICIAL: &str = "CIFAR-10 (official digest)";
 
 impl Dataset {
     /// What the images are and where they were found, as it follows "on" in a sentence.
@@ -49,8 +49,8 @@ impl Dataset {
         let train = self.train.digest == CIFAR10_TRAIN_DIGEST;
         let test = self.test.digest == CIFAR10_TEST_DIGEST;
         match (train, test) {
-            (false, true) => Some("training images (data_batch_1.bin to data_batch_5.bin)"),
-            (true, false) => Some("test images (test_batch.bin)"),
+            (false, true) => Some("training images"),
+            (true, false) => Some("test images"),
             _ => None,
         }
     }
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(official.doubt(), None);
         for (train, test, part) in [
             ("another", test, "training images"),
-            (train, "another", "test_batch.bin"),
+            (train, "another", "test images"),
         ] {
             let damaged = dataset(train, test, Origin::Other);
             let (phrase, doubt) = (damaged.description(), damaged.doubt().unwrap());

@@ -1,0 +1,92 @@
+//! Prepares mini-batches of photographs ahead of the network, in an order that depends on the seed alone.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::thread::JoinHandle;
+
+use anyhow::Result;
+
+use super::pictures::Pictures;
+use crate::data::minibatch::Batch;
+use crate::data::order::Order;
+use crate::exit::Exit;
+
+/// Mini-batches that wait for the network. With the one in preparation and the one in use, 256 images of 224x224 take 620 MB.
+const AHEAD: usize = 2;
+
+/// An endless sequence of augmented mini-batches, one after another, each on all threads. Dropping it stops the work.
+pub struct PictureLoader {
+    ready: Option<Receiver<Result<Batch>>>,
+    used: Sender<Batch>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl PictureLoader {
+    /// The mini-batches after the first `iteration`. None before them is read.
+    ///
+    /// # Errors
+    /// [`Exit::Internal`] if the thread cannot be started.
+    pub fn new(
+        pictures: Arc<Pictures>,
+        mut order: Order,
+        seed: u64,
+        mut iteration: u64,
+    ) -> Result<Self> {
+        let (sender, ready) = sync_channel(AHEAD);
+        let (used, spent) = channel::<Batch>();
+        let work = move || {
+            let mut spots = Vec::new();
+            loop {
+                let mut batch = spent.try_recv().unwrap_or_default();
+                order.spots(iteration, &mut spots);
+                let prepared = pictures.training(seed, &spots, &mut batch);
+                let failed = prepared.is_err();
+                if sender.send(prepared.map(|()| batch)).is_err() || failed {
+                    return;
+                }
+                iteration += 1;
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("pictures".into())
+            .spawn(work)
+            .map_err(|error| {
+                Exit::Internal.error(format!(
+                    "cannot start the loader: {error}; stop other processes"
+                ))
+            })?;
+        Ok(Self {
+            ready: Some(ready),
+            used,
+            thread: Some(thread),
+        })
+    }
+
+    /// The next mini-batch.
+    ///
+    /// # Errors
+    /// [`Exit::Data`] for an image that cannot be read or decoded, by name.
+    #[allow(clippy::should_implement_trait)] // endless and fallible: a `for` loop would hide both
+    pub fn next(&mut self) -> Result<Batch> {
+        let received = self.ready.as_ref().and_then(|ready| ready.recv().ok());
+        received.unwrap_or_else(|| {
+            Err(Exit::Internal.error("the loader of pictures has stopped; please report this"))
+        })
+    }
+
+    /// Returns a used mini-batch so that its memory can be reused.
+    pub fn recycle(&mut self, batch: Batch) {
+        // Fails only if the thread has stopped.
+        self.used.send(batch).ok();
+    }
+}
+
+impl Drop for PictureLoader {
+    fn drop(&mut self) {
+        // Unblocks the thread that is sending.
+        self.ready = None;
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}

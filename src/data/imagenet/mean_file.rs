@@ -1,0 +1,140 @@
+//! The mean image of a set: computed once, in steps that survive an interruption, and kept in the cache folder.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::collection::Collection;
+use super::mean::{MeanImage, PixelSums};
+use super::pictures::Desk;
+use super::views::Views;
+use super::workers;
+use crate::data::normalise::PIXEL_SCALE;
+use crate::data::progress::{Progress, Report};
+use crate::data::temporary;
+use crate::digest::sha256;
+use crate::exit::Exit;
+
+/// Images of one unit of work.
+const UNIT: usize = 64;
+/// Images between two savings of what has been summed.
+const STEP: usize = 16_384;
+/// The first line of the file.
+const HEAD: &str = "refig mean image 1";
+
+/// The mean of the central crops of `size` pixels, from training images scaled to a shorter side of `side` (Krizhevsky et al.
+/// 2012, section 2).
+///
+/// # Errors
+/// [`Exit::Data`] for an image that cannot be read or decoded, by name; that of `progress`.
+pub(in crate::data) fn mean_image(
+    collection: &Collection,
+    side: u32,
+    size: usize,
+    cache: &Path,
+    progress: &mut Report,
+) -> Result<MeanImage> {
+    let path = path(collection, side, size, cache);
+    let total = collection.train.len();
+    let mut sums = load(&path, size).unwrap_or_default();
+    if (sums.images as usize) < total && total > STEP {
+        progress(Progress::Note(format!(
+            "computing the mean image of {total} training images, once"
+        )))?;
+    }
+    while (sums.images as usize) < total {
+        let from = sums.images as usize;
+        let to = (from + STEP).min(total);
+        add(collection, (side, size), from..to, &mut sums, progress)?;
+        if let Err(error) = save(&path, &sums) {
+            progress(Progress::Note(format!(
+                "cannot keep the mean image: {error:#}; the next start computes it again (move the cache with REFIG_CACHE)"
+            )))?;
+        }
+    }
+    Ok(sums.mean([PIXEL_SCALE; 3]))
+}
+
+fn add(
+    collection: &Collection,
+    (side, size): (u32, usize),
+    range: std::ops::Range<usize>,
+    sums: &mut PixelSums,
+    progress: &mut Report,
+) -> Result<()> {
+    let images = &collection.train;
+    let total = images.len() as u64;
+    let mut done = range.start as u64;
+    let sum = |unit: usize| -> Result<PixelSums> {
+        let mut desk = Desk::default();
+        let mut sums = PixelSums::default();
+        let from = range.start + unit * UNIT;
+        for index in from..(from + UNIT).min(range.end) {
+            let centre = Views::Centre.draws(side, index as u32)[0];
+            sums.add(desk.crop(images, &centre, size)?);
+        }
+        Ok(sums)
+    };
+    workers::each(range.len().div_ceil(UNIT), sum, |part| match part {
+        None => progress(Progress::Waiting),
+        Some((_, part)) => {
+            done += part.images;
+            sums.merge(&part);
+            progress(Progress::Mean { done, total })
+        }
+    })
+}
+
+/// A file for each set, side and size.
+fn path(collection: &Collection, side: u32, size: usize, cache: &Path) -> PathBuf {
+    let of = format!("{}\n{side}\n{size}\n", collection.train.digest());
+    cache.join(format!("mean-{}", &sha256(of.as_bytes())[..16]))
+}
+
+/// The sums that were kept; none if there are none, or they are damaged.
+fn load(path: &Path, size: usize) -> Option<PixelSums> {
+    let bytes = std::fs::read(path).ok()?;
+    let text = format!("{HEAD}\n");
+    let (digest, rest) = bytes.strip_prefix(text.as_bytes())?.split_at_checked(64)?;
+    if sha256(rest).as_bytes() != digest {
+        return None;
+    }
+    let (numbers, []) = rest.as_chunks::<8>() else {
+        return None;
+    };
+    let mut numbers = numbers.iter().map(|&bytes| u64::from_le_bytes(bytes));
+    let images = numbers.next()?;
+    let sums: Vec<u64> = numbers.collect();
+    (sums.len() == 3 * size * size).then_some(PixelSums { images, sums })
+}
+
+fn save(path: &Path, sums: &PixelSums) -> Result<()> {
+    let mut rest = sums.images.to_le_bytes().to_vec();
+    rest.extend(sums.sums.iter().flat_map(|sum| sum.to_le_bytes()));
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+        let (mut file, beside) = temporary::file_beside(path)?;
+        file.write_all(format!("{HEAD}\n{}", sha256(&rest)).as_bytes())?;
+        file.write_all(&rest)?;
+        temporary::sync(&file)?;
+        std::fs::rename(beside, path)
+    };
+    write().with_context(|| format!("{}", path.display()))
+}
+
+/// The published mean and deviation of ImageNet's pixels, for weights that were trained with them (torchvision's models).
+pub(in crate::data) fn channel_mean(size: usize) -> MeanImage {
+    let scaled = |values: [f32; 3]| values.map(|value| 255.0 * value);
+    MeanImage {
+        size,
+        mean: scaled([0.485, 0.456, 0.406]).repeat(size * size),
+        divisor: scaled([0.229, 0.224, 0.225]),
+    }
+}
+
+/// Refuses a recipe without a crop.
+pub(in crate::data) fn no_crop() -> anyhow::Error {
+    Exit::Usage
+        .error("recipe.crop is missing: pictures of many sizes need it; see experiments/fig4.toml")
+}

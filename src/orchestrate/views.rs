@@ -1,0 +1,147 @@
+//! The final test of a run with several views of each image: ten crops (Tables 2 and 3), or the whole image at several scales
+//! (Table 4).
+
+use anyhow::Result;
+
+use crate::data::imagenet::{self, Pictures};
+use crate::data::{self, Batch};
+use crate::engine::{self, Engine, Hyperparameters, Statistics, Tally};
+use crate::plan::RunPlan;
+use crate::random::Purpose;
+use crate::recipe::FinalViews;
+use crate::record::{self, Evaluation, Split, Views};
+use crate::train::{EVALUATION_BATCH, EvaluationData, Observer, Scores, Stop, estimate_statistics};
+
+/// Scale and engine of some views.
+struct Scale {
+    side: u32,
+    /// Another engine, where the image size is not the training's.
+    engine: Option<Box<dyn Engine>>,
+}
+
+/// The errors of the views that the recipe asks for after `iteration` updates, with population statistics; none if stopped.
+///
+/// # Errors
+/// Errors of the data and the engine.
+pub(super) fn final_views(
+    engine: &mut dyn Engine,
+    pictures: &Pictures,
+    run: &RunPlan,
+    options: &engine::Options,
+    stop: &Stop,
+    observer: &mut dyn Observer,
+) -> Result<Option<Vec<Evaluation>>> {
+    let recipe = &run.recipe.evaluation;
+    if recipe.final_views.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let training = pictures.len(Split::Train);
+    let count = recipe.statistics_images;
+    let data = EvaluationData {
+        test_images: pictures.len(Split::Test),
+        batch: &|split, indices| plain(pictures, split, indices),
+        sample: &data::sample(training, count, run.seed, Purpose::Statistics),
+        clean: &[],
+        statistics: &[record::Statistics::Population],
+    };
+    if !estimate_statistics(engine, &data, recipe, stop, observer)? {
+        return Ok(None);
+    }
+    let mut rows = Vec::new();
+    for views in &recipe.final_views {
+        let (name, kind, mut scales) = match views {
+            FinalViews::TenCrop => {
+                let side = pictures.test_side();
+                let scale = Scale { side, engine: None };
+                (Views::TenCrop, imagenet::Views::TenCrops, vec![scale])
+            }
+            FinalViews::MultiScale => {
+                let sides = recipe.scales.iter();
+                let scales = sides
+                    .map(|&side| at(engine, run, options, side))
+                    .collect::<Result<_>>()?;
+                (Views::MultiScale, imagenet::Views::Whole, scales)
+            }
+        };
+        let test = (kind, &mut scales[..]);
+        let Some(tally) = tally(engine, pictures, run, test, stop)? else {
+            return Ok(None);
+        };
+        let share = |count: u64| 100.0 * count as f64 / tally.images.max(1) as f64;
+        rows.push(Evaluation {
+            iteration: run.recipe.iterations,
+            split: Split::Test,
+            statistics: record::Statistics::Population,
+            views: name,
+            images: tally.images,
+            loss: tally.loss / tally.images.max(1) as f64,
+            error: share(tally.wrong),
+            top5_error: share(tally.wrong_top5),
+        });
+    }
+    for row in &rows {
+        observer.evaluation(row);
+    }
+    Ok(Some(rows))
+}
+
+fn plain(pictures: &Pictures, split: Split, indices: &[u32]) -> Result<Batch> {
+    let mut batch = Batch::default();
+    pictures.plain(split, indices, &mut batch)?;
+    Ok(batch)
+}
+
+/// The network at another image size, with its population statistics as moving averages: after global average pooling, a
+/// network takes images of any size.
+fn at(
+    engine: &mut dyn Engine,
+    run: &RunPlan,
+    options: &engine::Options,
+    side: u32,
+) -> Result<Scale> {
+    let hyper = Hyperparameters::from(&run.recipe);
+    let mut other = engine::create(&run.network, side as usize, &hyper, options)?;
+    let mut state = engine.state(false)?;
+    state.tensors.extend(engine.population()?.tensors);
+    other.restore(&state)?;
+    Ok(Scale {
+        side,
+        engine: Some(other),
+    })
+}
+
+fn tally(
+    engine: &mut dyn Engine,
+    pictures: &Pictures,
+    run: &RunPlan,
+    (views, scales): (imagenet::Views, &mut [Scale]),
+    stop: &Stop,
+) -> Result<Option<Tally>> {
+    let images: Vec<u32> = (0..pictures.len(Split::Test) as u32).collect();
+    let average = run.recipe.evaluation.view_average;
+    let mut sum = Tally::default();
+    let mut batch = Batch::default();
+    for chunk in images.chunks(EVALUATION_BATCH) {
+        let mut scores = Scores::new(average, chunk.len(), run.network.classes);
+        for scale in scales.iter_mut() {
+            for number in 0..views.draws(scale.side, 0).len() {
+                if stop.requested().is_some() {
+                    return Ok(None);
+                }
+                let view = (views, scale.side, number);
+                pictures.view(Split::Test, chunk, view, &mut batch)?;
+                let logits = match &mut scale.engine {
+                    Some(engine) => engine.logits(&batch, Statistics::Moving)?,
+                    None => engine.logits(&batch, Statistics::Population)?,
+                };
+                scores.add(0, &logits)?;
+            }
+        }
+        let tally = scores.tally(&batch.labels)?;
+        sum.images += tally.images;
+        sum.loss += tally.loss;
+        sum.wrong += tally.wrong;
+        sum.wrong_top5 += tally.wrong_top5;
+    }
+    Ok(Some(sum))
+}

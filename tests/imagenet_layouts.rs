@@ -99,7 +99,7 @@ fn array(class: u8, count: i32, name: &str, parts: Vec<u8>) -> Vec<u8> {
 fn devkit() -> (Vec<u8>, &'static str) {
     let number = |value: f64| array(6, 1, "", element(9, &value.to_le_bytes()));
     let text = |value: &str| array(4, value.len() as i32, "", element(16, value.as_bytes()));
-    let mut names = Vec::new();
+    let mut names: Vec<u8> = Vec::new();
     for name in ["ILSVRC2012_ID", "WNID", "num_children"] {
         names.extend(name.as_bytes());
         names.resize(names.len().next_multiple_of(16), 0);

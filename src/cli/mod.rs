@@ -86,7 +86,7 @@ pub enum Command {
     },
     /// Show a network's layers, shapes, parameters, multiply-adds and activation memory.
     Describe(DescribeArgs),
-    /// Fetch or verify a data set.
+    /// Fetch, verify or pack a data set.
     Data {
         #[command(subcommand)]
         action: DataAction,

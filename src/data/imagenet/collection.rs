@@ -240,16 +240,16 @@ fn difference(known: &Listing, listing: &Listing) -> Option<String> {
     let mut parts = Vec::new();
     if !changed.is_empty() {
         parts.push(format!(
-            "{} images have other bytes ({})",
+            "images that have changed: {} ({})",
             changed.len(),
             first(&changed)
         ));
     }
     if new > 0 {
-        parts.push(format!("{new} are new"));
+        parts.push(format!("new: {new}"));
     }
     if gone > 0 {
-        parts.push(format!("{gone} are gone"));
+        parts.push(format!("gone: {gone}"));
     }
     (!parts.is_empty()).then(|| parts.join(", "))
 }

@@ -93,7 +93,8 @@ impl Place {
             }
             Place::FlatTar(path) => archives::list(root, one(path), false, Members::Flat, progress),
             Place::Tree(paths, parts) => {
-                let listing = archives::list(root, paths, false, Members::Tree(*parts), progress)?;
+                let parts = *parts;
+                let listing = archives::list(root, paths, false, Members::Tree(parts), progress)?;
                 if listing.images.is_empty() {
                     for path in paths {
                         if archives::has_flat(path, parts)? {

@@ -244,7 +244,7 @@ pub(super) mod tests {
     /// A MAT file with an array `synsets`, as in the devkit.
     pub fn file(synsets: &[(u32, &str, u32)], compressed: bool) -> Vec<u8> {
         const WIDTH: usize = 16;
-        let mut names = Vec::new();
+        let mut names: Vec<u8> = Vec::new();
         for name in ["ILSVRC2012_ID", "WNID", "words", "num_children"] {
             names.extend(name.as_bytes());
             names.resize(names.len().next_multiple_of(WIDTH), 0);

@@ -449,7 +449,7 @@ fn a_slow_source_gives_way_to_the_next_which_goes_on_with_its_part() {
     );
     assert!(
         notes[0].ends_with(&format!(
-            " kB/s, less than the 50000 kB/s of --min-rate; trying {next}"
+            " kB/s, less than 50000 kB/s (see --min-rate); trying {next}"
         )),
         "{notes:?}"
     );

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use common::cifar::{Shape, parquet, pickle, png};
 use refig::data::{
-    BATCH_BYTES, Dataset, DownloadError, FOLDER, Pace, RECORD_BYTES, RECORDS_PER_BATCH, TEST_FILE,
-    TRAINING_FILES, fetch, load,
+    BATCH_BYTES, Dataset, DownloadError, FOLDER, Pace, RECORD_BYTES, RECORDS_PER_BATCH, Request,
+    TEST_FILE, TRAINING_FILES, fetch, load, open,
 };
 use refig::exit::Exit;
 use refig::random::{Purpose, Stream};
@@ -353,7 +353,14 @@ fn real_cifar10_is_the_same_from_python_and_from_a_download_of_parquet() {
     }
     let folder = tempfile::tempdir().unwrap();
     write_python(folder.path(), &records);
-    same(&load(folder.path()).unwrap(), &expected);
+    let request = Request {
+        cache: folder.path().to_path_buf(),
+        dir: None,
+        allow_download: false,
+        ..Request::from_environment(None)
+    };
+    assert!(request.is_local(), "found where the cache is");
+    same(&open(&request, &mut |_| Ok(())).unwrap(), &expected);
 
     let rows = rows(&records);
     let (train, test) = rows.split_at(TRAINING_FILES.len() * RECORDS_PER_BATCH);
@@ -362,7 +369,7 @@ fn real_cifar10_is_the_same_from_python_and_from_a_download_of_parquet() {
         ..PLAIN
     };
     let train = parquet(train, shape);
-    let address = serve(vec![(TRAIN, train.clone()), (TEST, parquet(test, shape))]);
+    let address = serve(vec![(TRAIN, train), (TEST, parquet(test, shape))]);
     let cache = tempfile::tempdir().unwrap();
     // Something else that an earlier download left is thrown away once.
     let part = cache.path().join("cifar-10-train.parquet.part");

@@ -232,7 +232,7 @@ fn fill(
                     return Err(Fault::Slow {
                         rate,
                         why: format!(
-                            "{shown} delivers {} kB/s, less than the {} kB/s of --min-rate",
+                            "{shown} delivers {} kB/s, less than {} kB/s (see --min-rate)",
                             rate / 1000,
                             pace.bytes_per_second / 1000
                         ),

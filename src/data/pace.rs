@@ -76,7 +76,7 @@ mod tests {
             bytes_per_second,
             window: Duration::ZERO,
         };
-        assert!(Meter::new(at_once(u64::MAX)).add(1).is_some());
-        assert_eq!(Meter::new(at_once(0)).add(0), None, "0 accepts any rate");
+        assert_eq!(Meter::new(at_once(1)).add(0), Some(0));
+        assert_eq!(Meter::new(at_once(0)).add(0), None, "0 stays at any rate");
     }
 }

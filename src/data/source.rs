@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::cifar10::{
-    self, CIFAR10_TEST_DIGEST, CIFAR10_TRAIN_DIGEST, FOLDER, OFFICIAL, RECORDS_PER_BATCH,
+    self, CIFAR10_TEST_DIGEST, CIFAR10_TRAIN_DIGEST, OFFICIAL, RECORDS_PER_BATCH,
 };
 use super::download::DownloadError;
 use super::imagenet;
@@ -55,9 +55,9 @@ impl Request {
         }
     }
 
-    /// Whether no download is needed, because a place is named or the cache is filled. Reads nothing.
+    /// Whether no download is needed, because a place is named or the cache is filled. Reads no images.
     pub fn is_local(&self) -> bool {
-        self.dir.is_some() || self.cache.join(FOLDER).exists()
+        self.dir.is_some() || cifar10::cached(&self.cache).is_some()
     }
 }
 
@@ -165,9 +165,8 @@ pub fn open(request: &Request, progress: &mut Report) -> Result<Dataset> {
             ))),
         };
     }
-    let installed = request.cache.join(FOLDER);
-    if installed.exists() {
-        return cifar10::load_cifar10(&installed, progress);
+    if let Some(cached) = cifar10::cached(&request.cache) {
+        return cifar10::load_cifar10(&cached, progress);
     }
     let why = if request.allow_download {
         progress(Progress::Note(format!(

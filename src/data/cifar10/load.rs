@@ -8,7 +8,9 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::archive;
-use super::layout::{ALL_BYTES, BATCH_BYTES, CLASSES, Format, REMEDY, TRAINING_FILES, Take, Tick};
+use super::layout::{
+    ALL_BYTES, BATCH_BYTES, CLASSES, FOLDER, Format, REMEDY, TRAINING_FILES, Take, Tick,
+};
 use super::records;
 use super::shards::Shards;
 use crate::address::without_credentials;
@@ -93,6 +95,18 @@ pub(super) fn locate(path: &Path) -> Result<Place> {
         "{} holds none of CIFAR-10's batches (data_batch_1.bin ... test_batch.bin, or the same without .bin), Parquet files (train-*.parquet, test-*.parquet) or archives: {REMEDY}",
         path.display()
     )))
+}
+
+/// Where CIFAR-10 is in the cache, if it need not be downloaded or unpacked first. Reads no images.
+pub(in crate::data) fn cached(cache: &Path) -> Option<PathBuf> {
+    let installed = cache.join(FOLDER);
+    if installed.exists() {
+        return Some(installed);
+    }
+    match locate(cache) {
+        Ok(Place::Batches(..) | Place::Shards(_)) => Some(cache.to_path_buf()),
+        Ok(Place::Archive(_)) | Err(_) => None,
+    }
 }
 
 /// Whether a file begins as Parquet does.

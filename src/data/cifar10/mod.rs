@@ -29,5 +29,5 @@ pub use records::{CIFAR10_TEST_DIGEST, CIFAR10_TRAIN_DIGEST, RECORD_BYTES};
 pub(super) use addresses::first_bytes;
 pub(super) use identity::OFFICIAL;
 pub(super) use install::load_cifar10;
-pub(super) use load::load_with;
+pub(super) use load::{cached, load_with};
 pub(super) use records::into_images;

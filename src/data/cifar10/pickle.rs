@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use anyhow::{Context, Result, bail};
 
 /// The most instructions of a pickle. A batch has about 50,000.
-const MOST_STEPS: usize = 1 << 20;
+const MOST_STEPS: usize = 1 << 18;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Value<'a> {

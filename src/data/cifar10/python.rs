@@ -147,7 +147,8 @@ mod tests {
             assert!(records(bytes).is_err());
         }
         // Lists without end.
-        let error = records(&[b']'; 2 << 20]).unwrap_err().to_string();
+        let lists = vec![b']'; 2 << 20];
+        let error = records(&lists).unwrap_err().to_string();
         assert!(error.contains("instructions"), "{error}");
     }
 }

@@ -95,6 +95,7 @@ impl RunsObserver for Watch {
 fn go(folder: &Path, plans: &[RunPlan], threads: usize, watch: &mut Watch) -> Vec<(bool, Ending)> {
     let options = Options {
         experiment: "test".into(),
+        cache: std::env::temp_dir(),
         results_dir: folder.to_owned(),
         fresh: false,
         overrides: vec![],
@@ -238,6 +239,7 @@ fn runs_go_in_order_finished_ones_are_skipped_and_fresh_starts_over() {
 
     let options = Options {
         experiment: "test".into(),
+        cache: std::env::temp_dir(),
         results_dir: folder.path().to_owned(),
         fresh: true,
         overrides: vec![],

@@ -273,10 +273,16 @@ impl Scene {
             engine,
             data: TrainingData {
                 batches: &mut batches,
-                train: &train,
-                test: &test,
-                test_images: self.test_images,
-                batch: &batch,
+                training_images: train.len(),
+                test_images: test.len(),
+                required: self.test_images,
+                batch: &|split, indices| {
+                    let images = match split {
+                        Split::Train => &train,
+                        Split::Test => &test,
+                    };
+                    Ok(batch(images, indices))
+                },
                 statistics: (0..250).collect(),
                 clean: (500..700).collect(),
             },

@@ -109,6 +109,7 @@ fn plans(experiment: &Experiment) -> Vec<RunPlan> {
 fn train(results: &Path, plans: &[RunPlan], fresh: bool) -> anyhow::Result<Vec<(bool, Ending)>> {
     let options = Options {
         experiment: "test".into(),
+        cache: std::env::temp_dir(),
         gpu: 0,
         results_dir: results.to_owned(),
         fresh,
@@ -236,7 +237,7 @@ fn measure(place: &Place, plans: &[RunPlan], how: &Responses) -> anyhow::Result<
     let mut told = 0;
     measure_responses(
         plans,
-        &dataset(),
+        &dataset().into(),
         how,
         &place.results,
         1,

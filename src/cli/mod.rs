@@ -39,7 +39,12 @@ pub use train::{PlanArgs, ReproduceArgs};
 
 /// Reproduce the figures of "Deep Residual Learning for Image Recognition" and measure how close they come to the paper.
 #[derive(Debug, Parser)]
-#[command(name = "refig", version, arg_required_else_help = true)]
+#[command(
+    name = "refig",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

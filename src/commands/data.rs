@@ -39,8 +39,17 @@ pub fn run(action: &Action, args: &DataArgs, quiet: bool, stop: &Stop) -> Result
             let destination = dir.unwrap_or_else(data::cache_folder);
             let pace = Pace::kilobytes(args.min_rate);
             let from = from.as_deref();
+            let elsewhere = from.is_none_or(|from| from.contains("://"));
+            if args.offline && elsewhere {
+                return Err(Exit::Usage.error(
+                    "--offline: nothing to fetch from without the network; name a file or folder with --from",
+                ));
+            }
             let dataset = data::fetch(from, &destination, &args.mirrors, pace, &mut show)?;
             drop(show);
+            if let Some(doubt) = dataset.doubt().filter(|_| args.require_official) {
+                return Err(Exit::Data.error(format!("--require-official: {doubt}")));
+            }
             if !quiet {
                 describe(&dataset);
             }

@@ -111,7 +111,9 @@ pub fn plan(args: &PlanArgs, places: &Places) -> Result<Exit> {
         schedule.disk().div_ceil(1 << 20),
         places.results_dir.display()
     );
+    let trains = schedule.runs.iter().any(|run| run.left != Left::Nothing);
     match data.download {
+        _ if !trains => outln!("  download: nothing, since nothing is left to train"),
         0 => outln!("  download: nothing"),
         bytes => outln!(
             "  download: {} MB into {}",

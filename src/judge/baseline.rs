@@ -211,11 +211,22 @@ impl Baseline {
     /// Reads a baseline.
     ///
     /// # Errors
-    /// [`Exit::Missing`] if there is no such file, [`Exit::Storage`] if it is damaged or of a newer version.
+    /// [`Exit::Usage`] if there is no such file, [`Exit::Storage`] if it is damaged or of a newer version.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            Exit::Missing.error(format!(
-                "cannot read the baseline {}: {error}; record it with `refig check --accept NAME`",
+            let folder = path.parent().unwrap_or(Path::new("."));
+            let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            let mut names: Vec<String> = names
+                .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                .filter(|name| name.ends_with(".toml"))
+                .collect();
+            names.sort();
+            let there = match names.is_empty() {
+                true => "there is none".into(),
+                false => format!("there are {}", names.join(", ")),
+            };
+            Exit::Usage.error(format!(
+                "cannot read the baseline {}: {error}; {there}; `refig check EXPERIMENT --accept NAME` records one",
                 path.display()
             ))
         })?;

@@ -106,8 +106,15 @@ impl Headline<'_> {
                         parts.push(format!("{count} {verb}"));
                     }
                 }
-                let noun = if counts.asked() == 1 { one } else { many };
-                format!("of {} {noun} {}", counts.asked(), parts.join(" and "))
+                match (counts.asked(), counts.missing) {
+                    (1, 1) => format!("the one {one} lacks runs"),
+                    (asked, missing) if asked == missing => format!("all {asked} {many} lack runs"),
+                    (1, _) => format!(
+                        "the one {one} {}",
+                        parts.join(" and ").replacen("1 ", "", 1)
+                    ),
+                    (asked, _) => format!("of {asked} {many} {}", parts.join(" and ")),
+                }
             })
             .collect();
         each.join("; ")

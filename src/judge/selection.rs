@@ -130,8 +130,11 @@ fn select_of(
             selection.runs = once_each(experiment, members.into_iter());
         } else {
             selection.left_out.push(format!(
-                "left out {} runs on {}: a figure shows runs of one data set and one device",
-                members.len(),
+                "left out {} on {}: a figure shows runs of one data set and one device",
+                match members.len() {
+                    1 => "1 run".into(),
+                    count => format!("{count} runs"),
+                },
                 group.text()
             ));
         }

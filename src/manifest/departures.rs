@@ -93,9 +93,9 @@ fn departures(entry: &NetworkEntry, data: DataName) -> Vec<String> {
         paper.warm_up = Some(WarmUp::default());
     }
     // Does not count as recipe.
-    paper.evaluation.interval = entry.recipe.evaluation.interval;
-    paper.evaluation.statistics_batch = entry.recipe.evaluation.statistics_batch;
-    paper.evaluation.clean_images = entry.recipe.evaluation.clean_images;
+    let statistics = (paper.evaluation.statistics_images, paper.evaluation.pooling);
+    paper.evaluation = entry.recipe.evaluation.clone();
+    (paper.evaluation.statistics_images, paper.evaluation.pooling) = statistics;
     let mut ours = entry.recipe.clone();
     if entry.variant_of.is_some() {
         // The point of a variant, and already in its label.

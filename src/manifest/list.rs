@@ -41,7 +41,7 @@ pub struct Broken {
 }
 
 impl Listed {
-    /// `fig6         Fig. 6: ... (paper, quick, smoke, tenth)`.
+    /// `fig6         Fig. 6: ...`, and in a second line `(paper, quick, smoke, tenth)`.
     pub fn line(&self) -> String {
         let from = self
             .runs_from
@@ -51,7 +51,10 @@ impl Listed {
             true => "reference data only; use refig render".into(),
             false => self.profiles.join(", "),
         };
-        format!("{:<12} {} ({profiles}{from})", self.name, self.title)
+        format!(
+            "{:<12} {}\n{:12} ({profiles}{from})",
+            self.name, self.title, ""
+        )
     }
 }
 

@@ -18,7 +18,7 @@ impl Work {
     }
 }
 
-/// The remaining work of `run` after `done` iterations, with `test_images` per evaluation.
+/// The remaining work of the unfinished `run` after `done` iterations, with `test_images` per evaluation.
 pub fn work(run: &RunPlan, done: u64, test_images: usize) -> Work {
     let recipe = &run.recipe;
     let an_image = run.network.multiply_adds(recipe.image_size) as f64;
@@ -29,16 +29,15 @@ pub fn work(run: &RunPlan, done: u64, test_images: usize) -> Work {
     if left > 0 && (interval == 0 || !recipe.iterations.is_multiple_of(interval)) {
         evaluations += 1;
     }
+    // A run that is not done after its last iteration was stopped in its last evaluation.
+    let pending = left == 0;
+    evaluations += u64::from(pending);
     // Runs that start from another run's weights are also evaluated before the first update, with a clean pass.
     let begins = u64::from(run.start.is_some() && done == 0);
     evaluations += begins;
     // Test and clean images are evaluated with both kinds of statistics.
     let each = recipe.evaluation.statistics_images + 2 * test_images;
-    let clean = if left > 0 {
-        2 * recipe.evaluation.clean_images * (1 + begins as usize)
-    } else {
-        0
-    };
+    let clean = 2 * recipe.evaluation.clean_images * (1 + begins as usize);
     Work {
         training: left as f64 * recipe.batch as f64 * an_image,
         evaluation: (evaluations as f64 * each as f64 + clean as f64) * an_image,

@@ -142,6 +142,10 @@ impl Progress {
             Some(seconds) if self.later() > 0.0 => format!(", all {}", duration(seconds)),
             _ => String::new(),
         };
+        if self.style == Style::Bars {
+            // Fits 80 columns beside the name and the count.
+            return format!("error {:.1} %  left {left}{all}", run.error());
+        }
         format!(
             "lr {}  loss {:.3}  error {:.1} %  {pace:.1} it/s  left {left}{all}",
             shorten(run.rate),
@@ -239,7 +243,7 @@ impl RunsObserver for Progress {
             self.line(&format!("{name}: resumes after iteration {from}"));
         }
         if self.style == Style::Bars {
-            let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}")
+            let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}  {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
             self.bar =
                 ProgressBar::with_draw_target(Some(iterations), ProgressDrawTarget::stderr())

@@ -203,7 +203,12 @@ fn verify(folder: &Path, contents: &Contents) -> Result<()> {
 
 fn from_tar(pack: &Path) -> Result<(Contents, BTreeMap<String, Vec<u8>>)> {
     let refuse = |error: &dyn std::fmt::Display| unreadable(pack, error);
-    let file = std::fs::File::open(pack).map_err(|error| refuse(&error))?;
+    let file = std::fs::File::open(pack).map_err(|error| {
+        Exit::Usage.error(format!(
+            "cannot read {}: {error}; name a file that `refig run pack` wrote",
+            pack.display()
+        ))
+    })?;
     let mut archive = tar::Archive::new(file.take(MOST_BYTES));
     let mut members: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     // Raw, because long names would be read into memory whatever their length. A pack has none.
@@ -259,7 +264,10 @@ fn is_file_of_a_run(name: &str) -> bool {
 }
 
 fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> anyhow::Error {
-    format::unreadable(path, error, REMEDY)
+    // The reader of archives quotes what it takes for a header.
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    format::unreadable(path, &first, REMEDY)
 }
 
 #[cfg(test)]

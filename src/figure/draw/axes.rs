@@ -36,6 +36,9 @@ pub fn vertical(figure: &Figure) -> Axis {
     }
 }
 
+/// Below this, iterations are counted one by one.
+const FEWEST_IN_POWERS: f64 = 500.0;
+
 /// A horizontal axis in powers of ten of iterations, like the paper's "iter. (1e4)".
 pub fn iterations(first: u64, last: u64) -> Axis {
     let last = last.max(1) as f64;
@@ -44,7 +47,10 @@ pub fn iterations(first: u64, last: u64) -> Axis {
         .filter(|first| *first < last)
         .unwrap_or(0.0);
     // At least two units: 1000 iterations are 10 times 1e2, not 1 times 1e3.
-    let power = (last / 2.0).log10().floor().max(0.0);
+    let power = match last >= FEWEST_IN_POWERS {
+        true => (last / 2.0).log10().floor(),
+        false => 0.0,
+    };
     let unit = 10f64.powf(power);
     let step = round_step((last - first) / unit, 7.0);
     // Iterations are integers.
@@ -57,7 +63,7 @@ pub fn iterations(first: u64, last: u64) -> Axis {
             .map(|(value, label)| (value * unit, label))
             .collect(),
         label: if power == 0.0 {
-            "iter.".into()
+            "iteration".into()
         } else {
             format!("iter. (1e{power})")
         },

@@ -84,7 +84,11 @@ fn late_drop(recipe: &Recipe) -> Option<String> {
     let (drops, end) = (&recipe.drops, recipe.iterations);
     let late = drops.iter().find(|&&drop| drop >= end)?;
     let remedy = match end {
-        4.. => format!("e.g. drops = [{}, {}], or drops = []", end / 2, end / 4 * 3),
+        4.. => format!(
+            "e.g. drops = [{}, {}], or drops = [] (--set 'recipe.drops=[]' on the command line)",
+            end / 2,
+            end / 4 * 3
+        ),
         _ => "drops = []".into(),
     };
     Some(format!(

@@ -26,6 +26,7 @@ pub mod publish;
 pub mod random;
 pub mod recipe;
 pub mod record;
+pub mod regular;
 pub mod run;
 pub mod train;
 pub mod weights;

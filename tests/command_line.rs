@@ -322,7 +322,7 @@ fn plan_names_time_disk_and_download_and_changes_nothing() {
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["experiment"], "fig6");
     assert_eq!(json["profile"], "paper");
-    assert_eq!(json["download_bytes"], 143_646_105);
+    assert_eq!(json["download_bytes"], 170_052_171);
     let run = &json["runs"][0];
     assert_eq!(run["state"], "new");
     assert_eq!(run["iterations_left"], 64_000);

@@ -12,8 +12,10 @@ fn refused_in(name: &str, find: &str, replace: &str) -> (usize, String) {
     for file in [
         "fig6.toml",
         "fig1.toml",
+        "fig4.toml",
         "reference/fig6.csv",
         "reference/fig1.csv",
+        "reference/fig4.csv",
     ] {
         std::fs::copy(
             Path::new("experiments").join(file),
@@ -332,11 +334,14 @@ fn crops_that_cannot_be_taken() {
         ),
         ("colours = {}", "unknown field `colours`"),
     ] {
-        let with_crop = format!("crop = {{ {crop} }}\nimage_size = 64");
-        refused("image_size = 16", &with_crop, &[says]);
+        let find = "crop = { shorter_side = [73, 137], test_side = 73 }   # the same";
+        let with_crop = format!("crop = {{ {crop} }}   # the same");
+        let (line, error) = refused_in("fig4.toml", find, &with_crop);
+        assert!(error.contains(&format!("fig4.toml:{line}:")), "{error}");
+        assert!(error.contains(says), "{says} is not in: {error}");
     }
     let said = set_refused("recipe.crop.test_side=256");
-    assert!(said.contains("image_size = 16; use 32 to 1024"), "{said}");
+    assert!(said.contains("data = \"imagenet\""), "{said}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::network::{Family, Network};
 use crate::orchestrate::{self, Subject};
 use crate::recipe::{Normalisation, Precision, Recipe, TrainingSplit};
 use crate::record::{Ending, Evaluation, Statistics, Views};
-use crate::run::WeightsHeader;
+use crate::run::{self, WeightsHeader};
 use crate::train::{BOTH_STATISTICS, Stop};
 use crate::weights::Weights;
 use crate::{note, outln};
@@ -25,6 +25,7 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
     for change in changes {
         note!("note: {}: {change}", place());
     }
+    run::check_weights(&args.weights)?;
     let header = WeightsHeader::of(&weights, &args.weights)?;
     let (network, recipe) = match &header {
         Some(header) => of_run(args, header)?,

@@ -93,9 +93,11 @@ pub fn run_all(
         if stop.requested().is_some() {
             break;
         }
+        stop.attend(true);
         let result = run_one(run, place, &images, options, stop, observer)
-            .with_context(|| format!("run {}", run.folder()))?;
-        results.push(result);
+            .with_context(|| format!("run {}", run.folder()));
+        stop.attend(false);
+        results.push(result?);
     }
     Ok(results)
 }

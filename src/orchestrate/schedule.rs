@@ -113,7 +113,11 @@ fn left(run: &RunPlan, results_dir: &Path) -> Result<Left> {
     let view = RunView::look(&results_dir.join(run.folder()))?;
     Ok(match view.filter(|view| view.plan().same_run(run)) {
         None => Left::All,
-        Some(view) if view.ending.is_final() => Left::Nothing,
+        Some(view) if view.ending.is_final() => {
+            // Damage is found before others are trained.
+            view.read()?;
+            Left::Nothing
+        }
         Some(view) => Left::After(view.iteration),
     })
 }

@@ -13,6 +13,9 @@ use crate::train::{Signal, Stop};
 /// `timeout` and some shells signal both a process and its group for one Ctrl-C, so signals this close count as one.
 const SAME_PRESS: Duration = Duration::from_millis(200);
 
+/// Time that a command has to end by itself.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Makes SIGINT, SIGTERM and SIGHUP raise `stop`; SIGHUP stays ignored under `nohup`. A second SIGINT exits at once with [`Exit::Interrupted`]; work since the last
 /// checkpoint is repeated on resume.
 ///
@@ -36,6 +39,7 @@ pub fn listen(stop: &Stop) -> anyhow::Result<()> {
                     SIGHUP => stop.request(Signal::HangUp),
                     _ => {}
                 }
+                end_unattended(&stop);
                 if signal != SIGINT {
                     continue;
                 }
@@ -51,6 +55,20 @@ pub fn listen(stop: &Stop) -> anyhow::Result<()> {
         })
         .context("cannot start the signal thread")?;
     Ok(())
+}
+
+/// Ends the program a moment later, unless work is under way that will heed the request: a read may be blocked for ever.
+fn end_unattended(stop: &Stop) {
+    let stop = stop.clone();
+    // Without another thread, only a second Ctrl-C ends it.
+    let _ = thread::Builder::new().name("grace".into()).spawn(move || {
+        thread::sleep(GRACE);
+        if let Some(signal) = stop.requested()
+            && !stop.is_attended()
+        {
+            std::process::exit(signal.exit() as i32);
+        }
+    });
 }
 
 /// Whether this process was started with a signal ignored, as `nohup` does with SIGHUP (Linux only).

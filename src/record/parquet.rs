@@ -15,6 +15,7 @@ use polars_parquet::write::schema_to_metadata_key;
 
 use super::{Evaluation, Iteration, Split, Statistics, Views};
 use crate::exit::Exit;
+use crate::regular;
 
 /// Metadata of a file by key: identity, network, seed, commit and so on.
 pub type Provenance = BTreeMap<String, String>;
@@ -416,7 +417,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| {
+    regular::read(path).map_err(|error| {
         Exit::Storage.error(format!(
             "{}: cannot read the records: {error}",
             path.display()

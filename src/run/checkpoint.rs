@@ -10,6 +10,7 @@ use super::layout::{CHECKPOINT, PREVIOUS};
 use super::parts::{Place, Rows, read_parts};
 use crate::digest::sha256;
 use crate::exit::Exit;
+use crate::regular;
 use crate::weights::Weights;
 
 /// A state to resume training from.
@@ -116,7 +117,7 @@ enum Loaded {
 }
 
 fn load(folder: &Path, path: &Path, identity: &str) -> Result<Loaded> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match regular::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Loaded::Missing),
         Err(error) => return Ok(Loaded::Damaged(error.to_string())),

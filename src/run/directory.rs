@@ -24,6 +24,7 @@ use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::plan::RunPlan;
 use crate::record::{Ending, Evaluation, Iteration, Recorder, parquet};
+use crate::regular;
 use crate::weights::Weights;
 
 /// State of a run when its directory is opened.
@@ -80,7 +81,11 @@ impl RunDirectory {
         let lock = Lock::take(results_dir, &plan.folder())?;
         let removed = layout::removed(&folder);
         disk.remove_dir(&removed)?;
-        if fresh && folder.exists() {
+        if fresh && std::fs::symlink_metadata(&folder).is_ok() {
+            // What lies there under this run's name may be the only copy of another one.
+            if let Ok(Some(other)) = RunFile::load(&folder) {
+                refuse_another_run(&folder, &other, plan)?;
+            }
             disk.rename(&folder, &removed)?;
             disk.sync_parent(&folder)?;
             disk.remove_dir(&removed)?;
@@ -95,16 +100,12 @@ impl RunDirectory {
         let begun = [CHECKPOINT, PREVIOUS]
             .iter()
             .any(|name| folder.join(name).exists());
+        if done.is_none() && !begun && kept.is_some() {
+            refuse_lost(&folder, plan)?;
+        }
         let mut warnings = Vec::new();
         if let Some(kept) = &kept {
-            ensure!(
-                kept.plan.same_run(plan),
-                Exit::Storage.error(format!(
-                    "{}: the folder holds another run, {}; choose another folder with --results-dir",
-                    folder.display(),
-                    kept.plan.identity()
-                ))
-            );
+            refuse_another_run(&folder, kept, plan)?;
             let measured_alike = kept.plan.measured() == plan.measured();
             if !measured_alike && done.is_some() {
                 warnings.push(format!(
@@ -287,7 +288,7 @@ impl RunDirectory {
         for name in [ITERATIONS, EVALUATIONS, WEIGHTS] {
             let path = self.folder.join(name);
             if path.exists() {
-                let bytes = std::fs::read(&path)
+                let bytes = regular::read(&path)
                     .map_err(|error| format::unreadable(&path, &error, START_OVER))?;
                 done.files.insert(name.to_owned(), sha256(&bytes));
             }
@@ -363,6 +364,37 @@ impl Recorder for RunDirectory {
     fn evaluation(&mut self, row: Evaluation) -> Result<()> {
         self.waiting.evaluations.push(row);
         Ok(())
+    }
+}
+
+fn refuse_another_run(folder: &Path, kept: &RunFile, plan: &RunPlan) -> Result<()> {
+    ensure!(
+        kept.plan.same_run(plan),
+        Exit::Storage.error(format!(
+            "{}: the folder holds another run, {}; rename it to that, or choose another folder with --results-dir",
+            folder.display(),
+            kept.plan.folder()
+        ))
+    );
+    Ok(())
+}
+
+/// Refuses to start over silently where a run was further along: what says how far is gone.
+fn refuse_lost(folder: &Path, plan: &RunPlan) -> Result<()> {
+    if folder.join(ITERATIONS).exists() {
+        let done = folder.join(DONE);
+        return Err(format::unreadable(&done, &"it is missing", START_OVER));
+    }
+    match Progress::load(folder, plan) {
+        Some(progress) if progress.iteration > 0 => {
+            let checkpoint = folder.join(CHECKPOINT);
+            Err(format::unreadable(
+                &checkpoint,
+                &"it is missing",
+                START_OVER,
+            ))
+        }
+        _ => Ok(()),
     }
 }
 

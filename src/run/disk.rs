@@ -49,6 +49,15 @@ impl Disk {
     /// # Errors
     /// [`Exit::Storage`].
     pub fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        // A device or a pipe is written to, not replaced.
+        if std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+            let written = OpenOptions::new().write(true).open(path);
+            return annotated(
+                "writing",
+                path,
+                written.and_then(|mut file| file.write_all(bytes)),
+            );
+        }
         let temporary = self.write_beside(path, bytes)?;
         self.rename(&temporary, path)?;
         self.sync_parent(path)
@@ -120,7 +129,7 @@ impl Disk {
     /// # Errors
     /// [`Exit::Storage`].
     pub fn remove(&self, path: &Path) -> Result<()> {
-        if !path.exists() {
+        if std::fs::symlink_metadata(path).is_err() {
             return Ok(());
         }
         self.before("removing", path)?;
@@ -135,11 +144,16 @@ impl Disk {
     /// # Errors
     /// [`Exit::Storage`].
     pub fn remove_dir(&self, path: &Path) -> Result<()> {
-        if !path.exists() {
+        let Ok(there) = std::fs::symlink_metadata(path) else {
             return Ok(());
-        }
+        };
         self.before("removing", path)?;
-        annotated("removing", path, std::fs::remove_dir_all(path))
+        let removed = match there.is_dir() {
+            true => std::fs::remove_dir_all(path),
+            // A file or a link in its place.
+            false => std::fs::remove_file(path),
+        };
+        annotated("removing", path, removed)
     }
 
     /// Appends a line to a text file without syncing; logs need not survive a crash.
@@ -220,10 +234,14 @@ fn annotated<T>(doing: &str, path: &Path, result: std::io::Result<T>) -> Result<
     result.map_err(|error| {
         let remedy = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                "; make room and run the same command again to resume from the last checkpoint"
+                "; make room and run the same command again"
             }
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                "; name a writable folder with --results-dir"
+                "; choose a writable folder"
+            }
+            ErrorKind::FileTooLarge => "; raise the limit on file sizes (ulimit -f)",
+            ErrorKind::IsADirectory | ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+                "; move away what is there"
             }
             _ => "",
         };

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::digest::sha256;
 use crate::exit::Exit;
+use crate::regular;
 
 /// The version of all formats in a run's folder. Older versions are read, newer ones rejected. Since 2 every file is covered by
 /// a digest.
@@ -158,7 +159,7 @@ pub(super) fn is_digested(format: u32) -> bool {
 /// # Errors
 /// [`Exit::Storage`] if it cannot be read or differs.
 pub(super) fn read_verified(path: &Path, digest: &str, remedy: &str) -> Result<Vec<u8>> {
-    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error, remedy))?;
+    let bytes = regular::read(path).map_err(|error| unreadable(path, &error, remedy))?;
     match sha256(&bytes) == digest {
         true => Ok(bytes),
         false => Err(unreadable(
@@ -170,7 +171,7 @@ pub(super) fn read_verified(path: &Path, digest: &str, remedy: &str) -> Result<V
 }
 
 fn text(path: &Path, remedy: &str) -> Result<Option<String>> {
-    match std::fs::read_to_string(path) {
+    match regular::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unreadable(path, &error, remedy)),

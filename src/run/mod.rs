@@ -43,5 +43,5 @@ pub use provenance::{Provenance, cpu, program};
 pub use response_record::{LayerResponse, ResponseRecord};
 pub use run_file::{Notes, RunFile};
 pub use tree::Tree;
-pub use view::{Found, RunView, Skipped, find, scan};
+pub use view::{Found, RunView, Skipped, check_weights, find, scan};
 pub use weights_header::WeightsHeader;

@@ -24,6 +24,7 @@ use super::view::RunView;
 use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::record::Ending;
+use crate::regular;
 
 /// The member that lists the others.
 const CONTENTS: &str = "pack.json";
@@ -68,7 +69,7 @@ pub fn pack_on(disk: &Disk, results_dir: &Path, folder: &Path, out: &Path) -> Re
     let mut add = |name: &str, from: &str| -> Result<()> {
         let path = folder.join(from);
         if path.exists() {
-            let bytes = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+            let bytes = regular::read(&path).map_err(|error| unreadable(&path, &error))?;
             files.insert(name.to_owned(), bytes);
         }
         Ok(())
@@ -76,7 +77,18 @@ pub fn pack_on(disk: &Disk, results_dir: &Path, folder: &Path, out: &Path) -> Re
     for name in [RUN, LOG] {
         add(name, name)?;
     }
+    let inside = out.parent().and_then(|parent| parent.canonicalize().ok());
+    ensure!(
+        inside.is_none() || inside != folder.canonicalize().ok(),
+        Exit::Usage.error(format!(
+            "{}: this is the run's own folder; write the pack elsewhere",
+            out.display()
+        ))
+    );
     if run.ending.is_final() {
+        // Damage is found here, not on another machine.
+        run.clone().read()?;
+        run.load_weights()?;
         for name in [DONE, ITERATIONS, EVALUATIONS, WEIGHTS] {
             add(name, name)?;
         }
@@ -149,7 +161,8 @@ pub fn unpack_on(disk: &Disk, pack: &Path, results_dir: &Path) -> Result<RunView
         .ok_or_else(|| damaged(&format!("no run's folder: \"{}\"", contents.folder)))?;
     let _lock = Lock::take(results_dir, &contents.folder)?;
     let folder = results_dir.join(profile).join(name);
-    if let Some(there) = RunView::look(&folder)? {
+    // One that cannot be read is replaced.
+    if let Some(there) = RunView::look(&folder).unwrap_or_default() {
         let ours = (there.ending.is_final(), there.iteration);
         let theirs = (contents.ending.is_final(), contents.iteration);
         ensure!(
@@ -170,7 +183,10 @@ pub fn unpack_on(disk: &Disk, pack: &Path, results_dir: &Path) -> Result<RunView
     for (name, bytes) in &files {
         disk.replace(&fresh.join(name), bytes)?;
     }
-    verify(&fresh, &contents).with_context(|| format!("{}", pack.display()))?;
+    if let Err(error) = verify(&fresh, &contents) {
+        disk.remove_dir(&fresh)?;
+        return Err(error.context(format!("{}", pack.display())));
+    }
     if folder.exists() {
         disk.rename(&folder, &removed)?;
     }
@@ -196,7 +212,10 @@ fn verify(folder: &Path, contents: &Contents) -> Result<()> {
         Some(run) if run.ending == Ending::Partial && run.iteration > 0 => {
             checkpoint::newest(folder, &contents.identity).map(drop)
         }
-        Some(run) => run.read().map(drop),
+        Some(run) => {
+            run.load_weights()?;
+            run.read().map(drop)
+        }
         None => Ok(()),
     }
 }

@@ -13,6 +13,10 @@ use super::layout::{EVALUATIONS, ITERATIONS, PARTS};
 use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::record::{Evaluation, Iteration, parquet};
+use crate::regular;
+
+/// The most parts of a run: one for each of the most iterations would be absurd.
+const MOST_PARTS: u64 = 10_000_000;
 
 /// The extent of a checkpoint's records. A checkpoint is always at the end of a part.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +49,30 @@ impl Rows {
     /// Whether there are no rows of either kind.
     pub fn is_empty(&self) -> bool {
         self.iterations.is_empty() && self.evaluations.is_empty()
+    }
+
+    /// Checks that the values are possible: they may come from files without digests.
+    ///
+    /// # Errors
+    /// [`Exit::Storage`] that names `path`.
+    pub(super) fn check(&self, path: &Path, diverged: bool) -> Result<()> {
+        let percent = |error: f64| (0.0..=100.0).contains(&error);
+        let last = self.iterations.len().saturating_sub(1);
+        let iterations = self.iterations.iter().enumerate().all(|(place, row)| {
+            let finite = [row.epoch, row.learning_rate, row.seconds];
+            finite.iter().all(|value| value.is_finite())
+                && percent(row.error)
+                && (row.loss.is_finite() || (diverged && place == last))
+        });
+        let evaluations = self
+            .evaluations
+            .iter()
+            .all(|row| percent(row.error) && percent(row.top5_error));
+        ensure!(
+            iterations && evaluations,
+            format::unreadable(path, &"it holds impossible values", START_OVER)
+        );
+        Ok(())
     }
 
     pub(super) fn append(&mut self, mut other: Rows) {
@@ -107,7 +135,7 @@ pub(super) fn take_digests(folder: &Path, place: &mut Place) -> Result<()> {
     for name in part_names(place.part) {
         let path = folder.join(&name);
         if path.exists() {
-            let bytes = std::fs::read(&path)
+            let bytes = regular::read(&path)
                 .map_err(|error| format::unreadable(&path, &error, START_OVER))?;
             place.files.insert(name, sha256(&bytes));
         }
@@ -120,6 +148,10 @@ pub(super) fn take_digests(folder: &Path, place: &mut Place) -> Result<()> {
 /// # Errors
 /// [`Exit::Storage`] if a part is damaged or of another run, or rows are missing.
 pub(super) fn read_parts(folder: &Path, place: &Place, identity: &str) -> Result<Rows> {
+    ensure!(
+        place.part <= MOST_PARTS,
+        format::unreadable(&folder.join(PARTS), &"it claims too many parts", START_OVER)
+    );
     let mut rows = Rows::default();
     for (number, file) in (1..=place.part).flat_map(|n| [(n, ITERATIONS), (n, EVALUATIONS)]) {
         let name = part_name(file, number);
@@ -151,6 +183,7 @@ pub(super) fn read_parts(folder: &Path, place: &Place, identity: &str) -> Result
             expected.1
         ))
     );
+    rows.check(&folder.join(PARTS), false)?;
     Ok(rows)
 }
 
@@ -160,7 +193,7 @@ pub(super) fn read_parts(folder: &Path, place: &Place, identity: &str) -> Result
 /// [`Exit::Storage`] if it cannot be read or is of another run.
 pub(super) fn undigested(path: &Path, identity: &str) -> Result<Vec<u8>> {
     let bytes =
-        std::fs::read(path).map_err(|error| format::unreadable(path, &error, START_OVER))?;
+        regular::read(path).map_err(|error| format::unreadable(path, &error, START_OVER))?;
     let provenance = parquet::provenance_from(path, &bytes)?;
     match provenance.get("identity").is_some_and(|of| of == identity) {
         true => Ok(bytes),
@@ -172,37 +205,50 @@ pub(super) fn undigested(path: &Path, identity: &str) -> Result<Vec<u8>> {
     }
 }
 
-/// Removes parts after `last` and partial files; the whole folder if `last` is 0.
+/// Removes parts after `last` and partial files; the folder too if `last` is 0 and nothing else is in it.
 ///
 /// # Errors
 /// [`Exit::Storage`].
 pub(super) fn drop_parts(disk: &Disk, folder: &Path, last: u64) -> Result<()> {
     let parts = folder.join(PARTS);
-    if !parts.is_dir() {
+    let Ok(there) = std::fs::symlink_metadata(&parts) else {
         return Ok(());
-    }
-    if last == 0 {
-        return disk.remove_dir(&parts);
-    }
-    let mut dropped = None;
-    for entry in walkdir::WalkDir::new(&parts)
-        .min_depth(1)
-        .max_depth(1)
-        .sort_by_file_name()
-    {
-        let path = entry
-            .with_context(|| format!("{}", parts.display()))?
-            .into_path();
-        let kept = (1..=last).any(|number| {
-            path == part(folder, ITERATIONS, number) || path == part(folder, EVALUATIONS, number)
-        });
-        if !kept {
-            disk.remove(&path)?;
-            dropped = Some(path);
+    };
+    ensure!(
+        there.is_dir(),
+        format::unreadable(&parts, &"it is no folder", "move it away")
+    );
+    disk.remove_temporaries(&parts)?;
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(&parts)
+        .with_context(|| format!("{}", parts.display()))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    entries.sort();
+    let mut dropped = false;
+    let mut left = 0;
+    for path in entries {
+        match number(&path) {
+            Some(number) if number > last => {
+                disk.remove(&path)?;
+                dropped = true;
+            }
+            _ => left += 1,
         }
     }
-    match dropped {
-        Some(path) => disk.sync_parent(&path),
-        None => Ok(()),
+    if last == 0 && left == 0 {
+        return disk.remove_dir(&parts);
     }
+    match dropped {
+        true => disk.sync_parent(&parts.join(ITERATIONS)),
+        false => Ok(()),
+    }
+}
+
+/// The number of the part that a file belongs to; none for other files.
+fn number(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let (kind, rest) = name.split_once('-')?;
+    let number = rest.strip_suffix(".parquet")?;
+    let ours = ["iterations", "evaluations"].contains(&kind);
+    ours.then(|| number.parse().ok()).flatten()
 }

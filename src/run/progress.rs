@@ -10,6 +10,7 @@ use super::disk::Disk;
 use super::format::{self, FORMAT};
 use super::layout::PROGRESS;
 use super::parts::Place;
+use crate::plan::RunPlan;
 
 /// Written after each checkpoint, with the checkpoint's iteration and place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,11 +36,14 @@ impl Progress {
 
     /// The progress of the run in `folder`. If the file is missing (runs of earlier versions) or damaged, the
     /// checkpoint is read; none before the first checkpoint.
-    pub fn load(folder: &Path, identity: &str) -> Option<Self> {
+    pub fn load(folder: &Path, plan: &RunPlan) -> Option<Self> {
+        let identity = plan.identity();
+        let last = plan.recipe.iterations;
         let written = format::read_json::<Self>(&folder.join(PROGRESS), "").ok();
         written
             .flatten()
             .filter(|progress| progress.identity == identity)
+            .filter(|progress| progress.iteration <= last && progress.place.iterations <= last)
             .or_else(|| {
                 let found = checkpoint::newest(folder, identity).ok().flatten()?;
                 Some(Self::new(identity, found.checkpoint.iteration, found.place))

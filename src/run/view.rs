@@ -85,7 +85,7 @@ impl RunView {
         let mut done = Done::load(folder, &file.plan)?;
         let mut progress = None;
         if done.is_none() {
-            progress = Progress::load(folder, file.plan.identity());
+            progress = Progress::load(folder, &file.plan);
             // It may have ended since, which removes the progress.
             if progress.is_none() {
                 done = Done::load(folder, &file.plan)?;
@@ -196,10 +196,12 @@ impl RunView {
             whole,
             format::unreadable(&path, &"it lacks the last evaluation", START_OVER)
         );
-        Ok(Rows {
+        let rows = Rows {
             iterations,
             evaluations,
-        })
+        };
+        rows.check(&self.folder, self.ending == Ending::Diverged)?;
+        Ok(rows)
     }
 
     /// Who is working on the run in `results_dir`.
@@ -219,6 +221,19 @@ impl RunView {
         disk.rename(&self.folder, &removed)?;
         disk.remove_dir(&removed)?;
         disk.sync_parent(&removed)
+    }
+}
+
+/// Checks weights that lie in the folder of a finished run against what the run recorded of them.
+///
+/// # Errors
+/// [`Exit::Storage`] if they differ.
+pub fn check_weights(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|_| path.ends_with(WEIGHTS));
+    match folder.map(RunView::look) {
+        Some(Ok(Some(view))) => view.load_weights().map(drop),
+        // Not a run's, or of a run that cannot be read.
+        _ => Ok(()),
     }
 }
 

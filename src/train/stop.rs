@@ -1,7 +1,7 @@
 //! The flag that requests a stop, and the signal that set it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use crate::exit::Exit;
 
@@ -35,7 +35,10 @@ impl Signal {
 
 /// A flag that the loop checks before every mini-batch of every phase. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicU8>);
+pub struct Stop {
+    signal: Arc<AtomicU8>,
+    attended: Arc<AtomicBool>,
+}
 
 impl Stop {
     /// A flag that is not set.
@@ -52,13 +55,23 @@ impl Stop {
         };
         // A failed exchange means that a stop was requested before.
         let _ = self
-            .0
+            .signal
             .compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Says whether work is under way that saves its state when a stop is requested, however long its steps are.
+    pub fn attend(&self, attended: bool) {
+        self.attended.store(attended, Ordering::Relaxed);
+    }
+
+    /// Whether such work is under way.
+    pub fn is_attended(&self) -> bool {
+        self.attended.load(Ordering::Relaxed)
     }
 
     /// The signal that requested a stop, if any.
     pub fn requested(&self) -> Option<Signal> {
-        match self.0.load(Ordering::Relaxed) {
+        match self.signal.load(Ordering::Relaxed) {
             0 => None,
             1 => Some(Signal::Interrupt),
             2 => Some(Signal::Terminate),

@@ -69,7 +69,7 @@ impl Weights {
                 path.display()
             ))
         };
-        let mut file = File::open(path).map_err(unreadable)?;
+        let mut file = crate::regular::open(path).map_err(unreadable)?;
         let about = file.metadata().map_err(unreadable)?;
         if !about.is_file() {
             return Err(Exit::Storage.error(format!(
@@ -111,7 +111,7 @@ impl Weights {
 
     /// The metadata alone, without reading the tensors; none where the file has none or is no safetensors file.
     pub fn load_metadata(path: &Path) -> Option<String> {
-        let mut file = File::open(path).ok()?;
+        let mut file = crate::regular::open(path).ok()?;
         let mut length = [0; 8];
         file.read_exact(&mut length).ok()?;
         let mut header = Vec::new();

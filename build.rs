@@ -1,6 +1,9 @@
 //! Records the compiler version and a digest of the sources for the provenance of runs. With the feature `cuda`, compiles
 //! the GPU kernels.
 
+// Cargo shows what a build script prints where it fails.
+#![allow(clippy::print_stderr)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

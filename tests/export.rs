@@ -192,7 +192,7 @@ fn tensorboard_reads_the_scalars_that_were_recorded() {
             found.is_ok_and(|output| output.status.success())
         });
     let Some(python) = python else {
-        eprintln!(
+        println!(
             "SKIPPED: no TensorBoard here; `pip install tensorboard`, or name a Python that has it with PYTHON"
         );
         return;

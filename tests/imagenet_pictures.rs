@@ -2,6 +2,7 @@
 //!
 //! The files of `fixtures/pictures` have six cells of 16 x 16 pixels, and what Pillow makes of their middles is written
 //! below. With Pillow at hand, whole pictures are compared that are made for the test.
+#![allow(clippy::print_stdout, reason = "skipped tests say so")]
 
 use std::io::Write;
 use std::path::Path;
@@ -299,7 +300,7 @@ fn made(folder: &Path) -> bool {
             found.is_ok_and(|output| output.status.success())
         });
     let Some(python) = python else {
-        eprintln!(
+        println!(
             "SKIPPED: no Pillow here; `pip install pillow`, or name a Python that has it with PYTHON"
         );
         return false;
@@ -355,7 +356,7 @@ fn whole_pictures_are_pillows() {
         let picture = decode(&read(name, "file"), name == "upright")
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let (largest, average) = difference(&picture.pixels, &read(name, "rgb"));
-        eprintln!("{name}: at most {largest} levels from Pillow, {average:.3} on average");
+        println!("{name}: at most {largest} levels from Pillow, {average:.3} on average");
         assert!(
             largest <= most && average <= mean,
             "{name}: {largest}, {average}"
@@ -376,7 +377,7 @@ fn whole_pictures_are_pillows() {
             let mut crop = vec![0; 3 * 32 * 32];
             frame(&picture, &draw, 32, &mut Scratch::default(), &mut crop);
             let (largest, average) = difference(&crop, &read(&name, "rgb"));
-            eprintln!("{name}: at most {largest} levels from Pillow, {average:.3} on average");
+            println!("{name}: at most {largest} levels from Pillow, {average:.3} on average");
             assert!(largest <= 1, "{name}: {largest}, {average}");
         }
     }

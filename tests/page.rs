@@ -289,7 +289,7 @@ addEventListener("load", () => {
 #[test]
 fn in_a_browser_the_switches_work_and_nothing_is_complained_of() {
     let Some(program) = chromium() else {
-        eprintln!(
+        println!(
             "SKIPPED: no Chromium here; install one (apt-get install chromium) or name it with CHROMIUM"
         );
         return;

@@ -157,11 +157,8 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
     );
     let mut tenths = 0;
     move |progress| {
-        match stop.requested() {
-            Some(signal) => {
-                return Err(signal.stopped());
-            }
-            None => {}
+        if let Some(signal) = stop.requested() {
+            return Err(signal.stopped());
         }
         let (what, done, total) = match progress {
             Progress::Note(note) => {

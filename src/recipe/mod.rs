@@ -225,8 +225,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-fn is_papers_scales(scales: &Vec<u32>) -> bool {
-    scales[..] == SCALES
+fn is_papers_scales(scales: &[u32]) -> bool {
+    scales == SCALES
 }
 
 /// How to combine the statistics of batches into those of the population.

@@ -1,4 +1,4 @@
-//! `bench operators` and `bench compare` as commands: what they print, and what they say when PyTorch is not there.
+//! `bench operators`, `compare` and `loader` as commands: what they print, and what they say when PyTorch is not there.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -217,4 +217,127 @@ fn a_python_without_pytorch_is_named_with_the_remedy() {
         assert!(words.contains(python.to_str().unwrap()), "{words}");
         assert!(words.contains("benches/requirements.txt"), "{words}");
     }
+}
+
+#[cfg(unix)]
+const SMALL: [&str; 4] = ["--batches", "2", "--size", "32"];
+
+/// `bench loader` on synthetic pictures, with a cache and a folder for temporary files of its own in `folder`.
+#[cfg(unix)]
+fn loader(folder: &Path, arguments: &[&str]) -> Output {
+    let temporary = folder.join("temporary");
+    std::fs::create_dir_all(&temporary).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_refig"))
+        .args(["bench", "loader", "--threads", "2", "--batch", "2"])
+        .args(arguments)
+        .env("REFIG_CACHE", folder.join("cache"))
+        .env("TMPDIR", &temporary)
+        .env_remove("IMAGENET_DIR")
+        .output()
+        .unwrap();
+    // Copies of images are removed, however it ends.
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+    output
+}
+
+#[cfg(unix)]
+#[test]
+fn the_loader_of_pictures_is_timed_with_its_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = json(&loader(
+        folder.path(),
+        &[&SMALL[..], &["--pairs", "2", "--format", "json"]].concat(),
+    ));
+    assert_eq!(
+        (&found["images"], &found["batches"]),
+        (&4.into(), &2.into())
+    );
+    assert!(found["images_per_second"].as_f64().unwrap() > 0.0);
+    assert!(found["ratio"].is_null() && found["opponents"].as_array().unwrap().is_empty());
+    let phases = found["phases"].as_array().unwrap();
+    let names: Vec<_> = phases.iter().map(|phase| &phase["name"]).collect();
+    assert_eq!(names, ["read", "decode", "resize", "rest"]);
+    let shares = phases.iter().map(|phase| phase["share"].as_f64().unwrap());
+    assert!((shares.sum::<f64>() - 1.0).abs() < 1e-9, "{phases:?}");
+    let output = loader(folder.path(), &[&SMALL[..], &["--pairs", "1"]].concat());
+    let words = String::from_utf8_lossy(&output.stdout);
+    assert!(words.contains("SYNTHETIC"), "{words}");
+    assert!(words.contains("/s in the median turn of 1"), "{words}");
+    assert!(
+        words.contains("entropy decoding and inverse DCT"),
+        "{words}"
+    );
+    let refused = loader(folder.path(), &["--size", "300"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("32 to 256"));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_loader_takes_turns_with_both_decoders_and_is_held_against_the_faster() {
+    let folder = tempfile::tempdir().unwrap();
+    // Pillow is the faster one. The images are there while it runs.
+    let body = format!(
+        "echo \"$@\" > '{0}/asked'; find \"$3\" -name '*.JPEG' | wc -l > '{0}/files'; while read line; do echo $line >> '{0}/turns'; case $line in pillow) rate=2.0;; *) rate=1.0;; esac; echo \"{{\\\"versions\\\":\\\"PyTorch 9\\\",\\\"images_per_second\\\":$rate}}\"; done",
+        folder.path().display()
+    );
+    let python = script(folder.path(), &body);
+    let found = json(&loader(
+        folder.path(),
+        &[
+            "--size",
+            "32",
+            "--batches",
+            "3",
+            "--pairs",
+            "3",
+            "--format",
+            "json",
+            "--python",
+            python.to_str().unwrap(),
+        ],
+    ));
+    assert_eq!(found["pytorch"], "PyTorch 9");
+    // As many mini-batches for each of two workers.
+    assert_eq!(
+        (&found["batches"], &found["images"]),
+        (&4.into(), &8.into())
+    );
+    let opponents = found["opponents"].as_array().unwrap();
+    assert_eq!(opponents[0]["decoder"], "torchvision");
+    assert_eq!(opponents[1]["decoder"], "pillow");
+    assert_eq!(found["ratio"], opponents[1]["ratio"]);
+    for (opponent, rate) in opponents.iter().zip([1.0, 2.0]) {
+        assert_eq!(opponent["ratios"].as_array().unwrap().len(), 3);
+        let ours = found["images_per_second"].as_f64().unwrap();
+        let ratio = opponent["ratio"].as_f64().unwrap();
+        assert!((ratio * rate / ours - 1.0).abs() < 1e-9, "{found}");
+    }
+    let read = |name| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert!(
+        read("asked")
+            .trim()
+            .ends_with("--batch 2 --batches 4 --threads 2 --size 32 --serve"),
+        "{}",
+        read("asked")
+    );
+    assert_eq!(read("files").trim(), "8");
+    // A warm-up and three pairs, each with one decoder after the other.
+    assert_eq!(read("turns"), "torchvision\npillow\n".repeat(4));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_python_without_torchvision_is_named_with_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let python = script(
+        folder.path(),
+        "echo 'cannot import torch and torchvision: no module' >&2; exit 1",
+    );
+    let with = ["--pairs", "1", "--python", python.to_str().unwrap()];
+    let output = loader(folder.path(), &[&SMALL[..], &with].concat());
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("no module"), "{words}");
+    assert!(words.contains("benches/requirements.txt"), "{words}");
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::compute::{ComputeArgs, PrecisionArgs};
 use super::format::Format;
-use super::limits::{MOST_IMAGES, MOST_ROUNDS, within};
+use super::limits::{MOST_IMAGES, MOST_PIXELS, MOST_ROUNDS, MOST_THREADS, within};
 use super::network::NetworkArgs;
 
 #[derive(Clone, Debug, Args)]
@@ -32,6 +32,10 @@ pub enum BenchWhat {
     Operators(BenchOperatorsArgs),
     /// Time training steps against PyTorch, alternating between the two.
     Compare(BenchCompareArgs),
+    /// Time the loader of ImageNet's pictures: images/s, and where the time goes; also against PyTorch's.
+    ///
+    /// A sample of the training images is copied to the folder for temporary files ($TMPDIR), where both sides read it.
+    Loader(BenchLoaderArgs),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -113,6 +117,34 @@ pub struct BenchCompareArgs {
     pub options: NetworkArgs,
     #[command(flatten)]
     pub compute: ComputeArgs,
+    /// Output format.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct BenchLoaderArgs {
+    /// ImageNet or a part of it, in any of its layouts. Default: $IMAGENET_DIR, or else synthetic pictures.
+    #[arg(long, value_name = "PATH")]
+    pub data_dir: Option<PathBuf>,
+    /// Images per mini-batch.
+    #[arg(long, default_value_t = 64, value_parser = within(MOST_IMAGES))]
+    pub batch: usize,
+    /// Mini-batches per turn; against PyTorch rounded up to a multiple of the threads.
+    #[arg(long, default_value_t = 20, value_parser = within(MOST_ROUNDS))]
+    pub batches: usize,
+    /// Number of turns each; the median is used.
+    #[arg(long, default_value_t = 10, value_parser = within(MOST_ROUNDS))]
+    pub pairs: usize,
+    /// Number of threads, and of PyTorch's workers. Default: one per CPU.
+    #[arg(long, value_name = "N", value_parser = within(MOST_THREADS))]
+    pub threads: Option<usize>,
+    /// Width and height of the crops, 32 to 256.
+    #[arg(long, default_value_t = 224, value_name = "PIXELS", value_parser = within(MOST_PIXELS))]
+    pub size: usize,
+    /// Take turns with this Python interpreter's PyTorch and torchvision (see benches/requirements.txt).
+    #[arg(long, value_name = "PATH")]
+    pub python: Option<PathBuf>,
     /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

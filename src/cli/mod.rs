@@ -22,7 +22,8 @@ mod train;
 use clap::{Parser, Subcommand};
 
 pub use bench::{
-    BenchCompareArgs, BenchOperatorsArgs, BenchStepArgs, BenchWhat, ParityArgs, PytorchMode,
+    BenchCompareArgs, BenchLoaderArgs, BenchOperatorsArgs, BenchStepArgs, BenchWhat, ParityArgs,
+    PytorchMode,
 };
 pub use completions::{CompletionsArgs, completions};
 pub use compute::{ComputeArgs, DoctorArgs, PrecisionArg, PrecisionArgs};

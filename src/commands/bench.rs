@@ -1,19 +1,25 @@
-//! `bench`: times a training step and its convolutions on this machine, also against PyTorch.
+//! `bench`: times a training step, its convolutions and the loader on this machine, also against PyTorch.
 
 use std::io::BufRead;
 
 use anyhow::{Context, Result};
 
 use super::compute;
+use super::data::progress;
 use super::describe::network;
-use crate::cli::{BenchCompareArgs, BenchOperatorsArgs, BenchStepArgs, Format, PytorchMode};
+use crate::cli::{
+    BenchCompareArgs, BenchLoaderArgs, BenchOperatorsArgs, BenchStepArgs, Format, PytorchMode,
+};
+use crate::data;
 use crate::engine::Device;
 use crate::exit::Exit;
 use crate::measure::compare::{Comparison, Mode};
 use crate::measure::loader::{LoaderBench, LoaderReport};
 use crate::measure::operators;
+use crate::measure::pictures::PictureBench;
 use crate::measure::step::{StepBench, StepReport, device_name};
 use crate::run;
+use crate::train::Stop;
 use crate::{note, outln};
 
 /// Pairs of runs for the median cost of the loader.
@@ -150,6 +156,28 @@ pub fn compare(args: &BenchCompareArgs, quiet: bool) -> Result<Exit> {
             note!("{network}: pair {pair} of {}, ratio {ratio:.3}", args.pairs);
         }
     })?;
+    match args.format {
+        Format::Json => outln!("{}", serde_json::to_string_pretty(&report)?),
+        Format::Text => outln!("{}", report.text().trim_end()),
+    }
+    Ok(Exit::Success)
+}
+
+/// `refig bench loader`.
+pub fn loader(args: &BenchLoaderArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
+    let bench = PictureBench {
+        size: args.size,
+        batch: args.batch,
+        batches: args.batches,
+        pairs: args.pairs,
+        threads: args.threads.unwrap_or_else(compute::threads),
+        python: args.python.clone(),
+    };
+    bench.check()?;
+    let mut show = progress(quiet, stop);
+    let dir = args.data_dir.as_deref();
+    let dataset = data::open_pictures(dir, true, &data::cache_folder(), &mut show)?;
+    let report = bench.measure(&dataset, &run::cpu(), &mut show)?;
     match args.format {
         Format::Json => outln!("{}", serde_json::to_string_pretty(&report)?),
         Format::Text => outln!("{}", report.text().trim_end()),

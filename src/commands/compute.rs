@@ -12,10 +12,7 @@ use crate::recipe::Precision;
 
 /// The options of the command line; by default a usable GPU, all threads and the best instruction set.
 pub fn options(args: &ComputeArgs) -> Result<Options> {
-    let threads = match args.threads {
-        Some(threads) => threads,
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
+    let threads = args.threads.unwrap_or_else(threads);
     let instructions = args.instructions.as_deref().map(instructions).transpose()?;
     let device = match parse_device(&args.device)? {
         None if instructions.is_some() => Device::Cpu,
@@ -47,6 +44,11 @@ pub fn options(args: &ComputeArgs) -> Result<Options> {
         keep: args.keep_memory.map(|mebibytes| mebibytes << 20),
         ..Options::default()
     })
+}
+
+/// As many threads as there are CPUs to run them.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// As [`options`], in a precision that the device must support.

@@ -71,6 +71,7 @@ pub fn run(cli: Cli) -> Result<Exit> {
             BenchWhat::Step(args) => bench::step(args),
             BenchWhat::Operators(args) => bench::operators(args),
             BenchWhat::Compare(args) => bench::compare(args, places.quiet),
+            BenchWhat::Loader(args) => bench::loader(args, places.quiet, &stop),
         },
         Command::Reproduce(args) => reproduce::reproduce(args, places, &stop),
         Command::Plan(args) => reproduce::plan(args, places),
@@ -107,6 +108,8 @@ fn heeds_signals(command: &Command) -> bool {
         Command::Reproduce(_) | Command::Watch(_) | Command::Evaluate(_) | Command::Data { .. } => {
             true
         }
+        // Its copies of images are to be removed.
+        Command::Bench { what } => matches!(what, BenchWhat::Loader(_)),
         Command::Status(args) => args.follow,
         _ => false,
     }

@@ -3,15 +3,13 @@
 //! Both speak the same protocol: for every line on standard input they take some steps and print a [`StepReport`] as one
 //! line of JSON. PyTorch's side is `benches/pytorch_step.py`.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Result;
 use serde::Serialize;
 
+use super::contender::{Contender, remedy};
 use super::step::StepReport;
 use super::{median, percent};
 use crate::engine::Device;
@@ -20,9 +18,6 @@ use crate::recipe::Precision;
 
 /// PyTorch's side, embedded because an installed program has no source folder.
 const SCRIPT: &str = include_str!("../../benches/pytorch_step.py");
-
-/// Pause between turns, in which the other side's threads go to sleep.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// How PyTorch takes its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,69 +101,9 @@ pub struct CompareReport {
     pub rows: Vec<Row>,
 }
 
-/// A process that takes steps on request.
-struct Contender {
-    name: String,
-    child: Child,
-    ask: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Contender {
-    fn start(name: &str, mut command: Command) -> Result<Self> {
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .map_err(|error| Exit::Missing.error(format!("cannot start {name}: {error}")))?;
-        let (Some(ask), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(Exit::Internal.error(format!("{name} has no standard input or output")));
-        };
-        Ok(Self {
-            name: name.into(),
-            child,
-            ask,
-            answers: BufReader::new(answers),
-        })
-    }
-
-    /// Takes one turn.
-    fn turn(&mut self) -> Result<StepReport> {
-        thread::sleep(PAUSE);
-        let mut line = String::new();
-        let asked = writeln!(self.ask, "step").and_then(|()| self.ask.flush());
-        if asked.is_err() || self.answers.read_line(&mut line)? == 0 {
-            return Err(self.failure());
-        }
-        serde_json::from_str(&line).map_err(|error| {
-            Exit::Missing.error(format!("{} answered {:?}: {error}", self.name, line.trim()))
-        })
-    }
-
-    /// The error of a process that no longer answers: the last line of its standard error.
-    fn failure(&mut self) -> anyhow::Error {
-        let mut text = String::new();
-        if let Some(stderr) = &mut self.child.stderr {
-            // The text read before an error is still useful.
-            stderr.read_to_string(&mut text).ok();
-        }
-        let last = text.lines().rfind(|line| !line.trim().is_empty());
-        Exit::Missing.error(format!(
-            "{}: {}",
-            self.name,
-            last.unwrap_or("exited without an error message")
-        ))
-    }
-}
-
-impl Drop for Contender {
-    fn drop(&mut self) {
-        // It exits when its input closes; a hung one must not outlive this program.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
+/// Takes one turn.
+fn turn(contender: &mut Contender) -> Result<StepReport> {
+    contender.turn("step")
 }
 
 impl Comparison {
@@ -250,16 +185,16 @@ impl Comparison {
         let modes = |network| self.modes.iter().map(move |mode| (network, *mode));
         for (network, mode) in self.networks.iter().flat_map(modes) {
             let mut ours = self.ours(network)?;
-            ours.turn()?;
+            turn(&mut ours)?;
             let started = self.pytorch(network, mode).and_then(|mut theirs| {
-                theirs.turn()?;
+                turn(&mut theirs)?;
                 Ok(theirs)
             });
-            let mut theirs = started.map_err(|error| self.remedy(&error))?;
+            let mut theirs = started.map_err(|error| remedy(&error, &self.python))?;
             let (mut a, mut b) = (Vec::new(), Vec::new());
             for pair in 1..=self.pairs {
-                a.push(ours.turn()?);
-                b.push(theirs.turn()?);
+                a.push(turn(&mut ours)?);
+                b.push(turn(&mut theirs)?);
                 let ratio = a[pair - 1].median_ms / b[pair - 1].median_ms;
                 progress(&format!("{network} ({})", mode.name()), pair, ratio);
             }
@@ -288,13 +223,6 @@ impl Comparison {
             report.pytorch.clone_from(&b[0].instructions);
         }
         Ok(report)
-    }
-
-    fn remedy(&self, error: &anyhow::Error) -> anyhow::Error {
-        let python = Path::new(&self.python).display();
-        Exit::Missing.error(format!(
-            "{error}; nothing to compare with: `{python} -m pip install -r benches/requirements.txt` installs PyTorch, or --python names a Python that has it"
-        ))
     }
 }
 

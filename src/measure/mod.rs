@@ -1,19 +1,22 @@
 //! Measurements of the machine and the engine.
 //!
 //! - `step.rs`: the time of a training step
-//! - `compare.rs`: the same next to PyTorch's
-//! - `loader.rs`: what loading adds to a step
+//! - `compare.rs`: the same next to PyTorch's; `contender.rs`: a process to take turns with
+//! - `loader.rs`: what loading CIFAR-10 adds to a step
+//! - `pictures.rs`: the loader of pictures, also next to PyTorch's
 //! - `operators.rs`: throughput of a network's convolutions
 //! - `parity/`: errors relative to training steps recorded by another framework; `double/`: a network in double precision
 //! - `responses.rs`: standard deviations of layer responses
 //! - `doctor.rs`: the hardware and drivers of this machine
 
 pub mod compare;
+mod contender;
 pub mod doctor;
 mod double;
 pub mod loader;
 pub mod operators;
 pub mod parity;
+pub mod pictures;
 pub mod responses;
 pub mod step;
 

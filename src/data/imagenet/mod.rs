@@ -8,7 +8,8 @@
 //! - `index.rs` keeps what was found, so that unchanged images are not read again; `workers.rs` reads on all cores
 //! - `collection.rs` joins them: images sorted by digest, the same whatever their layout
 //! - `synthetic.rs` writes pictures where there are none
-//! - `verify.rs` compares a collection with the published counts and labels, `pack.rs` copies it into a few large files
+//! - `verify.rs` compares a collection with the published counts and labels, `pack.rs` copies it into a few large files,
+//!   `sample.rs` some of it into a folder
 //!
 //! From a file to a network's input:
 //! - `decode.rs` turns a file into pixels, `header.rs` reads what has to be known of a JPEG beforehand
@@ -34,6 +35,7 @@ mod mean_file;
 mod pack;
 mod pictures;
 mod resize;
+mod sample;
 mod shards;
 mod synthetic;
 mod verify;
@@ -47,8 +49,9 @@ pub use loader::PictureLoader;
 pub use mean::{MeanImage, PixelSums, inputs};
 pub(super) use mean_file::{channel_mean, mean_image, no_crop};
 pub use pack::{PACK_BYTES, Packed, pack};
-pub use pictures::Pictures;
+pub use pictures::{Phases, Pictures};
 pub use resize::{Scratch, frame};
+pub use sample::Sample;
 pub(super) use synthetic::synthetic_pictures;
 pub use verify::{Findings, is_whole, verify};
 pub use views::{Draw, Framing, Views, draw};

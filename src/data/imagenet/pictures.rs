@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use anyhow::Result;
 
@@ -14,6 +15,18 @@ use crate::data::minibatch::Batch;
 use crate::data::order::Spot;
 use crate::exit::Exit;
 use crate::record;
+
+/// Seconds that each part of the preparation took.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Phases {
+    pub read: f64,
+    /// Entropy decoding, the inverse DCT and the conversion to RGB: the decoder does them together.
+    pub decode: f64,
+    /// Scaling, cropping and mirroring, which is one step.
+    pub resize: f64,
+    /// Colour and normalisation.
+    pub rest: f64,
+}
 
 /// A collection as a recipe sees it.
 #[derive(Clone, Debug)]
@@ -65,11 +78,39 @@ impl Pictures {
     /// # Errors
     /// [`Exit::Data`] for the first image that cannot be read or decoded, by name.
     pub fn training(&self, seed: u64, spots: &[Spot], batch: &mut Batch) -> Result<()> {
-        let draws: Vec<Draw> = spots
-            .iter()
-            .map(|spot| draw(&self.framing, seed, spot.pass, spot.position, spot.index))
-            .collect();
+        let draws: Vec<Draw> = spots.iter().map(|spot| self.draw(seed, spot)).collect();
         self.fill(record::Split::Train, &draws, self.framing.size, batch)
+    }
+
+    fn draw(&self, seed: u64, spot: &Spot) -> Draw {
+        draw(&self.framing, seed, spot.pass, spot.position, spot.index)
+    }
+
+    /// Prepares augmented training images one by one on the calling thread, and times the parts of it.
+    ///
+    /// # Errors
+    /// As [`Pictures::training`].
+    pub fn phases(&self, seed: u64, spots: &[Spot]) -> Result<Phases> {
+        let (images, size) = (&self.collection.train, self.framing.size);
+        let mut desk = Desk::default();
+        let mut pixels = vec![0.0; 3 * size * size];
+        let mut phases = Phases::default();
+        for spot in spots {
+            let draw = self.draw(seed, spot);
+            let start = Instant::now();
+            desk.read(images, &draw)?;
+            let read = Instant::now();
+            desk.decode(images, &draw)?;
+            let decoded = Instant::now();
+            let crop = desk.frame(&draw, size);
+            let framed = Instant::now();
+            inputs(crop, &self.mean, draw.shift, &mut pixels);
+            phases.rest += framed.elapsed().as_secs_f64();
+            phases.read += (read - start).as_secs_f64();
+            phases.decode += (decoded - read).as_secs_f64();
+            phases.resize += (framed - decoded).as_secs_f64();
+        }
+        Ok(phases)
     }
 
     /// Fills `batch` with centre crops.
@@ -178,16 +219,27 @@ impl Desk {
 
     /// The crop of an image, `[size][size][3]`.
     pub(super) fn crop(&mut self, images: &Split, draw: &Draw, size: usize) -> Result<&[u8]> {
-        let index = draw.index as usize;
-        images.read(index, &mut self.bytes)?;
+        self.read(images, draw)?;
+        self.decode(images, draw)?;
+        Ok(self.frame(draw, size))
+    }
+
+    fn read(&mut self, images: &Split, draw: &Draw) -> Result<()> {
+        images.read(draw.index as usize, &mut self.bytes)
+    }
+
+    fn decode(&mut self, images: &Split, draw: &Draw) -> Result<()> {
         decode_into(&self.bytes, false, &mut self.picture).map_err(|why| {
             Exit::Data.error(format!(
                 "cannot decode {}: {why}; get the image again, or remove it from the set",
-                images.name(index)
+                images.name(draw.index as usize)
             ))
-        })?;
+        })
+    }
+
+    fn frame(&mut self, draw: &Draw, size: usize) -> &[u8] {
         self.crop.resize(3 * size * size, 0);
         frame(&self.picture, draw, size, &mut self.scratch, &mut self.crop);
-        Ok(&self.crop)
+        &self.crop
     }
 }

@@ -105,6 +105,16 @@ pub fn plan(args: &PlanArgs, places: &Places) -> Result<Exit> {
         );
     }
     outln!("  total: about {}", duration(schedule.seconds()));
+    if let Some((run, bytes)) = schedule.memory() {
+        let recipe = &run.recipe;
+        outln!(
+            "  memory: about {:.1} GB for a step of {}, {} images of {size}x{size}",
+            bytes as f64 / 1e9,
+            run.network.name,
+            recipe.micro_batch.unwrap_or(recipe.batch),
+            size = recipe.image_size
+        );
+    }
     let free = free.map_or_else(String::new, |bytes| format!(" of {} MB free", bytes >> 20));
     outln!(
         "  disk: at most {} MB{free} for {}",

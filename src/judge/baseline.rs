@@ -211,7 +211,7 @@ impl Baseline {
     /// Reads a baseline.
     ///
     /// # Errors
-    /// [`Exit::Usage`] if there is no such file, [`Exit::Storage`] if it is damaged or of a newer version.
+    /// [`Exit::Missing`] if there is no such file, [`Exit::Storage`] if it is damaged or of a newer version.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             let folder = path.parent().unwrap_or(Path::new("."));
@@ -225,7 +225,7 @@ impl Baseline {
                 true => "there is none".into(),
                 false => format!("there are {}", names.join(", ")),
             };
-            Exit::Usage.error(format!(
+            Exit::Missing.error(format!(
                 "cannot read the baseline {}: {error}; {there}; `refig check EXPERIMENT --accept NAME` records one",
                 path.display()
             ))

@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(
             some,
             "fig6 at profile paper is not complete: of 18 final errors of the paper 4 hold and 14 lack runs; \
-             of 3 claims of the paper 3 lack runs"
+             all 3 claims of the paper lack runs"
         );
     }
 

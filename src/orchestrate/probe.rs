@@ -72,29 +72,55 @@ impl Probe {
     }
 }
 
+/// The most images of a mini-batch of pictures that is timed: a larger one takes as long for each image.
+const PICTURES: usize = 16;
+
 fn time(recipe: &Recipe, options: &engine::Options, budget: Duration) -> anyhow::Result<Speed> {
     let classes = 10;
-    let depth = 6 * BLOCKS + 2;
-    let network = Network::cifar(Family::Resnet, depth, recipe.shortcut, classes)
-        .ok_or_else(|| anyhow::anyhow!("no network of depth {depth}"))?;
+    let (network, images) = match recipe.crop {
+        None => {
+            let depth = 6 * BLOCKS + 2;
+            let network = Network::cifar(Family::Resnet, depth, recipe.shortcut, classes)
+                .ok_or_else(|| anyhow::anyhow!("no network of depth {depth}"))?;
+            (network, recipe.batch)
+        }
+        // Other widths, other sizes, another stem.
+        Some(_) => {
+            let (network, _) = Network::parse("resnet-18", None, Some(224))?;
+            (Network { classes, ..network }, recipe.batch.min(PICTURES))
+        }
+    };
     let mut engine = engine::create(
         &network,
         recipe.image_size,
-        &Hyperparameters::from(recipe),
+        &Hyperparameters {
+            // The mini-batch that is timed may be smaller than a group.
+            norm_group: if images < recipe.batch {
+                0
+            } else {
+                recipe.batch_norm.group
+            },
+            micro_batch: if images < recipe.batch {
+                0
+            } else {
+                recipe.micro_batch.unwrap_or(0)
+            },
+            ..Hyperparameters::from(recipe)
+        },
         &options.in_precision(recipe.precision),
     )?;
     engine.restore(&initialise(&network, &recipe.initialisation, 0))?;
     let mut stream = Stream::new(0, Purpose::Synthetic, 0, 0);
-    let values = recipe.batch * recipe.image_size * recipe.image_size * 3;
+    let values = images * recipe.image_size * recipe.image_size * 3;
     let batch = Batch {
         pixels: (0..values)
             .map(|_| 2.0 * stream.uniform() as f32 - 1.0)
             .collect(),
-        labels: (0..recipe.batch).map(|at| (at % classes) as u16).collect(),
+        labels: (0..images).map(|at| (at % classes) as u16).collect(),
         size: recipe.image_size,
         drawn: None,
     };
-    let work = recipe.batch as f64 * network.multiply_adds(recipe.image_size) as f64;
+    let work = images as f64 * network.multiply_adds(recipe.image_size) as f64;
     let training = median(budget * 3 / 4, || engine.step(&batch, 0.0).map(drop))?;
     let evaluation = median(budget / 4, || {
         engine.evaluate(&batch, Statistics::Moving).map(drop)

@@ -99,6 +99,24 @@ impl Schedule {
         self.runs.iter().map(|scheduled| scheduled.seconds).sum()
     }
 
+    /// The unfinished run whose training steps take the most memory, and the bytes of a step that keeps all activations.
+    pub fn memory(&self) -> Option<(&RunPlan, u64)> {
+        self.runs
+            .iter()
+            .filter(|scheduled| scheduled.left != Left::Nothing)
+            .map(|scheduled| {
+                let (run, recipe) = (&scheduled.run, &scheduled.run.recipe);
+                let memory = run.network.memory(
+                    recipe.image_size,
+                    recipe.batch,
+                    recipe.micro_batch,
+                    recipe.precision,
+                );
+                (run, memory.kept.total)
+            })
+            .max_by_key(|(_, bytes)| *bytes)
+    }
+
     /// Upper bound on the disk space for unfinished runs, in bytes.
     pub fn disk(&self) -> u64 {
         self.runs

@@ -235,7 +235,7 @@ mod tests {
             labels(&iterations(0, 1000)),
             ["0", "2", "4", "6", "8", "10"]
         );
-        assert_eq!(iterations(0, 12).label, "iter.");
+        assert_eq!(iterations(0, 12).label, "iteration");
         assert_eq!(
             labels(&iterations(35_000, 64_000)),
             ["3.5", "4.0", "4.5", "5.0", "5.5", "6.0"]

@@ -31,7 +31,9 @@ fn csv_holds_every_row_and_a_table_of_the_runs() {
     let results = folder.path().join("results");
     let runs = runs(&results);
     let out = folder.path().join("out");
-    let files = write(Kind::Csv, &results, runs.clone(), &out).unwrap();
+    let files = write(Kind::Csv, &results, runs.clone(), &out)
+        .unwrap()
+        .files;
     let below = out.join(runs[0].plan().folder());
     assert_eq!(
         files,
@@ -85,12 +87,16 @@ fn folders_are_named_as_found_and_not_as_a_run_says() {
     let mut runs = runs(&results);
     runs[0].file.plan.profile = "../../outside".into();
     let out = folder.path().join("a/b/out");
-    let files = write(Kind::Csv, &results, runs.clone(), &out).unwrap();
+    let files = write(Kind::Csv, &results, runs.clone(), &out)
+        .unwrap()
+        .files;
     let below = out.join(runs[0].folder.strip_prefix(&results).unwrap());
     assert_eq!(files[0], below.join("iterations.csv"));
     assert!(!folder.path().join("a/outside").exists());
     // The results of one profile, and a folder with an unusual name.
-    let files = write(Kind::Csv, &results.join("quick"), runs.clone(), &out).unwrap();
+    let files = write(Kind::Csv, &results.join("quick"), runs.clone(), &out)
+        .unwrap()
+        .files;
     let name = runs[0].folder.file_name().unwrap();
     assert_eq!(files[0], out.join(name).join("iterations.csv"));
     runs[0].folder = results.join("quick/=cmd");
@@ -123,7 +129,9 @@ fn held_out_images_are_not_called_the_test_set() {
     let results = folder.path().join("results");
     let runs = held_out(&results);
     let out = folder.path().join("out");
-    let files = write(Kind::Csv, &results, runs.clone(), &out).unwrap();
+    let files = write(Kind::Csv, &results, runs.clone(), &out)
+        .unwrap()
+        .files;
     let evaluations = std::fs::read_to_string(&files[1]).unwrap();
     assert!(
         evaluations.contains("\n8,held-out,population,"),
@@ -131,7 +139,9 @@ fn held_out_images_are_not_called_the_test_set() {
     );
     let table = std::fs::read_to_string(&files[2]).unwrap();
     assert!(table.trim().ends_with(",held-out"), "{table}");
-    let files = write(Kind::Tensorboard, &results, runs, &out).unwrap();
+    let files = write(Kind::Tensorboard, &results, runs, &out)
+        .unwrap()
+        .files;
     let bytes = std::fs::read(&files[0]).unwrap();
     let text = String::from_utf8_lossy(&bytes);
     assert!(text.contains("held_out/error_population") && !text.contains("test/"));
@@ -153,7 +163,9 @@ fn a_run_has_one_event_file_also_after_it_was_started_over() {
     for file in [&before, &foreign] {
         std::fs::write(file, "").unwrap();
     }
-    let files = write(Kind::Tensorboard, &results, runs, &out).unwrap();
+    let files = write(Kind::Tensorboard, &results, runs, &out)
+        .unwrap()
+        .files;
     assert!(files[0].is_file() && foreign.is_file());
     assert!(!before.exists());
 }
@@ -174,7 +186,9 @@ fn tensorboard_reads_the_scalars_that_were_recorded() {
     let results = folder.path().join("results");
     let runs = runs(&results);
     let out = folder.path().join("out");
-    let files = write(Kind::Tensorboard, &results, runs.clone(), &out).unwrap();
+    let files = write(Kind::Tensorboard, &results, runs.clone(), &out)
+        .unwrap()
+        .files;
     assert_eq!(files.len(), 1);
     assert!(files[0].starts_with(out.join(runs[0].plan().folder())));
     let before = bytes(&files);

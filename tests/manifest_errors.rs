@@ -345,7 +345,7 @@ fn names_that_become_paths_stay_in_their_folder() {
         refused(
             "[profiles.smoke]",
             &format!("[profiles.\"{name}\"]"),
-            &["profile name", "use letters, digits"],
+            &["profile name", "at most 100 letters, digits"],
         );
         let (line, error) = refused_in(
             "fig1.toml",

@@ -73,7 +73,7 @@ impl Baseline {
     pub fn path(experiment: &Experiment, name: &str) -> Result<PathBuf> {
         if !is_plain_name(name) {
             return Err(Exit::Usage.error(format!(
-                "\"{name}\" does not name a baseline; use letters, digits, `-`, `_` and `.`, for example 2026-11"
+                "\"{name}\" does not name a baseline; use at most 100 letters, digits, `-`, `_` and `.`, for example 2026-11"
             )));
         }
         let file = format!("{}-{}-{name}.toml", experiment.name, experiment.profile);

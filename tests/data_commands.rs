@@ -120,3 +120,14 @@ fn a_mistyped_address_is_refused_without_its_password() {
     let output = reproduce(folder.path(), &["--mirror", "offical"]);
     assert!(stderr(&output).contains("`offical`"), "{}", stderr(&output));
 }
+
+#[test]
+fn the_verdict_is_told_where_no_report_can_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("reports"), "in the way").unwrap();
+    let output = reproduce(folder.path(), &["--quiet"]);
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(Exit::Storage as i32), "{told}");
+    let verdict = String::from_utf8_lossy(&output.stdout);
+    assert!(verdict.starts_with("tiny: 1 of 1 claim"), "{verdict}");
+}

@@ -5,6 +5,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
+use refig::exit::Exit;
 use refig::inspect::export::{Kind, write};
 use refig::plan::RunPlan;
 use refig::processor::{Instructions, Processor};
@@ -168,6 +169,50 @@ fn a_run_has_one_event_file_also_after_it_was_started_over() {
         .files;
     assert!(files[0].is_file() && foreign.is_file());
     assert!(!before.exists());
+}
+
+#[test]
+fn a_damaged_record_is_named_and_the_other_runs_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (results, out) = (folder.path().join("results"), folder.path().join("out"));
+    let damaged = runs(&results).remove(0).folder;
+    assert_eq!(held_out(&results).len(), 2);
+    std::fs::write(damaged.join("iterations.parquet"), "").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_refig"))
+        .args(["export", "csv"])
+        .args(["--out".as_ref(), out.as_os_str()])
+        .args(["--results-dir".as_ref(), results.as_os_str()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(Exit::Storage as i32), "{said}");
+    let name = damaged.file_name().unwrap().to_str().unwrap();
+    assert!(said.contains(name), "{said}");
+    let table = std::fs::read_to_string(out.join("runs.csv")).unwrap();
+    assert!(
+        table.lines().count() == 2 && !table.contains(name),
+        "{table}"
+    );
+}
+
+#[test]
+fn texts_in_a_run_s_file_come_out_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("results");
+    let file = runs(&results).remove(0).folder.join("run.toml");
+    let mut text = std::fs::read_to_string(&file).unwrap();
+    for key in ["host", "commit"] {
+        let (head, rest) = text.split_once(&format!("\n{key} = \"")).unwrap();
+        let (_, tail) = rest.split_once('"').unwrap();
+        text = format!("{head}\n{key} = \"a\\n::error::b\\u202Ec\"{tail}");
+    }
+    common::write_sealed(&file, &text);
+    let runs = run::find(&results).unwrap();
+    assert_eq!(runs[0].file.start.host, "a : :error::b\u{fffd}c");
+    let out = folder.path().join("out");
+    let files = write(Kind::Csv, &results, runs, &out).unwrap().files;
+    let table = std::fs::read_to_string(files.last().unwrap()).unwrap();
+    assert!(table.contains(",a : :error::b\u{fffd}c,"), "{table}");
 }
 
 /// Reads an event file with TensorBoard and prints every scalar as JSON: tag to pairs of step and value.

@@ -341,7 +341,16 @@ fn crops_that_cannot_be_taken() {
 
 #[test]
 fn names_that_become_paths_stay_in_their_folder() {
-    for name in ["../../x", "/tmp/x", ".hidden", "a b", "", "caf\u{e9}"] {
+    let long = "a".repeat(101);
+    for name in [
+        "../../x",
+        "/tmp/x",
+        ".hidden",
+        "a b",
+        "",
+        "caf\u{e9}",
+        long.as_str(),
+    ] {
         refused(
             "[profiles.smoke]",
             &format!("[profiles.\"{name}\"]"),

@@ -17,6 +17,37 @@ pub fn without_credentials(text: &str) -> String {
     shown
 }
 
+/// A word of a command line as [`without_credentials`] shows it. Its addresses may be mistyped: without the two slashes, or
+/// without a scheme, whatever stands before an `@` goes, too.
+pub fn word_without_credentials(word: &str) -> String {
+    let word = without_credentials(word);
+    let (head, rest) = word.split_at(scheme(&word));
+    let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
+    let secret = match authority.rfind('@') {
+        // A password with a slash in it ends behind it.
+        None if authority.contains(':') => rest.rfind('@'),
+        at => at,
+    };
+    let rest = match secret {
+        Some(at) => format!("…{}", &rest[at..]),
+        None => rest.to_owned(),
+    };
+    // One slash alone begins a path.
+    let address = secret.is_some() || head.len() > 1;
+    let end = rest.find(['?', '#']).filter(|_| address);
+    format!("{head}{}", &rest[..end.unwrap_or(rest.len())])
+}
+
+/// The length of a scheme and of slashes at the beginning of a word.
+fn scheme(word: &str) -> usize {
+    let end = word.find(|letter: char| !letter.is_ascii_alphanumeric());
+    let scheme = end
+        .filter(|&end| word[end..].starts_with(":/"))
+        .map_or(0, |end| end + 1);
+    let rest = word[scheme..].trim_start_matches('/');
+    word.len() - rest.len()
+}
+
 /// The public part of an address that has lost its scheme.
 fn public(address: &str) -> &str {
     let ends = ['/', '?', '#'];
@@ -53,6 +84,26 @@ mod tests {
             ("a folder/b@c", "a folder/b@c"),
         ] {
             assert_eq!(without_credentials(text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn mistyped_addresses_lose_their_credentials_and_other_words_stay() {
+        for (word, shown) in [
+            ("u:PW@host/c", "…@host/c"),
+            ("PW@host", "…@host"),
+            ("http:/u:PW@host", "http:/…@host"),
+            ("//u:PW@host/x", "//…@host/x"),
+            ("u:P/W@host/c", "…@host/c"),
+            ("u:P=W@host/c?token=PW", "…@host/c"),
+            ("http:/host/c?token=PW", "http:/host/c"),
+            ("https://u:PW@host/a?token=PW", "https://host/a"),
+            ("results/a@b", "results/a@b"),
+            ("/home/a/b#c", "/home/a/b#c"),
+            ("seeds=[1, 2]", "seeds=[1, 2]"),
+            ("cuda:1", "cuda:1"),
+        ] {
+            assert_eq!(word_without_credentials(word), shown, "{word}");
         }
     }
 }

@@ -186,9 +186,36 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// Text from a file in one line, without what controls a terminal, and without what begins a workflow command in a log of
+/// GitHub Actions, also where it is broken at a space later.
+pub fn one_line(text: &str) -> String {
+    let space = |letter: char| if letter.is_whitespace() { ' ' } else { letter };
+    let line = printable(&text.chars().map(space).collect::<String>());
+    let words: Vec<String> = line.split(' ').map(inert).collect();
+    words.join(" ")
+}
+
+/// Parts the markers of a workflow command: `::error::` where a line begins with it, `##[error]` wherever it is.
+fn inert(word: &str) -> String {
+    let word = word.replace("##[", "## [");
+    match word.strip_prefix("::") {
+        Some(rest) => format!(": :{rest}"),
+        None => word,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_from_a_file_is_one_inert_line() {
+        let text = "a\n::error::b\r\x1b[31m\u{202e}  c\u{2028}##[error]d e::f";
+        assert_eq!(
+            one_line(text),
+            "a : :error::b \u{fffd}[31m\u{fffd}  c ## [error]d e::f"
+        );
+    }
 
     #[test]
     fn control_characters_are_replaced_and_layout_stays() {

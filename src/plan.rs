@@ -72,7 +72,7 @@ impl TryFrom<Written> for RunPlan {
         ] {
             if !is_plain_name(name) {
                 return Err(format!(
-                    "{what} {name:?} cannot be part of a path; use letters, digits, `-`, `_` and `.`"
+                    "{what} {name:?} cannot be part of a path; use at most 100 letters, digits, `-`, `_` and `.`"
                 ));
             }
         }

@@ -288,6 +288,35 @@ fn later_runs_are_held_against_the_baseline_of_their_recipe_and_none_against_its
 }
 
 #[test]
+fn a_damaged_baseline_is_named_left_out_and_accepted_again() {
+    let project = Project::new();
+    project.record("results", &[1, 2, 3], &[], 0.0);
+    let seeds = ["--seeds", "1..3"];
+    let accept = [&seeds[..], &["--accept", "first"]].concat();
+    project.expect("results", &accept, Exit::Success, "accepted");
+    let baselines = project.path("experiments/baselines");
+    std::fs::write(baselines.join("tiny-tiny-first.toml"), "format = ").unwrap();
+    // Not of this experiment and profile, so never read.
+    std::fs::write(baselines.join("other-tiny-first.toml"), "format = ").unwrap();
+    std::fs::write(baselines.join("tiny-quick-first.toml"), "format = ").unwrap();
+    project.commit();
+    let output = project.check("results", &seeds, false);
+    said(&output, Exit::Success, "note: cannot read the baseline");
+    let notes = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(notes.contains("tiny-tiny-first.toml"), "{notes}");
+    assert_eq!(notes.matches("cannot read").count(), 1, "{notes}");
+    let against = [&seeds[..], &["--against", "first"]].concat();
+    project.expect("results", &against, Exit::Storage, "tiny-tiny-first.toml");
+    project.expect("results", &accept, Exit::Success, "accepted");
+    project.expect(
+        "results",
+        &seeds,
+        Exit::Success,
+        "baseline first: 4 own-runs",
+    );
+}
+
+#[test]
 fn the_formats_of_ci_come_from_the_command() {
     let project = Project::new();
     project.record("results", &[1], &[], 0.0);

@@ -1,6 +1,7 @@
 //! A check of runs on disk: which of their rows are judged, and what is said of runs that are not there or not the paper's.
 
 use std::path::Path;
+use std::process::Command;
 
 use refig::console::plain;
 use refig::exit::Exit;
@@ -458,4 +459,56 @@ fn responses_of_which_nothing_is_claimed_are_whole_once_all_are_measured() {
         verdict.headline
     );
     assert_eq!(verdict.exit(), Exit::Success);
+}
+
+#[test]
+fn damaged_curves_of_the_paper_and_a_damaged_verdict_stop_only_what_needs_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, reports) = (
+        folder.path().join("fig6.toml"),
+        folder.path().join("reports"),
+    );
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig6.toml");
+    std::fs::copy(shipped, &file).unwrap();
+    std::fs::create_dir(folder.path().join("reference")).unwrap();
+    std::fs::write(folder.path().join("reference/fig6.csv"), "damaged\n").unwrap();
+    let experiment = Experiment::load(&file, "smoke", &[]).unwrap();
+    let results = folder.path().join("results");
+    record(&results, &experiment, Origin::Cifar10, |_| Ending::Finished);
+    let refig = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_refig"))
+            .args(args)
+            .args(["fig6", "--profile", "smoke"])
+            .args(["--experiments-dir".as_ref(), folder.path().as_os_str()])
+            .args(["--results-dir".as_ref(), results.as_os_str()])
+            .args(["--reports-dir".as_ref(), reports.as_os_str()])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code().unwrap(), said)
+    };
+    let (code, said) = refig(&["check"]);
+    assert_ne!(code, Exit::Storage as i32, "{said}");
+    assert!(
+        said.contains("checked without the paper's curves"),
+        "{said}"
+    );
+    for command in ["render", "report"] {
+        let (code, said) = refig(&[command]);
+        assert_eq!(code, Exit::Storage as i32, "{said}");
+        assert!(
+            said.contains("fig6.csv:1: ") && said.contains("--no-reference"),
+            "{said}"
+        );
+        let (code, said) = refig(&[command, "--no-reference"]);
+        assert_eq!(code, 0, "{said}");
+    }
+    let verdict = reports.join("fig6/smoke/verdict.json");
+    for damaged in ["", "{}"] {
+        std::fs::write(&verdict, damaged).unwrap();
+        let (code, said) = refig(&["report", "--no-reference"]);
+        assert_eq!(code, 0, "{said}");
+        assert!(said.contains("verdict.json"), "{said}");
+        assert!(std::fs::metadata(&verdict).unwrap().len() > 100);
+    }
 }

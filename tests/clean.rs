@@ -118,3 +118,43 @@ fn only_what_an_experiment_has_replaced_or_a_version_made_again_goes() {
     let (output, _) = clean(folder, "experiments");
     assert!(String::from_utf8_lossy(&output.stdout).contains("no runs to remove"));
 }
+
+#[cfg(unix)]
+#[test]
+fn nothing_but_a_clear_yes_to_a_question_that_was_read_removes_a_run() {
+    use std::fs::File;
+
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder, TINY);
+    let plain = plans(folder, &[]).remove(0);
+    finish(folder, &plain, "tiny", &[]);
+    finish(folder, &plain.by_version(1).unwrap(), "tiny", &[]);
+    let ask = |answer: &Path, out: Stdio| {
+        let status = Command::new(env!("CARGO_BIN_EXE_refig"))
+            .args(["clean", "--experiments-dir"])
+            .arg(folder.join("experiments"))
+            .arg("--results-dir")
+            .arg(folder.join("results"))
+            .stdin(File::open(answer).unwrap())
+            .stdout(out)
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(0), "{}", answer.display());
+        find(&folder.join("results")).unwrap().len()
+    };
+    let answer = folder.join("answer");
+    for unclear in [&b"\xff\n"[..], b"", b"yes please\n", &[b' '; 200]] {
+        std::fs::write(&answer, unclear).unwrap();
+        assert_eq!(ask(&answer, Stdio::null()), 2);
+    }
+    for unreadable in [folder, Path::new("/dev/zero")] {
+        assert_eq!(ask(unreadable, Stdio::null()), 2);
+    }
+    std::fs::write(&answer, "y\n").unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(ask(&answer, writer.into()), 2, "nobody read the question");
+    assert_eq!(ask(&answer, Stdio::null()), 1);
+}

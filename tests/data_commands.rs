@@ -83,14 +83,51 @@ fn synthetic_images_are_refused_where_the_official_ones_are_required() {
 #[test]
 fn a_failed_fetch_tells_no_password() {
     let folder = tempfile::tempdir().unwrap();
-    // Ports that nobody listens on, and a place that is none.
-    for from in [
-        "http://user:hunter2@127.0.0.1:9/x",
+    // A port that nobody listens on.
+    let from = "http://user:hunter2@127.0.0.1:9/x";
+    let output = refig(folder.path(), &["data", "fetch", "cifar10", "--from", from]);
+    assert_eq!(output.status.code(), Some(Exit::Data as i32));
+    let told = stderr(&output);
+    assert!(told.contains("://") && !told.contains(SECRET), "{told}");
+}
+
+#[test]
+fn a_mistyped_address_is_refused_without_its_password() {
+    let folder = tempfile::tempdir().unwrap();
+    for address in [
         "ftp://user:hunter2@host/x",
+        "user:hunter2@host/c",
+        "http:/user:hunter2@host",
+        "//user:hunter2@host/x",
     ] {
-        let output = refig(folder.path(), &["data", "fetch", "cifar10", "--from", from]);
-        assert_eq!(output.status.code(), Some(Exit::Data as i32));
-        let told = stderr(&output);
-        assert!(told.contains("://") && !told.contains(SECRET), "{told}");
+        for output in [
+            refig(
+                folder.path(),
+                &["data", "fetch", "cifar10", "--from", address],
+            ),
+            reproduce(folder.path(), &["--mirror", address]),
+        ] {
+            let told = stderr(&output);
+            assert_eq!(output.status.code(), Some(Exit::Usage as i32), "{told}");
+            assert!(
+                told.contains("http:// or https://") && !told.contains(SECRET),
+                "{told}"
+            );
+        }
     }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    // A slip without a password is shown, and the words are known.
+    let output = reproduce(folder.path(), &["--mirror", "offical"]);
+    assert!(stderr(&output).contains("`offical`"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_verdict_is_told_where_no_report_can_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("reports"), "in the way").unwrap();
+    let output = reproduce(folder.path(), &["--quiet"]);
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(Exit::Storage as i32), "{told}");
+    let verdict = String::from_utf8_lossy(&output.stdout);
+    assert!(verdict.starts_with("tiny: 1 of 1 claim"), "{verdict}");
 }

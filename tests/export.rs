@@ -5,6 +5,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
+use refig::exit::Exit;
 use refig::inspect::export::{Kind, write};
 use refig::plan::RunPlan;
 use refig::processor::{Instructions, Processor};
@@ -31,7 +32,9 @@ fn csv_holds_every_row_and_a_table_of_the_runs() {
     let results = folder.path().join("results");
     let runs = runs(&results);
     let out = folder.path().join("out");
-    let files = write(Kind::Csv, &results, runs.clone(), &out).unwrap();
+    let files = write(Kind::Csv, &results, runs.clone(), &out)
+        .unwrap()
+        .files;
     let below = out.join(runs[0].plan().folder());
     assert_eq!(
         files,
@@ -85,12 +88,16 @@ fn folders_are_named_as_found_and_not_as_a_run_says() {
     let mut runs = runs(&results);
     runs[0].file.plan.profile = "../../outside".into();
     let out = folder.path().join("a/b/out");
-    let files = write(Kind::Csv, &results, runs.clone(), &out).unwrap();
+    let files = write(Kind::Csv, &results, runs.clone(), &out)
+        .unwrap()
+        .files;
     let below = out.join(runs[0].folder.strip_prefix(&results).unwrap());
     assert_eq!(files[0], below.join("iterations.csv"));
     assert!(!folder.path().join("a/outside").exists());
     // The results of one profile, and a folder with an unusual name.
-    let files = write(Kind::Csv, &results.join("quick"), runs.clone(), &out).unwrap();
+    let files = write(Kind::Csv, &results.join("quick"), runs.clone(), &out)
+        .unwrap()
+        .files;
     let name = runs[0].folder.file_name().unwrap();
     assert_eq!(files[0], out.join(name).join("iterations.csv"));
     runs[0].folder = results.join("quick/=cmd");
@@ -123,7 +130,9 @@ fn held_out_images_are_not_called_the_test_set() {
     let results = folder.path().join("results");
     let runs = held_out(&results);
     let out = folder.path().join("out");
-    let files = write(Kind::Csv, &results, runs.clone(), &out).unwrap();
+    let files = write(Kind::Csv, &results, runs.clone(), &out)
+        .unwrap()
+        .files;
     let evaluations = std::fs::read_to_string(&files[1]).unwrap();
     assert!(
         evaluations.contains("\n8,held-out,population,"),
@@ -131,7 +140,9 @@ fn held_out_images_are_not_called_the_test_set() {
     );
     let table = std::fs::read_to_string(&files[2]).unwrap();
     assert!(table.trim().ends_with(",held-out"), "{table}");
-    let files = write(Kind::Tensorboard, &results, runs, &out).unwrap();
+    let files = write(Kind::Tensorboard, &results, runs, &out)
+        .unwrap()
+        .files;
     let bytes = std::fs::read(&files[0]).unwrap();
     let text = String::from_utf8_lossy(&bytes);
     assert!(text.contains("held_out/error_population") && !text.contains("test/"));
@@ -153,9 +164,55 @@ fn a_run_has_one_event_file_also_after_it_was_started_over() {
     for file in [&before, &foreign] {
         std::fs::write(file, "").unwrap();
     }
-    let files = write(Kind::Tensorboard, &results, runs, &out).unwrap();
+    let files = write(Kind::Tensorboard, &results, runs, &out)
+        .unwrap()
+        .files;
     assert!(files[0].is_file() && foreign.is_file());
     assert!(!before.exists());
+}
+
+#[test]
+fn a_damaged_record_is_named_and_the_other_runs_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (results, out) = (folder.path().join("results"), folder.path().join("out"));
+    let damaged = runs(&results).remove(0).folder;
+    assert_eq!(held_out(&results).len(), 2);
+    std::fs::write(damaged.join("iterations.parquet"), "").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_refig"))
+        .args(["export", "csv"])
+        .args(["--out".as_ref(), out.as_os_str()])
+        .args(["--results-dir".as_ref(), results.as_os_str()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(Exit::Storage as i32), "{said}");
+    let name = damaged.file_name().unwrap().to_str().unwrap();
+    assert!(said.contains(name), "{said}");
+    let table = std::fs::read_to_string(out.join("runs.csv")).unwrap();
+    assert!(
+        table.lines().count() == 2 && !table.contains(name),
+        "{table}"
+    );
+}
+
+#[test]
+fn texts_in_a_run_s_file_come_out_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("results");
+    let file = runs(&results).remove(0).folder.join("run.toml");
+    let mut text = std::fs::read_to_string(&file).unwrap();
+    for key in ["host", "commit"] {
+        let (head, rest) = text.split_once(&format!("\n{key} = \"")).unwrap();
+        let (_, tail) = rest.split_once('"').unwrap();
+        text = format!("{head}\n{key} = \"a\\n::error::b\\u202Ec\"{tail}");
+    }
+    common::write_sealed(&file, &text);
+    let runs = run::find(&results).unwrap();
+    assert_eq!(runs[0].file.start.host, "a : :error::b\u{fffd}c");
+    let out = folder.path().join("out");
+    let files = write(Kind::Csv, &results, runs, &out).unwrap().files;
+    let table = std::fs::read_to_string(files.last().unwrap()).unwrap();
+    assert!(table.contains(",a : :error::b\u{fffd}c,"), "{table}");
 }
 
 /// Reads an event file with TensorBoard and prints every scalar as JSON: tag to pairs of step and value.
@@ -174,7 +231,9 @@ fn tensorboard_reads_the_scalars_that_were_recorded() {
     let results = folder.path().join("results");
     let runs = runs(&results);
     let out = folder.path().join("out");
-    let files = write(Kind::Tensorboard, &results, runs.clone(), &out).unwrap();
+    let files = write(Kind::Tensorboard, &results, runs.clone(), &out)
+        .unwrap()
+        .files;
     assert_eq!(files.len(), 1);
     assert!(files[0].starts_with(out.join(runs[0].plan().folder())));
     let before = bytes(&files);

@@ -121,8 +121,10 @@ fn assemble(
                 (reference.file.clone(), curves)
             })
             .collect(),
+        without_paper: None,
         papers_errors: Vec::new(),
         baselines: Vec::new(),
+        unread: Vec::new(),
         left_out: Vec::new(),
         unused: None,
     };

@@ -346,11 +346,20 @@ fn crops_that_cannot_be_taken() {
 
 #[test]
 fn names_that_become_paths_stay_in_their_folder() {
-    for name in ["../../x", "/tmp/x", ".hidden", "a b", "", "caf\u{e9}"] {
+    let long = "a".repeat(101);
+    for name in [
+        "../../x",
+        "/tmp/x",
+        ".hidden",
+        "a b",
+        "",
+        "caf\u{e9}",
+        long.as_str(),
+    ] {
         refused(
             "[profiles.smoke]",
             &format!("[profiles.\"{name}\"]"),
-            &["profile name", "use letters, digits"],
+            &["profile name", "at most 100 letters, digits"],
         );
         let (line, error) = refused_in(
             "fig1.toml",

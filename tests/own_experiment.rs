@@ -248,6 +248,30 @@ fn a_broken_manifest_does_not_hide_the_others() {
     assert_eq!(code, 0, "{errors}");
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_called_like_a_manifest_and_is_no_file_is_broken() {
+    use std::os::unix::fs::symlink;
+
+    let (folder, _) = folder_with(&[("twins", TWINS)]);
+    let place = |name: &str| folder.path().join(name);
+    std::fs::create_dir(place("folder.toml")).unwrap();
+    symlink("nowhere", place("link.toml")).unwrap();
+    let pipe = Command::new("mkfifo").arg(place("pipe.toml")).status();
+    assert!(pipe.unwrap().success());
+    // An editor's, while it has the file open.
+    symlink("somebody@host.1", place(".#twins.toml")).unwrap();
+    let catalogue = manifest::list(folder.path()).unwrap();
+    assert_eq!(catalogue.experiments.len(), 1);
+    let broken: Vec<&str> = (catalogue.broken.iter())
+        .map(|broken| broken.why.as_str())
+        .collect();
+    assert_eq!(broken.len(), 3, "{broken:?}");
+    for (why, name) in broken.iter().zip(["folder.toml", "link.toml", "pipe.toml"]) {
+        assert!(why.contains(name), "{why}");
+    }
+}
+
 #[test]
 fn clean_asks_before_it_removes_what_a_broken_manifest_may_use() {
     let (folder, path) = folder_with(&[("twins", TWINS), ("broken", "")]);

@@ -226,7 +226,7 @@ fn the_commands_name_the_run_and_where_it_stands() {
         "{text}"
     );
     let (code, text) = refig("there", &["run", "unpack", "nowhere.tar"]);
-    assert_eq!(code, Some(4), "{text}");
+    assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("nowhere.tar"), "{text}");
     let (code, _) = refig("there", &["run", "pack", "no-such-run", "--out", out]);
     assert_eq!(code, Some(2));

@@ -562,3 +562,17 @@ fn held_out_images_are_not_called_a_test_set() {
     assert!(read("report.md").contains("| plain-20 | validation error |"));
     assert!(read("index.html").contains(">validation</button>"));
 }
+
+#[test]
+fn a_damaged_verdict_does_not_hide_the_reports_from_the_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = report(folder.path());
+    std::fs::write(path.with_file_name("verdict.json"), "").unwrap();
+    assert!(site::summary(path.parent().unwrap()).is_err());
+    let index = site::write(&folder.path().join("reports"), &[]).unwrap();
+    let html = std::fs::read_to_string(index).unwrap();
+    assert!(
+        html.contains("href=\"fig6/") && html.contains("context"),
+        "{html}"
+    );
+}

@@ -298,7 +298,7 @@ fn the_probe_s_estimate_grows_with_the_work() {
     assert!(seconds(&runs[0], 0) > 0.0);
     assert!(seconds(&runs[1], 0) > 20.0 * seconds(&runs[0], 0));
     assert!(seconds(&runs[1], 650) < 0.6 * seconds(&runs[1], 0));
-    assert_eq!(seconds(&runs[0], 13), 0.0);
+    assert!(seconds(&runs[0], 13) < seconds(&runs[0], 0));
     let took = started.elapsed();
     assert!(
         took < Duration::from_secs(20),

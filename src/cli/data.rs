@@ -1,7 +1,10 @@
 //! Data sets: `data`, and where other commands find them.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Clone, Debug, Args)]
@@ -12,7 +15,7 @@ pub struct DataArgs {
     pub data_dir: Option<PathBuf>,
     /// Download from this address of an archive, or of the folder of the Parquet files, before trying `huggingface` and
     /// `official`; repeatable.
-    #[arg(long = "mirror", value_name = "URL")]
+    #[arg(long = "mirror", value_name = "URL", value_parser = Place::Mirror)]
     pub mirrors: Vec<String>,
     /// Move on to the next address when a download is slower than this for 20 seconds; 0 to stay at any rate.
     #[arg(long, value_name = "KB/S", default_value_t = 200)]
@@ -23,6 +26,48 @@ pub struct DataArgs {
     /// Refuse data other than CIFAR-10 as published, by its digest.
     #[arg(long)]
     pub require_official: bool,
+}
+
+/// A place to get data from. A mistyped address may hold a password, so it is refused before it is used or recorded, in words
+/// that do not repeat it, as clap's own would.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Mirror,
+    From,
+}
+
+impl TypedValueParser for Place {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        let text = value.to_str().unwrap_or_default();
+        let address = ["http://", "https://"].map(|scheme| text.starts_with(scheme));
+        let known = match self {
+            Place::Mirror => ["official", "huggingface"].contains(&text),
+            Place::From => !text.is_empty() && Path::new(text).exists(),
+        };
+        if known || address.contains(&true) {
+            return Ok(text.to_owned());
+        }
+        let shown = match text.contains(['@', '?']) {
+            true => "this value".to_owned(),
+            false => format!("`{}`", value.to_string_lossy()),
+        };
+        let message = match self {
+            Place::Mirror => format!(
+                "--mirror: {shown} is neither an address that begins with http:// or https:// nor the word `huggingface` or `official`\n"
+            ),
+            Place::From => format!(
+                "--from: {shown} is neither a file or folder that exists nor an address that begins with http:// or https://\n"
+            ),
+        };
+        Err(clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -39,7 +84,7 @@ pub enum DataAction {
         #[arg(value_enum)]
         name: DataName,
         /// Use a local folder or file, or another address, instead of the known addresses.
-        #[arg(long, value_name = "PATH|URL")]
+        #[arg(long, value_name = "PATH|URL", value_parser = Place::From)]
         from: Option<String>,
         #[command(flatten)]
         data: DataArgs,

@@ -31,12 +31,16 @@ pub fn check(args: &CheckArgs, places: &Places) -> Result<Exit> {
     if let Some(name) = &args.against {
         let path = Baseline::path(&evidence.experiment, name)?;
         evidence.baselines = vec![Baseline::read(&path)?];
+        evidence.unread.clear();
     }
     if let Some(line) = evidence.unused.as_ref().filter(|_| !places.quiet) {
         note!("note: {line}");
     }
+    for line in &evidence.unread {
+        note!("note: {line}");
+    }
     let verdict = judge(&evidence)?;
-    let report = Report::new(&evidence, &verdict, &places.reports_dir, true)?;
+    let report = report(&evidence, &verdict, places)?;
     let page = report.page(&places.results_dir)?;
     match places.quiet && args.format == CheckFormat::Text {
         true => paint(&headline(&verdict)),
@@ -53,6 +57,17 @@ pub fn check(args: &CheckArgs, places: &Places) -> Result<Exit> {
         Some(_) if exit == Exit::Success => baseline_exit(&verdict),
         _ => exit,
     })
+}
+
+/// The report, without the paper's curves and values if they cannot be read: what is judged needs neither.
+fn report<'a>(evidence: &'a Evidence, verdict: &'a Verdict, places: &Places) -> Result<Report<'a>> {
+    match Report::new(evidence, verdict, &places.reports_dir, true) {
+        Err(error) if Exit::of(&error) == Exit::Storage => {
+            note!("note: checked without the paper's curves: {error:#}");
+            Report::new(evidence, verdict, &places.reports_dir, false)
+        }
+        report => report,
+    }
 }
 
 /// The exit code of `--against`: success if some value was compared and none changed.

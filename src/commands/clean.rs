@@ -1,10 +1,11 @@
 //! `clean`: removes runs that are not needed any more.
 
-use std::io::BufRead;
+use std::io::{self, BufRead, Read};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::cli::{CleanArgs, Places};
+use crate::console;
 use crate::exit::Exit;
 use crate::inspect::unneeded::unneeded;
 use crate::manifest::{self, Experiment};
@@ -50,12 +51,8 @@ pub fn run(args: &CleanArgs, places: &Places) -> Result<Exit> {
     }
     if !args.yes {
         out!("remove these {} runs? [y/N] ", unneeded.len());
-        let mut answer = String::new();
-        std::io::stdin()
-            .lock()
-            .read_line(&mut answer)
-            .context("cannot read the answer")?;
-        if !matches!(answer.trim(), "y" | "Y" | "yes") {
+        // A question that nobody could read has no answer.
+        if !agreed() || !console::is_open() {
             outln!("nothing was removed");
             return Ok(Exit::Success);
         }
@@ -65,4 +62,16 @@ pub fn run(args: &CleanArgs, places: &Places) -> Result<Exit> {
     }
     outln!("removed {} runs", unneeded.len());
     Ok(Exit::Success)
+}
+
+/// Letters of the longest answer.
+const LONGEST_ANSWER: u64 = 100;
+
+/// Whether the answer on standard input is yes. What cannot be read is none.
+fn agreed() -> bool {
+    let mut answer = Vec::new();
+    let mut input = io::stdin().lock().take(LONGEST_ANSWER);
+    let read = input.read_until(b'\n', &mut answer);
+    let answer = std::str::from_utf8(&answer).map(str::trim);
+    read.is_ok() && matches!(answer, Ok("y" | "Y" | "yes"))
 }

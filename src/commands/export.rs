@@ -40,18 +40,25 @@ pub fn run(args: &ExportArgs, places: &Places) -> Result<Exit> {
             places.results_dir.display()
         )));
     }
-    let count = runs.len();
+    let all = runs.len();
     let kind = match args.format {
         ExportKind::Csv => Kind::Csv,
         ExportKind::Tensorboard => Kind::Tensorboard,
     };
-    let files = export::write(kind, &places.results_dir, runs, &args.out)?;
+    let exported = export::write(kind, &places.results_dir, runs, &args.out)?;
+    for skipped in &exported.skipped {
+        note!("skipped {}: {}", skipped.folder.display(), skipped.why);
+    }
     if !places.quiet {
         outln!(
-            "{count} runs, {} files in {}",
-            files.len(),
+            "{} runs, {} files in {}",
+            all - exported.skipped.len(),
+            exported.files.len(),
             args.out.display()
         );
     }
-    Ok(Exit::Success)
+    Ok(match exported.skipped.is_empty() {
+        true => Exit::Success,
+        false => Exit::Storage,
+    })
 }

@@ -1,12 +1,14 @@
 //! `report`: regenerates reports from records, and the index of all reports.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use super::seeds::parse as parse_seeds;
 use super::target;
 use crate::cli::{Places, ReportArgs};
 use crate::exit::Exit;
-use crate::judge::{Evidence, Wanted, judge};
+use crate::judge::{Evidence, Verdict, Wanted, judge};
 use crate::manifest::{self, Bars, Experiment};
 use crate::nearest::remedy;
 use crate::publish::page::site::{self, Blank};
@@ -42,6 +44,7 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
     let views = super::runs(places)?;
     let mut blanks = Vec::new();
     let mut written = 0;
+    let mut failed = None;
     for listed in &wanted {
         if let Some(bars) = Bars::load(&listed.path)? {
             let png = publish_bars(&bars, &places.reports_dir)?;
@@ -54,13 +57,21 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
             if args.profile.as_ref().is_some_and(|only| only != profile) {
                 continue;
             }
-            if one(listed, profile, args, places, &views)? {
-                written += 1;
-            } else {
-                blanks.push(Blank {
+            match one(listed, profile, args, places, &views) {
+                Ok(true) => written += 1,
+                Ok(false) => blanks.push(Blank {
                     experiment: listed.name.clone(),
                     profile: profile.clone(),
-                });
+                }),
+                // One that fails does not keep the others from theirs.
+                Err(error) if args.all => {
+                    note!(
+                        "refig: no report of {} at {profile}: {error:#}",
+                        listed.name
+                    );
+                    failed.get_or_insert(Exit::of(&error));
+                }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -77,7 +88,7 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
             profile.map_or(String::new(), |name| format!(" --profile {name}"))
         )));
     }
-    Ok(Exit::Success)
+    Ok(failed.unwrap_or(Exit::Success))
 }
 
 /// Writes a report; false if there is nothing to report on.
@@ -90,7 +101,13 @@ fn one(
 ) -> Result<bool> {
     let experiment = Experiment::load(&listed.path, profile, &[])?;
     // Regenerate a report with its previous seeds.
-    let before = site::summary(&publish::folder(&experiment, None, &places.reports_dir))?;
+    let before = match site::summary(&publish::folder(&experiment, None, &places.reports_dir)) {
+        Ok(before) => before,
+        Err(error) => {
+            note!("note: {error:#}, with the seeds of the profile");
+            None
+        }
+    };
     let asked = match (&args.seeds, before) {
         (Some(text), _) => parse_seeds(text)?,
         (None, Some(before)) => before.seeds,
@@ -105,13 +122,26 @@ fn one(
         return Ok(false);
     }
     let verdict = judge(&evidence)?;
-    let report = Report::new(&evidence, &verdict, &places.reports_dir, !args.no_reference)?;
-    match super::draw(&report, places.quiet) {
+    match write(&evidence, &verdict, args, places) {
+        Ok(index) => outln!("{}: {}", index.display(), verdict.headline),
         // The runs' layer responses have not been measured.
         Err(error) if Exit::of(&error) == Exit::Missing => return Ok(false),
-        drawn => drawn?,
+        Err(error) => {
+            outln!("{}", verdict.headline);
+            return Err(error);
+        }
     }
-    let index = report.write(&places.results_dir, false)?;
-    outln!("{}: {}", index.display(), verdict.headline);
     Ok(true)
+}
+
+/// Writes the report; returns the path of its page.
+fn write(
+    evidence: &Evidence,
+    verdict: &Verdict,
+    args: &ReportArgs,
+    places: &Places,
+) -> Result<PathBuf> {
+    let report = Report::new(evidence, verdict, &places.reports_dir, !args.no_reference)?;
+    super::draw(&report, places.quiet)?;
+    report.write(&places.results_dir, false)
 }

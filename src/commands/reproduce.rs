@@ -211,15 +211,16 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
     };
     let evidence = Evidence::gather(experiment, &super::runs(places)?, &wanted)?;
     let verdict = judge(&evidence)?;
+    // First, since the reports folder may be one that cannot be written.
+    match places.quiet {
+        true => paint(&headline(&verdict)),
+        false => paint(&table(&verdict)),
+    }
     let report = Report::new(&evidence, &verdict, &places.reports_dir, !args.no_reference)?;
     super::draw(&report, places.quiet)?;
     let index = report.write(&places.results_dir, false)?;
-    match places.quiet {
-        true => paint(&headline(&verdict)),
-        false => {
-            paint(&table(&verdict));
-            outln!("{}", index.display());
-        }
+    if !places.quiet {
+        outln!("{}", index.display());
     }
     Ok(verdict.exit())
 }

@@ -10,6 +10,7 @@ use super::draw;
 use super::final_errors::{self, PaperTable, Table};
 use super::published_bars::BarFigure;
 use super::{curves, layer_responses};
+use crate::exit::Exit;
 use crate::judge::{Evidence, Verdict};
 use crate::manifest::{Experiment, Kind, Reference};
 
@@ -26,7 +27,7 @@ impl Drawing {
     /// values. None if there is nothing to draw: no run, or none with measured layer responses.
     ///
     /// # Errors
-    /// [`crate::exit::Exit`]'s `Storage` or `Usage` if the paper's values cannot be read.
+    /// [`Exit::Storage`] if the paper's values cannot be read.
     pub fn of(
         evidence: &Evidence,
         verdict: &Verdict,
@@ -53,6 +54,9 @@ impl Drawing {
                 (Drawing::Curves(figure), warnings)
             }
             Kind::Curves | Kind::Bars => {
+                if let Some(why) = evidence.without_paper.as_ref().filter(|_| reference) {
+                    return Err(Exit::Storage.error(why));
+                }
                 let none = BTreeMap::new();
                 let papers = if reference { &evidence.paper } else { &none };
                 let (figure, warnings) = curves::assemble(experiment, verdict, runs, papers);

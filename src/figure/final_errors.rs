@@ -67,17 +67,17 @@ impl PaperTable {
     /// Reads a file of values.
     ///
     /// # Errors
-    /// [`Exit::Storage`] if it cannot be read, [`Exit::Usage`] if it is not such a table.
+    /// [`Exit::Storage`] if it cannot be read or is not such a table.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Exit::Storage.error(format!(
-                "cannot read the paper's values from {}: {error}; restore the file",
+                "cannot read the paper's values from {}: {error}; restore the file, or draw without it with --no-reference",
                 path.display()
             ))
         })?;
         toml::from_str(&text).map_err(|error| {
-            Exit::Usage.error(format!(
-                "{}: invalid table of values: {}; restore the file",
+            Exit::Storage.error(format!(
+                "{}: invalid table of values: {}; restore the file, or draw without it with --no-reference",
                 path.display(),
                 error.message()
             ))

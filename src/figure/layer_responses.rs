@@ -26,17 +26,17 @@ pub type PaperResponses = BTreeMap<(String, String), Vec<(f64, f64)>>;
 /// Reads a file of the paper's responses.
 ///
 /// # Errors
-/// [`Exit::Storage`] if it cannot be read, [`Exit::Usage`] with the line number of an invalid point.
+/// [`Exit::Storage`] if it cannot be read, with the line number of an invalid point.
 pub fn read_paper(path: &Path) -> Result<PaperResponses> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Exit::Storage.error(format!(
-            "cannot read the paper's responses from {}: {error}; restore the file or pass --no-reference",
+            "cannot read the paper's responses from {}: {error}; restore the file, or draw without it with --no-reference",
             path.display()
         ))
     })?;
     let refuse = |number: usize, line: &str| {
-        Exit::Usage.error(format!(
-            "{}:{number}: invalid point `{line}`, expected {COLUMNS}; restore the file",
+        Exit::Storage.error(format!(
+            "{}:{number}: invalid point `{line}`, expected {COLUMNS}; restore the file, or draw without it with --no-reference",
             path.display()
         ))
     };

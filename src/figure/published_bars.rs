@@ -48,11 +48,11 @@ pub struct BarFigure {
 /// Parses a file of values; `source` names it in errors.
 ///
 /// # Errors
-/// [`Exit::Usage`] with the number of an invalid line.
+/// [`Exit::Storage`] with the number of an invalid line.
 pub fn parse(text: &str, source: &str) -> Result<Vec<Bar>> {
     let mut lines = text.lines();
     if lines.next().map(str::trim) != Some(COLUMNS) {
-        return Err(Exit::Usage.error(format!(
+        return Err(Exit::Storage.error(format!(
             "{source}:1: expected the header `{COLUMNS}`; restore the file"
         )));
     }
@@ -76,7 +76,7 @@ pub fn parse(text: &str, source: &str) -> Result<Vec<Bar>> {
             _ => None,
         };
         bars.push(bar.ok_or_else(|| {
-            Exit::Usage.error(format!(
+            Exit::Storage.error(format!(
                 "{source}:{number}: invalid value `{line}`, expected {COLUMNS}; restore the file"
             ))
         })?);
@@ -97,7 +97,7 @@ fn read(path: &Path) -> Result<Vec<Bar>> {
 /// Builds the figure of a manifest of bars from its files.
 ///
 /// # Errors
-/// [`Exit::Storage`] if a file cannot be read; [`Exit::Usage`] if it is invalid or has no values for a panel.
+/// [`Exit::Storage`] if a file cannot be read or is invalid; [`Exit::Usage`] if it has no values for a panel.
 pub fn assemble(bars: &Bars) -> Result<BarFigure> {
     let mut figure = BarFigure {
         title: bars.title.clone(),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::place::is_held_out;
+use crate::console::one_line;
 use crate::recipe::TRAINING_WINDOW;
 use crate::record::{Ending, Evaluation, Iteration, Split, Statistics, curve};
 use crate::run::{Rows, RunView};
@@ -154,8 +155,8 @@ fn short(value: &Value) -> String {
     match value {
         Value::Null => "–".into(),
         Value::String(text) if text.is_empty() => "–".into(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) => one_line(text),
+        other => one_line(&other.to_string()),
     }
 }
 

@@ -3,6 +3,8 @@
 //! no evidence about the paper, and never compared with the runs it was recorded from.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -71,33 +73,38 @@ impl Baseline {
     pub fn path(experiment: &Experiment, name: &str) -> Result<PathBuf> {
         if !is_plain_name(name) {
             return Err(Exit::Usage.error(format!(
-                "\"{name}\" does not name a baseline; use letters, digits, `-`, `_` and `.`, for example 2026-11"
+                "\"{name}\" does not name a baseline; use at most 100 letters, digits, `-`, `_` and `.`, for example 2026-11"
             )));
         }
         let file = format!("{}-{}-{name}.toml", experiment.name, experiment.profile);
         Ok(folder(experiment).join(file))
     }
 
-    /// Every baseline of the experiment at its profile, by name.
-    ///
-    /// # Errors
-    /// [`Exit::Storage`] if one is damaged or of a newer version.
-    pub fn all(experiment: &Experiment) -> Result<Vec<Self>> {
+    /// Every baseline of the experiment at its profile, by name, and why each of the others cannot be read.
+    pub fn all(experiment: &Experiment) -> (Vec<Self>, Vec<String>) {
+        let own = format!("{}-{}-", experiment.name, experiment.profile);
         let files = walkdir::WalkDir::new(folder(experiment))
             .max_depth(1)
             .sort_by_file_name()
             .into_iter()
             // A missing folder means no baselines.
             .filter_map(Result::ok)
-            .filter(|entry| entry.path().extension().is_some_and(|end| end == "toml"));
-        let mut baselines = Vec::new();
+            .filter(|entry| {
+                let name = entry.file_name().to_string_lossy();
+                name.starts_with(&own) && name.ends_with(".toml")
+            });
+        let (mut baselines, mut unread) = (Vec::new(), Vec::new());
         for file in files {
-            let baseline = Self::read(file.path())?;
-            if baseline.experiment == experiment.name && baseline.profile == experiment.profile {
-                baselines.push(baseline);
+            match Self::read(file.path()) {
+                // `a-b-c.toml` may be of profile `b-c`.
+                Ok(baseline)
+                    if baseline.experiment != experiment.name
+                        || baseline.profile != experiment.profile => {}
+                Ok(baseline) => baselines.push(baseline),
+                Err(error) => unread.push(format!("{error:#}")),
             }
         }
-        Ok(baselines)
+        (baselines, unread)
     }
 
     /// Records the errors of `subjects`: every non-optional network with every seed, finished, all on the same data.
@@ -213,7 +220,14 @@ impl Baseline {
     /// # Errors
     /// [`Exit::Missing`] if there is no such file, [`Exit::Storage`] if it is damaged or of a newer version.
     pub fn read(path: &Path) -> Result<Self> {
+        // Opening a pipe would wait for its writer.
+        if path.exists() && !path.is_file() {
+            return Err(unreadable(path, &"not a file"));
+        }
         let text = std::fs::read_to_string(path).map_err(|error| {
+            if error.kind() != ErrorKind::NotFound {
+                return unreadable(path, &error);
+            }
             let folder = path.parent().unwrap_or(Path::new("."));
             let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
             let mut names: Vec<String> = names
@@ -230,7 +244,8 @@ impl Baseline {
                 path.display()
             ))
         })?;
-        let table: toml::Table = toml::from_str(&text).map_err(|e| unreadable(path, &e))?;
+        let refuse = |error: toml::de::Error| unreadable(path, &error.message());
+        let table: toml::Table = toml::from_str(&text).map_err(refuse)?;
         let format = table.get("format").and_then(toml::Value::as_integer);
         if format.is_some_and(|found| found > i64::from(FORMAT)) {
             return Err(Exit::Storage.error(format!(
@@ -239,7 +254,7 @@ impl Baseline {
                 format.unwrap_or_default()
             )));
         }
-        table.try_into().map_err(|e| unreadable(path, &e))
+        table.try_into().map_err(refuse)
     }
 
     /// Compares the values of `networks` with the runs in `subjects` that they were not recorded from.
@@ -307,10 +322,9 @@ fn folder(experiment: &Experiment) -> PathBuf {
     experiment.file.with_file_name("baselines")
 }
 
-fn unreadable(path: &Path, error: &toml::de::Error) -> anyhow::Error {
+fn unreadable(path: &Path, error: &dyn Display) -> anyhow::Error {
     Exit::Storage.error(format!(
-        "{}: {}; accept the baseline again",
-        path.display(),
-        error.to_string().trim()
+        "cannot read the baseline {}: {error}; restore the file, or accept it again with --accept",
+        path.display()
     ))
 }

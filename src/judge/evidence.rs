@@ -26,11 +26,15 @@ pub struct Evidence {
     pub runs: Vec<RunEvidence>,
     /// The paper's curves by file.
     pub paper: BTreeMap<PathBuf, PaperCurves>,
+    /// Why some of the paper's curves cannot be read, if so.
+    pub without_paper: Option<String>,
     /// The paper's final errors for this experiment's networks; shown but not comparable at other profiles than the
     /// paper's.
     pub papers_errors: Vec<Expectation>,
     /// Our earlier errors, which guard against change.
     pub baselines: Vec<Baseline>,
+    /// Baselines that cannot be read, a line each with the reason.
+    pub unread: Vec<String>,
     /// Runs left out, a line per group with its reason.
     pub left_out: Vec<String>,
     /// Unused runs in this profile's folder with the reasons, in one line.
@@ -41,7 +45,8 @@ impl Evidence {
     /// Selects the experiment's runs with [`selection::select`] and reads their records.
     ///
     /// # Errors
-    /// [`crate::exit::Exit`]'s `Storage` or `Usage` if records or the paper's curves cannot be read.
+    /// [`crate::exit::Exit::Storage`] if records cannot be read. The paper's curves and baselines are left out if they
+    /// cannot be read: `without_paper` and `unread` say why.
     pub fn gather(experiment: &Experiment, views: &[RunView], wanted: &Wanted) -> Result<Self> {
         let seeds = selection::settled_seeds(experiment, views, wanted);
         let Selection { runs, left_out } = selection::select(experiment, views, wanted, &seeds);
@@ -65,18 +70,27 @@ impl Evidence {
             });
         }
         let mut paper = BTreeMap::new();
+        let mut without_paper = None;
         for reference in experiment
             .panels
             .iter()
             .filter_map(|p| p.reference.as_ref())
         {
             if !paper.contains_key(&reference.file) {
-                paper.insert(reference.file.clone(), PaperCurves::read(&reference.file)?);
+                match PaperCurves::read(&reference.file) {
+                    Ok(curves) => {
+                        paper.insert(reference.file.clone(), curves);
+                    }
+                    Err(error) => without_paper = Some(format!("{error:#}")),
+                }
             }
         }
+        let (baselines, unread) = Baseline::all(experiment);
         Ok(Self {
             papers_errors: papers_errors(experiment),
-            baselines: Baseline::all(experiment)?,
+            baselines,
+            unread,
+            without_paper,
             experiment: experiment.clone(),
             seeds,
             runs: read,

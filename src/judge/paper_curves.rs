@@ -30,11 +30,14 @@ pub struct PaperCurves {
 }
 
 impl PaperCurves {
-    /// Reads a file of curves. Errors in a line give its number.
+    /// Reads a file of curves.
+    ///
+    /// # Errors
+    /// [`Exit::Storage`] if it cannot be read; with the number of an invalid line.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Exit::Storage.error(format!(
-                "cannot read the paper's curves from {}: {error}; restore the file or pass --no-reference",
+                "cannot read the paper's curves from {}: {error}; restore the file, or draw without it with --no-reference",
                 path.display()
             ))
         })?;
@@ -45,8 +48,8 @@ impl PaperCurves {
     pub fn parse(text: &str, source: &str) -> Result<Self> {
         let mut lines = text.lines();
         if lines.next().map(str::trim) != Some(COLUMNS) {
-            return Err(Exit::Usage.error(format!(
-                "{source}:1: expected the header `{COLUMNS}`; restore the file"
+            return Err(Exit::Storage.error(format!(
+                "{source}:1: expected the header `{COLUMNS}`; restore the file, or draw without it with --no-reference"
             )));
         }
         let mut curves: Vec<PaperCurve> = Vec::new();
@@ -59,8 +62,8 @@ impl PaperCurves {
                 _ => None,
             };
             let Some((panel, network, split, point)) = parsed else {
-                return Err(Exit::Usage.error(format!(
-                    "{source}:{number}: invalid point `{line}`, expected {COLUMNS}; restore the file"
+                return Err(Exit::Storage.error(format!(
+                    "{source}:{number}: invalid point `{line}`, expected {COLUMNS}; restore the file, or draw without it with --no-reference"
                 )));
             };
             let same = |curve: &&mut PaperCurve| {
@@ -190,6 +193,7 @@ mod tests {
         let text = format!("{COLUMNS}\nfig6,left_plain,plain-20,test,4000,abc,vertex\n");
         let error = PaperCurves::parse(&text, "fig6.csv").unwrap_err();
         assert!(error.to_string().starts_with("fig6.csv:2:"), "{error}");
-        assert!(PaperCurves::parse("a,b\n", "x.csv").is_err());
+        let error = PaperCurves::parse("a,b\n", "x.csv").unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Storage);
     }
 }

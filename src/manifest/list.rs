@@ -58,7 +58,8 @@ impl Listed {
     }
 }
 
-/// The manifests `*.toml` in `dir`. One that is refused does not hide the others. Does not recurse.
+/// The manifests `*.toml` in `dir`. One that is refused does not hide the others, nor does what is not a file. Does not
+/// recurse.
 ///
 /// # Errors
 /// [`Exit::Usage`] if the folder cannot be read.
@@ -137,7 +138,10 @@ fn manifests(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(refuse)? {
         let path = entry.map_err(refuse)?.path();
-        if path.extension().is_some_and(|end| end == "toml") && path.is_file() {
+        // Editors keep links to nowhere beside a file, `.#fig6.toml`.
+        let name = path.file_name().unwrap_or_default();
+        let hidden = name.as_encoded_bytes().starts_with(b".");
+        if path.extension().is_some_and(|end| end == "toml") && (path.is_file() || !hidden) {
             paths.push(path);
         }
     }

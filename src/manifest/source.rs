@@ -26,6 +26,13 @@ pub(super) struct Source {
 
 impl Source {
     pub fn read(path: &Path) -> Result<Self> {
+        // Opening a pipe would wait for its writer.
+        if path.exists() && !path.is_file() {
+            return Err(Exit::Usage.error(format!(
+                "cannot read manifest {}: not a file; remove or rename it",
+                path.display()
+            )));
+        }
         let text = std::fs::read_to_string(path).map_err(|error| {
             Exit::Usage.error(format!(
                 "cannot read manifest {}: {error}; `refig list` shows the available experiments",

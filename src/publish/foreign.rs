@@ -1,20 +1,13 @@
 //! Text from files (titles, labels, claims, notes, hosts, overrides) made safe for where it is written. It may hold
 //! anything.
 
-/// The text in one line, as a log of GitHub Actions may show it: no line begins with a workflow command, also not where
-/// the text is broken at a space later.
-pub(super) fn one_line(text: &str) -> String {
-    let words: Vec<String> = text.split_whitespace().map(inert).collect();
-    words.join(" ")
-}
+use crate::console;
 
-/// Parts the markers of a workflow command: `::error::` where a line begins with it, `##[error]` wherever it is.
-fn inert(word: &str) -> String {
-    let word = word.replace("##[", "## [");
-    match word.strip_prefix("::") {
-        Some(rest) => format!(": :{rest}"),
-        None => word,
-    }
+/// The text as [`console::one_line`] has it, with single spaces.
+pub(super) fn one_line(text: &str) -> String {
+    let line = console::one_line(text);
+    let words: Vec<&str> = line.split_whitespace().collect();
+    words.join(" ")
 }
 
 /// The text in one line, without the characters that XML 1.0 forbids.
@@ -33,7 +26,7 @@ const MARKUP: &str = "\\`*[]|~";
 /// The text as inline Markdown in one line: nothing in it is a link, an image, HTML, a heading or the end of a cell.
 pub(super) fn markdown(text: &str) -> String {
     let text = one_line(text);
-    let letters: Vec<char> = text.chars().filter(|letter| !letter.is_control()).collect();
+    let letters: Vec<char> = text.chars().collect();
     // `12. ` or `12) ` would begin a list.
     let digits = letters.iter().take_while(|l| l.is_ascii_digit()).count();
     let word = |place: Option<&char>| place.is_some_and(|letter| letter.is_alphanumeric());

@@ -63,7 +63,10 @@ impl<'a> Report<'a> {
         reports_dir: &Path,
         reference: bool,
     ) -> Result<Self> {
-        let mut warnings = evidence.left_out.clone();
+        let mut warnings = [&evidence.left_out[..], &evidence.unread].concat();
+        if let Some(why) = evidence.without_paper.as_ref().filter(|_| !reference) {
+            warnings.push(format!("{why}; nothing is compared with its curves"));
+        }
         let figure = match Drawing::of(evidence, verdict, reference)? {
             Some((drawing, missing)) => {
                 warnings.extend(missing);

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::sources;
 use super::tree::Tree;
-use crate::address::without_credentials;
+use crate::address::word_without_credentials;
+use crate::console::one_line;
 use crate::digest::sha256;
 use crate::processor::Processor;
 
@@ -62,7 +63,7 @@ const LOCK: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock
 /// Packages that compute or write records.
 const SOFTWARE: [&str; 5] = ["dfdx", "gemm", "polars", "safetensors", "sha2"];
 /// Environment variables that choose data, devices or arithmetic.
-const ENVIRONMENT: [&str; 9] = [
+const ENVIRONMENT: [&str; 8] = [
     "CIFAR10_DIR",
     "REFIG_CACHE",
     "REFIG_CUDA_GRAPHS",
@@ -70,15 +71,16 @@ const ENVIRONMENT: [&str; 9] = [
     "CUBLAS_WORKSPACE_CONFIG",
     "NVIDIA_TF32_OVERRIDE",
     "RAYON_NUM_THREADS",
-    "RUSTFLAGS",
-    "CI",
+    CI,
 ];
+/// Set on CI, to whatever.
+const CI: &str = "CI";
 
 impl Provenance {
     /// The provenance of this process.
     pub fn now(iteration: u64, processor: Processor, threads: usize) -> Self {
         let tree = program().unwrap_or_default();
-        Self {
+        let mut now = Self {
             time: time(),
             iteration,
             dirty: tree.is_dirty(),
@@ -102,6 +104,47 @@ impl Provenance {
             threads,
             environment: environment(),
             software: software(LOCK),
+        };
+        now.clean();
+        now
+    }
+
+    /// Puts every text into one line without control characters: a file may hold anything, and so may the environment.
+    pub(super) fn clean(&mut self) {
+        let Self {
+            time,
+            iteration: _,
+            commit,
+            dirty: _,
+            patch,
+            sources,
+            lock,
+            version,
+            rustc,
+            features,
+            command,
+            cpu,
+            instruction_sets,
+            gpu,
+            sums,
+            system,
+            host,
+            threads: _,
+            environment,
+            software,
+        } = self;
+        let texts = [
+            time, commit, patch, sources, lock, version, rustc, command, cpu, gpu, sums, system,
+            host,
+        ];
+        for text in texts.into_iter().chain(features).chain(instruction_sets) {
+            *text = one_line(text);
+        }
+        for map in [environment, software] {
+            let lines = std::mem::take(map).into_iter();
+            *map = lines
+                .map(|(name, value)| (one_line(&name), one_line(&value)))
+                .collect();
         }
     }
 }
@@ -155,12 +198,10 @@ fn features() -> Vec<String> {
 /// both private.
 fn command(arguments: impl Iterator<Item = String>) -> String {
     let words: Vec<String> = arguments
-        .map(|word| without_credentials(&word))
         .enumerate()
-        .map(|(place, word)| match word.split_once('=') {
-            _ if place == 0 => shorten(&word).trim_start_matches("…/").to_string(),
-            Some((key, value)) => format!("{key}={}", shorten(value)),
-            None => shorten(&word),
+        .map(|(place, word)| match place {
+            0 => shorten(&word).trim_start_matches("…/").to_string(),
+            _ => public(&word),
         })
         .map(|word| {
             if word.contains(char::is_whitespace) {
@@ -171,6 +212,16 @@ fn command(arguments: impl Iterator<Item = String>) -> String {
         })
         .collect();
     words.join(" ")
+}
+
+/// A word without local paths and credentials.
+fn public(word: &str) -> String {
+    // An `=` may also be in a password.
+    let divides = word.starts_with('-') || word_without_credentials(word) == word;
+    match word.split_once('=').filter(|_| divides) {
+        Some((key, value)) => format!("{key}={}", shorten(&word_without_credentials(value))),
+        None => shorten(&word_without_credentials(word)),
+    }
 }
 
 fn shorten(word: &str) -> String {
@@ -186,8 +237,11 @@ fn environment() -> BTreeMap<String, String> {
         .into_iter()
         .filter_map(|name| {
             let value = std::env::var_os(name)?;
-            let value = without_credentials(&value.to_string_lossy());
-            Some((name.to_string(), shorten(&value)))
+            let value = match name {
+                CI => "set".to_string(),
+                _ => shorten(&word_without_credentials(&value.to_string_lossy())),
+            };
+            Some((name.to_string(), value))
         })
         .collect()
 }
@@ -290,11 +344,27 @@ mod tests {
             "seeds=[1, 2]",
             "--mirror",
             "https://user:hunter2@host/cifar.tar.gz?token=abc",
+            "--mirror=user:hunter2@host/c",
+            "user:hunt=er2@host/c",
         ];
         assert_eq!(
             command(words.map(String::from).into_iter()),
-            "refig reproduce fig6 --data-dir …/cifar --results-dir=…/results --set 'seeds=[1, 2]' --mirror https://host/cifar.tar.gz"
+            "refig reproduce fig6 --data-dir …/cifar --results-dir=…/results --set 'seeds=[1, 2]' --mirror https://host/cifar.tar.gz --mirror=…@host/c …@host/c"
         );
+    }
+
+    #[test]
+    fn texts_of_a_start_become_one_line() {
+        let mut start = Provenance {
+            host: "a\n::error::b\u{202e}".into(),
+            features: vec!["\u{1b}[31m".into()],
+            environment: BTreeMap::from([("A\nB".into(), "::error::".into())]),
+            ..Provenance::default()
+        };
+        start.clean();
+        assert_eq!(start.host, "a : :error::b\u{fffd}");
+        assert_eq!(start.features, ["\u{fffd}[31m"]);
+        assert_eq!(start.environment["A B"], ": :error::");
     }
 
     #[test]

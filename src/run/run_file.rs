@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::format::{self, FORMAT, START_OVER};
 use super::layout::RUN;
 use super::provenance::Provenance;
+use crate::console::one_line;
 use crate::origin::{Origin, Size};
 use crate::plan::RunPlan;
 use crate::record::parquet;
@@ -50,7 +51,8 @@ pub struct RunFile {
 }
 
 impl RunFile {
-    /// Reads `run.toml` in a run's folder; none if there is no such file.
+    /// Reads `run.toml` in a run's folder; none if there is no such file. Its texts come out in one line each, without control
+    /// characters, whatever is in the file.
     ///
     /// # Errors
     /// [`Exit::Storage`](crate::exit::Exit::Storage) if it cannot be read, was written by a newer version, or its
@@ -68,7 +70,22 @@ impl RunFile {
             });
         }
         notes.official = matches!(notes.data, Origin::Cifar10 | Origin::Imagenet);
+        file.clean();
         Ok(Some(file))
+    }
+
+    /// Cleans all texts that no identity covers.
+    fn clean(&mut self) {
+        let notes = &mut self.notes;
+        let digests = [&mut notes.train_digest, &mut notes.test_digest];
+        let texts = digests.into_iter().chain([&mut notes.experiment]);
+        for text in texts.chain(&mut notes.overrides) {
+            *text = one_line(text);
+        }
+        self.start.clean();
+        for start in &mut self.restarts {
+            start.clean();
+        }
     }
 
     /// Serialises the file.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::layout::Format;
-use crate::address::without_credentials;
+use crate::address::{without_credentials, word_without_credentials};
 use crate::data::download::{Archive, Wanted, is_address};
 use crate::exit::Exit;
 
@@ -134,7 +134,7 @@ pub(super) fn addresses(mirrors: &[String]) -> Result<Vec<Address>> {
             mirror => {
                 return Err(Exit::Usage.error(format!(
                     "mirror `{}` is not an http:// or https:// address of cifar-10-binary.tar.gz or of the folder of the Parquet files (ending with /), nor the word `huggingface` or `official`",
-                    without_credentials(mirror)
+                    word_without_credentials(mirror)
                 )));
             }
         });

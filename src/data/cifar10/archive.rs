@@ -8,6 +8,7 @@ use anyhow::Result;
 use flate2::bufread::GzDecoder;
 
 use super::layout::{ALL_BYTES, BATCH_BYTES, Format, Take, Tick};
+use crate::console::one_line;
 use crate::exit::Exit;
 
 /// The most that an archive may unpack to: the batches, and room for other small files.
@@ -57,7 +58,7 @@ pub(super) fn read(path: &Path, tick: &mut Tick, take: &mut Take) -> Result<()> 
         let Some((format, number)) = batch_file.filter(|_| kind.is_file()) else {
             continue;
         };
-        let name = format!("{} in {shown}", inner.display());
+        let name = format!("{} in {shown}", one_line(&inner.to_string_lossy()));
         if std::mem::replace(&mut seen[number], true) {
             return Err(Exit::Data.error(format!(
                 "{name} occurs twice: not CIFAR-10's archive; fetch it with `refig data fetch cifar10`"

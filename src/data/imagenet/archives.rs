@@ -12,6 +12,7 @@ use tar::{Archive, Entries, Entry, PaxExtensions};
 
 use super::listing::{Container, Found, Kind, Listing, MOST_BYTES, NO_GROUP, container, is_image};
 use super::workers::each;
+use crate::console::one_line;
 use crate::data::progress::{Progress, Report};
 use crate::exit::Exit;
 
@@ -173,7 +174,8 @@ fn read(section: &Section, members: Members, done: &AtomicU64) -> Result<Part> {
         let size = member.size();
         if size > MOST_BYTES {
             return Err(Exit::Data.error(format!(
-                "{name} in {} has {size} bytes, more than the {MOST_BYTES} that an image may have",
+                "{} in {} has {size} bytes, more than the {MOST_BYTES} that an image may have",
+                one_line(name),
                 path.display()
             )));
         }
@@ -302,8 +304,9 @@ fn damaged(path: &Path, error: &io::Error) -> anyhow::Error {
 
 fn truncated(path: &Path, name: &str) -> anyhow::Error {
     Exit::Data.error(format!(
-        "{} is truncated: it ends inside {name}; copy it again",
-        path.display()
+        "{} is truncated: it ends inside {}; copy it again",
+        path.display(),
+        one_line(name)
     ))
 }
 

@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::place::{is_held_out, place};
 use crate::exit::Exit;
 use crate::run::disk::Disk;
-use crate::run::{RunView, is_plain_name};
+use crate::run::{RunView, Skipped, is_plain_name};
 
 /// An export format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,18 +21,23 @@ pub enum Kind {
     Tensorboard,
 }
 
-/// Writes the runs in `results_dir` to `out`, in folders named as there. Returns the files written.
+/// What was exported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// The files written.
+    pub files: Vec<PathBuf>,
+    /// Runs whose records cannot be read.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Writes the runs in `results_dir` to `out`, in folders named as there. A run whose records cannot be read does not keep
+/// the others from being written.
 ///
 /// # Errors
-/// [`Exit::Storage`] if a run's folder has an unusual name, records cannot be read or `out` cannot be written.
-pub fn write(
-    kind: Kind,
-    results_dir: &Path,
-    runs: Vec<RunView>,
-    out: &Path,
-) -> Result<Vec<PathBuf>> {
+/// [`Exit::Storage`] if a run's folder has an unusual name or `out` cannot be written.
+pub fn write(kind: Kind, results_dir: &Path, runs: Vec<RunView>, out: &Path) -> Result<Exported> {
     let disk = Disk::default();
-    let mut files = Vec::new();
+    let (mut files, mut skipped) = (Vec::new(), Vec::new());
     let mut put = |path: PathBuf, bytes: &[u8]| -> Result<()> {
         disk.create_dir(path.parent().unwrap_or(out))?;
         disk.replace(&path, bytes)?;
@@ -42,7 +47,17 @@ pub fn write(
     let mut table = csv::RUNS.to_owned();
     for (name, run) in named(results_dir, runs)? {
         let folder = out.join(&name);
-        let (run, rows) = run.read()?;
+        let place = run.folder.clone();
+        let (run, rows) = match run.read() {
+            Ok(read) => read,
+            Err(error) => {
+                skipped.push(Skipped {
+                    folder: place,
+                    why: format!("{error:#}"),
+                });
+                continue;
+            }
+        };
         let held_out = is_held_out(&run);
         let (iterations, evaluations) = (&rows.iterations, &rows.evaluations);
         match kind {
@@ -65,7 +80,7 @@ pub fn write(
     if kind == Kind::Csv {
         put(out.join("runs.csv"), table.as_bytes())?;
     }
-    Ok(files)
+    Ok(Exported { files, skipped })
 }
 
 /// The runs with their folders' names, all checked before anything is written.

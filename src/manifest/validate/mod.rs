@@ -26,7 +26,7 @@ pub(super) use kind::bars;
 pub(super) use lists::seeds_fault;
 
 /// The remedy for a name that cannot be part of a path.
-const PLAIN: &str = "use letters, digits, `-`, `_` and `.`, not `.` first";
+const PLAIN: &str = "use at most 100 letters, digits, `-`, `_` and `.`, not `.` first";
 
 /// Checks names and references. `runs` is the manifest named by `runs_from`.
 pub(super) fn structure(own: &Source, runs: Option<&Source>) -> Result<()> {

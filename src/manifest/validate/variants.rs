@@ -9,18 +9,22 @@ use crate::network::{Family, Network};
 use crate::plain_name::is_plain_name;
 use crate::recipe::Shortcut;
 
+/// Letters of the longest name: the folder of a run is named for its seed and identity, too.
+const MOST_LETTERS: usize = 60;
+
 pub(super) fn check(own: &Source, runs: &Source) -> Result<()> {
     for (name, variant) in &own.file.variants {
         let allowed =
             |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
         if !is_plain_name(name)
+            || name.len() > MOST_LETTERS
             || !name.chars().all(allowed)
             || runs.network(name, Shortcut::A).is_ok()
         {
             return Err(own.error(
                 &["variants", name],
                 &format!(
-                    "invalid variant name \"{name}\"; use lower-case letters, digits and dashes, and not a network's name"
+                    "invalid variant name \"{name}\"; use at most {MOST_LETTERS} lower-case letters, digits and dashes, and not a network's name"
                 ),
             ));
         }

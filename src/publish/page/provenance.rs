@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::contents::{Cell, Section};
+use crate::console::one_line;
 use crate::judge::RunEvidence;
 use crate::run::Provenance;
 
@@ -26,7 +27,7 @@ pub(super) fn section(runs: &[RunEvidence]) -> Result<Option<Section>> {
             facts.len() - 1
         });
         let values = &mut facts[at].1;
-        let run = run.view.title();
+        let (value, run) = (one_line(&value), run.view.title());
         match values.iter_mut().find(|(known, _)| *known == value) {
             Some((_, runs)) => runs.push(run),
             None => values.push((value, vec![run])),

@@ -53,7 +53,8 @@ struct Card {
 /// [`Exit::Storage`] if it cannot be read.
 pub fn summary(folder: &Path) -> Result<Option<Summary>> {
     let path = folder.join("verdict.json");
-    if !path.exists() {
+    // Opening a pipe would wait for its writer.
+    if !path.is_file() {
         return Ok(None);
     }
     std::fs::read_to_string(&path)
@@ -62,13 +63,14 @@ pub fn summary(folder: &Path) -> Result<Option<Summary>> {
         .map(Some)
         .map_err(|error| {
             Exit::Storage.error(format!(
-                "cannot read {}: {error}; regenerate it with `refig report`",
+                "cannot read {}: {error}; `refig report` writes it again",
                 path.display()
             ))
         })
 }
 
-/// Writes `index.html` to `reports_dir` and returns its path. It lists `blanks` as not run.
+/// Writes `index.html` to `reports_dir` and returns its path. It lists `blanks` as not run. A report whose `verdict.json` cannot
+/// be read is shown as one without.
 ///
 /// # Errors
 /// [`Exit::Storage`] if the folder cannot be read or written.
@@ -96,7 +98,7 @@ fn cards(reports_dir: &Path) -> Result<Vec<Card>> {
             continue;
         }
         let folder = entry.into_path();
-        let summary = summary(&folder)?;
+        let summary = summary(&folder).ok().flatten();
         let picture = picture(&folder);
         if summary.is_none() && picture.is_none() {
             continue;

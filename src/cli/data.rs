@@ -46,12 +46,12 @@ impl TypedValueParser for Place {
         value: &OsStr,
     ) -> Result<String, clap::Error> {
         let text = value.to_str().unwrap_or_default();
-        let address = ["http://", "https://"].map(|scheme| text.starts_with(scheme));
+        let address = text.starts_with("http://") || text.starts_with("https://");
         let known = match self {
             Place::Mirror => ["official", "huggingface"].contains(&text),
             Place::From => !text.is_empty() && Path::new(text).exists(),
         };
-        if known || address.contains(&true) {
+        if known || address {
             return Ok(text.to_owned());
         }
         let shown = match text.contains(['@', '?']) {

@@ -1,6 +1,7 @@
 //! CSV (RFC 4180) with a header. Numbers round-trip bit for bit; missing numbers are empty. Texts that a spreadsheet would
 //! take for a formula begin with `'`.
 
+use crate::console::one_line;
 use crate::inspect::is_held_out;
 use crate::record::{Evaluation, Iteration, Split, Statistics, Views};
 use crate::run::RunView;
@@ -35,7 +36,7 @@ pub(super) fn run(
         error(Split::Test, Statistics::Moving),
         error(Split::Train, Statistics::Population),
         run.file.notes.data.key().into(),
-        plan.data_digest.clone(),
+        one_line(&plan.data_digest),
         plan.processor.device().into(),
         plan.processor.instructions().into(),
         plan.identity().into(),

@@ -60,7 +60,7 @@ pub(super) fn section(runs: &[RunEvidence]) -> Result<Option<Section>> {
         restarts += file.restarts.len();
         times.insert(file.start.time.clone(), ());
         if let Some(ended) = &run.view.ended {
-            times.insert(ended.clone(), ());
+            times.insert(one_line(ended), ());
         }
     }
     let mut rows: Vec<Vec<Cell>> = facts

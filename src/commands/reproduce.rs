@@ -108,8 +108,8 @@ pub fn plan(args: &PlanArgs, places: &Places) -> Result<Exit> {
     if let Some((run, bytes)) = schedule.memory() {
         let recipe = &run.recipe;
         outln!(
-            "  memory: about {:.1} GB for a step of {}, {} images of {size}x{size}",
-            bytes as f64 / 1e9,
+            "  memory: about {} MB for a step of {}, {} images of {size}x{size}",
+            bytes.div_ceil(1_000_000),
             run.network.name,
             recipe.micro_batch.unwrap_or(recipe.batch),
             size = recipe.image_size

@@ -10,7 +10,9 @@ use crate::plan::RunPlan;
 use crate::random::Purpose;
 use crate::recipe::FinalViews;
 use crate::record::{self, Evaluation, Split, Views};
-use crate::train::{EVALUATION_BATCH, EvaluationData, Observer, Scores, Stop, estimate_statistics};
+use crate::train::{
+    EVALUATION_BATCH, EvaluationData, Observer, Phase, Scores, Stop, estimate_statistics,
+};
 
 /// Scale and engine of some views.
 struct Scale {
@@ -64,7 +66,7 @@ pub(super) fn final_views(
             }
         };
         let test = (kind, &mut scales[..]);
-        let Some(tally) = tally(engine, pictures, run, test, stop)? else {
+        let Some(tally) = tally(engine, pictures, run, test, stop, observer)? else {
             return Ok(None);
         };
         let share = |count: u64| 100.0 * count as f64 / tally.images.max(1) as f64;
@@ -116,12 +118,14 @@ fn tally(
     run: &RunPlan,
     (views, scales): (imagenet::Views, &mut [Scale]),
     stop: &Stop,
+    observer: &mut dyn Observer,
 ) -> Result<Option<Tally>> {
     let images: Vec<u32> = (0..pictures.len(Split::Test) as u32).collect();
     let average = run.recipe.evaluation.view_average;
     let mut sum = Tally::default();
     let mut batch = Batch::default();
     for chunk in images.chunks(EVALUATION_BATCH) {
+        observer.phase(Phase::Test, sum.images, images.len() as u64);
         let mut scores = Scores::new(average, chunk.len(), run.network.classes);
         for scale in scales.iter_mut() {
             for number in 0..views.draws(scale.side, 0).len() {

@@ -1,0 +1,267 @@
+//! Networks of Table 1 on JPEGs: a stopped run resumes to the bit, and several views give what they give one by one.
+
+use std::path::Path;
+use std::time::Duration;
+
+use refig::data::{self, DataSet, RunImages, imagenet};
+use refig::engine::{self, Hyperparameters, Statistics};
+use refig::manifest::Experiment;
+use refig::orchestrate::{Options, RunsObserver, run_all};
+use refig::plan::{self, RunPlan};
+use refig::processor::{Instructions, Processor};
+use refig::random::Purpose;
+use refig::record::{Ending, Evaluation, Iteration, Split, Views};
+use refig::run::RunView;
+use refig::train::{Observer, Phase, Signal, Stop};
+
+/// Networks at a scale for a test, on pictures that the program makes.
+fn experiment() -> Experiment {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig4.toml");
+    let set = [
+        "recipe.iterations=5",
+        "recipe.drops=[3]",
+        "recipe.batch=8",
+        "recipe.image_size=32",
+        "recipe.crop.shorter_side=[36, 68]",
+        "recipe.crop.test_side=36",
+        "recipe.evaluation.interval=3",
+        "recipe.evaluation.statistics_images=16",
+        "recipe.evaluation.statistics_batch=8",
+        "recipe.evaluation.clean_images=8",
+        "recipe.evaluation.scales=[32, 64]",
+    ];
+    let set: Vec<String> = set.iter().map(|change| change.to_string()).collect();
+    let experiment = Experiment::load(&path, "smoke", &set).unwrap();
+    experiment.with_classes(10)
+}
+
+fn pictures(cache: &Path) -> DataSet {
+    data::open_pictures(None, true, cache, &mut |_| Ok(())).unwrap()
+}
+
+fn plans(network: &str, data: &DataSet) -> Vec<RunPlan> {
+    let mut experiment = experiment();
+    experiment.only(&[network.into()]).unwrap();
+    let processor = Processor::Cpu(Instructions::detect());
+    plan::runs(&experiment, &[1], &data.digest(), processor).unwrap()
+}
+
+/// Asks for a stop at one moment.
+#[derive(Default)]
+struct Watch {
+    seen: usize,
+    stop_at: Option<usize>,
+    stop: Stop,
+}
+
+impl Watch {
+    fn see(&mut self) {
+        self.seen += 1;
+        if Some(self.seen) == self.stop_at {
+            self.stop.request(Signal::Terminate);
+        }
+    }
+}
+
+impl Observer for Watch {
+    fn iteration(&mut self, _: &Iteration) {
+        self.see();
+    }
+    fn phase(&mut self, _: Phase, _: u64, _: u64) {
+        self.see();
+    }
+}
+
+impl RunsObserver for Watch {}
+
+fn go(
+    folder: &Path,
+    data: &DataSet,
+    plans: &[RunPlan],
+    threads: usize,
+    watch: &mut Watch,
+) -> Ending {
+    let options = Options {
+        results_dir: folder.join("results"),
+        fresh: false,
+        experiment: "fig4".into(),
+        overrides: Vec::new(),
+        gpu: 0,
+        threads,
+        keep: None,
+        workers: 1,
+        keep_every: Duration::from_secs(3600),
+        cache: folder.join("cache"),
+    };
+    let stop = watch.stop.clone();
+    let results = run_all(plans, data.clone(), &options, &stop, watch).unwrap();
+    results[0].ending
+}
+
+/// Every recorded value but the seconds, floats as bits, and the bytes of the final weights.
+fn recorded(folder: &Path, plan: &RunPlan) -> (Vec<String>, Vec<u8>) {
+    let run = RunView::look(&folder.join("results").join(plan.folder()))
+        .unwrap()
+        .unwrap();
+    let weights = std::fs::read(run.weights().unwrap()).unwrap();
+    let (_, rows) = run.read().unwrap();
+    let mut all: Vec<String> = rows
+        .iterations
+        .iter()
+        .map(|row| {
+            format!(
+                "{} {:x} {:x}",
+                row.iteration,
+                row.loss.to_bits(),
+                row.error.to_bits()
+            )
+        })
+        .collect();
+    all.extend(rows.evaluations.iter().map(|row| format!("{row:?}")));
+    (all, weights)
+}
+
+#[test]
+fn a_run_on_pictures_resumes_to_the_bit_wherever_it_was_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = pictures(&folder.path().join("cache"));
+    let plans = plans("resnet-18", &data);
+    let mut watch = Watch::default();
+    assert_eq!(
+        go(folder.path(), &data, &plans, 2, &mut watch),
+        Ending::Finished
+    );
+    let whole = recorded(folder.path(), &plans[0]);
+    let moments = watch.seen;
+    assert!(moments > 20, "{moments}");
+    // Ten moments over training, evaluation and the final views.
+    for place in 0..10 {
+        let stop_at = 1 + place * (moments - 1) / 10;
+        let folder = tempfile::tempdir().unwrap();
+        let mut watch = Watch {
+            stop_at: Some(stop_at),
+            ..Watch::default()
+        };
+        let ending = go(folder.path(), &data, &plans, 1, &mut watch);
+        assert_eq!(ending, Ending::Partial, "stopped at {stop_at} of {moments}");
+        let ending = go(folder.path(), &data, &plans, 2, &mut Watch::default());
+        assert_eq!(ending, Ending::Finished);
+        assert!(
+            recorded(folder.path(), &plans[0]) == whole,
+            "stopped at {stop_at} of {moments}"
+        );
+    }
+}
+
+/// Softmax of a row.
+fn softmax(row: &[f32]) -> Vec<f64> {
+    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponentials: Vec<f64> = row.iter().map(|&z| f64::from(z - largest).exp()).collect();
+    let sum: f64 = exponentials.iter().sum();
+    exponentials.iter().map(|e| e / sum).collect()
+}
+
+#[test]
+fn ten_crops_and_scales_are_averages_of_probabilities() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = pictures(&folder.path().join("cache"));
+    let plans = plans("plain-18", &data);
+    assert_eq!(
+        go(folder.path(), &data, &plans, 2, &mut Watch::default()),
+        Ending::Finished
+    );
+    let plan = &plans[0];
+    let run = RunView::look(&folder.path().join("results").join(plan.folder()))
+        .unwrap()
+        .unwrap();
+    let weights = run.load_weights().unwrap().unwrap();
+    let (_, rows) = run.read().unwrap();
+
+    // By hand: the same weights and population statistics, image by image.
+    let recipe = &plan.recipe;
+    let cache = folder.path().join("cache");
+    let RunImages::Pictures(pictures) =
+        data.for_recipe(recipe, &cache, 1, &mut |_| Ok(())).unwrap()
+    else {
+        panic!("pictures");
+    };
+    let options = engine::Options {
+        threads: 2,
+        ..engine::Options::default()
+    };
+    let hyper = Hyperparameters::from(recipe);
+    let mut first = engine::create(&plan.network, 32, &hyper, &options).unwrap();
+    first.restore(&weights).unwrap();
+    first.begin_population().unwrap();
+    let sample = data::sample(
+        pictures.len(Split::Train),
+        16,
+        plan.seed,
+        Purpose::Statistics,
+    );
+    for chunk in sample.chunks(8) {
+        let mut batch = data::Batch::default();
+        pictures.plain(Split::Train, chunk, &mut batch).unwrap();
+        first.add_population(&batch).unwrap();
+    }
+    first.finish_population(recipe.evaluation.pooling).unwrap();
+    let mut larger = engine::create(&plan.network, 64, &hyper, &options).unwrap();
+    let mut state = first.state(false).unwrap();
+    state.tensors.extend(first.population().unwrap().tensors);
+    larger.restore(&state).unwrap();
+
+    let images = pictures.len(Split::Test);
+    let mut wrong = [0usize; 2];
+    for image in 0..images as u32 {
+        let mut means = [vec![0.0; 10], vec![0.0; 10]];
+        let mut label = 0;
+        let mut add = |which: usize, logits: &[f32]| {
+            for (mean, p) in means[which].iter_mut().zip(softmax(logits)) {
+                *mean += p;
+            }
+        };
+        for crop in 0..10 {
+            let mut batch = data::Batch::default();
+            let view = (imagenet::Views::TenCrops, 36, crop);
+            pictures
+                .view(Split::Test, &[image], view, &mut batch)
+                .unwrap();
+            add(0, &first.logits(&batch, Statistics::Population).unwrap());
+            label = usize::from(batch.labels[0]);
+        }
+        for side in [32, 64] {
+            let mut batch = data::Batch::default();
+            let view = (imagenet::Views::Whole, side, 0);
+            pictures
+                .view(Split::Test, &[image], view, &mut batch)
+                .unwrap();
+            let logits = match side {
+                32 => first.logits(&batch, Statistics::Population).unwrap(),
+                _ => larger.logits(&batch, Statistics::Moving).unwrap(),
+            };
+            add(1, &logits);
+        }
+        for (wrong, means) in wrong.iter_mut().zip(&means) {
+            let better = (0..10).filter(|&class| {
+                means[class] > means[label] || (means[class] == means[label] && class < label)
+            });
+            *wrong += usize::from(better.count() > 0);
+        }
+    }
+    let row = |views| -> &Evaluation {
+        rows.evaluations
+            .iter()
+            .find(|row| row.views == views)
+            .unwrap()
+    };
+    for (views, wrong) in [(Views::TenCrop, wrong[0]), (Views::MultiScale, wrong[1])] {
+        let row = row(views);
+        let by_hand = 100.0 * wrong as f64 / images as f64;
+        assert_eq!(row.images as usize, images);
+        assert!(
+            (row.error - by_hand).abs() < 1e-9,
+            "{views:?}: {} and {by_hand}",
+            row.error
+        );
+    }
+}

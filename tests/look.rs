@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{LAST, plan, train};
+use refig::plan::RunPlan;
 use refig::run::disk::Disk;
-use refig::run::scan;
+use refig::run::{RunDirectory, scan};
 
 #[test]
 fn a_run_that_ends_or_starts_over_is_never_called_damaged() {
@@ -114,4 +115,17 @@ fn one_bad_folder_does_not_stop_the_others() {
     names.sort_unstable();
     assert_eq!(names, ["empty", "lies", "nameless", &*plan().name()]);
     assert!(found.skipped.iter().all(|skipped| !skipped.why.is_empty()));
+}
+
+#[test]
+fn a_run_of_two_profiles_is_found_in_both() {
+    let results = tempfile::tempdir().unwrap();
+    train(Disk::default(), results.path(), false).unwrap();
+    let tenth = RunPlan::new(&common::entry(), 3, "tenth", "feed", plan().processor).unwrap();
+    assert_eq!(tenth.identity(), plan().identity());
+    drop(RunDirectory::open(results.path(), &tenth, &common::notes(), false).unwrap());
+    let found = scan(results.path()).unwrap();
+    assert_eq!(found.skipped, []);
+    let profiles: Vec<&str> = found.runs.iter().map(|run| &*run.plan().profile).collect();
+    assert_eq!(profiles, ["quick", "tenth"]);
 }

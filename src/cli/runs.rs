@@ -63,7 +63,7 @@ pub struct WatchArgs {
     #[arg(long)]
     pub once: bool,
     /// Seconds between updates.
-    #[arg(long, default_value_t = INTERVAL, value_name = "SECONDS")]
+    #[arg(long, default_value_t = INTERVAL, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub interval: u64,
 }
 

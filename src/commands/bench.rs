@@ -177,7 +177,11 @@ pub fn loader(args: &BenchLoaderArgs, quiet: bool, stop: &Stop) -> Result<Exit> 
     let mut show = progress(quiet, stop);
     let dir = args.data_dir.as_deref();
     let dataset = data::open_pictures(dir, true, &data::cache_folder(), &mut show)?;
-    let report = bench.measure(&dataset, &run::cpu(), &mut show)?;
+    // Whatever ends it, the copies of images are removed.
+    stop.attend(true);
+    let report = bench.measure(&dataset, &run::cpu(), &mut show);
+    stop.attend(false);
+    let report = report?;
     match args.format {
         Format::Json => outln!("{}", serde_json::to_string_pretty(&report)?),
         Format::Text => outln!("{}", report.text().trim_end()),

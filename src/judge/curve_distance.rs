@@ -159,7 +159,9 @@ fn proportion(recipe: &Recipe, paper: &Recipe) -> Option<f64> {
             .iter()
             .zip(&paper.drops)
             .all(|(&ours, &theirs)| {
-                (ours as f64 - theirs as f64 * scale).abs() < 1e-6 * papers_iterations
+                // A drop can only be at a whole iteration.
+                let tolerance = (1e-6 * papers_iterations).max(1.0);
+                (ours as f64 - theirs as f64 * scale).abs() < tolerance
             });
     (alike && scale > 0.0).then_some(scale)
 }

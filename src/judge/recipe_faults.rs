@@ -26,12 +26,18 @@ pub fn faults(recipe: &Recipe, rows: &[Iteration]) -> Vec<String> {
 
 /// How a run's evaluation differs from the experiment's, if that changes the meaning of its test error.
 pub fn measured_differently(run: &EvaluationRecipe, asked: &EvaluationRecipe) -> Option<String> {
-    let same = EvaluationRecipe {
-        interval: asked.interval,
-        clean_images: asked.clean_images,
-        ..run.clone()
+    let statistics = |recipe: &EvaluationRecipe| {
+        (
+            recipe.statistics_images,
+            recipe.statistics_batch,
+            recipe.pooling,
+        )
     };
-    (same != *asked).then(|| {
+    let views = |recipe: &EvaluationRecipe| (recipe.view_average, recipe.scales.clone());
+    if !run.final_views.is_empty() && !asked.final_views.is_empty() && views(run) != views(asked) {
+        return Some("several views averaged otherwise, or at other scales".into());
+    }
+    (statistics(run) != statistics(asked)).then(|| {
         format!(
             "batch-norm statistics of {} images in batches of {} (pooled by {}) instead of {} in batches of {} (pooled by {})",
             run.statistics_images,

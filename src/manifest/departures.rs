@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::experiment::{Experiment, NetworkEntry};
 use crate::network::{Family, Network, Stem, StrideIn};
 use crate::origin::DataName;
-use crate::recipe::{Init, Recipe, Shortcut, WarmUp};
+use crate::recipe::{EvaluationRecipe, FinalViews, Init, Recipe, Shortcut, WarmUp};
 
 /// The paper's recipe for a data set, for networks without exceptions: section 4.2, or section 4.1 with the authors' drops
 /// and groups (arXiv:1603.05027, appendix).
@@ -93,16 +93,36 @@ fn departures(entry: &NetworkEntry, data: DataName) -> Vec<String> {
         paper.warm_up = Some(WarmUp::default());
     }
     // Does not count as recipe.
-    let statistics = (paper.evaluation.statistics_images, paper.evaluation.pooling);
-    paper.evaluation = entry.recipe.evaluation.clone();
-    (paper.evaluation.statistics_images, paper.evaluation.pooling) = statistics;
+    let papers = paper.evaluation;
+    paper.evaluation = EvaluationRecipe {
+        statistics_images: papers.statistics_images,
+        pooling: papers.pooling,
+        ..entry.recipe.evaluation.clone()
+    };
     let mut ours = entry.recipe.clone();
     if entry.variant_of.is_some() {
         // The point of a variant, and already in its label.
         ours.shortcut = paper.shortcut;
         ours.init = Init::default();
     }
+    // Batch normalisation sees the same groups; only sums are rounded otherwise.
+    let group = ours.batch_norm.group;
+    if group > 0
+        && ours
+            .micro_batch
+            .is_some_and(|piece| piece.is_multiple_of(group))
+    {
+        ours.micro_batch = None;
+    }
     let mut phrases = Vec::new();
+    let several = &ours.evaluation.final_views;
+    if !several.is_empty() && ours.evaluation.view_average != papers.view_average {
+        phrases.push("several views averaged before the softmax (paper: after it)".into());
+    }
+    if several.contains(&FinalViews::MultiScale) && ours.evaluation.scales != papers.scales {
+        let scales = &ours.evaluation.scales;
+        phrases.push(format!("scales {scales:?} (paper: {:?})", papers.scales));
+    }
     if entry.network.bottleneck && entry.network.stride_in == StrideIn::Middle {
         phrases.push("stride in the 3x3 convolution (paper: in the first 1x1)".into());
     }

@@ -86,6 +86,8 @@ mod tests {
     #[test]
     fn sigterm_requests_a_stop() {
         let stop = Stop::new();
+        // Otherwise the program, here all tests, would be ended.
+        stop.attend(true);
         listen(&stop).unwrap();
         signal_hook::low_level::raise(SIGTERM).unwrap();
         let started = Instant::now();

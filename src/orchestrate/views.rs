@@ -124,7 +124,12 @@ fn tally(
     let average = run.recipe.evaluation.view_average;
     let mut sum = Tally::default();
     let mut batch = Batch::default();
-    for chunk in images.chunks(EVALUATION_BATCH) {
+    // Larger pictures take more memory, which nothing else has needed.
+    let crop = run.recipe.image_size;
+    let sides = scales.iter().map(|scale| views.size(crop, scale.side));
+    let largest = sides.max().unwrap_or(crop).max(crop);
+    let at_once = (EVALUATION_BATCH * crop * crop / (largest * largest)).max(1);
+    for chunk in images.chunks(at_once) {
         observer.phase(Phase::Test, sum.images, images.len() as u64);
         let mut scores = Scores::new(average, chunk.len(), run.network.classes);
         for scale in scales.iter_mut() {

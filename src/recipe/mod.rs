@@ -209,7 +209,9 @@ pub struct EvaluationRecipe {
 }
 
 /// Several views of each picture in a test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum FinalViews {
     /// Four corners, the centre, and their mirror images (Tables 2 and 3).
@@ -394,6 +396,8 @@ impl Recipe {
         if let Some(micro_batch) = self.micro_batch {
             sizes.push(images("micro_batch", micro_batch, 1));
         }
+        let scales = e.scales.iter();
+        sizes.extend(scales.map(|&side| size("evaluation.scales", side.into(), 32, MOST_CROP)));
         if let Some(warm_up) = &self.warm_up {
             let window = warm_up.window as u64;
             sizes.push(size("warm_up.window", window, 1, MOST_ITERATIONS));

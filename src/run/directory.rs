@@ -93,13 +93,13 @@ impl RunDirectory {
         disk.remove_temporaries(&folder)?;
         let kept = RunFile::load(&folder)?;
         let done = Done::load(&folder, plan)?;
-        ensure!(
-            kept.is_some() || !folder.join(DONE).exists(),
-            format::unreadable(&folder.join(RUN), &"it is missing", START_OVER)
-        );
         let begun = [CHECKPOINT, PREVIOUS]
             .iter()
             .any(|name| folder.join(name).exists());
+        ensure!(
+            kept.is_some() || !(begun || folder.join(DONE).exists()),
+            format::unreadable(&folder.join(RUN), &"it is missing", START_OVER)
+        );
         if done.is_none() && !begun && kept.is_some() {
             refuse_lost(&folder, plan)?;
         }
@@ -185,12 +185,13 @@ impl RunDirectory {
             self.disk.rename(&self.folder.join(PREVIOUS), &newest)?;
             self.disk.sync_parent(&newest)?;
         }
-        drop_parts(&self.disk, &self.folder, found.place.part)?;
         take_digests(&self.folder, &mut found.place)?;
         self.place = found.place;
         self.last = found.rows.iterations.last().map_or(0, |row| row.iteration);
         let iteration = found.checkpoint.iteration;
+        // First, so that nobody looks for parts that are about to go.
         self.write_progress(iteration)?;
+        drop_parts(&self.disk, &self.folder, self.place.part)?;
         self.file.format = FORMAT;
         let restart = Provenance::now(iteration, self.file.plan.processor, self.threads);
         self.file.restarts.push(restart);
@@ -249,6 +250,10 @@ impl RunDirectory {
         let evaluations = parquet::evaluations_to_bytes(&rows.evaluations, &provenance)?;
         let mut weights = weights.clone();
         weights.metadata = self.weights_metadata(outcome)?;
+        if self.place == Place::default() {
+            // Without a checkpoint, this tells it from a finished run that lost its `done.json`.
+            self.write_progress(0)?;
+        }
         let mut files = BTreeMap::new();
         for (name, bytes) in [
             (ITERATIONS, iterations),
@@ -380,8 +385,8 @@ fn refuse_another_run(folder: &Path, kept: &RunFile, plan: &RunPlan) -> Result<(
 }
 
 /// Refuses to start over silently where a run was further along: what says how far is gone.
-fn refuse_lost(folder: &Path, plan: &RunPlan) -> Result<()> {
-    if folder.join(ITERATIONS).exists() {
+pub(super) fn refuse_lost(folder: &Path, plan: &RunPlan) -> Result<()> {
+    if folder.join(ITERATIONS).exists() && !folder.join(PROGRESS).exists() {
         let done = folder.join(DONE);
         return Err(format::unreadable(&done, &"it is missing", START_OVER));
     }

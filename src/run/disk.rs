@@ -59,7 +59,11 @@ impl Disk {
             );
         }
         let temporary = self.write_beside(path, bytes)?;
-        self.rename(&temporary, path)?;
+        let renamed = self.rename(&temporary, path);
+        if renamed.is_err() && self.fault.is_none() {
+            let _ = std::fs::remove_file(&temporary);
+        }
+        renamed?;
         self.sync_parent(path)
     }
 

@@ -149,6 +149,22 @@ pub(super) fn check(path: &Path, found: Option<i64>, remedy: &str) -> Result<()>
     }
 }
 
+/// Whether a text file was written by a newer version.
+pub(super) fn is_newer(path: &Path) -> bool {
+    let Ok(text) = regular::read_to_string(path) else {
+        return false;
+    };
+    let format = match path.extension().is_some_and(|ending| ending == "toml") {
+        true => toml::from_str::<toml::Table>(&text)
+            .ok()
+            .and_then(|table| table.get("format")?.as_integer()),
+        false => serde_json::from_str::<Value>(&text)
+            .ok()
+            .and_then(|value| value.get("format")?.as_i64()),
+    };
+    format.is_some_and(|format| format > i64::from(FORMAT))
+}
+
 /// Whether files of this version are covered by digests.
 pub(super) fn is_digested(format: u32) -> bool {
     i64::from(format) >= DIGESTED

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint;
+use super::directory::refuse_lost;
 use super::disk::Disk;
 use super::format::{self, FORMAT};
 use super::layout;
@@ -103,6 +104,8 @@ pub fn pack_on(disk: &Disk, results_dir: &Path, folder: &Path, out: &Path) -> Re
         reached = found.checkpoint.iteration;
         let progress = Progress::new(run.plan().identity(), reached, found.place);
         files.insert(PROGRESS.into(), progress.to_bytes()?);
+    } else {
+        refuse_lost(folder, run.plan())?;
     }
     let contents = Contents {
         format: FORMAT,
@@ -161,8 +164,23 @@ pub fn unpack_on(disk: &Disk, pack: &Path, results_dir: &Path) -> Result<RunView
         .ok_or_else(|| damaged(&format!("no run's folder: \"{}\"", contents.folder)))?;
     let _lock = Lock::take(results_dir, &contents.folder)?;
     let folder = results_dir.join(profile).join(name);
-    // One that cannot be read is replaced.
-    if let Some(there) = RunView::look(&folder).unwrap_or_default() {
+    let newer = [RUN, DONE]
+        .iter()
+        .any(|name| format::is_newer(&folder.join(name)));
+    let there = match RunView::look(&folder) {
+        Err(error) if newer => return Err(error),
+        // One that is damaged is replaced.
+        there => there.unwrap_or_default(),
+    };
+    if let Some(there) = there {
+        ensure!(
+            there.plan().identity() == contents.identity,
+            Exit::Storage.error(format!(
+                "{}: the folder holds another run, {}; rename it to that first",
+                folder.display(),
+                there.plan().folder()
+            ))
+        );
         let ours = (there.ending.is_final(), there.iteration);
         let theirs = (contents.ending.is_final(), contents.iteration);
         ensure!(

@@ -63,8 +63,9 @@ const LOCK: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock
 /// Packages that compute or write records.
 const SOFTWARE: [&str; 5] = ["dfdx", "gemm", "polars", "safetensors", "sha2"];
 /// Environment variables that choose data, devices or arithmetic.
-const ENVIRONMENT: [&str; 8] = [
+const ENVIRONMENT: [&str; 9] = [
     "CIFAR10_DIR",
+    "IMAGENET_DIR",
     "REFIG_CACHE",
     "REFIG_CUDA_GRAPHS",
     "CUDA_VISIBLE_DEVICES",

@@ -1,7 +1,7 @@
 //! Read-only views of finished and unfinished runs on disk. A run may advance, end or go away while it is looked at: what has
 //! changed meanwhile is read again before anything is said about it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -10,7 +10,9 @@ use anyhow::{Result, ensure};
 use super::disk::Disk;
 use super::done::Done;
 use super::format::{self, START_OVER};
-use super::layout::{self, CHECKPOINT, DONE, EVALUATIONS, ITERATIONS, PARTS, RUN, WEIGHTS};
+use super::layout::{
+    self, CHECKPOINT, DONE, EVALUATIONS, ITERATIONS, PARTS, PROGRESS, RUN, WEIGHTS,
+};
 use super::lock::{self, Lock, Owner};
 use super::parts::{Place, Rows, read_parts, undigested};
 use super::progress::Progress;
@@ -90,6 +92,13 @@ impl RunView {
             if progress.is_none() {
                 done = Done::load(folder, &file.plan)?;
             }
+        }
+        if done.is_none() && progress.is_none() {
+            let there = |name: &str| folder.join(name).exists();
+            ensure!(
+                !there(ITERATIONS) || there(PROGRESS) || there(CHECKPOINT) || there(DONE),
+                format::unreadable(&folder.join(DONE), &"it is missing", START_OVER)
+            );
         }
         let (ending, iteration) = match (&done, &progress) {
             (Some(done), _) => (done.outcome, done.iteration),
@@ -253,7 +262,7 @@ pub fn find(results_dir: &Path) -> Result<Vec<RunView>> {
 }
 
 /// All runs in `results_dir`; none if the folder does not exist. Folders that hold something other than runs are passed
-/// over; runs that cannot be read, that lie under another name than their own, or that are there twice are skipped.
+/// over; runs that cannot be read or that lie under another name than their own are skipped.
 ///
 /// # Errors
 /// [`Exit::Storage`] if the folder itself cannot be read.
@@ -265,22 +274,12 @@ pub fn scan(results_dir: &Path) -> Result<Found> {
     let profiles = folders(results_dir).map_err(|error| {
         Exit::Storage.error(format!("cannot read {}: {error}", results_dir.display()))
     })?;
-    let mut identities: HashMap<String, PathBuf> = HashMap::new();
     for profile in profiles {
         // What cannot be listed, such as lost+found, holds no runs of ours.
         for folder in folders(&profile).unwrap_or_default() {
             match steadily(&folder, || usable(&folder)) {
                 Ok(None) => {}
-                Ok(Some(view)) => match identities.get(view.plan().identity()) {
-                    Some(other) => {
-                        let why = format!("the same run as {}; remove one", other.display());
-                        found.skipped.push(Skipped { folder, why });
-                    }
-                    None => {
-                        identities.insert(view.plan().identity().into(), folder);
-                        found.runs.push(view);
-                    }
-                },
+                Ok(Some(view)) => found.runs.push(view),
                 Err(error) => found.skipped.push(Skipped {
                     folder,
                     why: format!("{error:#}"),

@@ -13,7 +13,7 @@ use super::{KEY, RECORDED_KEY, Tensor};
 use crate::exit::Exit;
 
 /// Bytes of the longest header that the format allows.
-pub const MOST_HEADER: u64 = 100_000_000;
+const MOST_HEADER: u64 = 100_000_000;
 /// Bytes of the header's length, at the start of the file.
 const LENGTH: u64 = 8;
 

@@ -19,7 +19,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
 use crate::exit::Exit;
-use layout::{Layout, MOST_HEADER};
+use layout::Layout;
 
 /// Header key of the metadata in files written here.
 const KEY: &str = "refig";
@@ -107,19 +107,6 @@ impl Weights {
                 .map(Some)
                 .map_err(|error| refuse(error.to_string())),
         }
-    }
-
-    /// The metadata alone, without reading the tensors; none where the file has none or is no safetensors file.
-    pub fn load_metadata(path: &Path) -> Option<String> {
-        let mut file = crate::regular::open(path).ok()?;
-        let mut length = [0; 8];
-        file.read_exact(&mut length).ok()?;
-        let mut header = Vec::new();
-        file.take(u64::from_le_bytes(length).min(MOST_HEADER))
-            .read_to_end(&mut header)
-            .ok()?;
-        let header: serde_json::Value = serde_json::from_slice(&header).ok()?;
-        Some(header["__metadata__"][KEY].as_str()?.to_owned())
     }
 
     /// Writes a safetensors file and syncs it. Not atomic: a reader may see a partial file.

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::super::overrides::Overrides;
 use super::super::source::Source;
 use crate::exit::Exit;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, TrainingSplit};
 
 /// The largest learning rate and weight decay; a thousand times what works.
 const LARGEST_RATE: f64 = 1000.0;
@@ -207,6 +207,32 @@ fn wrong_value(r: &Recipe) -> Option<(&'static str, String)> {
             format!("initialisation.residual_scale = {scale}; use 0 to 1000"),
         ));
     }
+    let e = &r.evaluation;
+    let mut views = e.final_views.clone();
+    views.sort();
+    views.dedup();
+    faults.extend([
+        (
+            e.scales.is_empty(),
+            "evaluation.scales",
+            "evaluation.scales = []; give at least one side in pixels".into(),
+        ),
+        (
+            views.len() < e.final_views.len(),
+            "evaluation.final_views",
+            "evaluation.final_views names a view twice; remove one".into(),
+        ),
+        (
+            r.crop.is_none() && !e.final_views.is_empty(),
+            "evaluation.final_views",
+            "evaluation.final_views is for data = \"imagenet\"; remove it".into(),
+        ),
+        (
+            r.crop.is_some() && r.split == TrainingSplit::HoldOut,
+            "split",
+            "split = \"45k/5k\" is for CIFAR-10; remove it".into(),
+        ),
+    ]);
     if let Some(crop) = &r.crop {
         let [least, most] = crop.shorter_side;
         faults.extend([

@@ -105,9 +105,29 @@ fn a_full_disk_behind_standard_output_is_said() {
     }
 }
 
-/// Trains with a signal once the first run is under way, and gives the exit.
-fn signalled(folder: &Path, signal: &str, wrap: &[&str]) -> ExitStatus {
+/// What begins a program with the signals as a terminal leaves them: tests under nohup or in the background inherit
+/// ignored ones. Empty where `env` cannot.
+fn as_at_a_terminal() -> &'static [&'static str] {
+    const ENV: [&str; 2] = ["env", "--default-signal=HUP,INT,TERM"];
+    let able = Command::new(ENV[0])
+        .args([ENV[1], "true"])
+        .stderr(Stdio::null())
+        .status();
+    if able.is_ok_and(|status| status.success()) {
+        &ENV
+    } else {
+        &[]
+    }
+}
+
+/// Trains, under nohup or not, with a signal once the first run is under way, and gives the exit.
+fn signalled(folder: &Path, signal: &str, nohup: bool) -> ExitStatus {
     let program = env!("CARGO_BIN_EXE_refig");
+    let wrap: &[&str] = if nohup {
+        &["nohup"]
+    } else {
+        as_at_a_terminal()
+    };
     let words: Vec<&str> = wrap.iter().copied().chain([program]).collect();
     let mut child = Command::new(words[0])
         .args(&words[1..])
@@ -151,7 +171,7 @@ fn signalled(folder: &Path, signal: &str, wrap: &[&str]) -> ExitStatus {
         .status()
         .unwrap();
     assert!(sent.success());
-    if signal == "-HUP" && !wrap.is_empty() {
+    if nohup {
         // Ignored under nohup: it goes on until it is asked otherwise.
         std::thread::sleep(Duration::from_secs(1));
         assert!(
@@ -178,7 +198,7 @@ fn a_signal_keeps_the_state_and_ends_with_its_code() {
         ("-INT", Exit::Interrupted),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let status = signalled(folder.path(), signal, &[]);
+        let status = signalled(folder.path(), signal, false);
         assert_eq!(status.code(), Some(exit as i32), "{signal}");
         let run = refig::run::find(&folder.path().join("results"))
             .unwrap()
@@ -190,6 +210,6 @@ fn a_signal_keeps_the_state_and_ends_with_its_code() {
 #[test]
 fn a_hang_up_stays_ignored_under_nohup() {
     let folder = tempfile::tempdir().unwrap();
-    let status = signalled(folder.path(), "-HUP", &["nohup"]);
+    let status = signalled(folder.path(), "-HUP", true);
     assert_eq!(status.code(), Some(Exit::Terminated as i32));
 }

@@ -1,0 +1,373 @@
+//! The site file: what a cluster wants to know of a job. Small, and checked before anything is submitted.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Deserialize;
+
+use crate::exit::Exit;
+use crate::regular;
+
+/// What a cluster wants to know of a job. Without a file, its defaults.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Site {
+    pub partition: Option<String>,
+    pub account: Option<String>,
+    pub qos: Option<String>,
+    /// Time limit of a task, as sbatch takes it. A task is warned before it and queued again.
+    pub time: Option<String>,
+    /// GPUs of a task: a number, or a kind with a number, as in `a100:1`. Not asked for on the CPU.
+    pub gpus: Option<Gpus>,
+    /// CPUs of a task, which are also its threads.
+    pub cpus: Option<u32>,
+    /// Memory of a task, as in `16G`.
+    pub memory: Option<String>,
+    /// Environment modules to load.
+    pub modules: Vec<String>,
+    /// A command that runs its arguments in a container, word by word.
+    pub container: Vec<String>,
+    /// The program on the cluster's nodes or in the container. Default: the one that submits.
+    pub program: Option<PathBuf>,
+    /// Commands to run before, each word by word. They are not expanded; a script of one's own can be sourced.
+    pub prologue: Vec<Vec<String>>,
+    /// Seconds before the time limit at which a task is warned.
+    pub warning: u32,
+    /// Seconds between checkpoints. Default: as for `reproduce`.
+    pub checkpoint_every: Option<u32>,
+    /// Tasks in an array, above which there are several. Slurm's limit is one below its `MaxArraySize`.
+    pub array_limit: u32,
+    /// Tasks that may run at once. Default: as many as the cluster has room for.
+    pub at_once: Option<u32>,
+    /// Times that a task that was stopped is queued again.
+    pub max_requeues: u32,
+    /// Other options of sbatch or of `hq submit`, by their long name.
+    pub options: BTreeMap<String, Setting>,
+    /// Options of the job that draws and checks, in place of those of the tasks.
+    pub report: BTreeMap<String, Setting>,
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self {
+            partition: None,
+            account: None,
+            qos: None,
+            time: None,
+            gpus: None,
+            cpus: None,
+            memory: None,
+            modules: Vec::new(),
+            container: Vec::new(),
+            program: None,
+            prologue: Vec::new(),
+            warning: 120,
+            checkpoint_every: None,
+            array_limit: 1000,
+            at_once: None,
+            max_requeues: 100,
+            options: BTreeMap::new(),
+            report: BTreeMap::new(),
+        }
+    }
+}
+
+/// GPUs of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Gpus {
+    Number(u32),
+    Kind(String),
+}
+
+/// The value of another option.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Setting {
+    /// `true`: an option without a value.
+    Flag(bool),
+    Number(i64),
+    Text(String),
+}
+
+impl Setting {
+    /// The value, if it has one.
+    pub fn value(&self) -> Option<String> {
+        match self {
+            Setting::Flag(_) => None,
+            Setting::Number(number) => Some(number.to_string()),
+            Setting::Text(text) => Some(text.clone()),
+        }
+    }
+}
+
+/// Options that a key of the site file sets, with the key.
+const KEYS: [(&str, &str); 9] = [
+    ("partition", "partition"),
+    ("account", "account"),
+    ("qos", "qos"),
+    ("time", "time"),
+    ("time-limit", "time"),
+    ("cpus-per-task", "cpus"),
+    ("cpus", "cpus"),
+    ("mem", "memory"),
+    ("crash-limit", "max_requeues"),
+];
+
+/// Options that the launch itself sets, or that would break it.
+const OURS: [&str; 24] = [
+    "array",
+    "chdir",
+    "cwd",
+    "dependency",
+    "error",
+    "from-json",
+    "each-line",
+    "job-name",
+    "name",
+    "no-requeue",
+    "ntasks",
+    "open-mode",
+    "output",
+    "parsable",
+    "progress",
+    "requeue",
+    "signal",
+    "stdin",
+    "stderr",
+    "stdout",
+    "test-only",
+    "wait",
+    "wrap",
+    "max-fails",
+];
+
+/// Seconds of a day, the longest warning and the longest time between checkpoints.
+const DAY: u32 = 86_400;
+
+impl Site {
+    /// Reads a site file.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] if it cannot be read or has something that does not work, with the line or the key.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = regular::read_to_string(path).map_err(|error| {
+            Exit::Usage.error(format!(
+                "cannot read the site file {}: {error}",
+                path.display()
+            ))
+        })?;
+        Self::parse(&text).map_err(|fault| Exit::Usage.error(format!("{}{fault}", path.display())))
+    }
+
+    /// Reads the text of a site file.
+    ///
+    /// # Errors
+    /// What does not work, beginning with a colon and, where it is known, the line.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let site: Self = toml::from_str(text).map_err(|error| {
+            let line = error
+                .span()
+                .and_then(|span| text.get(..span.start))
+                .map(|before| format!(":{}", before.matches('\n').count() + 1));
+            let message = error.message().replace('\n', " ");
+            format!("{}: {message}", line.unwrap_or_default())
+        })?;
+        site.check().map_err(|fault| format!(": {fault}"))?;
+        Ok(site)
+    }
+
+    /// The option that asks for the tasks' GPUs with its value, if there is one. The default is one GPU.
+    pub fn gres(&self) -> Option<String> {
+        let gpus = self.gpus.clone().unwrap_or(Gpus::Number(1));
+        let others = self.options.keys().any(|option| asks_for_gpus(option));
+        match gpus {
+            _ if others => None,
+            Gpus::Number(0) => None,
+            Gpus::Number(number) => Some(format!("gpu:{number}")),
+            Gpus::Kind(kind) => Some(format!("gpu:{kind}")),
+        }
+    }
+
+    /// The options besides those with a key of their own. Without those for GPUs if the tasks need none.
+    pub fn others(&self, on_gpu: bool) -> impl Iterator<Item = (&str, Option<String>)> {
+        self.options
+            .iter()
+            .filter(move |(option, _)| on_gpu || !asks_for_gpus(option))
+            .map(|(option, setting)| (option.as_str(), setting.value()))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let single = [
+            ("partition", &self.partition),
+            ("account", &self.account),
+            ("qos", &self.qos),
+            ("time", &self.time),
+            ("memory", &self.memory),
+        ];
+        for (key, value) in single {
+            if let Some(value) = value {
+                check_word(key, value)?;
+            }
+        }
+        if let Some(Gpus::Kind(kind)) = &self.gpus {
+            check_word("gpus", kind)?;
+        }
+        let lists = [("modules", &self.modules), ("container", &self.container)];
+        let lines = self.prologue.iter().map(|words| ("prologue", words));
+        for (key, words) in lists.into_iter().chain(lines) {
+            if key == "prologue" && words.is_empty() {
+                return Err("prologue has an empty command; drop it".into());
+            }
+            for word in words {
+                check_word(key, word)?;
+            }
+        }
+        if self.modules.iter().any(|module| module.starts_with('-')) {
+            return Err("modules: a name cannot begin with `-`".into());
+        }
+        let numbers = [
+            ("cpus", self.cpus, 1, 1024),
+            ("warning", Some(self.warning), 1, DAY),
+            ("checkpoint_every", self.checkpoint_every, 1, DAY),
+            ("array_limit", Some(self.array_limit), 1, 4_000_000),
+            ("at_once", self.at_once, 1, 4_000_000),
+            ("max_requeues", Some(self.max_requeues), 0, 1_000_000),
+        ];
+        for (key, value, least, most) in numbers {
+            if let Some(value) = value.filter(|value| !(least..=most).contains(value)) {
+                return Err(format!("{key} = {value}: use {least} to {most}"));
+            }
+        }
+        for (table, options) in [("options", &self.options), ("report", &self.report)] {
+            for (option, setting) in options {
+                check_option(table, option, setting)?;
+            }
+        }
+        self.check_gpus()
+    }
+
+    /// Two requests for GPUs contradict each other in ways that depend on the version of Slurm.
+    fn check_gpus(&self) -> Result<(), String> {
+        let mut asking = self.options.keys().filter(|option| asks_for_gpus(option));
+        let first = asking.next();
+        let refuse = |one: &str, other: &str| {
+            Err(format!(
+                "{one} and {other} both ask for GPUs; drop one of them"
+            ))
+        };
+        match (first, asking.next(), &self.gpus) {
+            (Some(first), _, Some(_)) => refuse("gpus", &format!("options.{first}")),
+            (Some(first), Some(second), None) => {
+                refuse(&format!("options.{first}"), &format!("options.{second}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether an option of sbatch asks for GPUs.
+fn asks_for_gpus(option: &str) -> bool {
+    matches!(option, "gres" | "gpus" | "tres-per-task") || option.starts_with("gpus-per-")
+}
+
+fn check_word(key: &str, value: &str) -> Result<(), String> {
+    match value.is_empty() || value.chars().any(char::is_control) {
+        true => Err(format!(
+            "{key} = {value:?}: it is empty or has control characters"
+        )),
+        false => Ok(()),
+    }
+}
+
+fn check_option(table: &str, option: &str, setting: &Setting) -> Result<(), String> {
+    let letters =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    let long = option.starts_with(|letter: char| letter.is_ascii_lowercase());
+    if !long || option.len() < 2 || !option.chars().all(letters) {
+        return Err(format!(
+            "{table}.{option:?}: use an option's long name without the dashes"
+        ));
+    }
+    if OURS.contains(&option) {
+        return Err(format!(
+            "{table}.{option}: `--launch` sets it itself; drop it"
+        ));
+    }
+    if table == "options"
+        && let Some((_, key)) = KEYS.into_iter().find(|(known, _)| *known == option)
+    {
+        return Err(format!("options.{option}: use the key `{key}`"));
+    }
+    match setting {
+        Setting::Flag(false) => Err(format!("{table}.{option} = false: leave it out instead")),
+        Setting::Text(text) => check_word(&format!("{table}.{option}"), text),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str, words: &[&str]) {
+        let said = Site::parse(text).unwrap_err();
+        for word in words {
+            assert!(said.contains(word), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn an_empty_file_asks_for_one_gpu() {
+        let site = Site::parse("").unwrap();
+        assert_eq!(site, Site::default());
+        assert_eq!(site.gres().as_deref(), Some("gpu:1"));
+        assert_eq!(Site::parse("gpus = 0").unwrap().gres(), None);
+        let site = Site::parse("gpus = \"a100:2\"").unwrap();
+        assert_eq!(site.gres().as_deref(), Some("gpu:a100:2"));
+    }
+
+    #[test]
+    fn gpus_are_asked_for_in_one_way() {
+        for option in [
+            "gres",
+            "gpus",
+            "gpus-per-node",
+            "gpus-per-task",
+            "tres-per-task",
+        ] {
+            let named = format!("options.{option}");
+            refused(
+                &format!("gpus = 1\n[options]\n{option} = \"gpu:1\""),
+                &["gpus and", &named],
+            );
+            let site = Site::parse(&format!("[options]\n{option} = \"gpu:1\"")).unwrap();
+            assert_eq!(site.gres(), None);
+            assert_eq!(
+                (site.others(true).count(), site.others(false).count()),
+                (1, 0)
+            );
+        }
+        refused(
+            "[options]\ngres = \"gpu:1\"\ngpus-per-node = 1",
+            &["options.gpus-per-node and options.gres"],
+        );
+    }
+
+    #[test]
+    fn what_does_not_work_is_named() {
+        refused("\npartitoin = \"x\"", &[":2: ", "partitoin"]);
+        refused("partition = \"\"", &["partition"]);
+        refused("account = \"a\\u001bb\"", &["account"]);
+        refused("cpus = 0", &["cpus = 0", "1 to 1024"]);
+        refused("array_limit = 0", &["array_limit"]);
+        refused("prologue = [[]]", &["prologue"]);
+        refused("modules = [\"--force\"]", &["modules"]);
+        refused("[options]\narray = \"0-3\"", &["options.array"]);
+        refused("[options]\npartition = \"x\"", &["the key `partition`"]);
+        refused("[options]\n\"a b\" = 1", &["long name"]);
+        refused("[options]\nexclusive = false", &["leave it out"]);
+        assert!(Site::parse("[report]\npartition = \"cpu\"\ntime = 10").is_ok());
+    }
+}

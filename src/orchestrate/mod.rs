@@ -4,10 +4,12 @@
 //! - `runs.rs`: trains runs one by one, resuming from and recording to their directories; `start.rs`: initial weights
 //! - `observer.rs`: the trait that sees progress; `progress.rs`: shows it
 //! - `signals.rs`: handles Ctrl-C and SIGTERM
+//! - `launch/`: submits the runs to a cluster
 //! - `views.rs`: the final test with several views of each picture
 //! - `responses.rs`: measures layer responses of finished runs; `evaluate.rs`: evaluates weights as their run was
 mod cost;
 mod evaluate;
+pub mod launch;
 mod observer;
 pub mod plan_file;
 mod probe;

@@ -26,10 +26,10 @@ pub struct InQueue {
 pub(super) fn add(record: &Record, queued: &[Queued], all: &mut BTreeMap<String, InQueue>) {
     for job in record.jobs.iter().filter(|job| !job.ended) {
         for (run, &task) in &job.runs {
-            let mut rows = queued
+            let row = queued
                 .iter()
-                .filter(|row| Some(row.number) == job.number && row.tasks.may_hold(task));
-            if let Some(row) = rows.next() {
+                .find(|row| Some(row.number) == job.number && row.tasks.may_hold(task));
+            if let Some(row) = row {
                 all.insert(
                     run.clone(),
                     InQueue {

@@ -9,6 +9,7 @@
 mod cost;
 mod evaluate;
 mod observer;
+pub mod plan_file;
 mod probe;
 mod progress;
 mod responses;

@@ -35,6 +35,7 @@ pub use checkpoint::Checkpoint;
 pub use directory::{Resume, RunDirectory};
 pub use done::Done;
 pub use format::FORMAT;
+pub(crate) use format::{read_toml, to_toml};
 pub use layout::is_plain_name;
 pub use lock::Owner;
 pub use pack::{pack, pack_on, unpack, unpack_on};

@@ -313,7 +313,7 @@ impl RunsObserver for Progress {
         });
     }
 
-    fn skip(&mut self, run: &RunPlan, place: usize) {
+    fn skip(&mut self, run: &RunPlan, place: usize, _ending: Ending) {
         self.line(&format!("{} s{}: already done", run.network.name, run.seed));
         if let Some(cost) = self.costs.get_mut(place) {
             *cost = 0.0;

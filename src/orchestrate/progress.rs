@@ -134,6 +134,14 @@ impl Progress {
         self.iteration(last);
     }
 
+    /// Removes the bar.
+    pub(super) fn clear(&mut self) {
+        self.bar.finish_and_clear();
+        if let Some(together) = &self.together {
+            together.bars.remove(&self.bar);
+        }
+    }
+
     /// Prints a line above all bars.
     fn above(&self, text: &str) {
         match &self.together {
@@ -322,10 +330,7 @@ impl RunsObserver for Progress {
 
     fn end(&mut self, run: &RunPlan, place: usize, ending: Ending) {
         let name = format!("{} s{}", run.network.name, run.seed);
-        self.bar.finish_and_clear();
-        if let Some(together) = &self.together {
-            together.bars.remove(&self.bar);
-        }
+        self.clear();
         match ending {
             Ending::Finished => {}
             Ending::Diverged => {

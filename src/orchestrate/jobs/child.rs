@@ -15,7 +15,7 @@ use crate::console::one_line;
 use crate::engine::Device;
 use crate::exit::Exit;
 use crate::orchestrate::event::{Event, Line};
-use crate::orchestrate::plan_file::FrozenRun;
+use crate::orchestrate::plan_file::{self, FrozenPlan, FrozenRun};
 use crate::run::own_folder;
 
 /// The folder of logs and plans in the results folder.
@@ -60,16 +60,22 @@ pub(super) struct Ended {
 pub(super) type Said = (usize, Option<Event>);
 
 impl Workers {
-    /// Workers of this program on a plan, with logs in `results_dir`.
+    /// Workers of this program on a plan, which is written beside their logs in `results_dir`.
     ///
     /// # Errors
-    /// If this program's file is unknown; [`Exit::Storage`] if the folder of logs cannot be created.
-    pub fn new(results_dir: &Path, plan: PathBuf, arguments: Vec<OsString>) -> Result<Self> {
+    /// If this program's file is unknown; [`Exit::Storage`] if the folder of logs cannot be created or the plan be written.
+    pub fn new(results_dir: &Path, plan: &FrozenPlan, arguments: Vec<OsString>) -> Result<Self> {
+        let logs = own_folder::create(results_dir, JOBS).map_err(|error| {
+            Exit::Storage.error(format!(
+                "{}: cannot create it: {error}; make room, or name a writable folder with --results-dir",
+                results_dir.join(JOBS).display()
+            ))
+        })?;
         Ok(Self {
             program: std::env::current_exe().context("cannot find this program's own file")?,
-            plan,
+            plan: plan_file::write_in(&logs, plan)?,
             arguments,
-            logs: folder(results_dir)?,
+            logs,
         })
     }
 
@@ -131,7 +137,7 @@ impl Workers {
             .name(format!("worker {number}"))
             .spawn(move || {
                 let lines = stdout.map(BufReader::new).into_iter();
-                for line in lines.flat_map(|reader| reader.lines().map_while(|line| line.ok())) {
+                for line in lines.flat_map(|reader| reader.lines().map_while(Result::ok)) {
                     if let Ok(said) = serde_json::from_str::<Line>(&line) {
                         // Nobody listens any more only if this process is ending.
                         let _ = sender.send((number, Some(said.event)));
@@ -148,19 +154,6 @@ impl Workers {
         let name = own_folder::flat_name(&run.plan.folder());
         self.logs.join(format!("{name}.log"))
     }
-}
-
-/// Creates the folder of logs and plans in the results folder.
-///
-/// # Errors
-/// [`Exit::Storage`] if it cannot be created.
-pub(in crate::orchestrate) fn folder(results_dir: &Path) -> Result<PathBuf> {
-    own_folder::create(results_dir, JOBS).map_err(|error| {
-        Exit::Storage.error(format!(
-            "{}: cannot create it: {error}; make room, or name a writable folder with --results-dir",
-            results_dir.join(JOBS).display()
-        ))
-    })
 }
 
 impl Worker {

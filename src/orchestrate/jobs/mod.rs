@@ -11,7 +11,7 @@ mod slots;
 mod supervise;
 
 pub use board::Board;
-pub use child::Workers;
+pub use child::{Workers, option};
 pub use order::Order;
 pub use slots::{Slot, slots};
-pub use supervise::{Failed, Outcome, supervise};
+pub use supervise::{Failed, supervise};

@@ -37,7 +37,12 @@ impl Order {
             })
             .collect();
         Self {
-            states: vec![State::Waiting; plan.runs.len()],
+            states: (0..plan.runs.len())
+                .map(|run| match own(run) > 0.0 {
+                    true => State::Waiting,
+                    false => State::Done,
+                })
+                .collect(),
             after,
             urgency,
         }
@@ -51,7 +56,7 @@ impl Order {
         };
         let all = 0..self.states.len();
         // The first of several that are as long.
-        let next = all.rev().filter(ready).max_by(|&one, &other| {
+        let next = all.filter(ready).max_by(|&one, &other| {
             let order = self.urgency[one].total_cmp(&self.urgency[other]);
             order.then(other.cmp(&one))
         })?;

@@ -114,7 +114,7 @@ impl Board {
             Event::Warning { text } => progress.warn(text),
             Event::Finished {
                 ending, trained, ..
-            } => match trained {
+            } => match *trained {
                 true => progress.end(plan, place, *ending),
                 false => progress.skip(plan, place, *ending),
             },
@@ -169,11 +169,10 @@ impl Board {
 
     /// `, about 2 h left`; empty before any work is done or if none is left.
     fn left(&self) -> String {
-        let sum = |share: fn(&Shown) -> f64| -> f64 {
-            let costs = self.runs.iter().map(|run| run.cost * share(run));
-            costs.sum()
-        };
-        let (worked, left) = (sum(|run| run.share), sum(|run| 1.0 - run.share));
+        let runs = self.runs.iter();
+        let worked: f64 = runs.map(|run| run.cost * run.share).sum();
+        let runs = self.runs.iter();
+        let left: f64 = runs.map(|run| run.cost * (1.0 - run.share)).sum();
         if worked <= 0.0 || left <= 0.0 {
             return String::new();
         }

@@ -33,7 +33,8 @@ pub use network::{DescribeArgs, EvaluateArgs, NetworkArgs, StatisticsArg};
 pub use places::{Places, PlacesArgs};
 pub use report::{CheckArgs, CheckFormat, RenderArgs, ReportArgs};
 pub use runs::{
-    CleanArgs, DiffArgs, ExportArgs, ExportKind, RunAction, RunsArgs, StatusArgs, WatchArgs,
+    CleanArgs, DiffArgs, ExportArgs, ExportKind, RunAction, RunArgs, RunsArgs, StatusArgs,
+    WatchArgs, WorkArgs,
 };
 pub use select::SelectionArgs;
 pub use train::{PlanArgs, ReproduceArgs};
@@ -63,7 +64,7 @@ pub enum Command {
     Render(RenderArgs),
     /// Rewrite the reports of one or all experiments from their records.
     Report(ReportArgs),
-    /// Show what `reproduce` would do: runs, time, disk space and download. Changes nothing.
+    /// Show what `reproduce` would do: runs, time, disk space and download. Changes nothing but the file of `--out`.
     Plan(PlanArgs),
     /// List all runs in the results folder.
     Status(StatusArgs),
@@ -77,11 +78,11 @@ pub enum Command {
     Diff(DiffArgs),
     /// Convert records for other programs.
     Export(ExportArgs),
-    /// Move a run to another machine, finished or partial.
-    Run {
-        #[command(subcommand)]
-        action: RunAction,
-    },
+    /// Make one run of a plan, or move a run to another machine.
+    ///
+    /// `refig run --plan FILE --index N` is what a task of a cluster calls. A run that is complete ends at once with 0, one that
+    /// another process is working on with 7.
+    Run(RunArgs),
     /// List the experiments.
     ///
     /// Manifests that are refused are named on standard error, with the line and the remedy; the exit code is then 2.

@@ -68,7 +68,7 @@ pub fn precision(args: &PrecisionArgs) -> Precision {
 }
 
 /// Parses `--device`; none for `auto`.
-fn parse_device(name: &str) -> Result<Option<Device>> {
+pub fn parse_device(name: &str) -> Result<Option<Device>> {
     match name {
         "auto" => return Ok(None),
         "cpu" => return Ok(Some(Device::Cpu)),

@@ -1,7 +1,8 @@
 //! A thin file per command, from clap's types to the library and back to an exit code.
 //!
 //! Shared by commands: `target.rs` resolves an experiment with its profile and seeds (`seeds.rs`), `compute.rs` the
-//! device, `dataset.rs` the data.
+//! device, `dataset.rs` the data, `training.rs` how runs are trained. `reproduce` makes runs in child processes by
+//! `jobs.rs`, each of which is `refig run`, in `work.rs`.
 
 mod bench;
 mod check;
@@ -14,6 +15,7 @@ mod diff;
 mod doctor;
 mod evaluate;
 mod export;
+mod jobs;
 mod parity;
 mod report;
 mod reproduce;
@@ -21,7 +23,9 @@ mod run;
 mod seeds;
 mod status;
 mod target;
+mod training;
 mod watch;
+mod work;
 
 use std::path::PathBuf;
 
@@ -65,7 +69,10 @@ pub fn run(cli: Cli) -> Result<Exit> {
         Command::Watch(args) => watch::run(args, places, &stop),
         Command::Diff(args) => diff::run(args, places),
         Command::Export(args) => export::run(args, places),
-        Command::Run { action } => run::run(action, places),
+        Command::Run(args) => match &args.action {
+            Some(action) => run::run(action, places),
+            None => work::run(&args.work, places, &stop),
+        },
         Command::Parity(args) => parity::run(args),
         Command::Bench { what } => match what {
             BenchWhat::Step(args) => bench::step(args),
@@ -108,6 +115,7 @@ fn heeds_signals(command: &Command) -> bool {
         Command::Reproduce(_) | Command::Watch(_) | Command::Evaluate(_) | Command::Data { .. } => {
             true
         }
+        Command::Run(args) => args.action.is_none(),
         // Its copies of images are to be removed.
         Command::Bench { what } => matches!(what, BenchWhat::Loader(_)),
         Command::Status(args) => args.follow,

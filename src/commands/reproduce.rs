@@ -1,20 +1,19 @@
 //! `reproduce` and `plan`: trains an experiment and writes its report, or shows what that would take.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::target::{self, Circumstances, Target};
-use super::{compute, dataset};
+use super::{dataset, jobs, training};
 use crate::cli::{Format, Places, PlanArgs, ReproduceArgs};
 use crate::console::paint;
 use crate::data::{self, Prospect};
 use crate::duration::duration;
-use crate::engine;
+use crate::engine::{self, Device};
 use crate::exit::Exit;
 use crate::judge::{Evidence, Wanted, judge};
-use crate::orchestrate::{Left, Options, Progress, Schedule, Style, measure_responses, run_all};
+use crate::orchestrate::plan_file::{self, FrozenPlan};
+use crate::orchestrate::{Left, Progress, Schedule, Style, measure_responses, run_all};
 use crate::origin::{DataKind, DataName};
 use crate::plan;
 use crate::publish::{Report, headline, table};
@@ -22,15 +21,15 @@ use crate::run::{self, Tree};
 use crate::train::Stop;
 use crate::{note, outln};
 
-/// Wall clock between checkpoints outside evaluations.
-const KEEP_EVERY: Duration = Duration::from_secs(120);
-
-/// Resolves the experiment and the compute options, and checks precisions.
-fn resolve(args: &ReproduceArgs, places: &Places) -> Result<(Target, engine::Options)> {
+/// Resolves the experiment, the compute options and the devices, and checks precisions.
+fn resolve(
+    args: &ReproduceArgs,
+    places: &Places,
+) -> Result<(Target, engine::Options, Vec<Device>)> {
     if args.require_clean {
         Tree::require_clean(run::program().as_ref(), "this program's source")?;
     }
-    let compute = compute::options(&args.compute)?;
+    let (compute, devices) = jobs::devices(args)?;
     let target = target::select(&args.selection, places, || {
         Ok(Circumstances {
             device: compute.device,
@@ -44,7 +43,7 @@ fn resolve(args: &ReproduceArgs, places: &Places) -> Result<(Target, engine::Opt
             .check_precision()
             .with_context(|| format!("network {}", entry.name))?;
     }
-    Ok((target, compute))
+    Ok((target, compute, devices))
 }
 
 /// The data that training would use. Downloads nothing.
@@ -75,13 +74,17 @@ fn schedule(
     Schedule::new(runs, results, args.fresh, compute, images)
 }
 
-/// `refig plan EXPERIMENT`: changes and downloads nothing.
+/// `refig plan EXPERIMENT`: downloads nothing, and changes nothing but the file of `--out`.
 pub fn plan(args: &PlanArgs, places: &Places) -> Result<Exit> {
-    let (format, args) = (args.format, &args.reproduce);
-    let (target, compute) = resolve(args, places)?;
+    let (format, out, args) = (args.format, &args.out, &args.reproduce);
+    let (target, compute, _) = resolve(args, places)?;
     let data = foresee(args, &target)?;
     let target = target.with_classes(data.classes);
     let schedule = schedule(args, places, &target, &compute, &data)?;
+    if let Some(out) = out {
+        let (experiment, images) = (&target.experiment, data.test_images);
+        plan_file::write(out, &FrozenPlan::new(experiment, &schedule.plans(), images))?;
+    }
     let free = run::space::available(&places.results_dir);
     if format == Format::Json {
         let json = plan_json(&target, &data, &schedule, free);
@@ -131,6 +134,13 @@ pub fn plan(args: &PlanArgs, places: &Places) -> Result<Exit> {
             data::cache_folder().display()
         ),
     }
+    if let Some(out) = out {
+        outln!(
+            "  plan: {}, for `refig run --plan`, with runs 0 to {}",
+            out.display(),
+            schedule.runs.len().saturating_sub(1)
+        );
+    }
     Ok(Exit::Success)
 }
 
@@ -166,8 +176,9 @@ fn plan_json(target: &Target, data: &Prospect, schedule: &Schedule, free: Option
 
 /// `refig reproduce EXPERIMENT`: trains what is missing, judges and publishes.
 pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<Exit> {
-    let (target, compute) = resolve(args, places)?;
-    let dataset = dataset::of_experiment(&target.experiment, &args.data, places.quiet, stop)?;
+    let (target, compute, devices) = resolve(args, places)?;
+    let source = (target.experiment.data, target.experiment.synthetic);
+    let dataset = dataset::to_train_on(source, &args.data, places.quiet, stop)?;
     let target = target.with_classes(dataset.classes());
     let schedule = schedule(args, places, &target, &compute, &Prospect::from(&dataset))?;
     let experiment = &target.experiment;
@@ -182,7 +193,7 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         experiment.profile,
         target.why,
         schedule.runs.len(),
-        duration(schedule.seconds()),
+        duration(schedule.seconds() / devices.len() as f64),
         dataset.description()
     ));
     let runs = schedule.plans();
@@ -192,9 +203,18 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         .responses
         .as_ref()
         .map(|how| (how, dataset.clone()));
-    let options = options(args, places, &target, &compute);
-    let mut progress = Progress::new(Style::choose(places.quiet));
-    run_all(&runs, dataset, &options, stop, &mut progress)?;
+    if jobs::are_asked_for(args) {
+        let test_images = dataset.size().test_images;
+        // Each worker has its own.
+        drop(dataset);
+        let plan = FrozenPlan::new(experiment, &runs, test_images);
+        jobs::make(&plan, &schedule, &devices, args, places, stop)?;
+    } else {
+        let labels = (&*experiment.name, &*experiment.overrides);
+        let options = training::options(labels, args.fresh, places, &compute);
+        let mut progress = Progress::new(Style::choose(places.quiet));
+        run_all(&runs, dataset, &options, stop, &mut progress)?;
+    }
     if let Some(signal) = stop.requested() {
         note!("stopped; run the same command again to resume");
         return Ok(signal.exit());
@@ -223,27 +243,4 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         outln!("{}", index.display());
     }
     Ok(verdict.exit())
-}
-
-fn options(
-    args: &ReproduceArgs,
-    places: &Places,
-    target: &Target,
-    compute: &engine::Options,
-) -> Options {
-    Options {
-        results_dir: places.results_dir.clone(),
-        fresh: args.fresh,
-        experiment: target.experiment.name.clone(),
-        overrides: target.experiment.overrides.clone(),
-        gpu: match compute.device {
-            engine::Device::Cpu => 0,
-            engine::Device::Cuda(number) => number,
-        },
-        threads: compute.threads,
-        keep: compute.keep,
-        workers: 1,
-        keep_every: KEEP_EVERY,
-        cache: data::cache_folder(),
-    }
 }

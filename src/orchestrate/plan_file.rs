@@ -1,13 +1,14 @@
 //! A plan as a file: the runs of an experiment, frozen, with all that a worker on another machine needs to make one of
 //! them. Folders, threads and the place of the data are named where the work is done.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::work;
 use crate::console::one_line;
+use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::manifest::Experiment;
 use crate::origin::DataName;
@@ -140,6 +141,19 @@ fn start_of(plan: &RunPlan, runs: &[RunPlan]) -> Option<String> {
 /// [`Exit::Storage`] if it cannot be written.
 pub fn write(path: &Path, plan: &FrozenPlan) -> Result<()> {
     Disk::default().replace(path, &to_toml(plan)?)
+}
+
+/// Writes a plan into a folder under a name of its contents, so that others there are not replaced. Gives its path.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_in(folder: &Path, plan: &FrozenPlan) -> Result<PathBuf> {
+    let bytes = to_toml(plan)?;
+    let digest = sha256(&bytes);
+    let name = format!("{}-{}-{}.toml", plan.experiment, plan.profile, &digest[..8]);
+    let path = folder.join(name);
+    Disk::default().replace(&path, &bytes)?;
+    Ok(path)
 }
 
 /// Reads a plan.

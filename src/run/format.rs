@@ -1,5 +1,5 @@
-//! Reads and writes the versioned text files of a run's folder, and of plans. Each carries the sha256 of itself with that field empty, which
-//! is checked before anything in the file is believed.
+//! Reads and writes the versioned text files of a run's folder, and of plans. Each carries the sha256 of itself with that
+//! field empty, which is checked before anything in the file is believed.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -13,8 +13,8 @@ use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::regular;
 
-/// The version of all formats in a run's folder, and of plan files. Older versions are read, newer ones rejected. Since 2 every file is covered by
-/// a digest.
+/// The version of all formats in a run's folder, and of plan files. Older versions are read, newer ones rejected. Since 2
+/// every file is covered by a digest.
 pub const FORMAT: u32 = 2;
 /// The first version with digests.
 const DIGESTED: i64 = 2;

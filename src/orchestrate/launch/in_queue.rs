@@ -57,7 +57,7 @@ pub fn glance(results_dir: &Path) -> Result<BTreeMap<String, InQueue>> {
         let records = || {
             records
                 .values()
-                .filter(|record| record.launcher == launcher)
+                .filter(move |record| record.launcher == launcher)
         };
         let numbers: Vec<u64> = records()
             .flat_map(|record| &record.jobs)

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::compute::ComputeArgs;
 use super::data::DataArgs;
 use super::format::Format;
+use super::train::CheckpointArgs;
 
 /// Which runs: all, or those of an experiment.
 #[derive(Clone, Debug, Default, Args)]
@@ -50,6 +51,8 @@ pub struct WorkArgs {
     pub data: DataArgs,
     #[command(flatten)]
     pub compute: ComputeArgs,
+    #[command(flatten)]
+    pub checkpoints: CheckpointArgs,
     /// Start over instead of resuming or skipping.
     #[arg(long)]
     pub fresh: bool,

@@ -52,6 +52,8 @@ pub struct ReproduceArgs {
     /// With --jobs or --devices: after a run fails, stop the others too, with their states saved.
     #[arg(long)]
     pub fail_fast: bool,
+    #[command(flatten)]
+    pub checkpoints: CheckpointArgs,
     /// Start over instead of resuming partial runs and skipping finished ones.
     #[arg(long)]
     pub fresh: bool,
@@ -61,4 +63,12 @@ pub struct ReproduceArgs {
     /// Fail if the sources have uncommitted changes outside `results/` and `reports/`.
     #[arg(long)]
     pub require_clean: bool,
+}
+
+/// How often the state of a run is saved.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct CheckpointArgs {
+    /// Save the state of a run at least this often, besides at every evaluation. Does not affect the results.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub checkpoint_every: u64,
 }

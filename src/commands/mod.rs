@@ -16,6 +16,7 @@ mod doctor;
 mod evaluate;
 mod export;
 mod jobs;
+mod launch;
 mod parity;
 mod report;
 mod reproduce;
@@ -80,7 +81,10 @@ pub fn run(cli: Cli) -> Result<Exit> {
             BenchWhat::Compare(args) => bench::compare(args, places.quiet),
             BenchWhat::Loader(args) => bench::loader(args, places.quiet, &stop),
         },
-        Command::Reproduce(args) => reproduce::reproduce(args, places, &stop),
+        Command::Reproduce { args, launch } => match launch.launch {
+            Some(queue) => launch::run(queue, args, launch, places, &stop),
+            None => reproduce::reproduce(args, places, &stop),
+        },
         Command::Plan(args) => reproduce::plan(args, places),
         Command::Check(args) => check::check(args, places),
         Command::Render(args) => check::render(args, places),
@@ -112,9 +116,10 @@ pub fn run(cli: Cli) -> Result<Exit> {
 /// Whether a command looks at `Stop`. A signal ends all others at once, which their atomic writes allow.
 fn heeds_signals(command: &Command) -> bool {
     match command {
-        Command::Reproduce(_) | Command::Watch(_) | Command::Evaluate(_) | Command::Data { .. } => {
-            true
-        }
+        Command::Reproduce { .. }
+        | Command::Watch(_)
+        | Command::Evaluate(_)
+        | Command::Data { .. } => true,
         Command::Run(args) => args.action.is_none(),
         // Its copies of images are to be removed.
         Command::Bench { what } => matches!(what, BenchWhat::Loader(_)),

@@ -47,7 +47,7 @@ fn resolve(
 }
 
 /// The data that training would use. Downloads nothing.
-fn foresee(args: &ReproduceArgs, target: &Target) -> Result<Prospect> {
+pub(super) fn foresee(args: &ReproduceArgs, target: &Target) -> Result<Prospect> {
     match target.experiment.data {
         DataName::Cifar10 => {
             let mut request = dataset::request(&args.data);
@@ -211,7 +211,7 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         jobs::make(&plan, &schedule, &devices, args, places, stop)?;
     } else {
         let labels = (&*experiment.name, &*experiment.overrides);
-        let options = training::options(labels, args.fresh, places, &compute);
+        let options = training::options(labels, args.fresh, places, &compute, args.checkpoints);
         let mut progress = Progress::new(Style::choose(places.quiet));
         run_all(&runs, dataset, &options, stop, &mut progress)?;
     }

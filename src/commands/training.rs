@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use crate::cli::Places;
+use crate::cli::{CheckpointArgs, Places};
 use crate::data;
 use crate::engine::{self, Device};
 use crate::orchestrate::Options;
-
-/// Wall clock between checkpoints outside evaluations.
-const KEEP_EVERY: Duration = Duration::from_secs(120);
 
 /// Options for training runs of `experiment` with these changes to its recipe.
 pub fn options(
@@ -16,6 +13,7 @@ pub fn options(
     fresh: bool,
     places: &Places,
     compute: &engine::Options,
+    checkpoints: CheckpointArgs,
 ) -> Options {
     Options {
         results_dir: places.results_dir.clone(),
@@ -29,7 +27,7 @@ pub fn options(
         threads: compute.threads,
         keep: compute.keep,
         workers: 1,
-        keep_every: KEEP_EVERY,
+        keep_every: Duration::from_secs(checkpoints.checkpoint_every),
         cache: data::cache_folder(),
     }
 }

@@ -26,7 +26,7 @@ pub use hyperqueue::arguments;
 pub use in_queue::{InQueue, glance};
 pub use launcher::{Launcher, Queued, Submission, Work};
 pub use quote::{directive, quote, quote_all};
-pub use record::{Job, Launches, Record};
+pub use record::{Job, Launches, Record, launch_folder, plan_in};
 pub use script::script;
 pub use site::{Gpus, Setting, Site};
 pub use slurm::parse as parse_squeue;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Launcher;
 use crate::exit::Exit;
 use crate::run::disk::Disk;
-use crate::run::{FORMAT, read_toml, to_toml};
+use crate::run::{FORMAT, own_folder, read_toml, to_toml};
 
 /// The folder of launches in a results folder, hidden as no run is.
 const LAUNCHES: &str = ".launches";
@@ -79,25 +78,16 @@ impl Launches {
     /// Opens and locks the launches in a results folder.
     ///
     /// # Errors
-    /// [`Exit::Storage`] if another process is submitting, or the folder cannot be written.
+    /// [`Exit::Busy`] if another process is submitting; [`Exit::Storage`] if the folder cannot be written.
     pub fn open(results_dir: &Path) -> Result<Self> {
-        let folder = results_dir.join(LAUNCHES);
-        let path = folder.join("lock");
+        let path = results_dir.join(LAUNCHES).join("lock");
         let refuse = |error: std::io::Error| {
             Exit::Storage.error(format!(
                 "{}: cannot write: {error}; name a writable folder with --results-dir",
                 path.display()
             ))
         };
-        Disk::default().create_dir(&folder)?;
-        // Fails if it is there.
-        if let Ok(mut ignore) = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(folder.join(".gitignore"))
-        {
-            ignore.write_all(b"*\n").map_err(refuse)?;
-        }
+        let folder = own_folder::create(results_dir, LAUNCHES).map_err(refuse)?;
         let lock = OpenOptions::new()
             .read(true)
             .write(true)
@@ -110,7 +100,7 @@ impl Launches {
                 folder,
                 _lock: lock,
             }),
-            Err(TryLockError::WouldBlock) => Err(Exit::Storage.error(format!(
+            Err(TryLockError::WouldBlock) => Err(Exit::Busy.error(format!(
                 "{}: another process is submitting runs of these results; wait for it, then run the same command again",
                 path.display()
             ))),
@@ -141,6 +131,11 @@ impl Launches {
         disk.create_dir(&folder)?;
         disk.replace(&folder.join(RECORD), &to_toml(record)?)
     }
+}
+
+/// The folder of a launch in a results folder.
+pub fn launch_folder(results_dir: &Path, name: &str) -> PathBuf {
+    results_dir.join(LAUNCHES).join(name)
 }
 
 /// The frozen plan in a launch's folder.
@@ -184,7 +179,7 @@ mod tests {
         assert!(look(results.path()).unwrap().is_empty());
         let launches = Launches::open(results.path()).unwrap();
         let error = Launches::open(results.path()).unwrap_err();
-        assert_eq!(Exit::of(&error), Exit::Storage);
+        assert_eq!(Exit::of(&error), Exit::Busy);
         let mut record = Record::new(Launcher::Slurm, "fig6", "quick");
         launches.save("a", &record).unwrap();
         record.jobs.push(Job {

@@ -98,7 +98,8 @@ pub struct StatusArgs {
     ///
     /// JSON: `runs`, each with `folder`, `identity`, `profile`, `network`, `seed`, `data` (cifar10, other or synthetic),
     /// `state` (finished, diverged, running, stopped or elsewhere), `host` (if elsewhere), `iteration` and `iterations`;
-    /// and `skipped`, each with `folder` and `why`.
+    /// `skipped`, each with `folder` and `why`; and `queue`, what a cluster's queue says of launched runs, by folder: `job`,
+    /// `state` and `reason`.
     #[arg(long, value_enum, default_value_t = Format::Text, conflicts_with = "follow")]
     pub format: Format,
 }

@@ -168,6 +168,16 @@ fn program(site: &Site) -> Result<String> {
     }
 }
 
+/// `--name=value` in one word, so that no value is taken for a flag.
+fn option(name: &str, value: &str) -> String {
+    format!("--{name}={value}")
+}
+
+/// The same with a path from the root.
+fn place(name: &str, path: &Path) -> Result<String> {
+    Ok(option(name, &path_word(path)?))
+}
+
 /// The worker's command, without the number of the run.
 fn worker(
     args: &ReproduceArgs,
@@ -176,23 +186,25 @@ fn worker(
     plan: &Path,
     places: &Places,
 ) -> Result<Vec<String>> {
-    let mut words = vec![program(site)?, "run".into()];
-    words.extend(["--plan".into(), path_word(plan)?]);
-    words.extend(["--results-dir".into(), path_word(&places.results_dir)?]);
-    words.extend(["--reports-dir".into(), path_word(&places.reports_dir)?]);
-    words.extend(["--device".into(), processor.device().into()]);
-    let threads = threads(&args.compute, site);
-    words.extend(["--threads".into(), threads.to_string()]);
     let seconds = site.checkpoint_every.map(u64::from);
     let seconds = seconds.unwrap_or(args.checkpoints.checkpoint_every);
-    words.extend(["--checkpoint-every".into(), seconds.to_string()]);
+    let mut words = vec![
+        program(site)?,
+        "run".into(),
+        place("plan", plan)?,
+        place("results-dir", &places.results_dir)?,
+        place("reports-dir", &places.reports_dir)?,
+        option("device", processor.device()),
+        option("threads", &threads(&args.compute, site).to_string()),
+        option("checkpoint-every", &seconds.to_string()),
+        "--offline".into(),
+    ];
     if let Some(memory) = args.compute.keep_memory {
-        words.extend(["--keep-memory".into(), memory.to_string()]);
+        words.push(option("keep-memory", &memory.to_string()));
     }
     if let Some(dir) = &args.data.data_dir {
-        words.extend(["--data-dir".into(), path_word(dir)?]);
+        words.push(place("data-dir", dir)?);
     }
-    words.push("--offline".into());
     if args.data.require_official {
         words.push("--require-official".into());
     }
@@ -206,29 +218,32 @@ fn report(
     plan: &FrozenPlan,
     places: &Places,
 ) -> Result<Vec<String>> {
-    let mut words = vec![program(site)?, "check".into()];
     // A name, or a path to a manifest.
     let manifest = PathBuf::from(&selection.experiment);
-    words.push(
-        match selection.experiment.ends_with(".toml") && manifest.is_file() {
-            true => path_word(&manifest)?,
-            false => selection.experiment.clone(),
-        },
-    );
-    words.extend(["--profile".into(), plan.profile.clone()]);
+    let experiment = match selection.experiment.ends_with(".toml") && manifest.is_file() {
+        true => path_word(&manifest)?,
+        false => selection.experiment.clone(),
+    };
+    let mut words = vec![
+        program(site)?,
+        "check".into(),
+        experiment,
+        option("profile", &plan.profile),
+        "--write".into(),
+    ];
     if let Some(seeds) = &selection.seeds {
-        words.extend(["--seeds".into(), seeds.clone()]);
+        words.push(option("seeds", seeds));
     }
     for field in &selection.overrides {
-        words.extend(["--set".into(), field.clone()]);
+        words.push(option("set", field));
     }
-    words.push("--write".into());
-    words.extend([
-        "--experiments-dir".into(),
-        path_word(&places.experiments_dir)?,
-    ]);
-    words.extend(["--results-dir".into(), path_word(&places.results_dir)?]);
-    words.extend(["--reports-dir".into(), path_word(&places.reports_dir)?]);
+    for (name, path) in [
+        ("experiments-dir", &places.experiments_dir),
+        ("results-dir", &places.results_dir),
+        ("reports-dir", &places.reports_dir),
+    ] {
+        words.push(place(name, path)?);
+    }
     Ok(words)
 }
 

@@ -2,7 +2,11 @@
 
 /// A word that bash and sh take as it is: nothing in it is expanded, and it is one word.
 pub fn quote(word: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:,+@".contains(letter);
+    // `A=b` may be an assignment, `--a=b` is none.
+    let option = word.starts_with("--");
+    let plain = |letter: char| {
+        letter.is_ascii_alphanumeric() || "-_./:,+@".contains(letter) || (option && letter == '=')
+    };
     match !word.is_empty() && word.chars().all(plain) {
         true => word.to_owned(),
         false => format!("'{}'", word.replace('\'', r"'\''")),
@@ -54,6 +58,8 @@ mod tests {
         assert_eq!(quote("/a/b-c_1.toml"), "/a/b-c_1.toml");
         assert_eq!(quote(""), "''");
         assert_eq!(quote("A=b"), "'A=b'");
+        assert_eq!(quote("--set=a.b=3"), "--set=a.b=3");
+        assert_eq!(quote("--set=a b"), "'--set=a b'");
         assert_eq!(quote("it's"), r"'it'\''s'");
         assert_eq!(quote("$(rm -rf ~)"), "'$(rm -rf ~)'");
         let words = ["a b".to_owned(), "c".to_owned()];

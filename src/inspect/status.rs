@@ -85,8 +85,9 @@ impl Status {
 
     /// The runs in the queue that have no folder yet.
     fn not_begun(&self) -> impl Iterator<Item = (&String, &InQueue)> {
-        let begun = |folder: &String| self.runs.iter().any(|run| run.folder == *folder);
-        self.queue.iter().filter(move |(folder, _)| !begun(folder))
+        let begun = move |folder: &str| self.runs.iter().any(|run| run.folder == folder);
+        let rows = self.queue.iter();
+        rows.filter(move |row| !begun(row.0))
     }
 
     /// A line per run, then a line per run that waits in a queue, then a line per skipped folder.

@@ -30,7 +30,7 @@ fn launch(site: &str) -> Launch {
     Launch {
         site: Site::parse(site).unwrap(),
         folder: "/results/.launches/it's \"here\" 100%".into(),
-        worker: [&["/bin/refig", "run"], &HOSTILE[..]]
+        worker: [&["/bin/refig", "run"][..], &HOSTILE[..]]
             .concat()
             .into_iter()
             .map(String::from)
@@ -201,7 +201,7 @@ fn run_task(code: &str, restarts: &str, state: &str) -> (Option<i32>, String) {
     // Is warned once it is there, where it has to save its state first.
     program(
         &at("worker"),
-        "#!/bin/bash\ntrap 'echo stopped >> \"$FAKE/worker\"; exit \"$CODE\"' TERM\necho \"$*\" > \"$FAKE/worker\"\n\
+        "#!/bin/bash\ntrap 'exit \"$CODE\"' TERM\n\
          [ \"$CODE\" != 143 ] || kill -USR1 \"$PPID\"\nfor _ in {1..100}; do [ \"$CODE\" = 143 ] || exit \"$CODE\"; sleep 0.1; done\n",
     );
     let mut launch = launch("max_requeues = 2");
@@ -227,8 +227,6 @@ fn run_task(code: &str, restarts: &str, state: &str) -> (Option<i32>, String) {
         .env("SLURM_ARRAY_TASK_ID", "3")
         .output()
         .unwrap();
-    let worker = std::fs::read_to_string(at("worker")).unwrap_or_default();
-    drop(worker);
     let asked = std::fs::read_to_string(at("asked")).unwrap_or_default();
     (output.status.code(), asked)
 }
@@ -281,6 +279,7 @@ echo "$number"
             &cluster.at("bin/squeue"),
             r##"#!/bin/bash
 echo "squeue $*" >> "$FAKE/calls"
+[ -z "${SQUEUE_STATES:-}" ] || { echo "squeue: only some states are shown" >&2; exit 1; }
 [ ! -e "$FAKE/down" ] || { echo "slurm_load_jobs error: Unable to contact slurm controller" >&2; exit 1; }
 name=
 numbers=

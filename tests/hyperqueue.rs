@@ -2,15 +2,16 @@
 //! `hq` and submits them through the package. Skipped where no Python has it.
 #![cfg(unix)]
 
+mod common;
+
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use refig::record::parquet::{read_evaluations, read_iterations};
+use common::tiny::assert_same_results;
 use refig::run;
-use refig::weights::Weights;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -231,28 +232,6 @@ fn hyperqueue_makes_the_same_runs() {
     assert!(remote.join("reports/tiny").is_dir());
 
     let here = cluster.reproduce(&local, &["--quiet"]);
-    let (expected, found) = (finished(&local), finished(&remote));
-    assert_eq!(expected.len(), 4, "{}", said(&here));
-    assert_eq!(found.len(), 4);
-    for (expected, found) in expected.iter().zip(&found) {
-        assert_eq!(expected.file_name(), found.file_name());
-        let rows = |folder: &Path| {
-            let mut rows = read_iterations(&folder.join("iterations.parquet")).unwrap();
-            // The only column that tells of the clock.
-            rows.iter_mut().for_each(|row| row.seconds = 0.0);
-            rows
-        };
-        assert_eq!(rows(expected), rows(found));
-        let evaluations =
-            |folder: &Path| read_evaluations(&folder.join("evaluations.parquet")).unwrap();
-        assert_eq!(evaluations(expected), evaluations(found));
-        let weights = |folder: &Path| {
-            let weights = Weights::load(&folder.join("weights.safetensors")).unwrap();
-            weights.tensors
-        };
-        assert!(
-            weights(expected) == weights(found),
-            "final weights differ in {found:?}"
-        );
-    }
+    assert_eq!(finished(&local).len(), 4, "{}", said(&here));
+    assert_same_results(&local, &remote);
 }

@@ -24,6 +24,11 @@ pub struct PlanArgs {
     /// Also write the plan to a file, for `refig run --plan FILE`.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Only write the plan, for machines of this kind: cuda, or a CPU with avx512, avx2 or portable instructions.
+    ///
+    /// This machine need not be one.
+    #[arg(long, value_name = "PROCESSOR", requires = "out", conflicts_with_all = ["device", "devices", "instructions", "format"])]
+    pub processor: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -86,6 +86,24 @@ pub fn parse_device(name: &str) -> Result<Option<Device>> {
     }
 }
 
+/// The options of a processor that this machine need not have, and that is not used here.
+pub fn elsewhere(name: &str) -> Result<Options> {
+    let (device, set) = match (name, Instructions::parse(name)) {
+        ("cuda", _) => (Device::Cuda(0), None),
+        (_, Some(set)) => (Device::Cpu, Some(set)),
+        (_, None) => {
+            return Err(Exit::Usage.error(format!(
+                "--processor {name}: use cuda, avx512, avx2 or portable"
+            )));
+        }
+    };
+    Ok(Options {
+        device,
+        instructions: set,
+        ..Options::default()
+    })
+}
+
 fn instructions(name: &str) -> Result<Instructions> {
     let set = Instructions::parse(name).ok_or_else(|| {
         Exit::Usage.error(format!(

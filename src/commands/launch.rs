@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::target::{self, Circumstances, Target};
 use super::{check, compute, dataset, reproduce};
 use crate::cli::{
     CheckArgs, CheckFormat, ComputeArgs, LaunchArgs, LauncherArg, Places, ReproduceArgs,
@@ -20,7 +19,7 @@ use crate::orchestrate::plan_file::{self, FrozenPlan};
 use crate::origin::DataKind;
 use crate::plan;
 use crate::processor::Processor;
-use crate::run::{self, Tree};
+use crate::run::disk::Disk;
 use crate::train::Stop;
 use crate::{note, out, outln};
 
@@ -41,11 +40,8 @@ pub fn run(
     };
     let site = how.site.as_deref().map(Site::read).transpose()?;
     let site = site.unwrap_or_default();
-    if args.require_clean {
-        Tree::require_clean(run::program().as_ref(), "this program's source")?;
-    }
     let compute = compute_options(&args.compute, &site)?;
-    let target = resolve(args, places, &compute)?;
+    let target = reproduce::resolve(args, places, &compute)?;
     let data = match how.print {
         true => reproduce::foresee(args, &target)?,
         // Tasks have no network, so it is fetched here.
@@ -82,7 +78,7 @@ pub fn run(
         return Ok(Exit::Success);
     }
     let launches = Launches::open(&results)?;
-    run::disk::Disk::default().create_dir(&launch.folder)?;
+    Disk::default().create_dir(&launch.folder)?;
     plan_file::write(&plan_in(&launch.folder), &plan)?;
     let outcome = launch::submit(&plan, &launch, launcher, (&launches, &name), &results)?;
     drop(launches);
@@ -100,23 +96,6 @@ pub fn run(
         return reproduce::reproduce(&args, places, stop);
     }
     check::check(&check_args(&args.selection, &plan), places)
-}
-
-/// Resolves the experiment, and checks precisions.
-fn resolve(args: &ReproduceArgs, places: &Places, compute: &engine::Options) -> Result<Target> {
-    let target = target::select(&args.selection, places, || {
-        Ok(Circumstances {
-            device: compute.device,
-            cifar10: dataset::request(&args.data).is_local(),
-        })
-    })?;
-    for entry in &target.only.networks {
-        compute
-            .in_precision(entry.recipe.precision)
-            .check_precision()
-            .with_context(|| format!("network {}", entry.name))?;
-    }
-    Ok(target)
 }
 
 /// The compute options of the tasks. Where jobs are submitted there may be no GPU.
@@ -140,17 +119,12 @@ fn compute_options(args: &ComputeArgs, site: &Site) -> Result<engine::Options> {
         }
         Some(Device::Cuda(_)) => true,
     };
-    let args = ComputeArgs {
+    if gpu {
+        return compute::elsewhere("cuda");
+    }
+    compute::options(&ComputeArgs {
         device: "cpu".into(),
         ..args.clone()
-    };
-    let options = compute::options(&args)?;
-    Ok(match gpu {
-        true => engine::Options {
-            device: Device::Cuda(0),
-            ..options
-        },
-        false => options,
     })
 }
 

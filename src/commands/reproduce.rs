@@ -1,10 +1,12 @@
 //! `reproduce` and `plan`: trains an experiment and writes its report, or shows what that would take.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::target::{self, Circumstances, Target};
-use super::{dataset, jobs, training};
+use super::{compute, dataset, jobs, training};
 use crate::cli::{Format, Places, PlanArgs, ReproduceArgs};
 use crate::console::paint;
 use crate::data::{self, Prospect};
@@ -16,20 +18,21 @@ use crate::orchestrate::plan_file::{self, FrozenPlan};
 use crate::orchestrate::{Left, Progress, Schedule, Style, measure_responses, run_all};
 use crate::origin::{DataKind, DataName};
 use crate::plan;
+use crate::processor::Processor;
 use crate::publish::{Report, headline, table};
 use crate::run::{self, Tree};
 use crate::train::Stop;
 use crate::{note, outln};
 
-/// Resolves the experiment, the compute options and the devices, and checks precisions.
-fn resolve(
+/// Resolves the experiment, and checks precisions.
+pub(super) fn resolve(
     args: &ReproduceArgs,
     places: &Places,
-) -> Result<(Target, engine::Options, Vec<Device>)> {
+    compute: &engine::Options,
+) -> Result<Target> {
     if args.require_clean {
         Tree::require_clean(run::program().as_ref(), "this program's source")?;
     }
-    let (compute, devices) = jobs::devices(args)?;
     let target = target::select(&args.selection, places, || {
         Ok(Circumstances {
             device: compute.device,
@@ -43,7 +46,7 @@ fn resolve(
             .check_precision()
             .with_context(|| format!("network {}", entry.name))?;
     }
-    Ok((target, compute, devices))
+    Ok(target)
 }
 
 /// The data that training would use. Downloads nothing.
@@ -75,9 +78,13 @@ fn schedule(
 }
 
 /// `refig plan EXPERIMENT`: downloads nothing, and changes nothing but the file of `--out`.
-pub fn plan(args: &PlanArgs, places: &Places) -> Result<Exit> {
-    let (format, out, args) = (args.format, &args.out, &args.reproduce);
-    let (target, compute, _) = resolve(args, places)?;
+pub fn plan(whole: &PlanArgs, places: &Places) -> Result<Exit> {
+    let (format, out, args) = (whole.format, &whole.out, &whole.reproduce);
+    if let (Some(name), Some(out)) = (&whole.processor, out) {
+        return plan_for(name, out, args, places);
+    }
+    let (compute, _) = jobs::devices(args)?;
+    let target = resolve(args, places, &compute)?;
     let data = foresee(args, &target)?;
     let target = target.with_classes(data.classes);
     let schedule = schedule(args, places, &target, &compute, &data)?;
@@ -144,6 +151,33 @@ pub fn plan(args: &PlanArgs, places: &Places) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
+/// Writes the plan for another kind of processor, whose speed is not known here.
+fn plan_for(name: &str, out: &Path, args: &ReproduceArgs, places: &Places) -> Result<Exit> {
+    let compute = compute::elsewhere(name)?;
+    let target = resolve(args, places, &compute)?;
+    let data = foresee(args, &target)?;
+    let target = target.with_classes(data.classes);
+    let processor = match (compute.device, compute.instructions) {
+        (Device::Cpu, Some(set)) => Processor::Cpu(set),
+        _ => Processor::Cuda,
+    };
+    let runs = plan::runs(&target.only, &target.seeds, &data.digest, processor)?;
+    let experiment = &target.experiment;
+    plan_file::write(out, &FrozenPlan::new(experiment, &runs, data.test_images))?;
+    if !places.quiet {
+        outln!(
+            "{}: {} runs of {} at profile {} ({}) for {processor}, on {}",
+            out.display(),
+            runs.len(),
+            experiment.name,
+            experiment.profile,
+            target.why,
+            data.description
+        );
+    }
+    Ok(Exit::Success)
+}
+
 /// The plan with the keys that `refig plan --help` lists.
 fn plan_json(target: &Target, data: &Prospect, schedule: &Schedule, free: Option<u64>) -> Value {
     let runs = schedule.runs.iter().map(|scheduled| {
@@ -176,7 +210,8 @@ fn plan_json(target: &Target, data: &Prospect, schedule: &Schedule, free: Option
 
 /// `refig reproduce EXPERIMENT`: trains what is missing, judges and publishes.
 pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<Exit> {
-    let (target, compute, devices) = resolve(args, places)?;
+    let (compute, devices) = jobs::devices(args)?;
+    let target = resolve(args, places, &compute)?;
     let source = (target.experiment.data, target.experiment.synthetic);
     let dataset = dataset::to_train_on(source, &args.data, places.quiet, stop)?;
     let target = target.with_classes(dataset.classes());

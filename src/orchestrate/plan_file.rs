@@ -150,8 +150,7 @@ pub fn write(path: &Path, plan: &FrozenPlan) -> Result<()> {
 pub fn write_in(folder: &Path, plan: &FrozenPlan) -> Result<PathBuf> {
     let bytes = to_toml(plan)?;
     let digest = sha256(&bytes);
-    let name = format!("{}-{}-{}.toml", plan.experiment, plan.profile, &digest[..8]);
-    let path = folder.join(name);
+    let path = folder.join(format!("plan-{}.toml", &digest[..16]));
     Disk::default().replace(&path, &bytes)?;
     Ok(path)
 }

@@ -37,7 +37,7 @@ impl Style {
 }
 
 /// The template of bars: fits 80 columns with names and messages of usual lengths.
-pub(super) const BAR: &str = "{prefix} {wide_bar} {pos}/{len}  {msg}";
+const BAR: &str = "{prefix} {wide_bar} {pos}/{len}  {msg}";
 
 /// Runs that are made at the same time, each with a [`Progress`] of its own.
 #[derive(Clone)]

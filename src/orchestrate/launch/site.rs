@@ -103,12 +103,11 @@ impl Setting {
 }
 
 /// Options that a key of the site file sets, with the key.
-const KEYS: [(&str, &str); 9] = [
+const KEYS: [(&str, &str); 8] = [
     ("partition", "partition"),
     ("account", "account"),
     ("qos", "qos"),
     ("time", "time"),
-    ("time-limit", "time"),
     ("cpus-per-task", "cpus"),
     ("cpus", "cpus"),
     ("mem", "memory"),

@@ -141,13 +141,15 @@ pub fn arguments(launch: &Launch, submission: &Submission) -> Result<Vec<String>
     Ok(all)
 }
 
-/// What is queued or running of these jobs.
+/// What is queued or running of these jobs, given by number and name: another server counts from 1 again.
 ///
 /// # Errors
 /// If hq is missing or its server does not answer.
-pub(super) fn queued(numbers: &[u64]) -> Result<Vec<Queued>> {
-    let jobs = list()?;
-    let ours = jobs.iter().filter(|job| numbers.contains(&job.id));
+pub(super) fn queued(jobs: &[(u64, &str)]) -> Result<Vec<Queued>> {
+    let listed = list()?;
+    let ours = listed
+        .iter()
+        .filter(|job| jobs.contains(&(job.id, job.name.as_str())));
     Ok(ours.filter_map(Listed::queued).collect())
 }
 

@@ -59,12 +59,8 @@ pub fn glance(results_dir: &Path) -> Result<BTreeMap<String, InQueue>> {
                 .values()
                 .filter(move |record| record.launcher == launcher)
         };
-        let numbers: Vec<u64> = records()
-            .flat_map(|record| &record.jobs)
-            .filter(|job| !job.ended)
-            .filter_map(|job| job.number)
-            .collect();
-        let queued = launcher.queued(&numbers).unwrap_or_default();
+        let jobs = records().flat_map(|record| &record.jobs);
+        let queued = launcher.queued(jobs).unwrap_or_default();
         for record in records() {
             add(record, &queued, &mut all);
         }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::task_ids::TaskIds;
-use super::{Launch, hyperqueue, slurm};
+use super::{Job, Launch, hyperqueue, slurm};
 
 /// A cluster's queue. Numbers are those of its jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,11 +75,19 @@ impl Launcher {
     ///
     /// # Errors
     /// As [`Launcher::find`].
-    pub fn queued(self, numbers: &[u64]) -> Result<Vec<Queued>> {
+    pub fn queued<'a>(self, jobs: impl IntoIterator<Item = &'a Job>) -> Result<Vec<Queued>> {
+        let jobs: Vec<(u64, &str)> = jobs
+            .into_iter()
+            .filter(|job| !job.ended)
+            .filter_map(|job| Some((job.number?, job.name.as_str())))
+            .collect();
         match self {
-            _ if numbers.is_empty() => Ok(Vec::new()),
-            Launcher::Slurm => slurm::queued(numbers),
-            Launcher::HyperQueue => hyperqueue::queued(numbers),
+            _ if jobs.is_empty() => Ok(Vec::new()),
+            Launcher::Slurm => {
+                let numbers: Vec<u64> = jobs.iter().map(|(number, _)| *number).collect();
+                slurm::queued(&numbers)
+            }
+            Launcher::HyperQueue => hyperqueue::queued(&jobs),
         }
     }
 

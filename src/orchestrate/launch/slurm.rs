@@ -132,7 +132,7 @@ fn lines(output: &Output) -> Result<Vec<Queued>> {
 /// The lines of `squeue -h -o "%i %T %R"`, without jobs that have ended.
 ///
 /// # Errors
-/// As [`lines`].
+/// [`Exit::Internal`] for a line that cannot be read.
 pub fn parse(text: &str) -> Result<Vec<Queued>> {
     let mut all = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::record::{Job, Launches, Record};
 use super::{InQueue, Launch, Launcher, Submission, Work, arrays, in_queue};
@@ -193,15 +193,21 @@ fn refresh(
     for (name, record) in records {
         let before = record.clone();
         let launcher = record.launcher;
+        let about = || {
+            let folder = launches.folder(name);
+            format!(
+                "cannot ask {} about the jobs in {}, which can be removed once they are gone for good",
+                launcher.name(),
+                folder.display()
+            )
+        };
         for job in &mut record.jobs {
             if !job.ended && job.number.is_none() {
-                job.number = launcher.find(&job.name)?;
+                job.number = launcher.find(&job.name).with_context(about)?;
                 job.ended = job.number.is_none();
             }
         }
-        let waiting = record.jobs.iter().filter(|job| !job.ended);
-        let numbers: Vec<u64> = waiting.filter_map(|job| job.number).collect();
-        let queued = launcher.queued(&numbers)?;
+        let queued = launcher.queued(&record.jobs).with_context(about)?;
         for job in &mut record.jobs {
             job.ended |= !queued.iter().any(|row| Some(row.number) == job.number);
         }

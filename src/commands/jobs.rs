@@ -118,8 +118,9 @@ fn arguments(args: &ReproduceArgs, places: &Places) -> Vec<OsString> {
     if let Some(dir) = &args.data.data_dir {
         arguments.push(option("--data-dir", dir));
     }
-    let seconds = args.checkpoints.checkpoint_every;
-    arguments.push(option("--checkpoint-every", seconds.to_string()));
+    if let Some(seconds) = args.checkpoints.checkpoint_every {
+        arguments.push(option("--checkpoint-every", seconds.to_string()));
+    }
     if let Some(memory) = args.compute.keep_memory {
         arguments.push(option("--keep-memory", memory.to_string()));
     }

@@ -160,8 +160,6 @@ fn worker(
     plan: &Path,
     places: &Places,
 ) -> Result<Vec<String>> {
-    let seconds = site.checkpoint_every.map(u64::from);
-    let seconds = seconds.unwrap_or(args.checkpoints.checkpoint_every);
     let mut words = vec![
         program(site)?,
         "run".into(),
@@ -170,9 +168,12 @@ fn worker(
         place("reports-dir", &places.reports_dir)?,
         option("device", processor.device()),
         option("threads", &threads(&args.compute, site).to_string()),
-        option("checkpoint-every", &seconds.to_string()),
         "--offline".into(),
     ];
+    let seconds = site.checkpoint_every.map(u64::from);
+    if let Some(seconds) = args.checkpoints.checkpoint_every.or(seconds) {
+        words.push(option("checkpoint-every", &seconds.to_string()));
+    }
     if let Some(memory) = args.compute.keep_memory {
         words.push(option("keep-memory", &memory.to_string()));
     }

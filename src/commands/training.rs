@@ -7,6 +7,9 @@ use crate::data;
 use crate::engine::{self, Device};
 use crate::orchestrate::Options;
 
+/// Seconds between checkpoints outside evaluations.
+const KEEP_EVERY: u64 = 120;
+
 /// Options for training runs of `experiment` with these changes to its recipe.
 pub fn options(
     (experiment, overrides): (&str, &[String]),
@@ -27,7 +30,7 @@ pub fn options(
         threads: compute.threads,
         keep: compute.keep,
         workers: 1,
-        keep_every: Duration::from_secs(checkpoints.checkpoint_every),
+        keep_every: Duration::from_secs(checkpoints.checkpoint_every.unwrap_or(KEEP_EVERY)),
         cache: data::cache_folder(),
     }
 }

@@ -360,7 +360,7 @@ fi
     }
 
     fn launch(&self, more: &[&str]) -> Output {
-        self.reproduce(&[&["--launch", "slurm"], more].concat())
+        self.reproduce(&[&["--launch", "slurm"][..], more].concat())
     }
 }
 

@@ -312,16 +312,21 @@ fn a_cluster_makes_the_same_runs_whatever_happens_to_them() {
     let killed = worker(1, &remote).unwrap();
     ended_well(Command::new("kill").args(["-KILL", &killed]));
     let warned = format!("{}_0", numbers[0]);
-    ended_well(
-        cluster
-            .command("scancel")
-            .args(["--batch", "--signal=USR1", &warned]),
-    );
-    cluster.until("task that is queued again", |cluster| {
-        let queue = cluster.queue();
-        queue
-            .lines()
-            .any(|line| line.starts_with(&format!("{warned} PENDING")))
+    let logs = || {
+        let launches = remote.join("results/.launches");
+        let tails = Command::new("sh")
+            .args(["-c", "tail -n 30 \"$0\"/*/*.log"])
+            .arg(launches)
+            .output();
+        said(&tails.unwrap())
+    };
+    // It tries again, and fails in the end, where the task is queued again at once.
+    let _ = cluster
+        .command("scancel")
+        .args(["--batch", "--signal=USR1", &warned])
+        .output();
+    cluster.until("task that is queued again", |_| {
+        logs().contains("stopped; queueing it again")
     });
 
     // Nothing that is queued is submitted again.
@@ -337,16 +342,7 @@ fn a_cluster_makes_the_same_runs_whatever_happens_to_them() {
     // The killed one, if its task had not ended when the second start asked.
     let third = cluster.reproduce(&remote, &launch);
     cluster.until("end of all jobs", |cluster| cluster.queue().is_empty());
-    let logs = || {
-        let launches = remote.join("results/.launches");
-        let shown = Command::new("sh")
-            .args(["-c", "tail -n 30 \"$0\"/*/*.log"])
-            .arg(launches)
-            .output();
-        said(&shown.unwrap())
-    };
     assert_eq!(finished(&remote).len(), 4, "{}\n{}", said(&third), logs());
-    assert!(logs().contains("stopped; queueing it again"), "{}", logs());
     assert!(logs().contains("Killed"), "{}", logs());
 
     // The job that draws and checks has waited for the others.

@@ -2,7 +2,7 @@
 //!
 //! Shared by commands: `target.rs` resolves an experiment with its profile and seeds (`seeds.rs`), `compute.rs` the
 //! device, `dataset.rs` the data, `training.rs` how runs are trained. `reproduce` makes runs in child processes by
-//! `jobs.rs`, each of which is `refig run`, in `work.rs`.
+//! `jobs.rs` or submits them to a cluster by `launch.rs`; each is `refig run`, in `work.rs`.
 
 mod bench;
 mod check;

@@ -62,7 +62,7 @@ pub fn run(
 
     let results = std::path::absolute(&places.results_dir)
         .with_context(|| format!("cannot use {}", places.results_dir.display()))?;
-    let name = launch::prefix(&plan, &results)?;
+    let name = launch::prefix(&plan, launcher, &results)?;
     let folder = launch_folder(&results, &name);
     let launch = Launch {
         worker: worker(args, &site, processor, &plan_in(&folder), places)?,

@@ -75,7 +75,10 @@ impl Default for Site {
 
 /// GPUs of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a number of GPUs, or a kind such as \"a100:1\""
+)]
 pub enum Gpus {
     Number(u32),
     Kind(String),
@@ -83,7 +86,7 @@ pub enum Gpus {
 
 /// The value of another option.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a text, a number or true")]
 pub enum Setting {
     /// `true`: an option without a value.
     Flag(bool),
@@ -358,6 +361,11 @@ mod tests {
     fn what_does_not_work_is_named() {
         refused("\npartitoin = \"x\"", &[":2: ", "partitoin"]);
         refused("partition = \"\"", &["partition"]);
+        refused("gpus = []", &[":1: ", "a kind such as"]);
+        refused(
+            "[options]\nnice = []",
+            &[":2: ", "a text, a number or true"],
+        );
         refused("account = \"a\\u001bb\"", &["account"]);
         refused("cpus = 0", &["cpus = 0", "1 to 1024"]);
         refused("array_limit = 0", &["array_limit"]);

@@ -29,12 +29,12 @@ pub struct Outcome {
 }
 
 /// The name of a plan's launch in a results folder, which begins the names of its jobs. The same runs in the same
-/// folder have the same name.
+/// folder and queue have the same name.
 ///
 /// # Errors
 /// As [`super::path_word`].
-pub fn prefix(plan: &FrozenPlan, results_dir: &Path) -> Result<String> {
-    let mut whole = super::path_word(results_dir)?;
+pub fn prefix(plan: &FrozenPlan, launcher: Launcher, results_dir: &Path) -> Result<String> {
+    let mut whole = format!("{}\n{}", launcher.name(), super::path_word(results_dir)?);
     for run in &plan.runs {
         whole.push('\n');
         whole.push_str(run.plan.identity());
@@ -62,7 +62,6 @@ pub fn submit(
     let all_queued = refresh(launches, &mut records)?;
     let mut record = records
         .remove(name)
-        .filter(|record| record.launcher == launcher)
         .unwrap_or_else(|| Record::new(launcher, &plan.experiment, &plan.profile));
 
     let mut outcome = Outcome::default();

@@ -2,54 +2,22 @@
 //! the seconds. Through the real binary, on a tiny experiment and the synthetic set.
 #![cfg(unix)]
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+mod common;
+
+use std::path::Path;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use common::tiny;
 use refig::random::{Purpose, Stream};
-use refig::record::parquet::{read_evaluations, read_iterations};
-use refig::run;
-use refig::weights::Weights;
 
 /// Kills that have to hit a run before its end.
 const KILLS: usize = 10;
 
 fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_refig"));
+    let mut command = tiny::tiny(folder, "reproduce", "2");
+    command.arg("--quiet");
     command
-        .args([
-            "reproduce",
-            "tiny",
-            "--profile",
-            "tiny",
-            "--offline",
-            "--quiet",
-            "--threads",
-            "2",
-        ])
-        .args(["--experiments-dir", "tests/fixtures/experiments"])
-        .arg("--results-dir")
-        .arg(folder.join("results"))
-        .arg("--reports-dir")
-        .arg(folder.join("reports"))
-        .env("REFIG_CACHE", folder.join("cache"))
-        .env_remove("CIFAR10_DIR")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command
-}
-
-fn folders(folder: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = run::find(&folder.join("results"))
-        .unwrap()
-        .into_iter()
-        .map(|view| {
-            assert!(view.ending.is_final(), "{:?} is not done", view.folder);
-            view.folder
-        })
-        .collect();
-    found.sort();
-    found
 }
 
 /// Waits for the end or until `moment`. True if it ended by itself.
@@ -92,29 +60,31 @@ fn a_killed_run_equals_the_uninterrupted_one() {
     }
     assert!(command(killed.path()).status().unwrap().success());
 
-    let (expected, found) = (folders(whole.path()), folders(killed.path()));
-    assert_eq!(expected.len(), 2);
-    assert_eq!(expected.len(), found.len());
-    for (expected, found) in expected.iter().zip(&found) {
-        assert_eq!(expected.file_name(), found.file_name());
-        let rows = |folder: &Path| {
-            let mut rows = read_iterations(&folder.join("iterations.parquet")).unwrap();
-            // The only column that tells of the clock.
-            rows.iter_mut().for_each(|row| row.seconds = 0.0);
-            rows
-        };
-        assert_eq!(rows(expected), rows(found));
-        let evaluations =
-            |folder: &Path| read_evaluations(&folder.join("evaluations.parquet")).unwrap();
-        assert_eq!(evaluations(expected), evaluations(found));
-        let weights = |folder: &Path| {
-            Weights::load(&folder.join("weights.safetensors"))
-                .unwrap()
-                .tensors
-        };
-        assert!(
-            weights(expected) == weights(found),
-            "final weights differ in {found:?}"
-        );
+    tiny::assert_same_results(whole.path(), killed.path());
+}
+
+#[test]
+fn a_checkpoint_is_no_older_than_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = tiny::tiny(folder.path(), "reproduce", "1");
+    // No evaluation would write one.
+    for change in [
+        "recipe.iterations=20000",
+        "recipe.drops=[]",
+        "recipe.evaluation.interval=20000",
+    ] {
+        command.args(["--set", change]);
     }
+    let mut child = command.args(["--checkpoint-every", "1"]).spawn().unwrap();
+    let begun = Instant::now();
+    let kept = || {
+        let runs = refig::run::find(&folder.path().join("results")).unwrap_or_default();
+        runs.first().is_some_and(|run| run.iteration > 0)
+    };
+    while !kept() && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(kept(), "nothing was kept in a minute");
 }

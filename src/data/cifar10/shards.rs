@@ -63,6 +63,11 @@ impl Shards {
         }
     }
 
+    /// All files.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.sets.iter().flatten()
+    }
+
     /// Hands each of the six batches to `take`, validated.
     pub fn read(&self, tick: &mut Tick, take: &mut Take) -> Result<()> {
         // Report missing files before anything wrong with the others.

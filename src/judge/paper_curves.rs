@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::console::one_line;
 use crate::exit::Exit;
 use crate::record::Split;
 
@@ -63,7 +64,8 @@ impl PaperCurves {
             };
             let Some((panel, network, split, point)) = parsed else {
                 return Err(Exit::Storage.error(format!(
-                    "{source}:{number}: invalid point `{line}`, expected {COLUMNS}; restore the file, or draw without it with --no-reference"
+                    "{source}:{number}: invalid point `{}`, expected {COLUMNS}; restore the file, or draw without it with --no-reference",
+                    one_line(line)
                 )));
             };
             let same = |curve: &&mut PaperCurve| {

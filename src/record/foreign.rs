@@ -374,7 +374,7 @@ impl Chunk {
                 (Kind::Bytes, Values::Bytes(values)) => {
                     let size = u32::from_le_bytes(take(4)?.try_into()?) as usize;
                     let bytes = take(size)?;
-                    spend(left, size)?;
+                    spend(left, size_of::<Vec<u8>>() + size)?;
                     values.push(bytes.to_vec());
                 }
                 _ => bail!("a column has an unexpected type"),

@@ -8,6 +8,10 @@ use anyhow::{Context, Result, bail};
 use super::parquet::decompress;
 use super::thrift::{Value, varint};
 
+/// The bytes that any page may unpack to, and each byte of a larger one. Equal numbers shrink a lot.
+const MOST_PAGE: usize = 8 << 20;
+const MOST_GROWTH: usize = 1 << 12;
+
 /// A file of which the rows can be read.
 pub(super) trait Source: Read + Seek {}
 
@@ -70,6 +74,9 @@ impl Chunk {
             let (stated, stored) = (header.size(2)?, header.size(3)?);
             let page = rest[size..].get(..stored).context("a page is cut off")?;
             rest = &rest[size + stored..];
+            if stated > MOST_PAGE.max(stored.saturating_mul(MOST_GROWTH)) {
+                bail!("a page of {stored} bytes would unpack to {stated}");
+            }
             spend(left, stated)?;
             let repeated = dictionary.is_some();
             match (header.int(1), repeated) {

@@ -32,7 +32,7 @@ pub fn moments(what: &str) -> Stream {
 }
 
 /// The binary with the folders of a place.
-pub fn refig(place: &Path) -> Command {
+pub fn program(place: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_refig"));
     command
         .args(["--experiments-dir", "tests/fixtures/experiments"])
@@ -50,7 +50,7 @@ pub fn refig(place: &Path) -> Command {
 
 /// Trains both runs and writes their report.
 pub fn reproduce(place: &Path) -> Command {
-    let mut command = refig(place);
+    let mut command = program(place);
     command.args(["reproduce", "tiny", "--profile", "tiny", "--offline"]);
     command.args(["--quiet", "--threads", "1"]);
     command

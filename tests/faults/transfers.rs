@@ -11,7 +11,7 @@ use md5::{Digest, Md5};
 use refig::data::{Archive, Pace, download};
 use refig::run;
 
-use super::scene::{ended_before, kill, kills, moments, numbers, refig, reproduce, undisturbed};
+use super::scene::{ended_before, kill, kills, moments, numbers, program, reproduce, undisturbed};
 
 /// Bytes of what is downloaded, and of a piece of it.
 const SIZE: usize = 3 << 20;
@@ -35,7 +35,7 @@ fn a_pack_whose_unpacking_is_killed_is_unpacked_whole() {
     while hits < all {
         let place = tempfile::tempdir().unwrap();
         let unpack = || {
-            let mut command = refig(place.path());
+            let mut command = program(place.path());
             command.args(["run", "unpack"]).arg(&pack);
             command
         };

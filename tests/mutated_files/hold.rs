@@ -13,7 +13,7 @@ use super::mutate::mutate;
 /// Cases of all kinds together, unless the environment says otherwise.
 const CASES: u64 = 20_000;
 /// What the shares of all kinds add up to.
-const WHOLE: u64 = 1000;
+const WHOLE: u64 = 1118;
 /// Bytes that reading a small file may take at once.
 const MOST: usize = 256 << 20;
 
@@ -28,7 +28,7 @@ pub struct Kind {
 }
 
 impl Kind {
-    /// The kind `name`, which has `share` thousandths of all cases.
+    /// The kind `name`, which has `share` of [`WHOLE`] cases.
     pub fn new(name: &'static str, share: u64) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let all = std::env::var("REFIG_MUTATIONS").ok();

@@ -27,7 +27,7 @@ impl SmallDisk {
         let at = at.to_path_buf();
         mounted
             .is_ok_and(|status| status.success())
-            .then_some(Self { at })
+            .then(|| Self { at })
     }
 
     /// Fills it to the last byte.

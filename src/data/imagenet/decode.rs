@@ -46,7 +46,9 @@ pub struct Undecodable(String);
 
 impl Undecodable {
     pub(super) fn new(why: impl Into<String>) -> Self {
-        Self(one_line(&why.into()))
+        let why: String = why.into();
+        // A decoder's words may quote the file.
+        Self(one_line(&why))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use refig::data::imagenet::{decode, open};
+use refig::data::imagenet::{Scratch, Views, decode, frame, open};
 use refig::data::{RECORD_BYTES, load};
 use refig::record::foreign::ForeignImages;
 use refig::record::parquet::{ForeignFile, ForeignImage, foreign_to_bytes};
@@ -17,6 +17,8 @@ use super::hold::{Files, Kind, folder};
 const BLOCK: usize = 512;
 const SUM: std::ops::Range<usize> = 148..156;
 const MARK: std::ops::Range<usize> = 257..262;
+/// The side of a crop.
+const SIDE: usize = 16;
 const SYNSETS: [&str; 2] = ["n01440764", "n02102040"];
 
 /// A tar with the sums that its headers need, so that what is behind them is reached.
@@ -223,6 +225,11 @@ fn pictures() {
     kind.hold(&files, |_, bytes| {
         let picture = decode(bytes, true)?;
         assert_eq!(picture.pixels.len(), 3 * picture.width * picture.height);
+        // However narrow it is, a crop of it can be made.
+        let mut crop = vec![0; 3 * SIDE * SIDE];
+        for draw in Views::TenCrops.draws(SIDE as u32 + 4, 0) {
+            frame(&picture, &draw, SIDE, &mut Scratch::default(), &mut crop);
+        }
         Ok(())
     });
 }

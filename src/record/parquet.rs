@@ -1,4 +1,4 @@
-//! Reads and writes rows as Parquet, through polars. Provenance is stored in the file's key-value metadata. The same rows
+//! Reads and writes rows as Parquet. polars writes; `columns.rs` reads, for a file may come from anywhere. Provenance is stored in the file's key-value metadata. The same rows
 //! and provenance always give the same bytes. Column types are those that every reader since 2023 knows.
 
 use std::collections::BTreeMap;
@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use polars::prelude::*;
 use polars_parquet::parquet::compression::{self, DecompressionContext};
-use polars_parquet::read::{FileMetadata, RowGroupMetadata};
 use polars_parquet::write::schema_to_metadata_key;
 
+use super::columns::Layout;
 use super::{Evaluation, Iteration, Split, Statistics, Views};
+use crate::console::one_line;
 use crate::exit::Exit;
 use crate::regular;
 
@@ -24,12 +25,34 @@ pub type Provenance = BTreeMap<String, String>;
 const ARROW_SCHEMA: &str = "ARROW:schema";
 /// The most bytes that a file's rows may take in memory for each of its own bytes. Constant columns shrink a lot.
 const MOST_GROWTH: usize = 1 << 12;
-/// How Hugging Face's data sets call their column of images.
-const IMAGE_COLUMNS: [&str; 2] = ["image", "img"];
-/// The column of labels in a foreign file.
-const LABEL_COLUMN: &str = "label";
-/// The most bytes and rows of a foreign row group, which is read at once.
-const MOST_GROUP: usize = 1 << 30;
+/// The most bytes that they may take whatever its size.
+const MOST_BYTES: usize = 1 << 30;
+/// The columns of iterations and of evaluations, numbered in this order.
+const OF_ITERATIONS: [&[&str]; 6] = [
+    &["iteration"],
+    &["epoch"],
+    &["learning_rate"],
+    &["loss"],
+    &["error"],
+    &["seconds"],
+];
+const OF_EVALUATIONS: [&[&str]; 7] = [
+    &["iteration"],
+    &["images"],
+    &["split"],
+    &["statistics"],
+    &["loss"],
+    &["error"],
+    &["top5_error"],
+];
+/// The optional one, numbered after the others.
+const OF_VIEWS: [&[&str]; 1] = [&["views"]];
+/// The columns of a foreign file, numbered in this order, as Hugging Face's data sets call them.
+const OF_IMAGES: [&[&str]; 2] = [&["image.bytes", "img.bytes"], &["label"]];
+/// The optional one, numbered after the others.
+const OF_PATHS: [&[&str]; 1] = [&["image.path", "img.path"]];
+/// The most bytes that a foreign row group may take, which is read at once: stored, decompressed, and as images.
+const MOST_GROUP: usize = 3 << 30;
 const MOST_GROUP_ROWS: usize = 1 << 20;
 
 /// The bytes of a Parquet file with columns `network`, `seed` (both as in the provenance), `iteration`, `epoch`, `learning_rate`, `loss`, `error`, `seconds`.
@@ -115,12 +138,11 @@ pub fn read_iterations(path: &Path) -> Result<Vec<Iteration>> {
 /// # Errors
 /// As [`read_iterations`].
 pub fn iterations_from(path: &Path, bytes: Vec<u8>) -> Result<Vec<Iteration>> {
-    read(path, bytes, |frame| {
-        let iteration = counts(frame, "iteration")?;
-        let [epoch, learning_rate, loss, error, seconds] =
-            ["epoch", "learning_rate", "loss", "error", "seconds"].map(|name| floats(frame, name));
-        let (epoch, learning_rate, loss) = (epoch?, learning_rate?, loss?);
-        let (error, seconds) = (error?, seconds?);
+    read(path, &bytes, (&OF_ITERATIONS, &[]), |records| {
+        let iteration = records.counts(0)?;
+        let (epoch, learning_rate) = (records.floats(1)?, records.floats(2)?);
+        let (loss, error) = (records.floats(3)?, records.floats(4)?);
+        let seconds = records.floats(5)?;
         Ok((0..iteration.len())
             .map(|row| Iteration {
                 iteration: iteration[row],
@@ -147,17 +169,15 @@ pub fn read_evaluations(path: &Path) -> Result<Vec<Evaluation>> {
 /// # Errors
 /// As [`read_evaluations`].
 pub fn evaluations_from(path: &Path, bytes: Vec<u8>) -> Result<Vec<Evaluation>> {
-    read(path, bytes, |frame| {
-        let iteration = counts(frame, "iteration")?;
-        let images = counts(frame, "images")?;
-        let split = words(frame, "split", Split::parse)?;
-        let statistics = words(frame, "statistics", Statistics::parse)?;
-        let loss = floats(frame, "loss")?;
-        let error = floats(frame, "error")?;
-        let top5_error = floats(frame, "top5_error")?;
-        let views = match frame.column("views") {
-            Ok(_) => words(frame, "views", Views::parse)?,
-            Err(_) => vec![Views::default(); iteration.len()],
+    read(path, &bytes, (&OF_EVALUATIONS, &OF_VIEWS), |records| {
+        let (iteration, images) = (records.counts(0)?, records.counts(1)?);
+        let split = records.words(2, Split::parse)?;
+        let statistics = records.words(3, Statistics::parse)?;
+        let (loss, error) = (records.floats(4)?, records.floats(5)?);
+        let top5_error = records.floats(6)?;
+        let views = match records.layout.has(OF_EVALUATIONS.len()) {
+            true => records.words(OF_EVALUATIONS.len(), Views::parse)?,
+            false => vec![Views::default(); iteration.len()],
         };
         Ok((0..iteration.len())
             .map(|row| Evaluation {
@@ -187,18 +207,13 @@ pub fn read_provenance(path: &Path) -> Result<Provenance> {
 /// # Errors
 /// As [`read_provenance`].
 pub fn provenance_from(path: &Path, bytes: &[u8]) -> Result<Provenance> {
-    unwinding(|| {
-        let mut reader = ParquetReader::new(Cursor::new(bytes));
-        let metadata = reader.get_metadata()?;
-        Ok(metadata
-            .key_value_metadata()
-            .iter()
-            .flatten()
-            .filter(|pair| pair.key != ARROW_SCHEMA)
-            .map(|pair| (pair.key.clone(), pair.value.clone().unwrap_or_default()))
-            .collect())
-    })
-    .map_err(|error| damaged(path, &error))
+    let layout = Layout::read(&mut Cursor::new(bytes), &[], &[]);
+    let layout = layout.map_err(|error| damaged(path, &error))?;
+    let pairs = layout.pairs().iter();
+    Ok(pairs
+        .filter(|(key, _)| key != ARROW_SCHEMA)
+        .cloned()
+        .collect())
 }
 
 /// An encoded image from a foreign file.
@@ -215,10 +230,7 @@ pub struct ForeignImage {
 #[derive(Debug)]
 pub struct ForeignFile {
     path: PathBuf,
-    column: &'static str,
-    /// The footer without its row groups.
-    footer: FileMetadata,
-    groups: Vec<RowGroupMetadata>,
+    layout: Layout,
 }
 
 impl ForeignFile {
@@ -227,27 +239,16 @@ impl ForeignFile {
     /// # Errors
     /// [`Exit::Data`] if the file cannot be read, is damaged, or has no images.
     pub fn open(path: &Path) -> Result<Self> {
-        unwinding(|| {
-            let mut reader = ParquetReader::new(File::open(path)?);
-            let mut footer = FileMetadata::clone(reader.get_metadata()?);
-            let schema = reader.schema()?;
-            let column = IMAGE_COLUMNS.into_iter().find(|name| schema.contains(name));
-            let (Some(column), true) = (column, schema.contains(LABEL_COLUMN)) else {
-                bail!("it has no columns 'image' and 'label'");
-            };
-            Ok(Self {
-                path: path.to_owned(),
-                column,
-                groups: std::mem::take(&mut footer.row_groups),
-                footer,
-            })
+        let read = || Layout::read(&mut File::open(path)?, &OF_IMAGES, &OF_PATHS);
+        Ok(Self {
+            path: path.to_owned(),
+            layout: read().map_err(|error| foreign(path, &error))?,
         })
-        .map_err(|error| foreign(path, &error))
     }
 
     /// The number of rows in each row group.
     pub fn groups(&self) -> Vec<usize> {
-        self.groups.iter().map(RowGroupMetadata::num_rows).collect()
+        self.layout.rows().collect()
     }
 
     /// The images of a row group.
@@ -255,54 +256,34 @@ impl ForeignFile {
     /// # Errors
     /// [`Exit::Data`] if the file cannot be read or is damaged, or if the group claims an absurd size.
     pub fn read(&self, group: usize) -> Result<Vec<ForeignImage>> {
-        unwinding(|| self.read_group(group)).map_err(|error| foreign(&self.path, &error))
+        self.read_group(group)
+            .map_err(|error| foreign(&self.path, &error))
     }
 
     fn read_group(&self, group: usize) -> Result<Vec<ForeignImage>> {
-        let Some(group) = self.groups.get(group) else {
-            bail!("it has no row group {group}");
-        };
-        let mut size = 0usize;
-        for column in group.parquet_columns() {
-            size = size.saturating_add(usize::try_from(column.uncompressed_size())?);
-        }
-        let rows = group.num_rows();
-        if size > MOST_GROUP || rows > MOST_GROUP_ROWS {
+        let rows = self.layout.rows().nth(group).unwrap_or_default();
+        if rows > MOST_GROUP_ROWS {
             bail!(
-                "a row group claims {rows} rows of {size} bytes, more than the {MOST_GROUP} that are read at once"
+                "a row group claims {rows} rows, more than the {MOST_GROUP_ROWS} that are read at once"
             );
         }
-        let mut footer = self.footer.clone();
-        footer.num_rows = rows;
-        footer.row_groups = vec![group.clone()];
-        let columns = vec![self.column.to_owned(), LABEL_COLUMN.to_owned()];
-        let mut reader = ParquetReader::new(File::open(&self.path)?)
-            .with_columns(Some(columns))
-            .read_parallel(ParallelStrategy::None);
-        reader.set_metadata(Arc::new(footer));
-        let frame = reader.finish()?;
-        let labels = frame.column(LABEL_COLUMN)?.cast(&DataType::Int64)?;
-        let labels = whole(LABEL_COLUMN, labels.i64()?.iter())?;
-        let images = frame.column(self.column)?.struct_()?;
-        let bytes = images.field_by_name("bytes")?;
+        let (layout, file) = (&self.layout, &mut File::open(&self.path)?);
+        let mut left = MOST_GROUP;
+        let bytes = layout.bytes(file, (group, 0), &mut left)?;
+        let labels = layout.ints(file, (group, 1), &mut left)?;
         // Some writers leave out the path.
-        let paths = images.field_by_name("path").ok();
-        let paths: Vec<Option<String>> = match paths.as_ref().and_then(|paths| paths.str().ok()) {
-            Some(paths) => paths.iter().map(|path| path.map(str::to_owned)).collect(),
-            None => vec![None; labels.len()],
+        let paths = match layout.has(OF_IMAGES.len()) {
+            true => layout.optional_bytes(file, (group, OF_IMAGES.len()), &mut left)?,
+            false => vec![None; rows],
         };
-        let bytes = whole(self.column, bytes.binary()?.iter())?;
-        if bytes.len() != labels.len() || paths.len() != labels.len() {
-            bail!("its columns differ in length");
-        }
         Ok(labels
             .into_iter()
             .zip(bytes)
             .zip(paths)
             .map(|((label, bytes), path)| ForeignImage {
-                bytes: bytes.to_vec(),
+                bytes,
                 label,
-                path,
+                path: path.and_then(|path| String::from_utf8(path).ok()),
             })
             .collect())
     }
@@ -320,10 +301,10 @@ pub fn foreign_to_bytes(images: &[ForeignImage], group: usize) -> Result<Vec<u8>
         Series::new("bytes".into(), bytes),
         Series::new("path".into(), paths),
     ];
-    let image = StructChunked::from_series(IMAGE_COLUMNS[0].into(), images.len(), fields.iter())?;
+    let image = StructChunked::from_series("image".into(), images.len(), fields.iter())?;
     let columns = vec![
         image.into_series().into_column(),
-        Column::new(LABEL_COLUMN.into(), labels),
+        Column::new("label".into(), labels),
     ];
     let mut frame = DataFrame::new(images.len(), columns)?;
     let mut bytes = Vec::new();
@@ -337,8 +318,9 @@ pub fn foreign_to_bytes(images: &[ForeignImage], group: usize) -> Result<Vec<u8>
 
 fn foreign(path: &Path, error: &anyhow::Error) -> anyhow::Error {
     Exit::Data.error(format!(
-        "{}: not a readable Parquet file of images: {error:#}; download it again",
-        path.display()
+        "{}: not a readable Parquet file of images: {}; download it again",
+        path.display(),
+        one_line(&format!("{error:#}"))
     ))
 }
 
@@ -427,65 +409,74 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>> {
 
 fn damaged(path: &Path, error: &anyhow::Error) -> anyhow::Error {
     Exit::Storage.error(format!(
-        "{}: the records are damaged: {error:#}",
-        path.display()
+        "{}: the records are damaged: {}",
+        path.display(),
+        one_line(&format!("{error:#}"))
     ))
 }
 
+/// The columns of a file of records, with the memory that they may still take.
+struct Records<'a> {
+    file: Cursor<&'a [u8]>,
+    layout: Layout,
+    left: usize,
+}
+
+impl Records<'_> {
+    fn floats(&mut self, column: usize) -> Result<Vec<f64>> {
+        let mut all = Vec::new();
+        for group in 0..self.layout.groups() {
+            let place = (group, column);
+            all.extend(self.layout.floats(&mut self.file, place, &mut self.left)?);
+        }
+        Ok(all)
+    }
+
+    fn counts(&mut self, column: usize) -> Result<Vec<u64>> {
+        let mut all = Vec::new();
+        for group in 0..self.layout.groups() {
+            let place = (group, column);
+            for number in self.layout.ints(&mut self.file, place, &mut self.left)? {
+                all.push(u64::try_from(number).context("a count is negative")?);
+            }
+        }
+        Ok(all)
+    }
+
+    fn words<T>(&mut self, column: usize, parse: fn(&str) -> Option<T>) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        for group in 0..self.layout.groups() {
+            let place = (group, column);
+            for word in self.layout.bytes(&mut self.file, place, &mut self.left)? {
+                let word = String::from_utf8_lossy(&word);
+                let value = parse(&word);
+                all.push(value.with_context(|| format!("it has the unknown value '{word}'"))?);
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Reads rows from `needed` and `optional` columns.
 fn read<T>(
     path: &Path,
-    bytes: Vec<u8>,
-    rows: impl Fn(&DataFrame) -> Result<Vec<T>>,
+    bytes: &[u8],
+    (needed, optional): (&[&[&str]], &[&[&str]]),
+    rows: impl Fn(&mut Records) -> Result<Vec<T>>,
 ) -> Result<Vec<T>> {
-    let most = bytes.len().saturating_mul(MOST_GROWTH);
-    unwinding(|| {
-        let mut reader = ParquetReader::new(Cursor::new(bytes));
-        let metadata = reader.get_metadata()?;
-        let claimed = metadata
-            .row_groups
-            .iter()
-            .flat_map(|group| group.parquet_columns());
-        let mut size = metadata.num_rows;
-        for column in claimed {
-            size = size.saturating_add(usize::try_from(column.uncompressed_size())?);
-        }
-        if size > most {
-            bail!("it claims {size} bytes of rows");
-        }
-        let frame = reader.read_parallel(ParallelStrategy::None).finish()?;
-        rows(&frame)
-    })
-    .map_err(|error| damaged(path, &error))
+    let read = || {
+        let mut file = Cursor::new(bytes);
+        let layout = Layout::read(&mut file, needed, optional)?;
+        let left = bytes.len().saturating_mul(MOST_GROWTH).min(MOST_BYTES);
+        rows(&mut Records { file, layout, left })
+    };
+    read().map_err(|error| damaged(path, &error))
 }
 
-/// Turns a panic of the Parquet reader, which trusts what a file says, into an error.
+/// Turns a panic of a decompressor, which trusts what a page says, into an error.
 fn unwinding<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     crate::console::without_panic_message(|| catch_unwind(AssertUnwindSafe(read)))
-        .unwrap_or_else(|_| bail!("the Parquet reader failed"))
-}
-
-fn floats(frame: &DataFrame, name: &str) -> Result<Vec<f64>> {
-    whole(name, frame.column(name)?.f64()?.iter())
-}
-
-fn counts(frame: &DataFrame, name: &str) -> Result<Vec<u64>> {
-    whole(name, frame.column(name)?.u64()?.iter())
-}
-
-fn words<T>(frame: &DataFrame, name: &str, parse: fn(&str) -> Option<T>) -> Result<Vec<T>> {
-    whole(name, frame.column(name)?.str()?.iter())?
-        .into_iter()
-        .map(|word| match parse(word) {
-            Some(value) => Ok(value),
-            None => bail!("column '{name}' has the unknown value '{word}'"),
-        })
-        .collect()
-}
-
-fn whole<T>(name: &str, values: impl Iterator<Item = Option<T>>) -> Result<Vec<T>> {
-    values
-        .collect::<Option<Vec<T>>>()
-        .with_context(|| format!("column '{name}' has missing values"))
+        .unwrap_or_else(|_| bail!("a page makes no sense to its decompressor"))
 }
 
 #[cfg(test)]

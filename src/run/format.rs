@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::console::one_line;
 use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::regular;
@@ -199,6 +200,7 @@ pub(super) fn unreadable(path: &Path, error: &dyn Display, remedy: &str) -> anyh
     Exit::Storage.error(format!(
         "cannot read {}: {}; {remedy}",
         path.display(),
-        error.to_string().trim()
+        // It may quote what is in the file.
+        one_line(error.to_string().trim())
     ))
 }

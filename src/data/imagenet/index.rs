@@ -226,4 +226,29 @@ mod tests {
         let error = load(&path).unwrap_err().to_string();
         assert!(error.contains("version"), "{error}");
     }
+
+    #[test]
+    fn a_forged_index_does_no_worse_than_an_error() {
+        use crate::random::{Purpose, Stream};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index");
+        save(&path, &index()).unwrap();
+        let whole = fs::read(&path).unwrap();
+        let body = &whole[..whole.len() - SEAL];
+        let mut stream = Stream::new(6, Purpose::Synthetic, 0, 0);
+        for _ in 0..2000 {
+            let mut forged = body.to_vec();
+            for _ in 0..=stream.below(3) {
+                let place = stream.below(forged.len() as u64) as usize;
+                forged[place] = [0, 1, 0x7f, 0xff][stream.below(4) as usize];
+            }
+            if stream.below(4) == 0 {
+                forged.truncate(stream.below(forged.len() as u64) as usize);
+            }
+            let seal = Sha256::digest(&forged);
+            forged.extend_from_slice(&seal);
+            fs::write(&path, &forged).unwrap();
+            let _ = load(&path);
+        }
+    }
 }

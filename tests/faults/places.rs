@@ -37,9 +37,8 @@ impl SmallDisk {
         let piece = vec![1; 64 << 10];
         for size in [piece.len(), 4096, 1] {
             let full = loop {
-                match file.write(&piece[..size]) {
-                    Ok(_) => {}
-                    Err(error) => break error,
+                if let Err(error) = file.write_all(&piece[..size]) {
+                    break error;
                 }
             };
             assert_eq!(full.kind(), ErrorKind::StorageFull, "{full}");

@@ -15,7 +15,6 @@ mod mutate;
 mod runs;
 mod texts;
 
-#[allow(dead_code, unused_imports, reason = "shared with other tests")]
 #[path = "../common/mod.rs"]
 mod common;
 

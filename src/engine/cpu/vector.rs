@@ -122,6 +122,9 @@ macro_rules! unroll {
     (4: $i:ident in 0..4 => $body:block) => {
         unroll!(@each $i, 4, $body, 0 1 2 3)
     };
+    (6: $i:ident in 0..6 => $body:block) => {
+        unroll!(@each $i, 6, $body, 0 1 2 3 4 5)
+    };
     (8: $i:ident in 0..8 => $body:block) => {
         unroll!(@each $i, 8, $body, 0 1 2 3 4 5 6 7)
     };

@@ -123,15 +123,15 @@ pub(super) unsafe fn transform_patch<V: Vector>(
 ) {
     unsafe {
         let mut across = [[V::splat(0.0); PATCH]; PATCH];
-        unroll!(16: ROW in 0..PATCH => {
+        unroll!(6: ROW in 0..6 => {
             let x = x.wrapping_add(rows[ROW]);
             let mut d = [V::splat(0.0); PATCH];
-            unroll!(16: COLUMN in 0..PATCH => {
+            unroll!(6: COLUMN in 0..6 => {
                 d[COLUMN] = V::load(x.wrapping_add(columns[COLUMN]));
             });
             across[ROW] = patch(d);
         });
-        unroll!(16: COLUMN in 0..PATCH => {
+        unroll!(6: COLUMN in 0..6 => {
             let down = patch([
                 across[0][COLUMN],
                 across[1][COLUMN],
@@ -140,7 +140,7 @@ pub(super) unsafe fn transform_patch<V: Vector>(
                 across[4][COLUMN],
                 across[5][COLUMN],
             ]);
-            unroll!(16: ROW in 0..PATCH => {
+            unroll!(6: ROW in 0..6 => {
                 down[ROW].store(to.wrapping_add((ROW * PATCH + COLUMN) * apart));
             });
         });
@@ -160,14 +160,14 @@ pub(super) unsafe fn transform_gradient<V: Vector>(
     unsafe {
         let mut across = [[V::splat(0.0); PATCH]; SIDE];
         unroll!(4: ROW in 0..4 => { across[ROW] = spread_gradient(y[ROW]); });
-        unroll!(16: COLUMN in 0..PATCH => {
+        unroll!(6: COLUMN in 0..6 => {
             let down = spread_gradient([
                 across[0][COLUMN],
                 across[1][COLUMN],
                 across[2][COLUMN],
                 across[3][COLUMN],
             ]);
-            unroll!(16: ROW in 0..PATCH => {
+            unroll!(6: ROW in 0..6 => {
                 down[ROW].store(to.wrapping_add((ROW * PATCH + COLUMN) * apart));
             });
         });
@@ -185,9 +185,9 @@ pub(super) unsafe fn transform_products<V: Vector>(
 ) -> [[V; SIDE]; SIDE] {
     unsafe {
         let mut across = [[V::splat(0.0); SIDE]; PATCH];
-        unroll!(16: ROW in 0..PATCH => {
+        unroll!(6: ROW in 0..6 => {
             let mut m = [V::splat(0.0); PATCH];
-            unroll!(16: COLUMN in 0..PATCH => {
+            unroll!(6: COLUMN in 0..6 => {
                 m[COLUMN] = V::load(products.wrapping_add((ROW * PATCH + COLUMN) * apart));
             });
             across[ROW] = outputs(m);
@@ -220,9 +220,9 @@ pub(super) unsafe fn transform_kernel<V: Vector>(g: [V; 9], to: *mut f32, apart:
             spread_kernel([g[3], g[4], g[5]]),
             spread_kernel([g[6], g[7], g[8]]),
         ];
-        unroll!(16: COLUMN in 0..PATCH => {
+        unroll!(6: COLUMN in 0..6 => {
             let down = spread_kernel([across[0][COLUMN], across[1][COLUMN], across[2][COLUMN]]);
-            unroll!(16: ROW in 0..PATCH => {
+            unroll!(6: ROW in 0..6 => {
                 down[ROW].store(to.wrapping_add((ROW * PATCH + COLUMN) * apart));
             });
         });
@@ -237,9 +237,9 @@ pub(super) unsafe fn transform_kernel<V: Vector>(g: [V; 9], to: *mut f32, apart:
 pub(super) unsafe fn transform_sums<V: Vector>(sums: *const f32, apart: usize) -> [V; 9] {
     unsafe {
         let mut across = [[V::splat(0.0); 3]; PATCH];
-        unroll!(16: ROW in 0..PATCH => {
+        unroll!(6: ROW in 0..6 => {
             let mut s = [V::splat(0.0); PATCH];
-            unroll!(16: COLUMN in 0..PATCH => {
+            unroll!(6: COLUMN in 0..6 => {
                 s[COLUMN] = V::load(sums.wrapping_add((ROW * PATCH + COLUMN) * apart));
             });
             across[ROW] = contract(s);

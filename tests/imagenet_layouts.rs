@@ -10,7 +10,8 @@ use flate2::write::GzEncoder;
 use refig::data::Progress;
 use refig::data::imagenet::{Collection, Split, open, pack, verify};
 use refig::exit::Exit;
-use refig::record::parquet::{ForeignImage, foreign_to_bytes};
+use refig::record::foreign::ForeignImage;
+use refig::record::parquet::foreign_to_bytes;
 use tempfile::TempDir;
 
 /// Sorted, as labels are.

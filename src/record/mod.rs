@@ -2,11 +2,13 @@
 //!
 //! - `mod.rs` has the rows, and how a run ended
 //! - `parquet.rs` writes and reads them; it is the only file that uses polars
-//! - `foreign.rs` reads images from Parquet files of other programs, `thrift.rs` the headers of such a file
+//! - `foreign.rs` reads images from Parquet files of other programs, which it does not trust; `pages.rs` the columns of such a
+//!   file, `thrift.rs` its headers
 //! - `curve.rs` turns them into curves
 
 pub mod curve;
 pub mod foreign;
+mod pages;
 pub mod parquet;
 mod thrift;
 

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Cursor, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use polars::prelude::*;
 use polars_parquet::parquet::compression::{self, DecompressionContext};
-use polars_parquet::read::{FileMetadata, RowGroupMetadata};
 use polars_parquet::write::schema_to_metadata_key;
 
+use super::foreign::ForeignImage;
 use super::{Evaluation, Iteration, Split, Statistics, Views};
 use crate::exit::Exit;
 use crate::regular;
@@ -24,13 +24,6 @@ pub type Provenance = BTreeMap<String, String>;
 const ARROW_SCHEMA: &str = "ARROW:schema";
 /// The most bytes that a file's rows may take in memory for each of its own bytes. Constant columns shrink a lot.
 const MOST_GROWTH: usize = 1 << 12;
-/// How Hugging Face's data sets call their column of images.
-const IMAGE_COLUMNS: [&str; 2] = ["image", "img"];
-/// The column of labels in a foreign file.
-const LABEL_COLUMN: &str = "label";
-/// The most bytes and rows of a foreign row group, which is read at once.
-const MOST_GROUP: usize = 1 << 30;
-const MOST_GROUP_ROWS: usize = 1 << 20;
 
 /// The bytes of a Parquet file with columns `network`, `seed` (both as in the provenance), `iteration`, `epoch`, `learning_rate`, `loss`, `error`, `seconds`.
 ///
@@ -201,114 +194,8 @@ pub fn provenance_from(path: &Path, bytes: &[u8]) -> Result<Provenance> {
     .map_err(|error| damaged(path, &error))
 }
 
-/// An encoded image from a foreign file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForeignImage {
-    pub bytes: Vec<u8>,
-    pub label: i64,
-    /// The name that the image had as a file.
-    pub path: Option<String>,
-}
-
-/// A Parquet file of images that another program wrote, as Hugging Face's data sets have them: a column of structs with
-/// `bytes` and `path`, and a column `label`. Images are read a row group at a time.
-#[derive(Debug)]
-pub struct ForeignFile {
-    path: PathBuf,
-    column: &'static str,
-    /// The footer without its row groups.
-    footer: FileMetadata,
-    groups: Vec<RowGroupMetadata>,
-}
-
-impl ForeignFile {
-    /// Reads the footer of `path`.
-    ///
-    /// # Errors
-    /// [`Exit::Data`] if the file cannot be read, is damaged, or has no images.
-    pub fn open(path: &Path) -> Result<Self> {
-        unwinding(|| {
-            let mut reader = ParquetReader::new(File::open(path)?);
-            let mut footer = FileMetadata::clone(reader.get_metadata()?);
-            let schema = reader.schema()?;
-            let column = IMAGE_COLUMNS.into_iter().find(|name| schema.contains(name));
-            let (Some(column), true) = (column, schema.contains(LABEL_COLUMN)) else {
-                bail!("it has no columns 'image' and 'label'");
-            };
-            Ok(Self {
-                path: path.to_owned(),
-                column,
-                groups: std::mem::take(&mut footer.row_groups),
-                footer,
-            })
-        })
-        .map_err(|error| foreign(path, &error))
-    }
-
-    /// The number of rows in each row group.
-    pub fn groups(&self) -> Vec<usize> {
-        self.groups.iter().map(RowGroupMetadata::num_rows).collect()
-    }
-
-    /// The images of a row group.
-    ///
-    /// # Errors
-    /// [`Exit::Data`] if the file cannot be read or is damaged, or if the group claims an absurd size.
-    pub fn read(&self, group: usize) -> Result<Vec<ForeignImage>> {
-        unwinding(|| self.read_group(group)).map_err(|error| foreign(&self.path, &error))
-    }
-
-    fn read_group(&self, group: usize) -> Result<Vec<ForeignImage>> {
-        let Some(group) = self.groups.get(group) else {
-            bail!("it has no row group {group}");
-        };
-        let mut size = 0usize;
-        for column in group.parquet_columns() {
-            size = size.saturating_add(usize::try_from(column.uncompressed_size())?);
-        }
-        let rows = group.num_rows();
-        if size > MOST_GROUP || rows > MOST_GROUP_ROWS {
-            bail!(
-                "a row group claims {rows} rows of {size} bytes, more than the {MOST_GROUP} that are read at once"
-            );
-        }
-        let mut footer = self.footer.clone();
-        footer.num_rows = rows;
-        footer.row_groups = vec![group.clone()];
-        let columns = vec![self.column.to_owned(), LABEL_COLUMN.to_owned()];
-        let mut reader = ParquetReader::new(File::open(&self.path)?)
-            .with_columns(Some(columns))
-            .read_parallel(ParallelStrategy::None);
-        reader.set_metadata(Arc::new(footer));
-        let frame = reader.finish()?;
-        let labels = frame.column(LABEL_COLUMN)?.cast(&DataType::Int64)?;
-        let labels = whole(LABEL_COLUMN, labels.i64()?.iter())?;
-        let images = frame.column(self.column)?.struct_()?;
-        let bytes = images.field_by_name("bytes")?;
-        // Some writers leave out the path.
-        let paths = images.field_by_name("path").ok();
-        let paths: Vec<Option<String>> = match paths.as_ref().and_then(|paths| paths.str().ok()) {
-            Some(paths) => paths.iter().map(|path| path.map(str::to_owned)).collect(),
-            None => vec![None; labels.len()],
-        };
-        let bytes = whole(self.column, bytes.binary()?.iter())?;
-        if bytes.len() != labels.len() || paths.len() != labels.len() {
-            bail!("its columns differ in length");
-        }
-        Ok(labels
-            .into_iter()
-            .zip(bytes)
-            .zip(paths)
-            .map(|((label, bytes), path)| ForeignImage {
-                bytes: bytes.to_vec(),
-                label,
-                path,
-            })
-            .collect())
-    }
-}
-
-/// The bytes of a file that [`ForeignFile`] reads, with `group` images in each row group.
+/// The bytes of a file as Hugging Face's data sets have them, which [`super::foreign`] reads, with `group` images in each row
+/// group.
 ///
 /// # Errors
 /// Those of polars.
@@ -320,10 +207,10 @@ pub fn foreign_to_bytes(images: &[ForeignImage], group: usize) -> Result<Vec<u8>
         Series::new("bytes".into(), bytes),
         Series::new("path".into(), paths),
     ];
-    let image = StructChunked::from_series(IMAGE_COLUMNS[0].into(), images.len(), fields.iter())?;
+    let image = StructChunked::from_series("image".into(), images.len(), fields.iter())?;
     let columns = vec![
         image.into_series().into_column(),
-        Column::new(LABEL_COLUMN.into(), labels),
+        Column::new("label".into(), labels),
     ];
     let mut frame = DataFrame::new(images.len(), columns)?;
     let mut bytes = Vec::new();
@@ -333,13 +220,6 @@ pub fn foreign_to_bytes(images: &[ForeignImage], group: usize) -> Result<Vec<u8>
         .set_parallel(false)
         .finish(&mut frame)?;
     Ok(bytes)
-}
-
-fn foreign(path: &Path, error: &anyhow::Error) -> anyhow::Error {
-    Exit::Data.error(format!(
-        "{}: not a readable Parquet file of images: {error:#}; download it again",
-        path.display()
-    ))
 }
 
 /// Decompresses a page of another program's file to `size` bytes. `codec` is the format's number of the compression.
@@ -520,7 +400,7 @@ mod tests {
                 .finish(&mut frame)
                 .unwrap();
             std::fs::write(&path, written).unwrap();
-            let mut file = ForeignImages::open(&path).unwrap();
+            let file = ForeignImages::open(&path).unwrap();
             assert_eq!(file.rows(), 100);
             let mut rows = Vec::new();
             for group in 0..file.groups() {
@@ -529,5 +409,26 @@ mod tests {
             assert!(rows.iter().map(|row| &row.bytes).eq(&images));
             assert!(rows.iter().map(|row| &row.label).eq(&labels));
         }
+    }
+
+    #[test]
+    fn names_of_images_are_read_and_may_be_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("images.parquet");
+        let images: Vec<ForeignImage> = (0..50u8)
+            .map(|row| ForeignImage {
+                bytes: vec![row; 1 + usize::from(row)],
+                label: i64::from(row % 3),
+                // In the last group there is none.
+                path: (row % 4 != 1 && row < 40).then(|| format!("n{row}.JPEG")),
+            })
+            .collect();
+        std::fs::write(&path, foreign_to_bytes(&images, 20).unwrap()).unwrap();
+        let file = ForeignImages::open_named(&path).unwrap();
+        assert_eq!(file.groups(), 3);
+        let read = (0..3).flat_map(|group| file.read(group, 1 << 20).unwrap());
+        assert_eq!(read.collect::<Vec<_>>(), images);
+        let error = file.read(3, 1 << 20).unwrap_err();
+        assert!(error.to_string().contains("no row group 3"), "{error}");
     }
 }

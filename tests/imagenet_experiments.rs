@@ -135,6 +135,8 @@ fn subject(network: &str, origin: Origin, ten_crop: f64) -> Subject {
         network: network.into(),
         seed: 1,
         origin,
+        data_digest: String::new(),
+        treated: String::new(),
         ending: Ending::Finished,
         iteration: 600_000,
         test_error: Some(ten_crop + 3.0),

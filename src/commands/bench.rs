@@ -10,7 +10,7 @@ use super::describe::network;
 use crate::cli::{
     BenchCompareArgs, BenchLoaderArgs, BenchOperatorsArgs, BenchStepArgs, Format, PytorchMode,
 };
-use crate::data;
+use crate::data::{self, PictureRequest};
 use crate::engine::Device;
 use crate::exit::Exit;
 use crate::measure::compare::{Comparison, Mode};
@@ -175,8 +175,9 @@ pub fn loader(args: &BenchLoaderArgs, quiet: bool, stop: &Stop) -> Result<Exit> 
     };
     bench.check()?;
     let mut show = progress(quiet, stop);
-    let dir = args.data_dir.as_deref();
-    let dataset = data::open_pictures(dir, true, &data::cache_folder(), &mut show)?;
+    let mut request = PictureRequest::new(args.data_dir.as_deref(), &data::cache_folder());
+    request.allow_synthetic = true;
+    let dataset = data::open_pictures(&request, &mut show)?;
     // Whatever ends it, the copies of images are removed.
     stop.attend(true);
     let report = bench.measure(&dataset, &run::cpu(), &mut show);

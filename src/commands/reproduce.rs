@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
+use super::data::progress;
 use super::target::{self, Circumstances, Target};
 use super::{compute, dataset};
 use crate::cli::{Format, Places, PlanArgs, ReproduceArgs};
@@ -48,7 +49,7 @@ fn resolve(args: &ReproduceArgs, places: &Places) -> Result<(Target, engine::Opt
 }
 
 /// The data that training would use. Downloads nothing.
-fn foresee(args: &ReproduceArgs, target: &Target) -> Result<Prospect> {
+fn foresee(args: &ReproduceArgs, target: &Target, quiet: bool, stop: &Stop) -> Result<Prospect> {
     match target.experiment.data {
         DataName::Cifar10 => {
             let mut request = dataset::request(&args.data);
@@ -56,7 +57,8 @@ fn foresee(args: &ReproduceArgs, target: &Target) -> Result<Prospect> {
             data::foresee(&request)
         }
         DataName::Imagenet => {
-            data::foresee_pictures(args.data.data_dir.as_deref(), &data::cache_folder())
+            let mut show = progress(quiet, stop);
+            data::foresee_pictures(&dataset::pictures(&args.data), &mut show)
         }
     }
 }
@@ -76,10 +78,10 @@ fn schedule(
 }
 
 /// `refig plan EXPERIMENT`: changes and downloads nothing.
-pub fn plan(args: &PlanArgs, places: &Places) -> Result<Exit> {
+pub fn plan(args: &PlanArgs, places: &Places, stop: &Stop) -> Result<Exit> {
     let (format, args) = (args.format, &args.reproduce);
     let (target, compute) = resolve(args, places)?;
-    let data = foresee(args, &target)?;
+    let data = foresee(args, &target, places.quiet, stop)?;
     let target = target.with_classes(data.classes);
     let schedule = schedule(args, places, &target, &compute, &data)?;
     let free = run::space::available(&places.results_dir);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::contender::{Contender, PAUSE, remedy};
 use super::{median, percent};
 use crate::data::imagenet::{Pictures, Sample};
-use crate::data::{self, DataSet, Order, Progress, Report, RunImages};
+use crate::data::{self, DataSet, Order, PictureRequest, Progress, Report, RunImages};
 use crate::exit::Exit;
 use crate::recipe::{Crop, Recipe};
 use crate::record::Split;
@@ -284,7 +284,8 @@ fn images(
 ) -> Result<RunImages> {
     let cache = sample.root().join("cache");
     let mut silent = |_: Progress| progress(Progress::Waiting);
-    let opened = data::open_pictures(Some(&sample.images()), false, &cache, &mut silent)?;
+    let request = PictureRequest::new(Some(&sample.images()), &cache);
+    let opened = data::open_pictures(&request, &mut silent)?;
     opened.for_recipe(recipe, &cache, threads, &mut silent)
 }
 

@@ -14,6 +14,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::header::{Header, UPRIGHT};
 use crate::console;
+use crate::exit::Exit;
 
 /// The most pixels of a picture, as many as Pillow takes without a warning. A file that claims more is damaged or an attack.
 pub const MOST_PIXELS: usize = 89_478_485;
@@ -51,6 +52,13 @@ impl std::fmt::Display for Undecodable {
 }
 
 impl std::error::Error for Undecodable {}
+
+/// The error for image `name`.
+pub(super) fn cannot_decode(name: &str, why: &dyn std::fmt::Display) -> anyhow::Error {
+    Exit::Data.error(format!(
+        "cannot decode {name}: {why}; get the image again, remove it from the set, or leave out all that cannot be decoded with --skip-unreadable"
+    ))
+}
 
 /// Decodes a JPEG, or one of the files among ImageNet's that only are called JPEG: a PNG, and either of them in a gzip file.
 /// Grey becomes RGB, and so does CMYK, which is taken as Adobe stores it, inverted. With `orient` a JPEG is turned as its

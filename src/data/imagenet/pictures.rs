@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::collection::{Collection, Split};
-use super::decode::{Picture, decode_into};
+use super::collection::Collection;
+use super::decode::{Picture, cannot_decode, decode_into};
 use super::mean::{MeanImage, inputs};
 use super::resize::{Scratch, frame};
+use super::split::Split;
 use super::views::{Draw, Framing, Views, draw};
 use crate::data::minibatch::Batch;
 use crate::data::order::Spot;
@@ -229,12 +230,8 @@ impl Desk {
     }
 
     fn decode(&mut self, images: &Split, draw: &Draw) -> Result<()> {
-        decode_into(&self.bytes, false, &mut self.picture).map_err(|why| {
-            Exit::Data.error(format!(
-                "cannot decode {}: {why}; get the image again, or remove it from the set",
-                images.name(draw.index as usize)
-            ))
-        })
+        decode_into(&self.bytes, false, &mut self.picture)
+            .map_err(|why| cannot_decode(&images.name(draw.index as usize), &why))
     }
 
     fn frame(&mut self, draw: &Draw, size: usize) -> &[u8] {

@@ -6,7 +6,7 @@ use refig::exit::Exit;
 use refig::judge::{Circumstances, Status, Subject, judge_values};
 use refig::manifest::{Claim, Comparison, DataName, Expectation, Experiment, Metric};
 use refig::network::{Shortcut, Stem, StrideIn};
-use refig::origin::{DataKind, Origin};
+use refig::origin::{DataKind, Origin, treated};
 use refig::plan::RunPlan;
 use refig::processor::{Instructions, Processor};
 use refig::record::Ending;
@@ -216,6 +216,16 @@ fn only_the_whole_set_is_compared_with_the_paper() {
         let whole = origin == Origin::Imagenet;
         assert_eq!(verdict.differences.is_empty(), whole, "{origin:?}");
     }
+    let part = subject("plain-34", Origin::ImagenetPart, 28.7);
+    let treated = [Subject {
+        treated: treated(Some(480), 2),
+        ..part
+    }];
+    let verdict = judge_values(&circumstances(), &[], &[expected()], &[], &treated);
+    assert_eq!(
+        verdict.data,
+        "a part of ImageNet, 1000 classes, 224x224 pixels, shrunk to a shorter side of 480 pixels, without 2 that cannot be decoded"
+    );
     let runs = [subject("plain-34", Origin::Imagenet, 28.7)];
     let verdict = judge_values(&circumstances(), &[], &[expected()], &[], &runs);
     assert_eq!(

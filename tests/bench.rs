@@ -274,6 +274,20 @@ fn the_loader_of_pictures_is_timed_with_its_parts() {
 
 #[cfg(unix)]
 #[test]
+fn the_loader_is_timed_on_photographs_made_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = ["--synthetic", "3", "--pairs", "1", "--format", "json"];
+    let found = json(&loader(folder.path(), &[&SMALL[..], &made].concat()));
+    assert_eq!(found["images"], 3);
+    assert_eq!(found["data"], "SYNTHETIC photographs: 3 of 500x375 pixels");
+    if cfg!(target_os = "linux") {
+        let memory = found["peak_memory_mb"].as_f64().unwrap();
+        assert!((1.0..1000.0).contains(&memory), "{memory}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn the_loader_takes_turns_with_both_decoders_and_is_held_against_the_faster() {
     let folder = tempfile::tempdir().unwrap();
     // Pillow is the faster one. The images are there while it runs.

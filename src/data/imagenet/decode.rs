@@ -82,6 +82,25 @@ pub fn decode_into(bytes: &[u8], orient: bool, picture: &mut Picture) -> Result<
     decoded
 }
 
+/// About how many bytes decoding takes; none if that cannot be told beforehand.
+pub(super) fn weight(bytes: &[u8]) -> Option<usize> {
+    // Of several scans a decoder keeps the coefficients, two bytes for each sample.
+    let (width, height, each) = if bytes.starts_with(&JPEG) {
+        let header = Header::read(bytes).ok()?;
+        let each = if header.single { 3 } else { 9 };
+        (header.width, header.height, each)
+    } else if bytes.starts_with(&PNG) {
+        let side = |at: usize| {
+            let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
+            usize::try_from(u32::from_be_bytes(bytes)).ok()
+        };
+        (side(16)?, side(20)?, 7)
+    } else {
+        return None;
+    };
+    Some(width.saturating_mul(height).saturating_mul(each))
+}
+
 fn unpack(bytes: &[u8]) -> Result<Vec<u8>, Undecodable> {
     let mut unpacked = Vec::new();
     GzDecoder::new(bytes)
@@ -264,6 +283,24 @@ mod tests {
         }
         allocate(&mut picture, 4, 5).unwrap();
         assert_eq!(picture.pixels, [0; 60]);
+    }
+
+    #[test]
+    fn the_weight_is_told_by_the_header() {
+        let fixture = |name: &str| {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pictures");
+            std::fs::read(format!("{folder}/{name}")).unwrap()
+        };
+        for (name, each) in [
+            ("turned.JPEG", 3),
+            ("progressive.JPEG", 9),
+            ("restarts.JPEG", 9),
+            ("png.JPEG", 7),
+        ] {
+            assert_eq!(weight(&fixture(name)), Some(48 * 32 * each), "{name}");
+        }
+        assert_eq!(weight(b"\x1f\x8bxyz"), None);
+        assert_eq!(weight(b"\x89PNG\r\n\x1a\n"), None);
     }
 
     #[test]

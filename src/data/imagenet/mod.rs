@@ -8,7 +8,7 @@
 //! - `index.rs` keeps what was found, so that unchanged images are not read again; `workers.rs` reads on all cores
 //! - `collection.rs` joins them: images sorted by digest, the same whatever their layout; `split.rs` has those of one part
 //! - `unreadable.rs` finds the images that cannot be decoded
-//! - `synthetic.rs` writes pictures where there are none
+//! - `synthetic.rs` writes pictures where there are none, `photographs.rs` makes files as large as ImageNet's
 //! - `verify.rs` compares a collection with the published counts and labels, `pack.rs` copies it into a few large files,
 //!   `shrink.rs` makes its pictures smaller, `sample.rs` copies some of it into a folder
 //!
@@ -18,9 +18,11 @@
 //! - `resize.rs` applies such a decision to pixels, `colour.rs` has AlexNet's principal components
 //! - `mean.rs` subtracts the mean image, `mean_file.rs` computes it once and keeps it
 //! - `sealed.rs` has such files in the cache folder
-//! - `pictures.rs` does all of this for a mini-batch, `loader.rs` ahead of the network
+//! - `pictures.rs` does all of this for a mini-batch, `loader.rs` ahead of the network; `budget.rs` bounds the memory of what is
+//!   decoded at the same time
 
 mod archives;
+mod budget;
 mod classes;
 mod collection;
 mod colour;
@@ -35,6 +37,7 @@ mod matlab;
 mod mean;
 mod mean_file;
 mod pack;
+mod photographs;
 mod pictures;
 mod resize;
 mod sample;

@@ -14,7 +14,7 @@ use super::collection::{Collection, open, open_readable};
 use super::decode::cannot_decode;
 use super::layout::PACKED;
 use super::listing::entries;
-use super::shrink::Shrinker;
+use super::shrink::shrink;
 use super::split::Split;
 use super::workers;
 use crate::data::progress::{Progress, Report};
@@ -335,17 +335,16 @@ fn write(
 fn prepare(
     split: &Split,
     members: &[(usize, String)],
-    shrink: Option<u32>,
+    side: Option<u32>,
     tick: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<Vec<Vec<u8>>> {
     let read = |unit: usize| -> Result<Vec<u8>> {
         let (index, _) = members[unit];
         let mut bytes = Vec::new();
         split.read(index, &mut bytes)?;
-        if let Some(side) = shrink {
-            let smaller = Shrinker::default()
-                .shrink(&bytes, side)
-                .map_err(|why| cannot_decode(&split.name(index), &why))?;
+        if let Some(side) = side {
+            let smaller =
+                shrink(&bytes, side).map_err(|why| cannot_decode(&split.name(index), &why))?;
             bytes = smaller.unwrap_or(bytes);
         }
         Ok(bytes)

@@ -3,33 +3,25 @@
 use anyhow::{Context, Result};
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 
-use super::decode::{Picture, Undecodable, decode_into};
+use super::budget;
+use super::decode::{Picture, Undecodable, decode, weight};
 use super::resize::{Scratch, whole};
 
 /// As FFCV's published data sets.
 const QUALITY: u8 = 90;
 
-/// Memory to use again.
-#[derive(Default)]
-pub(super) struct Shrinker {
-    picture: Picture,
-    scratch: Scratch,
-}
-
-impl Shrinker {
-    /// The picture with a shorter side of at most `side` pixels, as a JPEG; none if it is no larger than that, and stays as it
-    /// is.
-    ///
-    /// # Errors
-    /// [`Undecodable`] if the bytes are no picture.
-    pub fn shrink(&mut self, bytes: &[u8], side: u32) -> Result<Option<Vec<u8>>> {
-        decode_into(bytes, false, &mut self.picture)?;
-        if self.picture.width.min(self.picture.height) <= side as usize {
-            return Ok(None);
-        }
-        let smaller = whole(&self.picture, side, &mut self.scratch);
-        jpeg(&smaller, QUALITY).map(Some)
+/// The picture with a shorter side of at most `side` pixels, as a JPEG; none if it is no larger than that, and stays as it is.
+///
+/// # Errors
+/// [`Undecodable`] if the bytes are no picture.
+pub(super) fn shrink(bytes: &[u8], side: u32) -> Result<Option<Vec<u8>>> {
+    let _share = budget::DECODED.take(weight(bytes));
+    let picture = decode(bytes, false)?;
+    if picture.width.min(picture.height) <= side as usize {
+        return Ok(None);
     }
+    let smaller = whole(&picture, side, &mut Scratch::default());
+    jpeg(&smaller, QUALITY).map(Some)
 }
 
 /// A picture as a JPEG with chroma at half the resolution, as most photographs have it.
@@ -54,7 +46,6 @@ pub(super) fn jpeg(picture: &Picture, quality: u8) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::imagenet::decode;
 
     /// A slope from dark to bright.
     fn slope(width: usize, height: usize) -> Picture {
@@ -69,16 +60,15 @@ mod tests {
     #[test]
     fn larger_pictures_become_smaller_and_others_stay() {
         let bytes = jpeg(&slope(300, 200), 95).unwrap();
-        let mut shrinker = Shrinker::default();
-        let smaller = shrinker.shrink(&bytes, 100).unwrap().unwrap();
+        let smaller = shrink(&bytes, 100).unwrap().unwrap();
         let found = decode(&smaller, false).unwrap();
         assert_eq!((found.width, found.height), (150, 100));
         let expected = slope(150, 100);
         let pairs = found.pixels.iter().zip(&expected.pixels);
         let most = pairs.map(|(a, b)| a.abs_diff(*b)).max();
         assert!(most.is_some_and(|most| most <= 6), "{most:?}");
-        assert_eq!(shrinker.shrink(&bytes, 200).unwrap(), None);
-        assert_eq!(shrinker.shrink(&bytes, 100).unwrap().unwrap(), smaller);
-        assert!(shrinker.shrink(&bytes[..99], 100).is_err());
+        assert_eq!(shrink(&bytes, 200).unwrap(), None);
+        assert_eq!(shrink(&bytes, 100).unwrap().unwrap(), smaller);
+        assert!(shrink(&bytes[..99], 100).is_err());
     }
 }

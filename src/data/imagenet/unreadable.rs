@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::decode::{Picture, decode_into};
+use super::budget;
+use super::decode::{Picture, decode_into, weight};
 use super::sealed;
 use super::split::Split;
 use super::workers;
@@ -82,10 +83,12 @@ fn decode_all(
     let decode = |unit: usize| -> Result<(usize, Vec<Unreadable>)> {
         let from = range.start + unit * UNIT;
         let images = from..(from + UNIT).min(range.end);
-        let (mut bytes, mut picture) = (Vec::new(), Picture::default());
+        let mut bytes = Vec::new();
         let mut found = Vec::new();
         for index in images.clone() {
             split.read(index, &mut bytes)?;
+            let _share = budget::DECODED.take(weight(&bytes));
+            let mut picture = Picture::default();
             if let Err(why) = decode_into(&bytes, false, &mut picture) {
                 let why = why.to_string();
                 found.push(Unreadable { index, why });

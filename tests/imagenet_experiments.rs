@@ -103,7 +103,8 @@ fn figure_4_and_the_tables_are_the_papers_recipe_and_share_their_runs() {
     let fig4 = shipped("fig4", "paper");
     let table3 = shipped("table3", "paper");
     let table4 = shipped("table4", "paper");
-    for experiment in [&fig4, &shipped("table2", "paper"), &table3, &table4] {
+    let slide = shipped("slide35", "paper");
+    for experiment in [&fig4, &shipped("table2", "paper"), &table3, &table4, &slide] {
         assert_eq!(experiment.departures(), Vec::<String>::new());
         assert!(experiment.is_of_the_paper(), "{}", experiment.name);
     }
@@ -119,6 +120,9 @@ fn figure_4_and_the_tables_are_the_papers_recipe_and_share_their_runs() {
     }
     for name in ["resnet-34-b", "resnet-34-c", "resnet-152"] {
         assert_eq!(identity(&table3, name), identity(&table4, name));
+    }
+    for name in ["resnet-34-c", "resnet-50", "resnet-101", "resnet-152"] {
+        assert_eq!(identity(&table3, name), identity(&slide, name));
     }
     let shortcut = |name: &str| table3.network(name).unwrap().network.shortcut;
     assert_eq!(

@@ -167,6 +167,8 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
         if let Some(signal) = stop.requested() {
             return Err(signal.stopped());
         }
+        // The others count bytes.
+        let images = matches!(progress, Progress::Mean { .. } | Progress::Decode { .. });
         let (what, done, total) = match progress {
             Progress::Note(note) => {
                 match bar.length() {
@@ -187,8 +189,11 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
         };
         if bar.length() != Some(total) {
             bar.set_length(total);
-            // A constant template, so this cannot fail.
-            let template = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+            // Constant templates, so this cannot fail.
+            let template = match images {
+                true => "{msg} {wide_bar} {pos}/{len} {per_sec} {eta}",
+                false => "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+            };
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }

@@ -14,12 +14,14 @@ pub enum Exit {
     Usage = 2,
     /// Data is missing, damaged, or cannot be downloaded.
     Data = 3,
-    /// Run files are locked by another process, damaged or from a newer version, or the disk is full.
+    /// Files of runs or plans are damaged or from a newer version, or the disk is full.
     Storage = 4,
     /// A check could not run, because results are missing or not comparable. Never a pass.
     Missing = 5,
     /// The requested device or instruction set is not available.
     Device = 6,
+    /// Another process is working on the run.
+    Busy = 7,
     /// Anything else: a bug or a hardware failure.
     Internal = 70,
     /// The terminal went away (SIGHUP). The state is saved; the same command resumes.
@@ -46,6 +48,34 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Exit {
+    const ALL: [Exit; 12] = [
+        Exit::Success,
+        Exit::CheckFailed,
+        Exit::Usage,
+        Exit::Data,
+        Exit::Storage,
+        Exit::Missing,
+        Exit::Device,
+        Exit::Busy,
+        Exit::Internal,
+        Exit::HungUp,
+        Exit::Interrupted,
+        Exit::Terminated,
+    ];
+
+    /// The meaning of the exit code of another process of this program; [`Exit::Internal`] for any other code.
+    pub fn of_code(code: i32) -> Exit {
+        Self::ALL
+            .into_iter()
+            .find(|exit| *exit as i32 == code)
+            .unwrap_or(Exit::Internal)
+    }
+
+    /// Whether it says that the work was stopped by a signal, and can be resumed.
+    pub fn is_stopped(self) -> bool {
+        matches!(self, Exit::HungUp | Exit::Interrupted | Exit::Terminated)
+    }
+
     /// An error that exits with this code. The message is a lower-case fragment with the file, the value and the remedy.
     pub fn error(self, message: impl Into<String>) -> anyhow::Error {
         anyhow::Error::new(Failure {

@@ -453,6 +453,7 @@ fn the_documentation_names_every_command_and_exit_code() {
         Exit::Storage,
         Exit::Missing,
         Exit::Device,
+        Exit::Busy,
         Exit::Internal,
         Exit::HungUp,
         Exit::Interrupted,

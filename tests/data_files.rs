@@ -6,7 +6,7 @@ use std::path::Path;
 
 use refig::data::{
     BATCH_BYTES, Pace, Progress, RECORD_BYTES, RECORDS_PER_BATCH, Request, TEST_FILE,
-    TRAINING_FILES, fetch, load, open, synthetic,
+    TRAINING_FILES, fetch, load, open, open_whole, synthetic,
 };
 use refig::exit::Exit;
 use refig::origin::Origin;
@@ -348,6 +348,48 @@ fn only_the_official_images_pass_where_they_are_required() {
     let error = open(&request, &mut |_| Ok(())).unwrap_err();
     assert_eq!(Exit::of(&error), Exit::Data);
     assert!(error.to_string().contains("data fetch cifar10"), "{error}");
+}
+
+#[test]
+fn images_are_digested_again_where_a_file_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    black(folder.path());
+    let request = Request {
+        cache: folder.path().join("cache"),
+        ..Request::from_environment(Some(folder.path().into()))
+    };
+    let digests = || {
+        let data = open(&request, &mut |_| Ok(())).unwrap();
+        let whole = open_whole(&request, &mut |_| Ok(())).unwrap();
+        for (set, expected) in [(&data.train, &whole.train), (&data.test, &whole.test)] {
+            assert_eq!(set.digest, expected.digest);
+            assert!(set.pixels == expected.pixels && set.labels == expected.labels);
+        }
+        data.digest()
+    };
+    let black = digests();
+    let orders = request.cache.join("cifar10");
+    let order = std::fs::read_dir(&orders).unwrap().next().unwrap();
+    let order = order.unwrap().path();
+    assert_eq!(digests(), black, "the order is known");
+
+    // One bit of one file, whose size stays.
+    let third = folder.path().join(TRAINING_FILES[2]);
+    let time = std::fs::metadata(&third).unwrap().modified().unwrap();
+    let mut file = File::options().write(true).open(&third).unwrap();
+    file.write_all(&[1]).unwrap();
+    file.set_modified(time).unwrap();
+    drop(file);
+    let changed = digests();
+    assert_ne!(changed, black);
+    assert_eq!(digests(), changed, "the new order is known");
+
+    // A damaged order, and none that can be kept.
+    std::fs::write(&order, "nonsense").unwrap();
+    assert_eq!(digests(), changed);
+    std::fs::remove_dir_all(&orders).unwrap();
+    std::fs::write(&orders, "in the way").unwrap();
+    assert_eq!(digests(), changed);
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn a_pipe_gets_a_line_each_tenth_and_each_evaluation() {
         }
     }
     progress.end(&plan, 0, Ending::Finished);
-    progress.skip(&plan, 1);
+    progress.skip(&plan, 1, Ending::Finished);
     let lines = page.lines();
     assert_eq!(lines.len(), 10 + 3 + 1, "{lines:#?}");
     assert!(

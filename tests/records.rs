@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use refig::exit::Exit;
 use refig::record::parquet::{
-    iterations_to_bytes, read_evaluations, read_iterations, read_provenance, write_evaluations,
-    write_iterations,
+    evaluations_from, iterations_from, iterations_to_bytes, read_evaluations, read_iterations,
+    read_provenance, write_evaluations, write_iterations,
 };
 use refig::record::{Evaluation, Iteration, Split, Statistics, Views};
 
@@ -136,4 +136,28 @@ fn a_damaged_or_foreign_file_is_refused_by_name() {
     std::fs::write(&path, &bytes).unwrap();
     let error = read_evaluations(&path).unwrap_err().to_string();
     assert!(error.contains("damaged"), "{error}");
+}
+
+#[test]
+fn a_footer_that_asks_for_memory_gets_none() {
+    // A version, then a list of two thousand million columns; as a list, and as the text that a reader may take for one.
+    for head in [b"\x15\x02\x19\xfc", b"\x15\x02\x18\x05"] {
+        let mut footer = head.to_vec();
+        footer.extend(b"\xff\xff\xff\xff\x07");
+        footer.extend([0u8; 20]);
+        let mut bytes = b"PAR1".to_vec();
+        bytes.extend(&footer);
+        bytes.extend((footer.len() as u32).to_le_bytes());
+        bytes.extend(b"PAR1");
+        let path = std::path::Path::new("forged.parquet");
+        let refused = [
+            iterations_from(path, bytes.clone()).err(),
+            evaluations_from(path, bytes.clone()).err(),
+        ];
+        for error in refused {
+            let error = error.unwrap();
+            assert_eq!(Exit::of(&error), Exit::Storage);
+            assert!(error.to_string().contains("forged.parquet"), "{error}");
+        }
+    }
 }

@@ -68,14 +68,14 @@ fn a_second_owner_is_refused_by_name_and_the_lock_dies_with_the_first() {
     let results = tempfile::tempdir().unwrap();
     let first = open(results.path(), &plan()).unwrap();
     let (exit, message) = failure(open(results.path(), &plan()));
-    assert_eq!(exit, Exit::Storage);
+    assert_eq!(exit, Exit::Busy);
     let folder = plan().folder();
     assert!(
         message.contains(&folder) && message.contains(&format!("process {}", std::process::id())),
         "{message}"
     );
     let view = find(results.path()).unwrap().remove(0);
-    assert_eq!(failure(view.remove(results.path())).0, Exit::Storage);
+    assert_eq!(failure(view.remove(results.path())).0, Exit::Busy);
     drop(first);
     open(results.path(), &plan()).unwrap();
 }

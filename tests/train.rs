@@ -230,11 +230,13 @@ fn recipe(iterations: u64, interval: u64) -> Recipe {
 struct Walk<'a> {
     train: &'a ImageSet,
     at: u32,
+    fails_at: Option<u32>,
 }
 
 impl MiniBatches for Walk<'_> {
     fn next(&mut self) -> anyhow::Result<Batch> {
         self.at += 1;
+        anyhow::ensure!(self.fails_at != Some(self.at), "pixel 7 is missing");
         let indices: Vec<u32> = (0..10).map(|n| (self.at * 13 + n) % TRAIN as u32).collect();
         Ok(batch(self.train, &indices))
     }
@@ -245,6 +247,8 @@ struct Scene {
     stop: Stop,
     keep_every: Duration,
     test_images: Option<usize>,
+    /// The mini-batch that cannot be had.
+    fails_at: Option<u32>,
 }
 
 impl Scene {
@@ -254,6 +258,7 @@ impl Scene {
             stop: Stop::new(),
             keep_every: Duration::from_secs(3600),
             test_images: Some(TEST),
+            fails_at: None,
         }
     }
 
@@ -268,6 +273,7 @@ impl Scene {
         let mut batches = Walk {
             train: &train,
             at: from.iteration as u32,
+            fails_at: self.fails_at,
         };
         Training {
             engine,
@@ -355,6 +361,43 @@ fn losses_that_are_read_together_change_nothing() {
         if diverge_at.is_none() {
             // Stopped between two loss read-backs: the rows so far are recorded, the rest follows on resume.
             assert_eq!(made(7, Some(3)), one_by_one, "{interval}");
+        }
+    }
+}
+
+#[test]
+fn a_mini_batch_that_fails_ends_the_run_and_loses_nothing() {
+    let undisturbed = || {
+        let mut memory = Memory::default();
+        let scene = Scene::new(recipe(23, 4));
+        let run = scene.run(&mut Fake::new(), &mut memory, LoopState::default(), &mut ());
+        assert_eq!(run.unwrap(), Ending::Finished);
+        rows(&memory)
+    };
+    for bunch in [1, 3, 100] {
+        for fails_at in [1, 2, 7, 8, 9, 23] {
+            let mut scene = Scene::new(recipe(23, 4));
+            scene.fails_at = Some(fails_at);
+            let (mut engine, mut memory) = (Fake::new(), Memory::default());
+            engine.bunch = bunch;
+            let error = scene
+                .run(&mut engine, &mut memory, LoopState::default(), &mut ())
+                .unwrap_err();
+            assert_eq!(error.to_string(), "pixel 7 is missing");
+            // All updates before it are kept.
+            let kept = memory.forget();
+            let done = kept.as_ref().map_or(0, |(_, state)| state.iteration);
+            assert_eq!(done, u64::from(fails_at) - 1, "{bunch}");
+            let mut engine = Fake::new();
+            engine.bunch = bunch;
+            if let Some((weights, _)) = &kept {
+                engine.restore(weights).unwrap();
+            }
+            scene.fails_at = None;
+            let state = kept.map_or_else(LoopState::default, |(_, state)| state);
+            let run = scene.run(&mut engine, &mut memory, state, &mut ());
+            assert_eq!(run.unwrap(), Ending::Finished);
+            assert_eq!(rows(&memory), undisturbed(), "{bunch} {fails_at}");
         }
     }
 }

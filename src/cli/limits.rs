@@ -3,6 +3,7 @@
 use clap::builder::RangedU64ValueParser;
 
 pub(super) const MOST_THREADS: usize = 1024;
+pub(super) const MOST_JOBS: usize = 256;
 /// In MiB: a tebibyte.
 pub(super) const MOST_MEMORY: usize = 1 << 20;
 pub(super) const MOST_IMAGES: usize = 65_536;

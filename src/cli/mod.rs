@@ -1,6 +1,6 @@
 //! The command line as clap types; `commands` carries it out.
 //!
-//! - `select.rs`: which runs of which experiment; `train.rs`: reproduce and plan
+//! - `select.rs`: which runs of which experiment; `train.rs`: reproduce and plan, `launch.rs`: on a cluster
 //! - `report.rs`: check, render and report; `runs.rs`: status, watch, diff, export and clean
 //! - `network.rs`: describe and evaluate; `bench.rs`: bench and parity; `data.rs`: data and where to find it
 //! - `compute.rs`: device, threads and precision, and doctor; `format.rs`: text or JSON
@@ -11,6 +11,7 @@ mod completions;
 mod compute;
 mod data;
 mod format;
+mod launch;
 mod limits;
 mod network;
 mod places;
@@ -29,14 +30,16 @@ pub use completions::{CompletionsArgs, completions};
 pub use compute::{ComputeArgs, DoctorArgs, PrecisionArg, PrecisionArgs};
 pub use data::{DataAction, DataArgs, DataName};
 pub use format::Format;
+pub use launch::{LaunchArgs, LauncherArg};
 pub use network::{DescribeArgs, EvaluateArgs, NetworkArgs, StatisticsArg};
 pub use places::{Places, PlacesArgs};
 pub use report::{CheckArgs, CheckFormat, RenderArgs, ReportArgs};
 pub use runs::{
-    CleanArgs, DiffArgs, ExportArgs, ExportKind, RunAction, RunsArgs, StatusArgs, WatchArgs,
+    CleanArgs, DiffArgs, ExportArgs, ExportKind, RunAction, RunArgs, RunsArgs, StatusArgs,
+    WatchArgs, WorkArgs,
 };
 pub use select::SelectionArgs;
-pub use train::{PlanArgs, ReproduceArgs};
+pub use train::{CheckpointArgs, PlanArgs, ReproduceArgs};
 
 /// Reproduce the figures of "Deep Residual Learning for Image Recognition" and measure how close they come to the paper.
 #[derive(Debug, Parser)]
@@ -56,14 +59,19 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Train the missing runs of an experiment, draw its figure and check the results.
-    Reproduce(ReproduceArgs),
+    Reproduce {
+        #[command(flatten)]
+        args: ReproduceArgs,
+        #[command(flatten)]
+        launch: LaunchArgs,
+    },
     /// Check recorded errors against expectations and claims, without training.
     Check(CheckArgs),
     /// Redraw the figure of an experiment from its records.
     Render(RenderArgs),
     /// Rewrite the reports of one or all experiments from their records.
     Report(ReportArgs),
-    /// Show what `reproduce` would do: runs, time, disk space and download. Changes nothing.
+    /// Show what `reproduce` would do: runs, time, disk space and download. Changes nothing but the file of `--out`.
     Plan(PlanArgs),
     /// List all runs in the results folder.
     Status(StatusArgs),
@@ -77,11 +85,11 @@ pub enum Command {
     Diff(DiffArgs),
     /// Convert records for other programs.
     Export(ExportArgs),
-    /// Move a run to another machine, finished or partial.
-    Run {
-        #[command(subcommand)]
-        action: RunAction,
-    },
+    /// Make one run of a plan, or move a run to another machine.
+    ///
+    /// `refig run --plan FILE --index N` is what a task of a cluster calls. A run that is complete ends at once with 0, one that
+    /// another process is working on with 7.
+    Run(RunArgs),
     /// List the experiments.
     ///
     /// Manifests that are refused are named on standard error, with the line and the remedy; the exit code is then 2.

@@ -1,10 +1,13 @@
-//! Recorded runs: `run`, `status`, `watch`, `diff`, `export` and `clean`.
+//! Runs: `run`, `status`, `watch`, `diff`, `export` and `clean`.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::compute::ComputeArgs;
+use super::data::DataArgs;
 use super::format::Format;
+use super::train::CheckpointArgs;
 
 /// Which runs: all, or those of an experiment.
 #[derive(Clone, Debug, Default, Args)]
@@ -20,6 +23,51 @@ pub struct RunsArgs {
     /// The runs with this field changed, as for `reproduce`; repeatable.
     #[arg(long = "set", value_name = "FIELD=VALUE", requires = "experiment")]
     pub overrides: Vec<String>,
+}
+
+/// `run`: its flags make a run of a plan, its subcommands move a run.
+#[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub struct RunArgs {
+    #[command(subcommand)]
+    pub action: Option<RunAction>,
+    #[command(flatten)]
+    pub work: WorkArgs,
+}
+
+/// One run of a plan, and what it is made with.
+#[derive(Clone, Debug, Args)]
+pub struct WorkArgs {
+    /// Make one run of this plan, which `refig plan EXPERIMENT --out FILE` wrote.
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// The number of the run in the plan, from 0.
+    #[arg(long, value_name = "N", requires = "plan", conflicts_with = "run")]
+    pub index: Option<usize>,
+    /// The name of the run in the plan.
+    #[arg(long, value_name = "NAME", requires = "plan")]
+    pub run: Option<String>,
+    #[command(flatten)]
+    pub data: DataArgs,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    #[command(flatten)]
+    pub checkpoints: CheckpointArgs,
+    /// Start over instead of resuming or skipping.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Output format.
+    ///
+    /// JSON: an object a line with `run`, the name, and `event`: `started` (`iteration`, `iterations`), `progress`
+    /// (`iteration`, `learning_rate`, `loss`, `error`, the mean of the last 20 mini-batches; at most five a second), `phase`
+    /// (`phase`, `done` and `total` images), `evaluation` (as in the records), `checkpoint` (`iteration`), `note` and
+    /// `warning` (`text`); and at the end `finished` (`ending`, `trained`, `exit`), `stopped` (`exit`) or `failed` (`error`,
+    /// `exit`).
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Stop, as after SIGTERM, when standard input ends.
+    #[arg(long, hide = true, requires = "plan")]
+    pub stop_with_parent: bool,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -50,7 +98,8 @@ pub struct StatusArgs {
     ///
     /// JSON: `runs`, each with `folder`, `identity`, `profile`, `network`, `seed`, `data` (cifar10, other or synthetic),
     /// `state` (finished, diverged, running, stopped or elsewhere), `host` (if elsewhere), `iteration` and `iterations`;
-    /// and `skipped`, each with `folder` and `why`.
+    /// `skipped`, each with `folder` and `why`; and `queue`, what a cluster's queue says of launched runs, by folder: `job`,
+    /// `state` and `reason`.
     #[arg(long, value_enum, default_value_t = Format::Text, conflicts_with = "follow")]
     pub format: Format,
 }

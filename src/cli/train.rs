@@ -1,10 +1,13 @@
 //! Training: `reproduce`, and `plan` with the same arguments and a format.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::compute::ComputeArgs;
 use super::data::DataArgs;
 use super::format::Format;
+use super::limits::{MOST_JOBS, within};
 use super::select::SelectionArgs;
 
 #[derive(Clone, Debug, Args)]
@@ -18,6 +21,14 @@ pub struct PlanArgs {
     /// (null if unknown) and `download_bytes`.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    /// Also write the plan to a file, for `refig run --plan FILE`.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Only write the plan, for machines of this kind: cuda, or a CPU with avx512, avx2 or portable instructions.
+    ///
+    /// This machine need not be one.
+    #[arg(long, value_name = "PROCESSOR", requires = "out", conflicts_with_all = ["device", "devices", "instructions", "format"])]
+    pub processor: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -28,6 +39,26 @@ pub struct ReproduceArgs {
     pub data: DataArgs,
     #[command(flatten)]
     pub compute: ComputeArgs,
+    /// Make N runs at a time on each device, each in a process of its own.
+    ///
+    /// They share the CPUs; with --threads, each has that many threads.
+    #[arg(long, value_name = "N", value_parser = within(MOST_JOBS))]
+    pub jobs: Option<usize>,
+    /// Make runs on these devices at the same time, such as cuda:0,cuda:1, each run in a process of its own.
+    ///
+    /// GPUs or the CPU, not both: their numbers differ in rounding, and a figure shows runs of one kind.
+    #[arg(
+        long,
+        value_name = "DEVICES",
+        value_delimiter = ',',
+        conflicts_with = "device"
+    )]
+    pub devices: Vec<String>,
+    /// With --jobs or --devices: after a run fails, stop the others too, with their states saved.
+    #[arg(long)]
+    pub fail_fast: bool,
+    #[command(flatten)]
+    pub checkpoints: CheckpointArgs,
     /// Start over instead of resuming partial runs and skipping finished ones.
     #[arg(long)]
     pub fresh: bool,
@@ -37,4 +68,12 @@ pub struct ReproduceArgs {
     /// Fail if the sources have uncommitted changes outside `results/` and `reports/`.
     #[arg(long)]
     pub require_clean: bool,
+}
+
+/// How often the state of a run is saved.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct CheckpointArgs {
+    /// Save the state of a run at least this often, besides at every evaluation. Default: 120. Does not affect the results.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub checkpoint_every: Option<u64>,
 }

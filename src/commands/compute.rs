@@ -68,7 +68,7 @@ pub fn precision(args: &PrecisionArgs) -> Precision {
 }
 
 /// Parses `--device`; none for `auto`.
-fn parse_device(name: &str) -> Result<Option<Device>> {
+pub fn parse_device(name: &str) -> Result<Option<Device>> {
     match name {
         "auto" => return Ok(None),
         "cpu" => return Ok(Some(Device::Cpu)),
@@ -84,6 +84,24 @@ fn parse_device(name: &str) -> Result<Option<Device>> {
             "--device {name}: use cpu, cuda, cuda:N with the GPU's number, or auto"
         ))),
     }
+}
+
+/// The options of a processor that this machine need not have, and that is not used here.
+pub fn elsewhere(name: &str) -> Result<Options> {
+    let (device, set) = match (name, Instructions::parse(name)) {
+        ("cuda", _) => (Device::Cuda(0), None),
+        (_, Some(set)) => (Device::Cpu, Some(set)),
+        (_, None) => {
+            return Err(Exit::Usage.error(format!(
+                "--processor {name}: use cuda, avx512, avx2 or portable"
+            )));
+        }
+    };
+    Ok(Options {
+        device,
+        instructions: set,
+        ..Options::default()
+    })
 }
 
 fn instructions(name: &str) -> Result<Instructions> {

@@ -60,7 +60,7 @@ pub fn run(action: &Action, args: &DataArgs, quiet: bool, stop: &Stop) -> Result
             let mut request = Request::from_environment(dir);
             // Verifying changes nothing.
             request.allow_download = false;
-            let dataset = data::open(&request, &mut show)?;
+            let dataset = data::open_whole(&request, &mut show)?;
             drop(show);
             describe(&dataset);
             match dataset.doubt() {

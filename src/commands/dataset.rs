@@ -5,7 +5,6 @@ use anyhow::Result;
 use super::data::progress;
 use crate::cli::DataArgs;
 use crate::data::{self, DataSet, Dataset, Pace, PictureRequest, Progress, Request};
-use crate::manifest::Experiment;
 use crate::origin::DataName;
 use crate::train::Stop;
 
@@ -38,22 +37,22 @@ pub fn open(request: &Request, quiet: bool, stop: &Stop) -> Result<Dataset> {
     Ok(dataset)
 }
 
-/// Opens the data that an experiment trains on; SYNTHETIC images where none are named and the profile allows it.
-pub fn of_experiment(
-    experiment: &Experiment,
+/// Opens the data that runs are trained on; SYNTHETIC images where none are named and the profile allows it.
+pub fn to_train_on(
+    (name, synthetic): (DataName, bool),
     args: &DataArgs,
     quiet: bool,
     stop: &Stop,
 ) -> Result<DataSet> {
-    match experiment.data {
+    match name {
         DataName::Cifar10 => {
             let mut request = request(args);
-            request.allow_synthetic = experiment.synthetic && request.dir.is_none();
+            request.allow_synthetic = synthetic && request.dir.is_none();
             Ok(open(&request, quiet, stop)?.into())
         }
         DataName::Imagenet => {
             let mut request = pictures(args);
-            request.allow_synthetic = experiment.synthetic && !args.require_official;
+            request.allow_synthetic = synthetic && !args.require_official;
             data::open_pictures(&request, &mut progress(quiet, stop))
         }
     }

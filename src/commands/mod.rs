@@ -1,7 +1,8 @@
 //! A thin file per command, from clap's types to the library and back to an exit code.
 //!
 //! Shared by commands: `target.rs` resolves an experiment with its profile and seeds (`seeds.rs`), `compute.rs` the
-//! device, `dataset.rs` the data.
+//! device, `dataset.rs` the data, `training.rs` how runs are trained. `reproduce` makes runs in child processes by
+//! `jobs.rs` or submits them to a cluster by `launch.rs`; each is `refig run`, in `work.rs`.
 
 mod bench;
 mod check;
@@ -14,6 +15,8 @@ mod diff;
 mod doctor;
 mod evaluate;
 mod export;
+mod jobs;
+mod launch;
 mod parity;
 mod report;
 mod reproduce;
@@ -21,7 +24,9 @@ mod run;
 mod seeds;
 mod status;
 mod target;
+mod training;
 mod watch;
+mod work;
 
 use std::path::PathBuf;
 
@@ -65,7 +70,10 @@ pub fn run(cli: Cli) -> Result<Exit> {
         Command::Watch(args) => watch::run(args, places, &stop),
         Command::Diff(args) => diff::run(args, places),
         Command::Export(args) => export::run(args, places),
-        Command::Run { action } => run::run(action, places),
+        Command::Run(args) => match &args.action {
+            Some(action) => run::run(action, places),
+            None => work::run(&args.work, places, &stop),
+        },
         Command::Parity(args) => parity::run(args),
         Command::Bench { what } => match what {
             BenchWhat::Step(args) => bench::step(args),
@@ -73,7 +81,10 @@ pub fn run(cli: Cli) -> Result<Exit> {
             BenchWhat::Compare(args) => bench::compare(args, places.quiet),
             BenchWhat::Loader(args) => bench::loader(args, places.quiet, &stop),
         },
-        Command::Reproduce(args) => reproduce::reproduce(args, places, &stop),
+        Command::Reproduce { args, launch } => match launch.launch {
+            Some(queue) => launch::run(queue, args, launch, places, &stop),
+            None => reproduce::reproduce(args, places, &stop),
+        },
         Command::Plan(args) => reproduce::plan(args, places, &stop),
         Command::Check(args) => check::check(args, places),
         Command::Render(args) => check::render(args, places),
@@ -110,9 +121,11 @@ pub fn run(cli: Cli) -> Result<Exit> {
 /// Whether a command looks at `Stop`. A signal ends all others at once, which their atomic writes allow.
 fn heeds_signals(command: &Command) -> bool {
     match command {
-        Command::Reproduce(_) | Command::Watch(_) | Command::Evaluate(_) | Command::Data { .. } => {
-            true
-        }
+        Command::Reproduce { .. }
+        | Command::Watch(_)
+        | Command::Evaluate(_)
+        | Command::Data { .. } => true,
+        Command::Run(args) => args.action.is_none(),
         // Its copies of images are to be removed.
         Command::Bench { what } => matches!(what, BenchWhat::Loader(_)),
         Command::Status(args) => args.follow,

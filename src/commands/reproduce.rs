@@ -1,37 +1,39 @@
 //! `reproduce` and `plan`: trains an experiment and writes its report, or shows what that would take.
 
-use std::time::Duration;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::data::progress;
 use super::target::{self, Circumstances, Target};
-use super::{compute, dataset};
+use super::{compute, dataset, jobs, training};
 use crate::cli::{Format, Places, PlanArgs, ReproduceArgs};
 use crate::console::paint;
 use crate::data::{self, Prospect};
 use crate::duration::duration;
-use crate::engine;
+use crate::engine::{self, Device};
 use crate::exit::Exit;
 use crate::judge::{Evidence, Wanted, judge};
-use crate::orchestrate::{Left, Options, Progress, Schedule, Style, measure_responses, run_all};
+use crate::orchestrate::plan_file::{self, FrozenPlan};
+use crate::orchestrate::{Left, Progress, Schedule, Style, measure_responses, run_all};
 use crate::origin::{DataKind, DataName};
 use crate::plan;
+use crate::processor::Processor;
 use crate::publish::{Report, headline, table};
 use crate::run::{self, Tree};
 use crate::train::Stop;
 use crate::{note, outln};
 
-/// Wall clock between checkpoints outside evaluations.
-const KEEP_EVERY: Duration = Duration::from_secs(120);
-
-/// Resolves the experiment and the compute options, and checks precisions.
-fn resolve(args: &ReproduceArgs, places: &Places) -> Result<(Target, engine::Options)> {
+/// Resolves the experiment, and checks precisions.
+pub(super) fn resolve(
+    args: &ReproduceArgs,
+    places: &Places,
+    compute: &engine::Options,
+) -> Result<Target> {
     if args.require_clean {
         Tree::require_clean(run::program().as_ref(), "this program's source")?;
     }
-    let compute = compute::options(&args.compute)?;
     let target = target::select(&args.selection, places, || {
         Ok(Circumstances {
             device: compute.device,
@@ -45,11 +47,16 @@ fn resolve(args: &ReproduceArgs, places: &Places) -> Result<(Target, engine::Opt
             .check_precision()
             .with_context(|| format!("network {}", entry.name))?;
     }
-    Ok((target, compute))
+    Ok(target)
 }
 
 /// The data that training would use. Downloads nothing.
-fn foresee(args: &ReproduceArgs, target: &Target, quiet: bool, stop: &Stop) -> Result<Prospect> {
+pub(super) fn foresee(
+    args: &ReproduceArgs,
+    target: &Target,
+    quiet: bool,
+    stop: &Stop,
+) -> Result<Prospect> {
     match target.experiment.data {
         DataName::Cifar10 => {
             let mut request = dataset::request(&args.data);
@@ -77,13 +84,21 @@ fn schedule(
     Schedule::new(runs, results, args.fresh, compute, images)
 }
 
-/// `refig plan EXPERIMENT`: changes and downloads nothing.
-pub fn plan(args: &PlanArgs, places: &Places, stop: &Stop) -> Result<Exit> {
-    let (format, args) = (args.format, &args.reproduce);
-    let (target, compute) = resolve(args, places)?;
+/// `refig plan EXPERIMENT`: downloads nothing, and changes nothing but the file of `--out`.
+pub fn plan(whole: &PlanArgs, places: &Places, stop: &Stop) -> Result<Exit> {
+    let (format, out, args) = (whole.format, &whole.out, &whole.reproduce);
+    if let (Some(name), Some(out)) = (&whole.processor, out) {
+        return plan_for((name, out), args, places, stop);
+    }
+    let (compute, _) = jobs::devices(args)?;
+    let target = resolve(args, places, &compute)?;
     let data = foresee(args, &target, places.quiet, stop)?;
     let target = target.with_classes(data.classes);
     let schedule = schedule(args, places, &target, &compute, &data)?;
+    if let Some(out) = out {
+        let (experiment, images) = (&target.experiment, data.test_images);
+        plan_file::write(out, &FrozenPlan::new(experiment, &schedule.plans(), images))?;
+    }
     let free = run::space::available(&places.results_dir);
     if format == Format::Json {
         let json = plan_json(&target, &data, &schedule, free);
@@ -133,6 +148,45 @@ pub fn plan(args: &PlanArgs, places: &Places, stop: &Stop) -> Result<Exit> {
             data::cache_folder().display()
         ),
     }
+    if let Some(out) = out {
+        outln!(
+            "  plan: {}, for `refig run --plan`, with runs 0 to {}",
+            out.display(),
+            schedule.runs.len().saturating_sub(1)
+        );
+    }
+    Ok(Exit::Success)
+}
+
+/// Writes the plan for another kind of processor, whose speed is not known here.
+fn plan_for(
+    (name, out): (&str, &Path),
+    args: &ReproduceArgs,
+    places: &Places,
+    stop: &Stop,
+) -> Result<Exit> {
+    let compute = compute::elsewhere(name)?;
+    let target = resolve(args, places, &compute)?;
+    let data = foresee(args, &target, places.quiet, stop)?;
+    let target = target.with_classes(data.classes);
+    let processor = match (compute.device, compute.instructions) {
+        (Device::Cpu, Some(set)) => Processor::Cpu(set),
+        _ => Processor::Cuda,
+    };
+    let runs = plan::runs(&target.only, &target.seeds, &data.digest, processor)?;
+    let experiment = &target.experiment;
+    plan_file::write(out, &FrozenPlan::new(experiment, &runs, data.test_images))?;
+    if !places.quiet {
+        outln!(
+            "{}: {} runs of {} at profile {} ({}) for {processor}, on {}",
+            out.display(),
+            runs.len(),
+            experiment.name,
+            experiment.profile,
+            target.why,
+            data.description
+        );
+    }
     Ok(Exit::Success)
 }
 
@@ -168,8 +222,10 @@ fn plan_json(target: &Target, data: &Prospect, schedule: &Schedule, free: Option
 
 /// `refig reproduce EXPERIMENT`: trains what is missing, judges and publishes.
 pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<Exit> {
-    let (target, compute) = resolve(args, places)?;
-    let dataset = dataset::of_experiment(&target.experiment, &args.data, places.quiet, stop)?;
+    let (compute, devices) = jobs::devices(args)?;
+    let target = resolve(args, places, &compute)?;
+    let source = (target.experiment.data, target.experiment.synthetic);
+    let dataset = dataset::to_train_on(source, &args.data, places.quiet, stop)?;
     let target = target.with_classes(dataset.classes());
     let schedule = schedule(args, places, &target, &compute, &Prospect::from(&dataset))?;
     let experiment = &target.experiment;
@@ -184,7 +240,7 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         experiment.profile,
         target.why,
         schedule.runs.len(),
-        duration(schedule.seconds()),
+        duration(schedule.seconds() / devices.len() as f64),
         dataset.description()
     ));
     let runs = schedule.plans();
@@ -194,9 +250,18 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         .responses
         .as_ref()
         .map(|how| (how, dataset.clone()));
-    let options = options(args, places, &target, &compute);
-    let mut progress = Progress::new(Style::choose(places.quiet));
-    run_all(&runs, dataset, &options, stop, &mut progress)?;
+    if jobs::are_asked_for(args) {
+        let test_images = dataset.size().test_images;
+        // Each worker has its own.
+        drop(dataset);
+        let plan = FrozenPlan::new(experiment, &runs, test_images);
+        jobs::make(&plan, &schedule, &devices, args, places, stop)?;
+    } else {
+        let labels = (&*experiment.name, &*experiment.overrides);
+        let options = training::options(labels, args.fresh, places, &compute, args.checkpoints);
+        let mut progress = Progress::new(Style::choose(places.quiet));
+        run_all(&runs, dataset, &options, stop, &mut progress)?;
+    }
     if let Some(signal) = stop.requested() {
         note!("stopped; run the same command again to resume");
         return Ok(signal.exit());
@@ -225,27 +290,4 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         outln!("{}", index.display());
     }
     Ok(verdict.exit())
-}
-
-fn options(
-    args: &ReproduceArgs,
-    places: &Places,
-    target: &Target,
-    compute: &engine::Options,
-) -> Options {
-    Options {
-        results_dir: places.results_dir.clone(),
-        fresh: args.fresh,
-        experiment: target.experiment.name.clone(),
-        overrides: target.experiment.overrides.clone(),
-        gpu: match compute.device {
-            engine::Device::Cpu => 0,
-            engine::Device::Cuda(number) => number,
-        },
-        threads: compute.threads,
-        keep: compute.keep,
-        workers: 1,
-        keep_every: KEEP_EVERY,
-        cache: data::cache_folder(),
-    }
 }

@@ -1,4 +1,4 @@
-//! `run pack` and `run unpack`: a run on its way to another machine.
+//! `run pack` and `run unpack`: a run on its way to another machine. `work.rs` makes a run.
 
 use std::path::Path;
 

@@ -1,15 +1,18 @@
 //! `status`: lists the runs in the results folder.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 
 use crate::cli::{Format, Places, StatusArgs};
 use crate::exit::Exit;
-use crate::inspect::Status;
+use crate::inspect::{InQueue, Status};
+use crate::orchestrate::launch;
 use crate::{out, outln};
 
 /// `refig status`.
 pub fn run(args: &StatusArgs, places: &Places) -> Result<Exit> {
-    let status = Status::of(&places.results_dir)?;
+    let status = Status::of(&places.results_dir)?.with_queue(queue(places)?);
     match args.format {
         Format::Json => outln!("{}", serde_json::to_string_pretty(&status.json())?),
         Format::Text if status == Status::default() => {
@@ -18,4 +21,17 @@ pub fn run(args: &StatusArgs, places: &Places) -> Result<Exit> {
         Format::Text => out!("{}", status.text()),
     }
     Ok(Exit::Success)
+}
+
+/// What the cluster's queue says of runs that were launched from here.
+fn queue(places: &Places) -> Result<BTreeMap<String, InQueue>> {
+    let found = launch::glance(&places.results_dir)?;
+    Ok(found
+        .into_iter()
+        .map(|(run, row)| {
+            let job = format!("{}_{}", row.number, row.task);
+            let (state, reason) = (row.state, row.reason);
+            (run, InQueue { job, state, reason })
+        })
+        .collect())
 }

@@ -222,7 +222,8 @@ impl Drop for Worker {
     }
 }
 
-fn panic_text(payload: &(dyn Any + Send)) -> String {
+/// The message of a panic.
+pub(super) fn panic_text(payload: &(dyn Any + Send)) -> String {
     if let Some(text) = payload.downcast_ref::<&str>() {
         (*text).to_owned()
     } else if let Some(text) = payload.downcast_ref::<String>() {

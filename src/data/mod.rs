@@ -7,7 +7,7 @@
 //! - `images.rs` has `ImageSet` and `Dataset`, their splits, downscaling and sampling
 //! - `imagenet/` has photographs of many sizes: decoding, scaling, cropping
 //! - `download.rs` downloads a file from the first place that delivers it, at the pace of `pace.rs`, into the file of `part.rs`
-//! - `temporary.rs` has files and folders that no other process uses
+//! - `temporary.rs` has files and folders that no other process uses, `sealed.rs` files that save reading images again
 //! - `run_images.rs`: a data set of either kind, and its images as a recipe sees them
 //! - `progress.rs` and `error.rs`: what opening and downloading report
 //!
@@ -33,6 +33,7 @@ mod pace;
 mod part;
 mod progress;
 mod run_images;
+mod sealed;
 mod source;
 mod synthetic;
 mod temporary;
@@ -53,6 +54,7 @@ pub use pace::Pace;
 pub use progress::{Progress, Report};
 pub use run_images::{Batches, DataSet, RunImages};
 pub use source::{
-    PictureRequest, Prospect, Request, cache_folder, foresee, foresee_pictures, open, open_pictures,
+    PictureRequest, Prospect, Request, cache_folder, foresee, foresee_pictures, open,
+    open_pictures, open_whole,
 };
 pub use synthetic::{SYNTHETIC_SEED, SYNTHETIC_TEST, SYNTHETIC_TRAIN, synthetic};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::cifar10::{
-    self, CIFAR10_TEST_DIGEST, CIFAR10_TRAIN_DIGEST, OFFICIAL, RECORDS_PER_BATCH,
+    self, CIFAR10_TEST_DIGEST, CIFAR10_TRAIN_DIGEST, Digests, OFFICIAL, RECORDS_PER_BATCH,
 };
 use super::download::DownloadError;
 use super::imagenet;
@@ -164,7 +164,8 @@ pub fn foresee_pictures(request: &PictureRequest, progress: &mut Report) -> Resu
 /// Those of [`open`], if the data is local or downloading is not allowed; [`Exit::Usage`] for a mirror that is no address.
 pub fn foresee(request: &Request) -> Result<Prospect> {
     if request.is_local() || !request.allow_download {
-        return Ok(Prospect::from(&open(request, &mut |_| Ok(()))?.into()));
+        let opened = open_by(request, Digests::Known(&request.cache), &mut |_| Ok(()))?;
+        return Ok(Prospect::from(&opened.into()));
     }
     Ok(Prospect {
         digest: set_digest(CIFAR10_TRAIN_DIGEST, CIFAR10_TEST_DIGEST),
@@ -176,14 +177,27 @@ pub fn foresee(request: &Request) -> Result<Prospect> {
     })
 }
 
-/// Opens the data that `request` asks for. If the synthetic set stands in, a [`Progress::Note`] says why.
+/// Opens the data that `request` asks for. If the synthetic set stands in, a [`Progress::Note`] says why. Files that have not
+/// changed since they were opened last are not digested again.
 ///
 /// # Errors
 /// [`Exit::Data`] if a named place or the cache is damaged, if the data is not CIFAR-10 but has to be, or if there is no
 /// data and no stand-in is allowed; [`Exit::Storage`] if a download cannot be written.
 pub fn open(request: &Request, progress: &mut Report) -> Result<Dataset> {
+    open_by(request, Digests::Kept(&request.cache), progress)
+}
+
+/// [`open`], which digests every byte.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_whole(request: &Request, progress: &mut Report) -> Result<Dataset> {
+    open_by(request, Digests::Computed, progress)
+}
+
+fn open_by(request: &Request, digests: Digests<'_>, progress: &mut Report) -> Result<Dataset> {
     if let Some(dir) = &request.dir {
-        let dataset = cifar10::load_with(dir, progress)?;
+        let dataset = cifar10::load_by(dir, digests, progress)?;
         return match dataset.doubt().filter(|_| request.require_official) {
             None => Ok(dataset),
             Some(doubt) => Err(Exit::Data.error(format!(
@@ -192,7 +206,7 @@ pub fn open(request: &Request, progress: &mut Report) -> Result<Dataset> {
         };
     }
     if let Some(cached) = cifar10::cached(&request.cache) {
-        return cifar10::load_cifar10(&cached, progress);
+        return cifar10::published(cifar10::load_by(&cached, digests, progress)?);
     }
     let why = if request.allow_download {
         progress(Progress::Note(format!(

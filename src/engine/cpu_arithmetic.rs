@@ -249,13 +249,13 @@ impl Arithmetic for Cpu {
     }
 
     fn descend(
-        _: &Context,
+        workers: &Context,
         step: SgdStep,
         weights: &mut Floats,
         gradient: &Floats,
         velocity: &mut Floats,
     ) -> Done {
-        cpu::sgd_update(step, weights, gradient, velocity);
+        cpu::sgd_update(workers, step, weights, gradient, velocity);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::console::one_line;
 use crate::exit::Exit;
 use crate::judge::Verdict;
 use crate::judge::statistics::Measured;
@@ -79,7 +80,7 @@ impl PaperTable {
             Exit::Storage.error(format!(
                 "{}: invalid table of values: {}; restore the file, or draw without it with --no-reference",
                 path.display(),
-                error.message()
+                one_line(error.message())
             ))
         })
     }

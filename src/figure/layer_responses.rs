@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use super::captions::{colour, is_synthetic, line, sentence, watermark};
 use super::curve_figure::{Figure, Limits, Panel, Quantity, Series};
+use crate::console::one_line;
 use crate::exit::Exit;
 use crate::judge::RunEvidence;
 use crate::manifest::{
@@ -36,8 +37,9 @@ pub fn read_paper(path: &Path) -> Result<PaperResponses> {
     })?;
     let refuse = |number: usize, line: &str| {
         Exit::Storage.error(format!(
-            "{}:{number}: invalid point `{line}`, expected {COLUMNS}; restore the file, or draw without it with --no-reference",
-            path.display()
+            "{}:{number}: invalid point `{}`, expected {COLUMNS}; restore the file, or draw without it with --no-reference",
+            path.display(),
+            one_line(line)
         ))
     };
     let mut lines = text.lines();
@@ -54,6 +56,9 @@ pub fn read_paper(path: &Path) -> Result<PaperResponses> {
         let (Ok(layer), Ok(deviation)) = (layer.parse::<f64>(), deviation.parse::<f64>()) else {
             return Err(refuse(number, line));
         };
+        if !(layer.is_finite() && deviation.is_finite()) {
+            return Err(refuse(number, line));
+        }
         let key = (panel.to_owned(), network.to_ascii_lowercase());
         curves.entry(key).or_default().push((layer, deviation));
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::console::one_line;
 use crate::exit::Exit;
 use crate::manifest::Bars;
 
@@ -94,7 +95,8 @@ pub fn parse(text: &str, source: &str) -> Result<Vec<Bar>> {
         };
         bars.push(bar.ok_or_else(|| {
             Exit::Storage.error(format!(
-                "{source}:{number}: invalid value `{line}`, expected {COLUMNS}; restore the file"
+                "{source}:{number}: invalid value `{}`, expected {COLUMNS}; restore the file",
+                one_line(line)
             ))
         })?);
     }

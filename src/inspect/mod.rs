@@ -19,4 +19,4 @@ pub mod watch;
 pub use activity::Activity;
 pub use changed::changed;
 pub use place::{is_held_out, place};
-pub use status::{Listed, Status};
+pub use status::{InQueue, Listed, Status};

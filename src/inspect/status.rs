@@ -1,5 +1,6 @@
 //! All runs in a folder, as lines and as JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -16,6 +17,34 @@ pub struct Status {
     pub runs: Vec<Listed>,
     /// Folder and reason.
     pub skipped: Vec<(String, String)>,
+    /// What a cluster's queue says of runs, by folder; also of those that have not begun.
+    pub queue: BTreeMap<String, InQueue>,
+}
+
+/// A run in a cluster's queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InQueue {
+    /// Number of the job and its task, such as `123_4`.
+    pub job: String,
+    /// As the queue says, such as `PENDING`.
+    pub state: String,
+    /// Why it waits or where it runs; may be empty.
+    pub reason: String,
+}
+
+impl InQueue {
+    /// `PENDING (Priority), job 123_4`.
+    fn line(&self) -> String {
+        let reason = match self.reason.is_empty() {
+            true => String::new(),
+            false => format!(" {}", self.reason),
+        };
+        format!("{}{reason}, job {}", self.state, self.job)
+    }
+
+    fn json(&self) -> Value {
+        json!({ "job": self.job, "state": self.state, "reason": self.reason })
+    }
 }
 
 /// A run and its state.
@@ -45,22 +74,44 @@ impl Status {
                 .into_iter()
                 .map(|skipped| (skipped.folder.display().to_string(), skipped.why))
                 .collect(),
+            queue: BTreeMap::new(),
         })
     }
 
-    /// A line per run, then a line per skipped folder.
+    /// The same with what a queue says.
+    pub fn with_queue(self, queue: BTreeMap<String, InQueue>) -> Self {
+        Self { queue, ..self }
+    }
+
+    /// The runs in the queue that have no folder yet.
+    fn not_begun(&self) -> impl Iterator<Item = (&String, &InQueue)> {
+        let begun = move |folder: &str| self.runs.iter().any(|run| run.folder == folder);
+        let rows = self.queue.iter();
+        rows.filter(move |row| !begun(row.0))
+    }
+
+    /// A line per run, then a line per run that waits in a queue, then a line per skipped folder.
     pub fn text(&self) -> String {
-        let names = self.runs.iter().map(|run| run.folder.chars().count());
-        let width = names.max().unwrap_or(0);
+        let names = self.runs.iter().map(|run| &run.folder);
+        let waiting = self.not_begun().map(|(folder, _)| folder);
+        let lengths = names.chain(waiting).map(|name| name.chars().count());
+        let width = lengths.max().unwrap_or(0);
         let mut text = String::new();
         for listed in &self.runs {
             let data = listed.run.file.notes.data.short();
             let _ = writeln!(
                 text,
-                "{:<width$}  {data:<9}  {}",
+                "{:<width$}  {data:<9}  {}{}",
                 listed.folder,
-                listed.state()
+                listed.state(),
+                match self.queue.get(&listed.folder) {
+                    Some(queue) => format!("; {}", queue.line()),
+                    None => String::new(),
+                }
             );
+        }
+        for (folder, queue) in self.not_begun() {
+            let _ = writeln!(text, "{folder:<width$}  {:<9}  {}", "", queue.line());
         }
         for (folder, why) in &self.skipped {
             let _ = writeln!(text, "skipped {folder}: {why}");
@@ -68,15 +119,19 @@ impl Status {
         text
     }
 
-    /// `{"runs": [...], "skipped": [...]}` with the keys that `refig status --help` lists.
+    /// `{"runs": [...], "skipped": [...], "queue": {...}}` with the keys that `refig status --help` lists.
     pub fn json(&self) -> Value {
         let runs: Vec<Value> = self.runs.iter().map(Listed::json).collect();
+        let rows = self.queue.iter();
+        let queue: serde_json::Map<String, Value> = rows
+            .map(|(folder, row)| (folder.clone(), row.json()))
+            .collect();
         let skipped: Vec<Value> = self
             .skipped
             .iter()
             .map(|(folder, why)| json!({ "folder": folder, "why": why }))
             .collect();
-        json!({ "runs": runs, "skipped": skipped })
+        json!({ "runs": runs, "skipped": skipped, "queue": queue })
     }
 }
 

@@ -15,6 +15,7 @@ use super::rows::{BaselineRow, BaselineStatus};
 use super::significance::default_tolerance;
 use super::statistics::Measured;
 use super::subject::Subject;
+use crate::console::one_line;
 use crate::exit::Exit;
 use crate::manifest::{Experiment, Metric};
 use crate::origin::Origin;
@@ -363,7 +364,8 @@ fn folder(experiment: &Experiment) -> PathBuf {
 
 fn unreadable(path: &Path, error: &dyn Display) -> anyhow::Error {
     Exit::Storage.error(format!(
-        "cannot read the baseline {}: {error}; restore the file, or accept it again with --accept",
-        path.display()
+        "cannot read the baseline {}: {}; restore the file, or accept it again with --accept",
+        path.display(),
+        one_line(&error.to_string())
     ))
 }

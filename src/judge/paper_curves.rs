@@ -5,11 +5,14 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::console::one_line;
 use crate::exit::Exit;
 use crate::record::Split;
 
 /// The header of a file of curves.
 const COLUMNS: &str = "figure,panel,network,split,iteration,error_percent,note";
+/// The last iteration that a curve may have.
+const MOST_ITERATIONS: f64 = 1e7;
 
 /// A curve as drawn in the paper, without points above the upper limit of its axis.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +66,8 @@ impl PaperCurves {
             };
             let Some((panel, network, split, point)) = parsed else {
                 return Err(Exit::Storage.error(format!(
-                    "{source}:{number}: invalid point `{line}`, expected {COLUMNS}; restore the file, or draw without it with --no-reference"
+                    "{source}:{number}: invalid point `{}`, expected {COLUMNS}; restore the file, or draw without it with --no-reference",
+                    one_line(line)
                 )));
             };
             let same = |curve: &&mut PaperCurve| {
@@ -133,8 +137,10 @@ fn parse_split(text: &str) -> Option<Split> {
 fn parse_point(iteration: &str, error: &str) -> Option<(f64, f64)> {
     let iteration: f64 = iteration.parse().ok()?;
     let error: f64 = error.parse().ok()?;
+    // Curves are compared at every step between the points, so there must not be absurdly many.
+    let possible = iteration.fract() == 0.0 && (0.0..=MOST_ITERATIONS).contains(&iteration);
     // Rounding in the drawing puts a few zeros slightly below the axis.
-    (iteration.is_finite() && error.is_finite()).then(|| (iteration, error.max(0.0)))
+    (possible && error.is_finite() && error <= 100.0).then(|| (iteration, error.max(0.0)))
 }
 
 #[cfg(test)]
@@ -165,6 +171,26 @@ mod tests {
             let (iteration, read) = end(network);
             assert_eq!(iteration, 64_000.0, "{network}");
             assert!((read - error).abs() < 0.01, "{network} ends at {read}");
+        }
+    }
+
+    #[test]
+    fn impossible_points_are_refused_in_one_line() {
+        for point in [
+            "0.5,9",
+            "-1,9",
+            "1e300,9",
+            "nan,9",
+            "1000,inf",
+            "1000,101",
+            "1000,\x1b",
+        ] {
+            let text = format!("{COLUMNS}\nfig6,left_plain,plain-20,test,{point},\n");
+            let error = PaperCurves::parse(&text, "fig6.csv")
+                .unwrap_err()
+                .to_string();
+            assert!(error.starts_with("fig6.csv:2: invalid point"), "{error}");
+            assert!(!error.contains(char::is_control), "{error:?}");
         }
     }
 

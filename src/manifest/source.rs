@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::file::{File, Kind, PanelFile, ProfileFile, StemFile};
 use super::wording::plain;
+use crate::console::one_line;
 use crate::exit::Exit;
 use crate::network::{Network, Shortcut, StrideIn};
 use crate::origin::DataName;
@@ -52,8 +53,9 @@ impl Source {
             let line = error.span().map_or(1, |span| line(&text, span.start));
             if message.starts_with("missing field") {
                 return Exit::Usage.error(format!(
-                    "{}:{line}: {message}; add it (`refig schema` prints the format)",
-                    path.display()
+                    "{}:{line}: {}; add it (`refig schema` prints the format)",
+                    path.display(),
+                    one_line(&message)
                 ));
             }
             let written = error
@@ -62,9 +64,10 @@ impl Source {
                 .and_then(|found| found.lines().next())
                 .map_or(String::new(), |found| format!(" at `{}`", found.trim()));
             Exit::Usage.error(format!(
-                "{}:{line}: {}{written}; fix or remove it (`refig schema` prints the format)",
+                "{}:{line}: {}{}; fix or remove it (`refig schema` prints the format)",
                 path.display(),
-                message,
+                one_line(&message),
+                one_line(&written)
             ))
         };
         let mut file: File = toml::from_str(&text).map_err(refuse)?;

@@ -3,12 +3,20 @@
 //! - `schedule.rs`: what is left of the runs and its cost, as counted by `cost.rs` and timed by `probe.rs`
 //! - `runs.rs`: trains runs one by one, resuming from and recording to their directories; `start.rs`: initial weights
 //! - `observer.rs`: the trait that sees progress; `progress.rs`: shows it
+//! - `plan_file.rs`: a plan as a file, for workers; `jobs/`: a worker for each run, several at a time; `event.rs` and
+//!   `json_lines.rs`: what a worker says of its run
 //! - `signals.rs`: handles Ctrl-C and SIGTERM
+//! - `launch/`: submits the runs to a cluster
 //! - `views.rs`: the final test with several views of each picture
 //! - `responses.rs`: measures layer responses of finished runs; `evaluate.rs`: evaluates weights as their run was
 mod cost;
 mod evaluate;
+pub mod event;
+pub mod jobs;
+mod json_lines;
+pub mod launch;
 mod observer;
+pub mod plan_file;
 mod probe;
 mod progress;
 mod responses;
@@ -20,10 +28,11 @@ mod views;
 
 pub use cost::{Work, work};
 pub use evaluate::{Subject, evaluate};
+pub use json_lines::JsonLines;
 pub use observer::{RunsObserver, Start};
 pub use probe::Probe;
 pub use progress::{Progress, Style};
 pub use responses::measure_responses;
 pub use runs::{Options, RunResult, run_all};
 pub use schedule::{Left, Schedule, Scheduled};
-pub use signals::listen;
+pub use signals::{listen, stop_with_parent};

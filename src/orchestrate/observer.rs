@@ -18,8 +18,8 @@ pub trait RunsObserver: Observer {
     fn planned(&mut self, _costs: &[f64]) {}
     /// Run number `place`, from 0, starts.
     fn begin(&mut self, _run: &RunPlan, _place: usize, _start: Start) {}
-    /// A run is skipped because it is already done.
-    fn skip(&mut self, _run: &RunPlan, _place: usize) {}
+    /// A run is skipped because it has already ended like this.
+    fn skip(&mut self, _run: &RunPlan, _place: usize, _ending: Ending) {}
     /// A started run has ended or was stopped.
     fn end(&mut self, _run: &RunPlan, _place: usize, _ending: Ending) {}
     /// Something for the user to know.

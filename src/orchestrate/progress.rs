@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::duration::duration;
 use crate::note;
@@ -36,11 +36,25 @@ impl Style {
     }
 }
 
+/// The template of bars: fits 80 columns with names and messages of usual lengths.
+const BAR: &str = "{prefix} {wide_bar} {pos}/{len}  {msg}";
+
+/// Runs that are made at the same time, each with a [`Progress`] of its own.
+#[derive(Clone)]
+pub(super) struct Together {
+    pub bars: MultiProgress,
+    /// The last of the bars.
+    pub total: ProgressBar,
+    /// The number of runs, also of those that are not made now.
+    pub runs: usize,
+}
+
 /// Shows the progress of runs.
 pub struct Progress {
     style: Style,
     out: Box<dyn Write>,
     bar: ProgressBar,
+    together: Option<Together>,
     /// Estimated cost of each run, in any unit; 0 for skipped ones.
     costs: Vec<f64>,
     /// Cost of the work done by this process since `started`.
@@ -96,6 +110,7 @@ impl Progress {
             style,
             out,
             bar: ProgressBar::hidden(),
+            together: None,
             costs: Vec::new(),
             worked: 0.0,
             started: Instant::now(),
@@ -103,11 +118,43 @@ impl Progress {
         }
     }
 
+    /// Progress on standard error of one of several runs that are made at the same time.
+    pub(super) fn among(style: Style, together: Together) -> Self {
+        Self {
+            together: Some(together),
+            ..Self::new(style)
+        }
+    }
+
+    /// Several updates at once, with the last one's row and the mean error of its window.
+    pub(super) fn updates(&mut self, last: &Iteration) {
+        if let Some(run) = &mut self.run {
+            run.recent.clear();
+        }
+        self.iteration(last);
+    }
+
+    /// Removes the bar.
+    pub(super) fn clear(&mut self) {
+        self.bar.finish_and_clear();
+        if let Some(together) = &self.together {
+            together.bars.remove(&self.bar);
+        }
+    }
+
+    /// Prints a line above all bars.
+    fn above(&self, text: &str) {
+        match &self.together {
+            Some(together) => together.bars.suspend(|| note!("{text}")),
+            None => self.bar.suspend(|| note!("{text}")),
+        }
+    }
+
     /// Prints a line, above the bar if there is one.
     fn line(&mut self, text: &str) {
         match self.style {
             Style::Quiet => {}
-            Style::Bars => self.bar.suspend(|| note!("{text}")),
+            Style::Bars => self.above(text),
             Style::Lines => {
                 // A closed pipe must not stop training.
                 let _ = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
@@ -232,7 +279,10 @@ impl RunsObserver for Progress {
     }
 
     fn begin(&mut self, run: &RunPlan, place: usize, start: Start) {
-        let of = self.costs.len().max(place + 1);
+        let of = match &self.together {
+            Some(together) => together.runs,
+            None => self.costs.len().max(place + 1),
+        };
         let name = format!("{} s{} ({} of {of})", run.network.name, run.seed, place + 1);
         let from = match start {
             Start::New => 0,
@@ -243,13 +293,18 @@ impl RunsObserver for Progress {
             self.line(&format!("{name}: resumes after iteration {from}"));
         }
         if self.style == Style::Bars {
-            let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}  {msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
-            self.bar =
-                ProgressBar::with_draw_target(Some(iterations), ProgressDrawTarget::stderr())
-                    .with_style(style)
-                    .with_prefix(name.clone())
-                    .with_position(from);
+            let bar = |target| ProgressBar::with_draw_target(Some(iterations), target);
+            let bar = match &self.together {
+                None => bar(ProgressDrawTarget::stderr()),
+                Some(together) => {
+                    let hidden = bar(ProgressDrawTarget::hidden());
+                    together.bars.insert_before(&together.total, hidden)
+                }
+            };
+            self.bar = bar
+                .with_style(bar_style())
+                .with_prefix(name.clone())
+                .with_position(from);
         }
         self.run = Some(Current {
             name,
@@ -266,7 +321,7 @@ impl RunsObserver for Progress {
         });
     }
 
-    fn skip(&mut self, run: &RunPlan, place: usize) {
+    fn skip(&mut self, run: &RunPlan, place: usize, _ending: Ending) {
         self.line(&format!("{} s{}: already done", run.network.name, run.seed));
         if let Some(cost) = self.costs.get_mut(place) {
             *cost = 0.0;
@@ -275,7 +330,7 @@ impl RunsObserver for Progress {
 
     fn end(&mut self, run: &RunPlan, place: usize, ending: Ending) {
         let name = format!("{} s{}", run.network.name, run.seed);
-        self.bar.finish_and_clear();
+        self.clear();
         match ending {
             Ending::Finished => {}
             Ending::Diverged => {
@@ -299,8 +354,13 @@ impl RunsObserver for Progress {
 
     fn warn(&mut self, text: &str) {
         // Shown even with -q.
-        self.bar.suspend(|| note!("warning: {text}"));
+        self.above(&format!("warning: {text}"));
     }
+}
+
+/// The look of bars.
+pub(super) fn bar_style() -> ProgressStyle {
+    ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// A learning rate without trailing digits from binary rounding.

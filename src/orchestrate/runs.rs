@@ -243,7 +243,7 @@ fn run_one(
     }
     let (weights, from) = match resume {
         Resume::Done(ending) => {
-            observer.skip(run, place);
+            observer.skip(run, place, ending);
             return Ok(RunResult {
                 run: run.clone(),
                 ending,

@@ -1,5 +1,6 @@
-//! Ctrl-C, SIGTERM and SIGHUP request a stop; a second Ctrl-C exits at once.
+//! Ctrl-C, SIGTERM and SIGHUP request a stop, and so does the end of the parent of a worker; a second Ctrl-C exits at once.
 
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,9 @@ const SAME_PRESS: Duration = Duration::from_millis(200);
 /// Time that a command has to end by itself.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Makes SIGINT, SIGTERM and SIGHUP raise `stop`; SIGHUP stays ignored under `nohup`. A second SIGINT exits at once with [`Exit::Interrupted`]; work since the last
-/// checkpoint is repeated on resume.
+/// Makes SIGINT, SIGTERM and SIGHUP raise `stop`; SIGHUP stays ignored under `nohup`. A second SIGINT exits at once with
+/// [`Exit::Interrupted`]; work since the last checkpoint is repeated on resume. Where `stop` is supervised, a second SIGINT or
+/// SIGTERM makes it urgent instead.
 ///
 /// # Errors
 /// If the handlers cannot be installed.
@@ -33,6 +35,7 @@ pub fn listen(stop: &Stop) -> anyhow::Result<()> {
         .name("signals".into())
         .spawn(move || {
             let mut pressed: Option<Instant> = None;
+            let mut asked: Option<Instant> = None;
             for signal in signals.forever() {
                 match signal {
                     SIGTERM => stop.request(Signal::Terminate),
@@ -40,10 +43,18 @@ pub fn listen(stop: &Stop) -> anyhow::Result<()> {
                     _ => {}
                 }
                 end_unattended(&stop);
+                match asked {
+                    // A terminal that goes away may say so several times.
+                    _ if signal == SIGHUP => {}
+                    Some(first) if first.elapsed() >= SAME_PRESS => stop.insist(),
+                    Some(_) => {}
+                    None => asked = Some(Instant::now()),
+                }
                 if signal != SIGINT {
                     continue;
                 }
                 match pressed {
+                    _ if stop.is_supervised() => {}
                     Some(first) if first.elapsed() >= SAME_PRESS => {
                         std::process::exit(Exit::Interrupted as i32)
                     }
@@ -54,6 +65,25 @@ pub fn listen(stop: &Stop) -> anyhow::Result<()> {
             }
         })
         .context("cannot start the signal thread")?;
+    Ok(())
+}
+
+/// Makes the end of standard input raise `stop`, as SIGTERM does. The parent of a worker holds the other end, writes nothing to
+/// it, and closes it when the worker is to stop. The system closes it when the parent dies, however that happens.
+///
+/// # Errors
+/// If the thread cannot be started.
+pub fn stop_with_parent(stop: &Stop) -> anyhow::Result<()> {
+    let stop = stop.clone();
+    thread::Builder::new()
+        .name("parent".into())
+        .spawn(move || {
+            // An error is an end as well.
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            stop.request(Signal::Terminate);
+            end_unattended(&stop);
+        })
+        .context("cannot start the thread that watches the parent")?;
     Ok(())
 }
 

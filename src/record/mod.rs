@@ -2,10 +2,11 @@
 //!
 //! - `mod.rs` has the rows, and how a run ended
 //! - `parquet.rs` writes and reads them; it is the only file that uses polars
-//! - `foreign.rs` reads images from Parquet files of other programs, which it does not trust; `pages.rs` the columns of such a
-//!   file, `thrift.rs` its headers
+//! - `columns.rs` finds the columns of a Parquet file, `pages.rs` reads their values, `thrift.rs` the headers
+//! - `foreign.rs` reads images from Parquet files of other programs
 //! - `curve.rs` turns them into curves
 
+mod columns;
 pub mod curve;
 pub mod foreign;
 mod pages;

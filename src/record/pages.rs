@@ -1,6 +1,5 @@
-//! The values of a column in a row group of a Parquet file that is not trusted: pages, levels, dictionaries.
+//! The pages of a column of a Parquet file: what they state is compared with what there is before memory is taken for it.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
@@ -9,14 +8,21 @@ use anyhow::{Context, Result, bail};
 use super::parquet::decompress;
 use super::thrift::{Value, varint};
 
-/// Where the values of a column are.
-#[derive(Debug)]
+/// The bytes that any page may unpack to, and each byte of a larger one. Equal numbers shrink a lot.
+const MOST_PAGE: usize = 8 << 20;
+const MOST_GROWTH: usize = 1 << 12;
+
+/// A file of which the rows can be read.
+pub(super) trait Source: Read + Seek {}
+
+impl<F: Read + Seek> Source for F {}
+
+/// Where the values of a column are, and how they are written.
+#[derive(Clone, Debug)]
 pub(super) struct Chunk {
     pub bytes: Range<u64>,
     pub codec: i64,
     pub column: Column,
-    /// Whether values may be missing. They are read as empty ones.
-    pub optional: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,48 +36,58 @@ pub(super) struct Column {
 pub(super) enum Kind {
     Int32,
     Int64,
+    Double,
     Bytes,
 }
 
-/// Which values of a page are there.
-enum There {
-    All(usize),
-    Some(Vec<bool>),
-}
-
+/// The values of a column that are there.
 pub(super) enum Values {
     Bytes(Vec<Vec<u8>>),
+    /// Whole numbers, or the bits of others.
     Ints(Vec<i64>),
 }
 
 impl Chunk {
-    /// Reads a column of `rows` values. Takes what it needs from the bytes that are `left`.
-    pub fn read(&self, file: &mut File, rows: usize, left: &mut usize) -> Result<Values> {
-        let length = self.bytes.end;
+    /// Reads a column of `rows` values, and which of them are there: without `gaps`, all have to be. Takes what it needs from
+    /// the bytes that are `left`.
+    ///
+    /// # Errors
+    /// Without an exit code, if the file cannot be read or is damaged.
+    pub fn read(
+        &self,
+        file: &mut impl Source,
+        rows: usize,
+        gaps: bool,
+        left: &mut usize,
+    ) -> Result<(Values, Vec<bool>)> {
         spend(left, usize::try_from(self.bytes.end - self.bytes.start)?)?;
-        let bytes = read_at(file, length, self.bytes.clone())?;
+        let bytes = read_at(file, self.bytes.clone())?;
         let mut rest = &bytes[..];
         let mut values = match self.column.kind {
             Kind::Bytes => Values::Bytes(Vec::new()),
-            Kind::Int32 | Kind::Int64 => Values::Ints(Vec::new()),
+            Kind::Int32 | Kind::Int64 | Kind::Double => Values::Ints(Vec::new()),
         };
+        let mut there: Vec<bool> = Vec::new();
         let mut dictionary: Option<Values> = None;
-        while values.len() < rows {
+        while there.len() < rows {
             let (header, size) = Value::read(rest)?;
             let (stated, stored) = (header.size(2)?, header.size(3)?);
             let page = rest[size..].get(..stored).context("a page is cut off")?;
             rest = &rest[size + stored..];
+            if stated > MOST_PAGE.max(stored.saturating_mul(MOST_GROWTH)) {
+                bail!("a page of {stored} bytes would unpack to {stated}");
+            }
             spend(left, stated)?;
             let repeated = dictionary.is_some();
             match (header.int(1), repeated) {
                 // Data, as version 1 writes it.
                 (Some(0), _) => {
                     let about = header.field(5).context("a page has no header")?;
-                    let many = count(about, rows - values.len())?;
+                    let many = count(about, rows - there.len())?;
                     let page = decompress(self.codec, page, stated)?;
-                    let (there, encoded) = self.present(&page, many)?;
-                    let place = (about.int(2), &dictionary);
-                    self.append(encoded, place, &there, &mut values, left)?;
+                    let (levels, encoded) = self.parted(&page)?;
+                    let many = self.present(levels, many, gaps, &mut there)?;
+                    self.decode(encoded, about.int(2), many, &dictionary, &mut values, left)?;
                 }
                 // A dictionary, one per column.
                 (Some(2), false) => {
@@ -85,93 +101,78 @@ impl Chunk {
                 // Data, as version 2 writes it: the levels are not compressed.
                 (Some(3), _) => {
                     let about = header.field(8).context("a page has no header")?;
-                    let many = count(about, rows - values.len())?;
+                    let many = count(about, rows - there.len())?;
                     if about.size(6)? > 0 {
                         bail!("a page has nested values");
                     }
                     let levels = about.size(5)?;
                     let (levels, encoded) =
                         page.split_at_checked(levels).context("a page is cut off")?;
-                    let there = self.there(levels, many)?;
+                    let many = self.present(levels, many, gaps, &mut there)?;
                     let codec = match about.field(7) {
                         Some(Value::Bool(false)) => 0,
                         _ => self.codec,
                     };
                     let stated = stated.checked_sub(levels.len());
                     let encoded = decompress(codec, encoded, stated.context("a page is cut off")?)?;
-                    let place = (about.int(4), &dictionary);
-                    self.append(&encoded, place, &there, &mut values, left)?;
+                    self.decode(&encoded, about.int(4), many, &dictionary, &mut values, left)?;
                 }
                 // An index.
                 (Some(1), _) => {}
                 _ => bail!("a page has an unexpected type"),
             }
         }
-        Ok(values)
+        Ok((values, there))
     }
 
-    /// Which values of a page of version 1 are there, and what follows the levels that say so.
-    fn present<'a>(&self, page: &'a [u8], count: usize) -> Result<(There, &'a [u8])> {
+    /// The levels of a page of version 1, and what follows them.
+    fn parted<'a>(&self, page: &'a [u8]) -> Result<(&'a [u8], &'a [u8])> {
         if self.column.level == 0 {
-            return Ok((There::All(count), page));
+            return Ok((&[], page));
         }
         let (size, rest) = page.split_first_chunk::<4>().context("a page is cut off")?;
-        let (levels, encoded) = rest
-            .split_at_checked(u32::from_le_bytes(*size) as usize)
-            .context("a page is cut off")?;
-        Ok((self.there(levels, count)?, encoded))
+        rest.split_at_checked(u32::from_le_bytes(*size) as usize)
+            .context("a page is cut off")
     }
 
-    /// Which of `count` values are there. Rejects missing ones where none may be.
-    fn there(&self, levels: &[u8], count: usize) -> Result<There> {
+    /// Says of `count` values which are there, and how many. Without `gaps`, all have to be.
+    fn present(
+        &self,
+        levels: &[u8],
+        count: usize,
+        gaps: bool,
+        there: &mut Vec<bool>,
+    ) -> Result<usize> {
         let level = self.column.level;
         if level == 0 {
-            return Ok(There::All(count));
+            there.resize(there.len() + count, true);
+            return Ok(count);
         }
         let width = u32::BITS - level.leading_zeros();
+        let before = there.len();
         let levels = hybrid(levels, width, count)?;
-        if levels.iter().all(|&found| found == level) {
-            return Ok(There::All(count));
+        there.extend(levels.into_iter().map(|found| found == level));
+        let many = there[before..].iter().filter(|&&there| there).count();
+        if many < count && !gaps {
+            bail!("a value is missing");
         }
-        if !self.optional {
-            bail!("an image or a label is missing");
-        }
-        let there = levels.into_iter().map(|found| found == level);
-        Ok(There::Some(there.collect()))
+        Ok(many)
     }
 
-    /// Appends the values of a page, and an empty one for each that is missing.
-    fn append(
-        &self,
-        encoded: &[u8],
-        place: (Option<i64>, &Option<Values>),
-        there: &There,
-        values: &mut Values,
-        left: &mut usize,
-    ) -> Result<()> {
-        match there {
-            There::All(count) => self.decode(encoded, place, *count, values, left),
-            There::Some(there) => {
-                let mut found = values.same_kind();
-                let count = there.iter().filter(|&&there| there).count();
-                if count > 0 {
-                    self.decode(encoded, place, count, &mut found, left)?;
-                }
-                spend(left, there.len().saturating_mul(size_of::<Vec<u8>>()))?;
-                values.spread(found, there)
-            }
-        }
-    }
-
-    /// Appends `count` values, which are encoded plainly or as entries of a dictionary.
+    /// Appends the values of a page.
     fn decode(
         &self,
         encoded: &[u8],
-        (encoding, dictionary): (Option<i64>, &Option<Values>),
+        encoding: Option<i64>,
         count: usize,
+        dictionary: &Option<Values>,
         values: &mut Values,
         left: &mut usize,
     ) -> Result<()> {
+        if count == 0 {
+            // All are missing, so there may be no dictionary, nor bytes.
+            return Ok(());
+        }
         match (encoding, dictionary) {
             (Some(0), _) => self.plain(encoded, count, values, left),
             (Some(2 | 8), Some(dictionary)) => {
@@ -206,13 +207,13 @@ impl Chunk {
                 (Kind::Int32, Values::Ints(values)) => {
                     values.push(i64::from(i32::from_le_bytes(take(4)?.try_into()?)));
                 }
-                (Kind::Int64, Values::Ints(values)) => {
+                (Kind::Int64 | Kind::Double, Values::Ints(values)) => {
                     values.push(i64::from_le_bytes(take(8)?.try_into()?));
                 }
                 (Kind::Bytes, Values::Bytes(values)) => {
                     let size = u32::from_le_bytes(take(4)?.try_into()?) as usize;
                     let bytes = take(size)?;
-                    spend(left, size)?;
+                    spend(left, size_of::<Vec<u8>>() + size)?;
                     values.push(bytes.to_vec());
                 }
                 _ => bail!("a column has an unexpected type"),
@@ -223,32 +224,12 @@ impl Chunk {
 }
 
 impl Values {
-    fn len(&self) -> usize {
-        match self {
-            Values::Bytes(values) => values.len(),
-            Values::Ints(values) => values.len(),
-        }
-    }
-
     /// None yet.
     fn same_kind(&self) -> Self {
         match self {
             Values::Bytes(_) => Values::Bytes(Vec::new()),
             Values::Ints(_) => Values::Ints(Vec::new()),
         }
-    }
-
-    /// Appends what was `found` where a value is `there`, and else an empty one.
-    fn spread(&mut self, found: Values, there: &[bool]) -> Result<()> {
-        let (Values::Bytes(values), Values::Bytes(found)) = (self, found) else {
-            bail!("a column has an unexpected type");
-        };
-        let mut found = found.into_iter();
-        values.extend(there.iter().map(|&there| match there {
-            true => found.next().unwrap_or_default(),
-            false => Vec::new(),
-        }));
-        Ok(())
     }
 
     /// Appends an entry of a dictionary.
@@ -324,14 +305,13 @@ fn spend(left: &mut usize, bytes: usize) -> Result<()> {
 }
 
 /// The bytes of a file at a place that lies in it.
-pub(super) fn read_at(file: &mut File, length: u64, place: Range<u64>) -> Result<Vec<u8>> {
-    if place.start > place.end || place.end > length {
-        bail!("it is cut off");
-    }
+pub(super) fn read_at(file: &mut impl Source, place: Range<u64>) -> Result<Vec<u8>> {
+    let size = place.end.checked_sub(place.start);
+    let size = size.context("it is cut off")?;
     file.seek(SeekFrom::Start(place.start))?;
     let mut bytes = Vec::new();
-    file.take(place.end - place.start).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 != place.end - place.start {
+    file.take(size).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 != size {
         bail!("it is cut off");
     }
     Ok(bytes)

@@ -1,5 +1,6 @@
-//! Reads and writes rows as Parquet, through polars. Provenance is stored in the file's key-value metadata. The same rows
-//! and provenance always give the same bytes. Column types are those that every reader since 2023 knows.
+//! Reads and writes rows as Parquet. polars writes; `columns.rs` reads, for a file may come from anywhere. Provenance is
+//! stored in the file's key-value metadata. The same rows and provenance always give the same bytes. Column types are those
+//! that every reader since 2023 knows.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,8 +13,10 @@ use polars::prelude::*;
 use polars_parquet::parquet::compression::{self, DecompressionContext};
 use polars_parquet::write::schema_to_metadata_key;
 
+use super::columns::Layout;
 use super::foreign::ForeignImage;
 use super::{Evaluation, Iteration, Split, Statistics, Views};
+use crate::console::one_line;
 use crate::exit::Exit;
 use crate::regular;
 
@@ -24,6 +27,28 @@ pub type Provenance = BTreeMap<String, String>;
 const ARROW_SCHEMA: &str = "ARROW:schema";
 /// The most bytes that a file's rows may take in memory for each of its own bytes. Constant columns shrink a lot.
 const MOST_GROWTH: usize = 1 << 12;
+/// The most bytes that they may take whatever its size.
+const MOST_BYTES: usize = 1 << 30;
+/// The columns of iterations and of evaluations, numbered in this order.
+const OF_ITERATIONS: [&[&str]; 6] = [
+    &["iteration"],
+    &["epoch"],
+    &["learning_rate"],
+    &["loss"],
+    &["error"],
+    &["seconds"],
+];
+const OF_EVALUATIONS: [&[&str]; 7] = [
+    &["iteration"],
+    &["images"],
+    &["split"],
+    &["statistics"],
+    &["loss"],
+    &["error"],
+    &["top5_error"],
+];
+/// The optional one, numbered after the others.
+const OF_VIEWS: [&[&str]; 1] = [&["views"]];
 
 /// The bytes of a Parquet file with columns `network`, `seed` (both as in the provenance), `iteration`, `epoch`, `learning_rate`, `loss`, `error`, `seconds`.
 ///
@@ -108,12 +133,11 @@ pub fn read_iterations(path: &Path) -> Result<Vec<Iteration>> {
 /// # Errors
 /// As [`read_iterations`].
 pub fn iterations_from(path: &Path, bytes: Vec<u8>) -> Result<Vec<Iteration>> {
-    read(path, bytes, |frame| {
-        let iteration = counts(frame, "iteration")?;
-        let [epoch, learning_rate, loss, error, seconds] =
-            ["epoch", "learning_rate", "loss", "error", "seconds"].map(|name| floats(frame, name));
-        let (epoch, learning_rate, loss) = (epoch?, learning_rate?, loss?);
-        let (error, seconds) = (error?, seconds?);
+    read(path, &bytes, (&OF_ITERATIONS, &[]), |records| {
+        let iteration = records.counts(0)?;
+        let (epoch, learning_rate) = (records.floats(1)?, records.floats(2)?);
+        let (loss, error) = (records.floats(3)?, records.floats(4)?);
+        let seconds = records.floats(5)?;
         Ok((0..iteration.len())
             .map(|row| Iteration {
                 iteration: iteration[row],
@@ -140,17 +164,15 @@ pub fn read_evaluations(path: &Path) -> Result<Vec<Evaluation>> {
 /// # Errors
 /// As [`read_evaluations`].
 pub fn evaluations_from(path: &Path, bytes: Vec<u8>) -> Result<Vec<Evaluation>> {
-    read(path, bytes, |frame| {
-        let iteration = counts(frame, "iteration")?;
-        let images = counts(frame, "images")?;
-        let split = words(frame, "split", Split::parse)?;
-        let statistics = words(frame, "statistics", Statistics::parse)?;
-        let loss = floats(frame, "loss")?;
-        let error = floats(frame, "error")?;
-        let top5_error = floats(frame, "top5_error")?;
-        let views = match frame.column("views") {
-            Ok(_) => words(frame, "views", Views::parse)?,
-            Err(_) => vec![Views::default(); iteration.len()],
+    read(path, &bytes, (&OF_EVALUATIONS, &OF_VIEWS), |records| {
+        let (iteration, images) = (records.counts(0)?, records.counts(1)?);
+        let split = records.words(2, Split::parse)?;
+        let statistics = records.words(3, Statistics::parse)?;
+        let (loss, error) = (records.floats(4)?, records.floats(5)?);
+        let top5_error = records.floats(6)?;
+        let views = match records.layout.has(OF_EVALUATIONS.len()) {
+            true => records.words(OF_EVALUATIONS.len(), Views::parse)?,
+            false => vec![Views::default(); iteration.len()],
         };
         Ok((0..iteration.len())
             .map(|row| Evaluation {
@@ -180,18 +202,13 @@ pub fn read_provenance(path: &Path) -> Result<Provenance> {
 /// # Errors
 /// As [`read_provenance`].
 pub fn provenance_from(path: &Path, bytes: &[u8]) -> Result<Provenance> {
-    unwinding(|| {
-        let mut reader = ParquetReader::new(Cursor::new(bytes));
-        let metadata = reader.get_metadata()?;
-        Ok(metadata
-            .key_value_metadata()
-            .iter()
-            .flatten()
-            .filter(|pair| pair.key != ARROW_SCHEMA)
-            .map(|pair| (pair.key.clone(), pair.value.clone().unwrap_or_default()))
-            .collect())
-    })
-    .map_err(|error| damaged(path, &error))
+    let layout = Layout::read(&mut Cursor::new(bytes), &[], &[]);
+    let layout = layout.map_err(|error| damaged(path, &error))?;
+    let pairs = layout.pairs().iter();
+    Ok(pairs
+        .filter(|(key, _)| key != ARROW_SCHEMA)
+        .cloned()
+        .collect())
 }
 
 /// The bytes of a file as Hugging Face's data sets have them, which [`super::foreign`] reads, with `group` images in each row
@@ -222,7 +239,7 @@ pub fn foreign_to_bytes(images: &[ForeignImage], group: usize) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-/// Decompresses a page of another program's file to `size` bytes. `codec` is the format's number of the compression.
+/// Decompresses a page to `size` bytes. `codec` is the format's number of the compression.
 ///
 /// # Errors
 /// If the compression is not supported, or the page is damaged.
@@ -307,65 +324,74 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>> {
 
 fn damaged(path: &Path, error: &anyhow::Error) -> anyhow::Error {
     Exit::Storage.error(format!(
-        "{}: the records are damaged: {error:#}",
-        path.display()
+        "{}: the records are damaged: {}",
+        path.display(),
+        one_line(&format!("{error:#}"))
     ))
 }
 
+/// The columns of a file of records, with the memory that they may still take.
+struct Records<'a> {
+    file: Cursor<&'a [u8]>,
+    layout: Layout,
+    left: usize,
+}
+
+impl Records<'_> {
+    fn floats(&mut self, column: usize) -> Result<Vec<f64>> {
+        let mut all = Vec::new();
+        for group in 0..self.layout.groups() {
+            let place = (group, column);
+            all.extend(self.layout.floats(&mut self.file, place, &mut self.left)?);
+        }
+        Ok(all)
+    }
+
+    fn counts(&mut self, column: usize) -> Result<Vec<u64>> {
+        let mut all = Vec::new();
+        for group in 0..self.layout.groups() {
+            let place = (group, column);
+            for number in self.layout.ints(&mut self.file, place, &mut self.left)? {
+                all.push(u64::try_from(number).context("a count is negative")?);
+            }
+        }
+        Ok(all)
+    }
+
+    fn words<T>(&mut self, column: usize, parse: fn(&str) -> Option<T>) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        for group in 0..self.layout.groups() {
+            let place = (group, column);
+            for word in self.layout.bytes(&mut self.file, place, &mut self.left)? {
+                let word = String::from_utf8_lossy(&word);
+                let value = parse(&word);
+                all.push(value.with_context(|| format!("it has the unknown value '{word}'"))?);
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Reads rows from `needed` and `optional` columns.
 fn read<T>(
     path: &Path,
-    bytes: Vec<u8>,
-    rows: impl Fn(&DataFrame) -> Result<Vec<T>>,
+    bytes: &[u8],
+    (needed, optional): (&[&[&str]], &[&[&str]]),
+    rows: impl Fn(&mut Records) -> Result<Vec<T>>,
 ) -> Result<Vec<T>> {
-    let most = bytes.len().saturating_mul(MOST_GROWTH);
-    unwinding(|| {
-        let mut reader = ParquetReader::new(Cursor::new(bytes));
-        let metadata = reader.get_metadata()?;
-        let claimed = metadata
-            .row_groups
-            .iter()
-            .flat_map(|group| group.parquet_columns());
-        let mut size = metadata.num_rows;
-        for column in claimed {
-            size = size.saturating_add(usize::try_from(column.uncompressed_size())?);
-        }
-        if size > most {
-            bail!("it claims {size} bytes of rows");
-        }
-        let frame = reader.read_parallel(ParallelStrategy::None).finish()?;
-        rows(&frame)
-    })
-    .map_err(|error| damaged(path, &error))
+    let read = || {
+        let mut file = Cursor::new(bytes);
+        let layout = Layout::read(&mut file, needed, optional)?;
+        let left = bytes.len().saturating_mul(MOST_GROWTH).min(MOST_BYTES);
+        rows(&mut Records { file, layout, left })
+    };
+    read().map_err(|error| damaged(path, &error))
 }
 
-/// Turns a panic of the Parquet reader, which trusts what a file says, into an error.
+/// Turns a panic of a decompressor, which trusts what a page says, into an error.
 fn unwinding<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     crate::console::without_panic_message(|| catch_unwind(AssertUnwindSafe(read)))
-        .unwrap_or_else(|_| bail!("the Parquet reader failed"))
-}
-
-fn floats(frame: &DataFrame, name: &str) -> Result<Vec<f64>> {
-    whole(name, frame.column(name)?.f64()?.iter())
-}
-
-fn counts(frame: &DataFrame, name: &str) -> Result<Vec<u64>> {
-    whole(name, frame.column(name)?.u64()?.iter())
-}
-
-fn words<T>(frame: &DataFrame, name: &str, parse: fn(&str) -> Option<T>) -> Result<Vec<T>> {
-    whole(name, frame.column(name)?.str()?.iter())?
-        .into_iter()
-        .map(|word| match parse(word) {
-            Some(value) => Ok(value),
-            None => bail!("column '{name}' has the unknown value '{word}'"),
-        })
-        .collect()
-}
-
-fn whole<T>(name: &str, values: impl Iterator<Item = Option<T>>) -> Result<Vec<T>> {
-    values
-        .collect::<Option<Vec<T>>>()
-        .with_context(|| format!("column '{name}' has missing values"))
+        .unwrap_or_else(|_| bail!("a page makes no sense to its decompressor"))
 }
 
 #[cfg(test)]

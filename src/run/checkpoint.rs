@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::format::{self, FORMAT, START_OVER};
 use super::layout::{CHECKPOINT, PREVIOUS};
 use super::parts::{Place, Rows, read_parts};
+use crate::console::one_line;
 use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::regular;
@@ -94,8 +95,9 @@ pub(super) fn newest(folder: &Path, identity: &str) -> Result<Option<Found>> {
             found.previous = true;
             found.warning = damage.map(|damage| {
                 format!(
-                    "{}: damaged ({damage}); resuming from the previous checkpoint, iteration {}",
+                    "{}: damaged ({}); resuming from the previous checkpoint, iteration {}",
                     newest.display(),
+                    one_line(&damage),
                     found.checkpoint.iteration
                 )
             });
@@ -146,7 +148,7 @@ fn load(folder: &Path, path: &Path, identity: &str) -> Result<Loaded> {
         return Err(Exit::Storage.error(format!(
             "{}: checkpoint of another run, {}; {START_OVER}",
             path.display(),
-            header.identity
+            one_line(&header.identity)
         )));
     }
     let place = header.place;
@@ -171,7 +173,7 @@ fn load(folder: &Path, path: &Path, identity: &str) -> Result<Loaded> {
 fn lost(damaged: &[(PathBuf, String)]) -> anyhow::Error {
     let list: Vec<String> = damaged
         .iter()
-        .map(|(path, damage)| format!("{} ({damage})", path.display()))
+        .map(|(path, damage)| format!("{} ({})", path.display(), one_line(damage)))
         .collect();
     Exit::Storage.error(format!(
         "no intact checkpoint: {}; {START_OVER}",

@@ -60,8 +60,8 @@ impl RunDirectory {
     /// Opens or creates the directory of `plan` in `results_dir` and locks it; `fresh` removes an existing run first.
     ///
     /// # Errors
-    /// [`Exit::Storage`] if another process is working on the run, if it was started on another device or instruction set or
-    /// evaluates differently, if a newer version wrote it, or if the disk is full or cannot be written.
+    /// [`Exit::Busy`] if another process is working on the run; [`Exit::Storage`] if it was started on another device or
+    /// instruction set or evaluates differently, if a newer version wrote it, or if the disk is full or cannot be written.
     pub fn open(results_dir: &Path, plan: &RunPlan, notes: &Notes, fresh: bool) -> Result<Self> {
         Self::open_on(Disk::default(), results_dir, plan, notes, fresh)
     }

@@ -1,5 +1,5 @@
-//! Reads and writes the versioned text files of a run's folder. Each carries the sha256 of itself with that field empty, which
-//! is checked before anything in the file is believed.
+//! Reads and writes the versioned text files of a run's folder, and of plans. Each carries the sha256 of itself with that
+//! field empty, which is checked before anything in the file is believed.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -9,12 +9,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::console::one_line;
 use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::regular;
 
-/// The version of all formats in a run's folder. Older versions are read, newer ones rejected. Since 2 every file is covered by
-/// a digest.
+/// The version of all formats in a run's folder, and of plan files. Older versions are read, newer ones rejected. Since 2
+/// every file is covered by a digest.
 pub const FORMAT: u32 = 2;
 /// The first version with digests.
 const DIGESTED: i64 = 2;
@@ -28,7 +29,7 @@ pub(super) const START_OVER: &str = "restore a copy, or start the run over with 
 ///
 /// # Errors
 /// If a value does not fit in TOML.
-pub(super) fn to_toml<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+pub(crate) fn to_toml<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     let rest = toml::to_string(value).context("cannot write as TOML")?;
     let text = format!("{DIGEST} = \"\"\n{rest}");
     Ok(sealed(&text, &format!("{DIGEST} = \"\"")))
@@ -59,7 +60,7 @@ fn sealed(text: &str, place: &str) -> Vec<u8> {
 ///
 /// # Errors
 /// [`Exit::Storage`] if it cannot be read, does not match its digest, or was written by a newer version.
-pub(super) fn read_toml<T: DeserializeOwned>(path: &Path, remedy: &str) -> Result<Option<T>> {
+pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path, remedy: &str) -> Result<Option<T>> {
     // Its message in one line, without an excerpt of the file.
     let refuse = |error: toml::de::Error| unreadable(path, &error.message(), remedy);
     let Some(text) = text(path, remedy)? else {
@@ -199,6 +200,7 @@ pub(super) fn unreadable(path: &Path, error: &dyn Display, remedy: &str) -> anyh
     Exit::Storage.error(format!(
         "cannot read {}: {}; {remedy}",
         path.display(),
-        error.to_string().trim()
+        // It may quote what is in the file.
+        one_line(error.to_string().trim())
     ))
 }

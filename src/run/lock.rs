@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::own_folder;
 use super::provenance::host;
 use crate::exit::Exit;
 
@@ -17,6 +18,8 @@ pub struct Lock {
     _file: File,
 }
 
+/// The folder of all lock files.
+const LOCKS: &str = ".locks";
 /// Bytes of the longest owner that is read.
 const MOST_OWNER: u64 = 1000;
 /// Times that a lock of this very process is tried again. A program that this process starts at the moment holds all its files
@@ -26,7 +29,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// The lock file of the run `folder`.
 fn lock_path(results_dir: &Path, folder: &str) -> PathBuf {
-    results_dir.join(".locks").join(folder.replace('/', "--"))
+    let name = own_folder::flat_name(folder);
+    results_dir.join(LOCKS).join(name)
 }
 
 /// Opens a lock file, which may be new. A link would be followed to a file of somebody else, and a pipe would wait.
@@ -51,9 +55,8 @@ impl Lock {
     /// Locks the run `folder` (see [`crate::plan::RunPlan::folder`]) in `results_dir`.
     ///
     /// # Errors
-    /// [`Exit::Storage`] if another process holds the lock, with its id and host, or if the file cannot be written.
+    /// [`Exit::Busy`] if another process holds the lock, with its id and host; [`Exit::Storage`] if the file cannot be written.
     pub fn take(results_dir: &Path, folder: &str) -> Result<Self> {
-        let locks = results_dir.join(".locks");
         let path = lock_path(results_dir, folder);
         let refuse = |doing: &str, error: &io::Error| {
             Exit::Storage.error(format!(
@@ -62,15 +65,7 @@ impl Lock {
             ))
         };
         let prepared = || -> io::Result<File> {
-            std::fs::create_dir_all(&locks)?;
-            // Fails if it is there.
-            if let Ok(mut ignore) = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(locks.join(".gitignore"))
-            {
-                ignore.write_all(b"*\n")?;
-            }
+            own_folder::create(results_dir, LOCKS)?;
             open(&path)
         };
         let mut file = prepared().map_err(|error| refuse("create", &error))?;
@@ -89,7 +84,7 @@ impl Lock {
                         "" => "another process",
                         known => known,
                     };
-                    return Err(Exit::Storage.error(format!(
+                    return Err(Exit::Busy.error(format!(
                         "{}: {owner} is working on this run; wait for it or stop it, then run the same command again",
                         results_dir.join(folder).display()
                     )));

@@ -22,6 +22,7 @@ use super::lock::Lock;
 use super::parts::part_names;
 use super::progress::Progress;
 use super::view::RunView;
+use crate::console::one_line;
 use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::record::Ending;
@@ -161,7 +162,12 @@ pub fn unpack_on(disk: &Disk, pack: &Path, results_dir: &Path) -> Result<RunView
         .folder
         .split_once('/')
         .filter(|(profile, name)| is_plain_name(profile) && is_plain_name(name))
-        .ok_or_else(|| damaged(&format!("no run's folder: \"{}\"", contents.folder)))?;
+        .ok_or_else(|| {
+            damaged(&format!(
+                "no run's folder: \"{}\"",
+                one_line(&contents.folder)
+            ))
+        })?;
     let _lock = Lock::take(results_dir, &contents.folder)?;
     let folder = results_dir.join(profile).join(name);
     let newer = [RUN, DONE]

@@ -1,5 +1,7 @@
 //! The git repository of the program or of an experiment: its commit and uncommitted changes.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,6 +21,9 @@ pub struct Tree {
     /// there are none.
     pub patch: String,
 }
+
+/// The bytes of an untracked file that are digested, and after them its size: a data set may lie in the repository.
+const MOST_BYTES: u64 = 16 << 20;
 
 /// Pathspecs for everything but the output of runs, from any folder of the repository.
 const SOURCES: [&str; 5] = [
@@ -53,7 +58,11 @@ impl Tree {
             digest.update(bytes(&root, &arguments).unwrap_or_default());
             for name in &others {
                 digest.update(name.as_bytes());
-                digest.update(std::fs::read(root.join(name)).unwrap_or_default());
+                let (beginning, size) = read(&root.join(name)).unwrap_or_default();
+                digest.update(beginning);
+                if size > MOST_BYTES {
+                    digest.update(size.to_le_bytes());
+                }
             }
             patch = hex(&digest.finalize());
         }
@@ -106,6 +115,17 @@ impl Tree {
             first.join(", ")
         )))
     }
+}
+
+/// A file up to [`MOST_BYTES`], and its size.
+fn read(path: &Path) -> std::io::Result<(Vec<u8>, u64)> {
+    let about = std::fs::metadata(path)?;
+    let mut bytes = Vec::new();
+    // A pipe would be waited for.
+    if about.is_file() {
+        File::open(path)?.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    }
+    Ok((bytes, about.len()))
 }
 
 fn bytes(folder: &Path, arguments: &[&str]) -> Option<Vec<u8>> {

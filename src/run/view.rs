@@ -221,7 +221,7 @@ impl RunView {
     /// Deletes the run from `results_dir`.
     ///
     /// # Errors
-    /// [`Exit::Storage`] if another process is working on it or it cannot be removed.
+    /// [`Exit::Busy`] if another process is working on it; [`Exit::Storage`] if it cannot be removed.
     pub fn remove(&self, results_dir: &Path) -> Result<()> {
         let disk = Disk::default();
         let _lock = Lock::take(results_dir, &self.plan().folder())?;

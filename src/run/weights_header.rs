@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::format::{self, FORMAT};
+use crate::console::one_line;
 use crate::exit::Exit;
 use crate::network::Network;
 use crate::plan::RunPlan;
@@ -61,8 +62,9 @@ impl WeightsHeader {
         format::check(path, version, "export the weights again")?;
         let header: Self = serde_json::from_value(value).map_err(|error| {
             Exit::Usage.error(format!(
-                "{}: the header does not describe a run: {error}; use an intact copy",
-                path.display()
+                "{}: the header does not describe a run: {}; use an intact copy",
+                path.display(),
+                one_line(&error.to_string())
             ))
         })?;
         header.network.check_sizes().with_context(place)?;

@@ -38,6 +38,8 @@ impl Signal {
 pub struct Stop {
     signal: Arc<AtomicU8>,
     attended: Arc<AtomicBool>,
+    supervised: Arc<AtomicBool>,
+    urgent: Arc<AtomicBool>,
 }
 
 impl Stop {
@@ -67,6 +69,26 @@ impl Stop {
     /// Whether such work is under way.
     pub fn is_attended(&self) -> bool {
         self.attended.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the work is that of child processes, which have to be ended before this one ends.
+    pub fn supervise(&self, supervised: bool) {
+        self.supervised.store(supervised, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    pub fn is_supervised(&self) -> bool {
+        self.supervised.load(Ordering::Relaxed)
+    }
+
+    /// Says that a stop was requested once more: whoever supervises child processes kills them.
+    pub fn insist(&self) {
+        self.urgent.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a stop was requested once more.
+    pub fn is_urgent(&self) -> bool {
+        self.urgent.load(Ordering::Relaxed)
     }
 
     /// The signal that requested a stop, if any.

@@ -14,6 +14,15 @@ use super::schedule::Schedule;
 use super::state::{LoopState, MiniBatch};
 use super::stop::Stop;
 
+/// What a few mini-batches led to.
+enum Advanced {
+    On,
+    /// The last loss is not finite.
+    Diverged,
+    /// The next mini-batch cannot be had.
+    Starved(anyhow::Error),
+}
+
 /// The training of one network: its inputs, and the receivers of its rows and progress.
 pub struct Training<'a> {
     /// Holds the weights that belong to the `LoopState` to start from.
@@ -36,7 +45,7 @@ impl Training<'_> {
     /// that starts from another run's weights is also evaluated before its first update.
     ///
     /// # Errors
-    /// Those of the data, the engine and the keeper; [`Exit::Storage`] for a state beyond the recipe's last iteration.
+    /// Those of the data, after which the state is saved, of the engine and the keeper; [`Exit::Storage`] for a state beyond the recipe's last iteration.
     pub fn run(&mut self, mut state: LoopState) -> anyhow::Result<Ending> {
         let total = self.recipe.iterations;
         if state.iteration > total {
@@ -73,8 +82,16 @@ impl Training<'_> {
                 self.keep(&state, &mut kept)?;
                 return Ok(Ending::Partial);
             }
-            if !self.advance(&schedule, &mut state)? {
-                return Ok(Ending::Diverged);
+            match self.advance(&schedule, &mut state)? {
+                Advanced::On => {}
+                Advanced::Diverged => return Ok(Ending::Diverged),
+                // The network is as good as before; only what it would have learned from next is missing.
+                Advanced::Starved(error) => {
+                    return Err(match self.keep(&state, &mut kept) {
+                        Ok(()) => error,
+                        Err(other) => error.context(format!("the state is not saved ({other:#})")),
+                    });
+                }
             }
         }
     }
@@ -123,20 +140,31 @@ impl Training<'_> {
             .min(to_evaluation)
     }
 
-    /// Trains on a few mini-batches, then records their rows, up to the first loss that is not finite. Returns false if
-    /// there is one.
-    fn advance(&mut self, schedule: &Schedule, state: &mut LoopState) -> anyhow::Result<bool> {
+    /// Trains on a few mini-batches, then records their rows, up to the first loss that is not finite.
+    fn advance(&mut self, schedule: &Schedule, state: &mut LoopState) -> anyhow::Result<Advanced> {
         let started = Instant::now();
         let mut queued = Vec::new();
+        let mut starved = None;
         for step in 1..=self.steps_in_flight(schedule, state) {
             if step > 1 && self.stop.requested().is_some() {
                 break;
             }
             let rate = schedule.rate(state.iteration + step, &state.warm_up);
-            let batch = self.data.batches.next()?;
+            let batch = match self.data.batches.next() {
+                Ok(batch) => batch,
+                Err(error) => {
+                    starved = Some(error);
+                    break;
+                }
+            };
             self.engine.begin_step(&batch, rate as f32)?;
             queued.push((rate, batch.labels.len() as u32));
             self.data.batches.recycle(batch);
+        }
+        if queued.is_empty()
+            && let Some(error) = starved
+        {
+            return Ok(Advanced::Starved(error));
         }
         let steps = self.engine.finish_steps()?;
         if steps.len() != queued.len() {
@@ -165,10 +193,10 @@ impl Training<'_> {
             self.observer.iteration(&row);
             self.keeper.iteration(row)?;
             if !step.loss.is_finite() {
-                return Ok(false);
+                return Ok(Advanced::Diverged);
             }
         }
-        Ok(true)
+        Ok(starved.map_or(Advanced::On, Advanced::Starved))
     }
 
     /// Saves this state unless it is saved already.

@@ -10,6 +10,7 @@ use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::{KEY, RECORDED_KEY, Tensor};
+use crate::console::one_line;
 use crate::exit::Exit;
 
 /// Bytes of the longest header that the format allows.
@@ -94,7 +95,8 @@ impl Layout {
             let (from, to) = info.data_offsets;
             let bytes = data.get(from..to).ok_or_else(|| {
                 Exit::Storage.error(format!(
-                    "tensor '{name}' lies past the end of the file; create or fetch it again"
+                    "tensor '{}' lies past the end of the file; create or fetch it again",
+                    one_line(&name)
                 ))
             })?;
             let tensor = tensor(&name, info, bytes)?;
@@ -106,7 +108,8 @@ impl Layout {
 
 fn damaged(size: u64, why: &dyn Display) -> anyhow::Error {
     Exit::Storage.error(format!(
-        "not a complete safetensors file ({size} bytes): {why}; create or fetch it again"
+        "not a complete safetensors file ({size} bytes): {}; create or fetch it again",
+        one_line(&why.to_string())
     ))
 }
 
@@ -121,7 +124,8 @@ fn tensor(name: &str, info: &TensorInfo, bytes: &[u8]) -> Result<Tensor> {
         Dtype::I64 => numbers(bytes, |bytes| i64::from_le_bytes(bytes) as f32),
         other => {
             return Err(Exit::Storage.error(format!(
-                "tensor '{name}' has type {other:?}, but only F32, F64, F16, BF16 and I64 are supported; convert the file to F32"
+                "tensor '{}' has type {other:?}, but only F32, F64, F16, BF16 and I64 are supported; convert the file to F32",
+                one_line(name)
             )));
         }
     };

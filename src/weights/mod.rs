@@ -18,6 +18,7 @@ use anyhow::{Context, Result};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
+use crate::console::one_line;
 use crate::exit::Exit;
 use layout::Layout;
 
@@ -95,7 +96,8 @@ impl Weights {
     pub fn described(&self) -> Result<Option<serde_json::Value>> {
         let refuse = |why: String| {
             Exit::Usage.error(format!(
-                "the metadata in the header is not of refig or damaged: {why}"
+                "the metadata in the header is not of refig or damaged: {}",
+                one_line(&why)
             ))
         };
         match self.metadata.len() {

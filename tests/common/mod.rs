@@ -3,6 +3,7 @@
 
 pub mod cifar;
 pub mod images;
+pub mod tiny;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -21,7 +21,9 @@ pub(super) fn read(path: &Path, tick: &mut Tick, take: &mut Take) -> Result<()> 
     let shown = path.display();
     let damaged = |error: io::Error| {
         Exit::Data.error(format!(
-            "{shown} is damaged or not a readable .tar.gz: {error}; fetch it again with `refig data fetch cifar10`, or name another place with --data-dir"
+            "{shown} is damaged or not a readable .tar.gz: {}; fetch it again with `refig data fetch cifar10`, or name another place with --data-dir",
+            // The reader of archives quotes what it takes for a header.
+            one_line(&error.to_string())
         ))
     };
     let file = File::open(path).map_err(|error| {

@@ -172,11 +172,12 @@ fn tidy(installed: &Path) {
 }
 
 /// Loads a folder or an archive that must be CIFAR-10.
-pub(in crate::data) fn load_cifar10(path: &Path, progress: &mut Report) -> Result<Dataset> {
-    cifar10(load::load_with(path, progress)?)
+fn load_cifar10(path: &Path, progress: &mut Report) -> Result<Dataset> {
+    published(load::load_with(path, progress)?)
 }
 
-fn cifar10(dataset: Dataset) -> Result<Dataset> {
+/// Refuses what is not CIFAR-10.
+pub(in crate::data) fn published(dataset: Dataset) -> Result<Dataset> {
     match dataset.doubt() {
         None => Ok(dataset),
         Some(doubt) => Err(Exit::Data.error(format!(
@@ -196,7 +197,7 @@ fn copy(place: &Place, from: &str, installed: &Path, progress: &mut Report) -> R
         &mut |number, batch| staging.write(number, batch),
     )?;
     let staged = load::load_with(&staging.folder, progress)?;
-    let dataset = cifar10(Dataset {
+    let dataset = published(Dataset {
         source: from.to_owned(),
         ..staged
     })

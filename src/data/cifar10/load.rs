@@ -11,7 +11,8 @@ use super::archive;
 use super::layout::{
     ALL_BYTES, BATCH_BYTES, CLASSES, FOLDER, Format, REMEDY, TRAINING_FILES, Take, Tick,
 };
-use super::records;
+use super::order::{self, Key};
+use super::records::{self, RECORD_BYTES, Sorted};
 use super::shards::Shards;
 use crate::address::without_credentials;
 use crate::data::images::Dataset;
@@ -28,9 +29,37 @@ pub fn load(path: &Path) -> Result<Dataset> {
     load_with(path, &mut |_| Ok(()))
 }
 
+/// How the digests of images are found.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::data) enum Digests<'a> {
+    /// From every byte.
+    Computed,
+    /// From this cache folder, if the files have not changed since they were put there.
+    Known(&'a Path),
+    /// The same, and put there otherwise.
+    Kept(&'a Path),
+}
+
 /// [`load`], which `progress` can stop.
 pub(in crate::data) fn load_with(path: &Path, progress: &mut Report) -> Result<Dataset> {
+    load_by(path, Digests::Computed, progress)
+}
+
+/// [`load_with`], with digests that may be known.
+pub(in crate::data) fn load_by(
+    path: &Path,
+    digests: Digests<'_>,
+    progress: &mut Report,
+) -> Result<Dataset> {
     let place = locate(path)?;
+    let (cache, keep) = match digests {
+        Digests::Computed => (None, false),
+        Digests::Known(cache) => (Some(cache), false),
+        Digests::Kept(cache) => (Some(cache), true),
+    };
+    // The state in which the files are before they are read.
+    let state = || cache.zip(Key::of(&place.files()));
+    let before = state();
     let mut records = vec![0u8; ALL_BYTES];
     let mut wait = |_: u64| progress(Progress::Waiting);
     read(&place, &mut wait, &mut |number, batch| {
@@ -38,9 +67,27 @@ pub(in crate::data) fn load_with(path: &Path, progress: &mut Report) -> Result<D
         Ok(())
     })?;
     let (train, test) = records.split_at(TRAINING_FILES.len() * BATCH_BYTES);
-    let train = records::into_images(train);
-    wait(0)?;
-    let test = records::into_images(test);
+    // Whoever replaces a file while it is read is not to be remembered.
+    let after = before.filter(|before| state().as_ref() == Some(before));
+    let known = after
+        .as_ref()
+        .and_then(|(cache, key)| order::load(cache, key));
+    let counts = |sets: &[Sorted; 2]| {
+        let counts = [train, test].map(|records| records.len() / RECORD_BYTES);
+        [sets[0].order.len(), sets[1].order.len()] == counts
+    };
+    let [train, test] = match known.filter(counts) {
+        Some([first, second]) => [first.images(train), second.images(test)],
+        None => {
+            let first = Sorted::of(train);
+            wait(0)?;
+            let second = Sorted::of(test);
+            if let Some((cache, key)) = after.filter(|_| keep) {
+                order::save(cache, &key, [&first, &second]);
+            }
+            [first.images(train), second.images(test)]
+        }
+    };
     Ok(Dataset {
         origin: records::origin(&train, &test),
         classes: usize::from(CLASSES),
@@ -56,6 +103,19 @@ pub(super) enum Place {
     Batches(Format, PathBuf),
     Shards(Shards),
     Archive(PathBuf),
+}
+
+impl Place {
+    /// The files that hold the images.
+    fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Place::Batches(format, folder) => {
+                format.files().map(|name| folder.join(name)).collect()
+            }
+            Place::Shards(shards) => shards.files().cloned().collect(),
+            Place::Archive(file) => vec![file.clone()],
+        }
+    }
 }
 
 /// Finds the images at or below `path`. A place with several layouts is read in the first of them, for all hold the same.

@@ -5,7 +5,8 @@
 //! - `archive.rs` reads them from a `.tar.gz`
 //! - `python.rs` reads a batch of the Python version, `pickle.rs` the pickle around it
 //! - `shards.rs` reads Hugging Face's Parquet files, with a PNG per image
-//! - `records.rs` sorts records by digest, so that a data set is the same whatever the order of its files
+//! - `records.rs` sorts records by digest, so that a data set is the same whatever the order of its files; `order.rs` keeps
+//!   that order while the files stay as they are
 //! - `identity.rs` says what a data set is: CIFAR-10, a damaged copy, other images
 //! - `addresses.rs` knows where it can be downloaded, `install.rs` puts it into the cache
 
@@ -15,6 +16,7 @@ mod identity;
 mod install;
 mod layout;
 mod load;
+mod order;
 mod pickle;
 mod python;
 mod records;
@@ -28,6 +30,6 @@ pub use records::{CIFAR10_TEST_DIGEST, CIFAR10_TRAIN_DIGEST, RECORD_BYTES};
 
 pub(super) use addresses::first_bytes;
 pub(super) use identity::OFFICIAL;
-pub(super) use install::load_cifar10;
-pub(super) use load::{cached, load_with};
+pub(super) use install::published;
+pub(super) use load::{Digests, cached, load_by};
 pub(super) use records::into_images;

@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail};
 
 /// The most instructions of a pickle. A batch has about 50,000.
 const MOST_STEPS: usize = 1 << 18;
+/// The most bytes of a name in an error.
+const MOST_SHOWN: usize = 100;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Value<'a> {
@@ -124,6 +126,11 @@ impl<'a> Pickle<'a> {
             _ => bail!("`{key}` is no numpy array"),
         }
     }
+}
+
+/// The beginning of a name, which may be as long as the file.
+fn shown(name: &[u8]) -> impl std::fmt::Display {
+    name[..name.len().min(MOST_SHOWN)].escape_ascii()
 }
 
 /// The stack machine that a pickle is a program for. Each step adds a value at most.
@@ -294,8 +301,8 @@ impl<'a> Machine<'a> {
             (b"numpy", b"dtype") => Name::DType,
             _ => bail!(
                 "it asks for `{}` of `{}`, which no batch needs; nothing was executed",
-                name.escape_ascii(),
-                module.escape_ascii()
+                shown(name),
+                shown(module)
             ),
         };
         self.stack.push(Value::Name(name));
@@ -386,7 +393,7 @@ impl<'a> Machine<'a> {
             (Name::Reconstruct, [Value::Name(Name::NdArray), ..]) => Object::Array(None),
             (Name::DType, [Value::Bytes(kind), ..]) => {
                 if !matches!(*kind, b"u1" | b"|u1" | b"uint8") {
-                    bail!("it holds an array of `{}`, not of u1", kind.escape_ascii());
+                    bail!("it holds an array of `{}`, not of u1", shown(kind));
                 }
                 Object::ByteType
             }

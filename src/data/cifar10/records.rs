@@ -20,23 +20,57 @@ const HASH_THREADS: usize = 2;
 
 /// Sorts `records` (whole records of [`RECORD_BYTES`]) by sha256 and splits them into pixels and labels.
 pub(in crate::data) fn into_images(records: &[u8]) -> ImageSet {
-    let digests = record_digests(records);
-    let mut order: Vec<u32> = (0..digests.len() as u32).collect();
-    order.sort_unstable_by_key(|&index| digests[index as usize]);
-    let mut whole = Sha256::new();
-    let mut pixels = Vec::with_capacity(order.len() * (RECORD_BYTES - 1));
-    let mut labels = Vec::with_capacity(order.len());
-    for &index in &order {
-        whole.update(digests[index as usize]);
-        let record = &records[index as usize * RECORD_BYTES..][..RECORD_BYTES];
-        labels.push(record[0]);
-        pixels.extend_from_slice(&record[1..]);
+    Sorted::of(records).images(records)
+}
+
+/// The order of records by sha256.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sorted {
+    /// Places of the records, each once.
+    pub order: Vec<u32>,
+    /// sha256 over the sorted digests.
+    pub digest: [u8; 32],
+}
+
+impl Sorted {
+    /// Digests and sorts `records`.
+    pub fn of(records: &[u8]) -> Self {
+        let digests = record_digests(records);
+        let mut order: Vec<u32> = (0..digests.len() as u32).collect();
+        order.sort_unstable_by_key(|&index| digests[index as usize]);
+        let mut whole = Sha256::new();
+        for &index in &order {
+            whole.update(digests[index as usize]);
+        }
+        let digest = whole.finalize().into();
+        Self { order, digest }
     }
-    ImageSet {
-        size: 32,
-        pixels,
-        labels,
-        digest: hex(&whole.finalize()),
+
+    /// Whether each place is there once.
+    pub fn is_an_order(&self) -> bool {
+        let mut seen = vec![false; self.order.len()];
+        let mut each = self.order.iter();
+        each.all(|&place| {
+            let unseen = seen.get_mut(place as usize);
+            unseen.is_some_and(|seen| !std::mem::replace(seen, true))
+        })
+    }
+
+    /// Splits the records that were sorted into pixels and labels, in this order.
+    pub fn images(&self, records: &[u8]) -> ImageSet {
+        let mut pixels = Vec::with_capacity(self.order.len() * (RECORD_BYTES - 1));
+        let mut labels = Vec::with_capacity(self.order.len());
+        for &index in &self.order {
+            let record = &records[index as usize * RECORD_BYTES..][..RECORD_BYTES];
+            labels.push(record[0]);
+            pixels.extend_from_slice(&record[1..]);
+        }
+        ImageSet {
+            size: 32,
+            pixels,
+            labels,
+            digest: hex(&self.digest),
+        }
     }
 }
 

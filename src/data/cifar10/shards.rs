@@ -8,6 +8,7 @@ use png::{BitDepth, ColorType, Decoder, Limits};
 
 use super::layout::{self, BATCH_BYTES, RECORDS_PER_BATCH, REMEDY, TRAINING_FILES, Take, Tick};
 use super::records::RECORD_BYTES;
+use crate::console::one_line;
 use crate::exit::Exit;
 use crate::record::foreign::ForeignImages;
 
@@ -61,6 +62,11 @@ impl Shards {
             folder: train.parent().unwrap_or(train).to_path_buf(),
             sets: [vec![train.to_path_buf()], vec![test.to_path_buf()]],
         }
+    }
+
+    /// All files.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.sets.iter().flatten()
     }
 
     /// Hands each of the six batches to `take`, validated.
@@ -128,8 +134,9 @@ fn shown(files: &[PathBuf]) -> String {
 
 fn damaged(path: &Path, fault: &anyhow::Error) -> anyhow::Error {
     Exit::Data.error(format!(
-        "{} is not a Parquet file of CIFAR-10, or damaged: {fault:#}; {REMEDY}",
-        path.display()
+        "{} is not a Parquet file of CIFAR-10, or damaged: {}; {REMEDY}",
+        path.display(),
+        one_line(&format!("{fault:#}"))
     ))
 }
 

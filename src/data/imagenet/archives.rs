@@ -10,6 +10,7 @@ use anyhow::Result;
 use sha2::{Digest, Sha256};
 use tar::{Archive, Entries, Entry, PaxExtensions};
 
+use super::classes;
 use super::listing::{Container, Found, Kind, Listing, MOST_BYTES, NO_GROUP, container, is_image};
 use super::workers::each;
 use crate::console::one_line;
@@ -94,6 +95,10 @@ pub(super) fn list(
         listing.skipped += part.skipped;
         for (class, image) in part.images {
             let group = class.map_or(NO_GROUP, |class| listing.group(&class));
+            if listing.groups.len() > classes::MOST {
+                // Each name is looked for among all others.
+                return Err(classes::too_many(&root.display().to_string()));
+            }
             listing.images.push(Found { group, ..image });
         }
     }
@@ -297,8 +302,10 @@ pub(super) fn has_flat(path: &Path, parts: &[&str]) -> Result<bool> {
 
 fn damaged(path: &Path, error: &io::Error) -> anyhow::Error {
     Exit::Data.error(format!(
-        "{} is damaged or not a readable tar: {error}; compare its size with the source's and copy it again",
-        path.display()
+        "{} is damaged or not a readable tar: {}; compare its size with the source's and copy it again",
+        path.display(),
+        // The reader of archives quotes what it takes for a header.
+        one_line(&error.to_string())
     ))
 }
 

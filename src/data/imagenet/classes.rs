@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
+use crate::console::one_line;
 use crate::exit::Exit;
 
 /// The 1000 synsets of ILSVRC 2012 in their order, as in timm's `imagenet_synsets.txt` and torchvision.
@@ -11,7 +12,7 @@ const SYNSETS: &str = include_str!("synsets.txt");
 /// How many classes ILSVRC 2012 has.
 pub(super) const ALL: usize = 1000;
 /// The most classes that a label can number.
-const MOST: usize = 1 << 16;
+pub(super) const MOST: usize = 1 << 16;
 
 /// The synsets of ILSVRC 2012, sorted.
 pub(super) fn synsets() -> impl Iterator<Item = &'static str> {
@@ -62,12 +63,16 @@ pub(super) fn join<'a>(
     }
     let classes = if train.is_empty() { test } else { train };
     if classes.len() > MOST {
-        return Err(Exit::Data.error(format!(
-            "{source} has {} classes, more than the {MOST} that are supported; name the folder that holds `train` and `val`",
-            classes.len()
-        )));
+        return Err(too_many(source));
     }
     Ok(classes.into_iter().map(str::to_owned).collect())
+}
+
+/// The error for what has more classes than labels can number.
+pub(super) fn too_many(source: &str) -> anyhow::Error {
+    Exit::Data.error(format!(
+        "{source} has more classes than the {MOST} that are supported; name the folder that holds `train` and `val`"
+    ))
 }
 
 /// What is odd about the names of the classes.
@@ -96,7 +101,12 @@ pub(super) fn doubt(classes: &[String]) -> Option<String> {
 /// The first few of many names.
 pub(super) fn first(names: &[&str]) -> String {
     const SHOWN: usize = 5;
-    let shown = names[..names.len().min(SHOWN)].join(", ");
+    let shown: Vec<String> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| one_line(name))
+        .collect();
+    let shown = shown.join(", ");
     if names.len() > SHOWN {
         format!("{shown}, ...")
     } else {

@@ -13,11 +13,17 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::header::{Header, UPRIGHT};
-use crate::console;
+use crate::console::{self, one_line};
 use crate::exit::Exit;
 
 /// The most pixels of a picture, as many as Pillow takes without a warning. A file that claims more is damaged or an attack.
 pub const MOST_PIXELS: usize = 89_478_485;
+
+/// The most pixels that a byte of a JPEG can stand for: a block of 64 takes at least a bit.
+const JPEG_PIXELS: usize = 64 * 8;
+
+/// The same of a PNG: eight to a byte, of which deflate makes at most 1032 from one.
+const PNG_PIXELS: usize = 8 * 1032;
 
 /// The most bytes that a compressed file may unpack to.
 const MOST_UNPACKED: u64 = 1 << 26;
@@ -41,7 +47,9 @@ pub struct Undecodable(String);
 
 impl Undecodable {
     pub(super) fn new(why: impl Into<String>) -> Self {
-        Self(why.into())
+        let why: String = why.into();
+        // A decoder's words may quote the file.
+        Self(one_line(&why))
     }
 }
 
@@ -138,12 +146,14 @@ fn unpacked(bytes: &[u8], orient: bool, picture: &mut Picture) -> Result<(), Und
 /// Decodes a JPEG as it is stored. Returns its orientation.
 fn jpeg(bytes: &[u8], picture: &mut Picture) -> Result<u8, Undecodable> {
     let header = Header::read(bytes)?;
-    allocate(picture, header.width, header.height)?;
+    let most = bytes.len().saturating_mul(JPEG_PIXELS);
+    allocate(picture, header.width, header.height, most)?;
     let stream = header.stream(bytes)?;
     let options = DecoderOptions::default()
         .set_strict_mode(true)
-        .set_max_width(usize::MAX)
-        .set_max_height(usize::MAX)
+        // Room was made for these, whatever a later header says.
+        .set_max_width(header.width)
+        .set_max_height(header.height)
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&stream[..]), options);
     let pixels = &mut picture.pixels[..];
@@ -169,7 +179,8 @@ fn png(bytes: &[u8], picture: &mut Picture) -> Result<(), Undecodable> {
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(damaged)?;
     let (width, height) = reader.info().size();
-    allocate(picture, width as usize, height as usize)?;
+    let most = bytes.len().saturating_mul(PNG_PIXELS);
+    allocate(picture, width as usize, height as usize, most)?;
     let size = reader.output_buffer_size();
     let mut samples = vec![
         0;
@@ -196,13 +207,19 @@ fn clear(picture: &mut Picture) {
     picture.pixels.clear();
 }
 
-/// Makes the picture black.
-fn allocate(picture: &mut Picture, width: usize, height: usize) -> Result<(), Undecodable> {
+/// Makes the picture black. A file whose bytes can hold `most` pixels gets no memory for more.
+fn allocate(
+    picture: &mut Picture,
+    width: usize,
+    height: usize,
+    most: usize,
+) -> Result<(), Undecodable> {
     clear(picture);
     let pixels = width.saturating_mul(height);
-    if pixels == 0 || pixels > MOST_PIXELS {
+    let most = most.min(MOST_PIXELS);
+    if pixels == 0 || pixels > most {
         return Err(Undecodable::new(format!(
-            "claims {width} x {height} pixels, where 1 to {MOST_PIXELS} can be decoded"
+            "claims {width} x {height} pixels, where 1 to {most} can be decoded"
         )));
     }
     picture.width = width;
@@ -277,11 +294,12 @@ mod tests {
     fn sizes_are_limited_before_anything_is_allocated() {
         let mut picture = numbered();
         for (width, height) in [(0, 5), (5, 0), (65_535, 65_535), (usize::MAX, 2)] {
-            let error = allocate(&mut picture, width, height).unwrap_err();
+            let error = allocate(&mut picture, width, height, usize::MAX).unwrap_err();
             assert!(error.to_string().contains("claims"), "{error}");
             assert_eq!(picture, Picture::default());
         }
-        allocate(&mut picture, 4, 5).unwrap();
+        assert!(allocate(&mut picture, 4, 5, 19).is_err());
+        allocate(&mut picture, 4, 5, 20).unwrap();
         assert_eq!(picture.pixels, [0; 60]);
     }
 

@@ -1,21 +1,17 @@
 //! What was found in a place, kept in the cache folder so that images that have not changed are not read again. The file
 //! is binary, has a version, and ends with the sha256 of what comes before.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use super::listing::{Container, Found, Kind, Listing};
-use crate::data::temporary;
+use crate::data::sealed::{self, Magic};
 use crate::digest::sha256;
 
 /// Begins every index; the last byte is the version of the format.
-const MAGIC: &[u8; 16] = b"refig-imagenet\0\x01";
+const MAGIC: &Magic = b"refig-imagenet\0\x01";
 /// The most bytes of an index. That of all of ImageNet takes about 150 MB.
 const MOST_BYTES: u64 = 4 << 30;
-const SEAL: usize = 32;
 
 /// What was found in a place.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,26 +31,10 @@ pub(super) fn path(cache: &Path, source: &Path) -> PathBuf {
 /// # Errors
 /// Of the system, or if the file is damaged or has another version.
 pub(super) fn load(path: &Path) -> io::Result<Option<Index>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+    let Some(bytes) = sealed::read(path, MAGIC, MOST_BYTES)? else {
+        return Ok(None);
     };
-    let mut bytes = Vec::new();
-    file.take(MOST_BYTES).read_to_end(&mut bytes)?;
-    let body = bytes
-        .len()
-        .checked_sub(SEAL)
-        .map(|length| bytes.split_at(length));
-    let Some((body, seal)) = body else {
-        return Err(io::Error::other("it is truncated"));
-    };
-    let Some(mut fields) = body.strip_prefix(MAGIC) else {
-        return Err(io::Error::other("it has the format of another version"));
-    };
-    if Sha256::digest(body)[..] != *seal {
-        return Err(io::Error::other("its digest is wrong"));
-    }
+    let mut fields = &bytes[..];
     let index = decode(&mut fields).filter(|_| fields.is_empty());
     index
         .map(Some)
@@ -63,26 +43,9 @@ pub(super) fn load(path: &Path) -> io::Result<Option<Index>> {
 
 /// Writes an index in place of an older one. After a crash there is either.
 pub(super) fn save(path: &Path, index: &Index) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    // Those of killed processes. Another that is writing now only loses its index.
-    for old in temporary::leftovers(path) {
-        fs::remove_file(old).ok();
-    }
     let mut bytes = MAGIC.to_vec();
     encode(index, &mut bytes);
-    let seal = Sha256::digest(&bytes);
-    bytes.extend_from_slice(&seal);
-    let (mut file, own) = temporary::file_beside(path)?;
-    let written = file
-        .write_all(&bytes)
-        .and_then(|()| temporary::sync(&file))
-        .and_then(|()| fs::rename(&own, path));
-    if written.is_err() {
-        fs::remove_file(&own).ok();
-    }
-    written
+    sealed::write(path, bytes)
 }
 
 fn encode(index: &Index, into: &mut Vec<u8>) {
@@ -201,6 +164,8 @@ fn take_text(from: &mut &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn index() -> Index {
@@ -260,5 +225,30 @@ mod tests {
         fs::write(&path, newer).unwrap();
         let error = load(&path).unwrap_err().to_string();
         assert!(error.contains("version"), "{error}");
+    }
+
+    #[test]
+    fn a_forged_index_does_no_worse_than_an_error() {
+        use crate::random::{Purpose, Stream};
+        use sha2::{Digest, Sha256};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index");
+        let mut body = MAGIC.to_vec();
+        encode(&index(), &mut body);
+        let mut stream = Stream::new(6, Purpose::Synthetic, 0, 0);
+        for _ in 0..2000 {
+            let mut forged = body.clone();
+            for _ in 0..=stream.below(3) {
+                let place = stream.below(forged.len() as u64) as usize;
+                forged[place] = [0, 1, 0x7f, 0xff][stream.below(4) as usize];
+            }
+            if stream.below(4) == 0 {
+                forged.truncate(stream.below(forged.len() as u64) as usize);
+            }
+            let seal = Sha256::digest(&forged);
+            forged.extend_from_slice(&seal);
+            fs::write(&path, &forged).unwrap();
+            let _ = load(&path);
+        }
     }
 }

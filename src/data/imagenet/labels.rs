@@ -11,6 +11,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::classes::{is_synset, validation_number};
 use super::matlab;
+use crate::console::one_line;
 use crate::exit::Exit;
 
 /// The devkit's files.
@@ -30,8 +31,8 @@ const LISTS: [&str; 7] = [
     "synset_labels.txt",
     "imagenet_2012_validation_synset_labels.txt",
 ];
-/// The most bytes of a list or table. Kaggle's has 2 MB.
-const MOST_TEXT: u64 = 64 << 20;
+/// The most bytes of a list or table, of which each takes several in memory. Kaggle's has 2 MB.
+const MOST_TEXT: u64 = 16 << 20;
 /// The most bytes that the devkit may unpack to.
 const MOST_DEVKIT: u64 = 256 << 20;
 
@@ -172,8 +173,9 @@ fn devkit(folder: &Path) -> Result<Option<Labels>> {
     }
     let unreadable = |error: io::Error| {
         Exit::Data.error(format!(
-            "{} is damaged or not the devkit: {error}; download it again (md5 fa75699e90414af021442c21a62c3abf)",
-            archive.display()
+            "{} is damaged or not the devkit: {}; download it again (md5 fa75699e90414af021442c21a62c3abf)",
+            archive.display(),
+            one_line(&error.to_string())
         ))
     };
     let (truth, meta) = unpack(&archive).map_err(unreadable)?;
@@ -242,7 +244,7 @@ fn translate(truth: &str, meta: &[u8], path: &Path) -> Result<Vec<String>> {
                 wrong(format!(
                     "line {} of the ground truth is '{}', which is no class of meta.mat",
                     line + 1,
-                    number.trim()
+                    one_line(number.trim())
                 ))
             })
         })

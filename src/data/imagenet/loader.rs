@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use anyhow::Result;
 
 use super::pictures::Pictures;
+use crate::data::loader::panic_text;
 use crate::data::minibatch::Batch;
 use crate::data::order::Order;
 use crate::exit::Exit;
@@ -73,8 +74,19 @@ impl PictureLoader {
     pub fn next(&mut self) -> Result<Batch> {
         let received = self.ready.as_ref().and_then(|ready| ready.recv().ok());
         received.unwrap_or_else(|| {
-            Err(Exit::Internal.error("the loader of pictures has stopped; please report this"))
+            let why = self.join().unwrap_or_else(|| "it has ended".into());
+            Err(Exit::Internal.error(format!(
+                "the loader of pictures failed: {why}; please report this"
+            )))
         })
+    }
+
+    /// Waits for the thread, and gives the message of its panic, if it panicked.
+    fn join(&mut self) -> Option<String> {
+        // Unblocks the thread that is sending.
+        self.ready = None;
+        let panic = self.thread.take()?.join().err()?;
+        Some(panic_text(panic.as_ref()))
     }
 
     /// Returns a used mini-batch so that its memory can be reused.
@@ -86,10 +98,31 @@ impl PictureLoader {
 
 impl Drop for PictureLoader {
     fn drop(&mut self) {
-        // Unblocks the thread that is sending.
-        self.ready = None;
-        if let Some(thread) = self.thread.take() {
-            thread.join().ok();
-        }
+        self.join();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error_with_its_message() {
+        let (sender, ready) = sync_channel(AHEAD);
+        let (used, _) = channel::<Batch>();
+        let thread = std::thread::spawn(move || {
+            sender.send(Ok(Batch::default())).unwrap();
+            panic!("pixel 7 is missing");
+        });
+        let mut loader = PictureLoader {
+            ready: Some(ready),
+            used,
+            thread: Some(thread),
+        };
+        assert!(loader.next().is_ok());
+        let error = loader.next().unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Internal);
+        assert!(error.to_string().contains("pixel 7 is missing"), "{error}");
+        assert!(loader.next().is_err(), "the error persists");
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Synset {
 const HEADER: usize = 128;
 /// The most that a compressed element may unpack to. The devkit's takes about 2 MB.
 const MOST_BYTES: u64 = 64 << 20;
+/// The most values of an array that is looked at: names, sizes and single numbers.
+const MOST_VALUES: usize = 1 << 12;
 /// The most synsets and fields. The devkit has 1860 and 8.
 const MOST_SYNSETS: usize = 100_000;
 const MOST_FIELDS: usize = 64;
@@ -37,13 +39,16 @@ pub(super) fn synsets(bytes: &[u8]) -> Result<Vec<Synset>> {
     if bytes[HEADER - 2..HEADER] != *b"IM" {
         bail!("it is no MAT file of level 5 with the least significant byte first");
     }
+    let mut left = MOST_BYTES;
     while !rest.is_empty() {
         let element = Element::take(&mut rest)?;
         let mut unpacked = Vec::new();
         let matrix = if element.kind == COMPRESSED {
-            ZlibDecoder::new(element.data)
-                .take(MOST_BYTES)
+            let size = ZlibDecoder::new(element.data)
+                .take(left)
                 .read_to_end(&mut unpacked)?;
+            // Of all elements together: many small ones could each unpack to the most.
+            left -= size as u64;
             Element::take(&mut unpacked.as_slice())?
         } else {
             element
@@ -188,6 +193,13 @@ impl<'a> Element<'a> {
     /// The values of a numeric element.
     fn numbers(&self) -> Result<Vec<f64>> {
         let data = self.data;
+        // A number takes up to eight times the memory of its byte.
+        if data.len() > MOST_VALUES {
+            bail!(
+                "it has an array of {} bytes where a few are expected",
+                data.len()
+            );
+        }
         Ok(match self.kind {
             1 => data.iter().map(|&byte| f64::from(byte as i8)).collect(),
             // Text in UTF-8 is read as bytes: names are ASCII.
@@ -323,5 +335,16 @@ pub(super) mod tests {
             }
         }
         assert!(synsets(b"").is_err());
+    }
+
+    #[test]
+    fn an_array_of_many_numbers_takes_no_memory() {
+        let shape = element(2, &vec![1; 1 << 20]);
+        let data = [element(6, &[STRUCT; 8]), shape, element(1, b"synsets")].concat();
+        let mut bytes = vec![b' '; HEADER];
+        bytes[HEADER - 2..].copy_from_slice(b"IM");
+        bytes.extend(element(MATRIX, &data));
+        let error = synsets(&bytes).unwrap_err().to_string();
+        assert!(error.contains("1048576 bytes"), "{error}");
     }
 }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::classes::{self, synset_in, synsets};
 use super::listing::{Found, Kind, Listing, MOST_BYTES, NO_GROUP, container};
 use super::workers::each;
+use crate::console::one_line;
 use crate::data::progress::{Progress, Report};
 use crate::exit::Exit;
 use crate::record::foreign::{ForeignImage, ForeignImages};
@@ -36,8 +37,9 @@ pub(super) fn read_group(file: &ForeignImages, group: usize) -> Result<Vec<Forei
 
 fn damaged(path: &Path, error: &anyhow::Error) -> anyhow::Error {
     Exit::Data.error(format!(
-        "{}: not a readable Parquet file of images: {error:#}; download it again",
-        path.display()
+        "{}: not a readable Parquet file of images: {}; download it again",
+        path.display(),
+        one_line(&format!("{error:#}"))
     ))
 }
 
@@ -111,7 +113,8 @@ fn read(path: &Path, number: usize, place: u64, image: ForeignImage) -> Result<R
     let size = image.bytes.len() as u64;
     if size > MOST_BYTES {
         return Err(Exit::Data.error(format!(
-            "{name} in {} has {size} bytes, more than the {MOST_BYTES} that an image may have",
+            "{} in {} has {size} bytes, more than the {MOST_BYTES} that an image may have",
+            one_line(&name),
             path.display()
         )));
     }
@@ -139,7 +142,8 @@ fn classify(rows: Vec<Row>, mut listing: Listing) -> Result<Listing> {
             if before != synset {
                 return Err(Exit::Data.error(format!(
                     "the Parquet files contradict themselves: label {} is both {before} and {synset} ({}); download them again",
-                    row.label, row.image.name
+                    row.label,
+                    one_line(&row.image.name)
                 )));
             }
         }
@@ -155,7 +159,7 @@ fn classify(rows: Vec<Row>, mut listing: Listing) -> Result<Listing> {
         let Some(class) = known.get(&label) else {
             return Err(Exit::Data.error(format!(
                 "nothing tells the synset of label {label} in the Parquet files: neither the names of the images (`{}`) nor a complete set of {} labels; use the set of 1000 classes or class folders",
-                image.name,
+                one_line(&image.name),
                 classes::ALL
             )));
         };

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::listing::{self, Kind, Listing};
 use super::shards;
+use crate::console::one_line;
 use crate::digest::hex;
 use crate::exit::Exit;
 use crate::record::foreign::{ForeignImage, ForeignImages};
@@ -69,7 +70,7 @@ impl Split {
             let label = labels.get(image.group as usize).copied().flatten();
             let class = listing.class(image);
             let (Some(label), Some(class), Some(digest)) = (label, class, image.digest) else {
-                return Err(Exit::Internal.error(format!("{} has no class", image.name)));
+                return Err(Exit::Internal.error(format!("{} has no class", one_line(&image.name))));
             };
             let key = Sha256::new()
                 .chain_update(class)
@@ -94,8 +95,9 @@ impl Split {
             let size = u32::try_from(image.size);
             spots.push(Spot {
                 container: image.container,
-                size: size
-                    .map_err(|_| Exit::Data.error(format!("{} is absurdly large", image.name)))?,
+                size: size.map_err(|_| {
+                    Exit::Data.error(format!("{} is absurdly large", one_line(&image.name)))
+                })?,
                 offset: image.offset,
             });
         }
@@ -141,8 +143,8 @@ impl Split {
     pub fn name(&self, index: usize) -> String {
         let name = self.file(index);
         match self.containers.get(self.spots[index].container as usize) {
-            Some(container) => format!("{name} in {}", container.display()),
-            None => self.root.join(name).display().to_string(),
+            Some(container) => format!("{} in {}", one_line(name), container.display()),
+            None => one_line(&self.root.join(name).display().to_string()),
         }
     }
 

@@ -1,12 +1,17 @@
 //! Work on all cores, in units that any thread may take.
 
+use std::any::Any;
 use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
+
+use crate::data::loader::panic_text;
+use crate::exit::Exit;
 
 /// How often `take` is called while no unit is done.
 const TICK: Duration = Duration::from_millis(100);
@@ -31,7 +36,13 @@ pub(super) fn each<T: Send>(
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let unit = next.fetch_add(1, Ordering::Relaxed);
-                    if unit >= units || send.send((unit, work(unit))).is_err() {
+                    if unit >= units {
+                        break;
+                    }
+                    // Otherwise a panic would be noticed only once all other units are done, and end the program.
+                    let done = catch_unwind(AssertUnwindSafe(|| work(unit)));
+                    let done = done.unwrap_or_else(|panic| Err(failed(panic.as_ref())));
+                    if send.send((unit, done)).is_err() {
                         break;
                     }
                 }
@@ -54,6 +65,13 @@ pub(super) fn each<T: Send>(
         drop(receive);
         ended
     })
+}
+
+fn failed(panic: &(dyn Any + Send)) -> anyhow::Error {
+    Exit::Internal.error(format!(
+        "a thread that reads images failed: {}; please report this",
+        panic_text(panic)
+    ))
 }
 
 #[cfg(test)]
@@ -85,5 +103,16 @@ mod tests {
         assert_eq!(error.to_string(), "unit 7");
         let stopped = each(10_000, |_| Ok(()), |_| anyhow::bail!("stop")).unwrap_err();
         assert_eq!(stopped.to_string(), "stop");
+    }
+
+    #[test]
+    fn a_panic_is_an_error_with_its_message() {
+        let panics = |unit| match unit {
+            7 => panic!("pixel 7 is missing"),
+            _ => Ok(()),
+        };
+        let error = each(10_000, panics, |_| Ok(())).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Internal);
+        assert!(error.to_string().contains("pixel 7 is missing"), "{error}");
     }
 }

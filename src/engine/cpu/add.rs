@@ -9,7 +9,7 @@ pub fn add_into(ctx: &Context, value: &[f32], sum: &mut [f32]) {
     const PIECE: usize = 1 << 14;
     let len = sum.len();
     let sum = SharedSlice::new(sum);
-    ctx.threads.run(len.div_ceil(PIECE), &|task| {
+    ctx.pass(len.div_ceil(PIECE), &|task| {
         let from = task * PIECE;
         let count = PIECE.min(len - from);
         // SAFETY: each task has a different piece.

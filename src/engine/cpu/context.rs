@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::aligned::AlignedFloats;
 use super::threads::Threads;
@@ -11,6 +12,8 @@ use crate::processor::Instructions;
 pub struct Context {
     pub(crate) threads: Threads,
     pub(crate) instructions: Instructions,
+    /// The direction of the latest pass over the images.
+    backwards: AtomicBool,
     /// Scratch memory kept between calls, which saves page faults.
     spare: Mutex<Option<AlignedFloats>>,
 }
@@ -29,6 +32,7 @@ impl Context {
         Context {
             threads: Threads::new(threads),
             instructions,
+            backwards: AtomicBool::new(false),
             spare: Mutex::new(None),
         }
     }
@@ -39,6 +43,21 @@ impl Context {
 
     pub fn instructions(&self) -> Instructions {
         self.instructions
+    }
+
+    /// Whether the next pass over the images is to begin with the last: each pass goes in the opposite direction of the one
+    /// before, because what that read or wrote last is still in the cache if not all of it is.
+    pub(super) fn turn(&self) -> bool {
+        self.backwards.fetch_xor(true, Ordering::Relaxed)
+    }
+
+    /// Runs a pass over the images, whose tasks are in their order, in the direction of [`turn`](Context::turn).
+    pub(super) fn pass(&self, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
+        if self.turn() {
+            self.threads.run(tasks, &|task| body(tasks - 1 - task));
+        } else {
+            self.threads.run(tasks, body);
+        }
     }
 
     /// At least `len` floats with unspecified contents, returned to the context when dropped.

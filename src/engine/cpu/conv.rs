@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::conv_shape::ConvShape;
+use super::pointwise;
 use super::sweep::{Run, Sweep, Weights, run_sweeps};
 use super::winograd;
 
@@ -14,6 +15,9 @@ pub fn conv_forward(ctx: &Context, x: &[f32], w: &[f32], y: &mut [f32], shape: C
     assert_eq!(w.len(), shape.weights());
     if winograd::serves(shape) {
         return winograd::forward(ctx, x, w, y, shape);
+    }
+    if pointwise::serves(shape) {
+        return pointwise::forward(ctx, x, w, y, shape);
     }
     let corner = (input.halo - shape.padding()) * (input.row_storage() + cin);
     let runs = (0..k)
@@ -64,6 +68,9 @@ pub fn conv_input_gradient(
     assert!(shape.kernel <= 3, "unsupported input gradient: {shape:?}");
     if winograd::serves(shape) {
         return winograd::input_gradient(ctx, dy, w, dx, shape, accumulate);
+    }
+    if pointwise::serves(shape) {
+        return pointwise::input_gradient(ctx, dy, w, dx, shape, accumulate);
     }
     let (k, s, cin, pad) = (shape.kernel, shape.stride, input.channels, shape.padding());
     let mut sweeps = Vec::new();

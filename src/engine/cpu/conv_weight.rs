@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::conv_shape::ConvShape;
 use super::feature::Feature;
+use super::pointwise;
 use super::shared_slice::SharedSlice;
 use super::vector::{Kernel, Vector, dispatch, unroll};
 use super::winograd;
@@ -41,6 +42,9 @@ pub fn conv_weight_gradient(
     if winograd::serves(shape) {
         return winograd::weight_gradient(ctx, x, dy, dw, shape);
     }
+    if pointwise::serves(shape) {
+        return pointwise::weight_gradient(ctx, x, dy, dw, shape);
+    }
     let width = ctx.instructions.block();
     let (k, cin) = (shape.kernel, input.channels);
     let groups = output
@@ -62,7 +66,7 @@ pub fn conv_weight_gradient(
     let mut scratch = ctx.scratch(all + groups * sets * together * chunk * width);
     let (partial, near) = scratch.split_at_mut(all);
     let (sums, near) = (SharedSlice::new(partial), SharedSlice::new(near));
-    ctx.threads.run(groups * sets, &|task| {
+    ctx.pass(groups * sets, &|task| {
         let (group, set) = (task / sets, task % sets);
         let first = set * together;
         dispatch(

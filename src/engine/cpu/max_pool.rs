@@ -46,7 +46,7 @@ pub fn max_pool_forward(
     output.check("y", y);
     kept.check("places", places);
     let (y, places) = (SharedSlice::new(y), SharedSlice::new(places));
-    ctx.threads.run(output.images, &|image| {
+    ctx.pass(output.images, &|image| {
         zero_halo(output, image, y);
         dispatch(
             ctx.instructions,
@@ -73,7 +73,7 @@ pub fn max_pool_backward(
     feature.max_places().check("places", places);
     feature.check("dx", dx);
     let dx = SharedSlice::new(dx);
-    ctx.threads.run(feature.images, &|image| {
+    ctx.pass(feature.images, &|image| {
         dispatch(
             ctx.instructions,
             &Gradient {

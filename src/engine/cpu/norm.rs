@@ -6,7 +6,7 @@ use super::feature::{Feature, zero_halo};
 use super::norm_shape::NormShape;
 use super::shared_slice::SharedSlice;
 use super::shortcut::{Shortcut, subsampling};
-use super::vector::{Kernel, Vector, dispatch};
+use super::vector::{Kernel, Vector, dispatch, will_read};
 
 /// `y = scale * (x - mean) / sqrt(variance + epsilon) + shift`, plus the shortcut, then with `relu` the ReLU. Each group's
 /// mean and biased variance are written to `mean` and `variance`, `[groups][channels]`.
@@ -34,7 +34,7 @@ pub fn norm_forward(
     let shared = SharedSlice::new(&mut sums);
     // Sums are of deviations from some value of the channel: sums of squares of x would lose a small variance.
     let pivot = |group: usize| &x[feature.at(shape.images_of(group).0, 0, 0)..][..channels];
-    ctx.threads.run(parts.len(), &|part| {
+    ctx.pass(parts.len(), &|part| {
         let (group, first, last) = parts[part];
         dispatch(
             ctx.instructions,
@@ -155,7 +155,7 @@ fn apply(
     assert_eq!(lines[0].factor.len(), feature.channels);
     shortcut.check(feature);
     let y = SharedSlice::new(y);
-    ctx.threads.run(feature.images, &|image| {
+    ctx.pass(feature.images, &|image| {
         zero_halo(feature, image, y);
         let line = &lines[shape.group_of(image)];
         let (added, source, stride) = match shortcut {
@@ -185,18 +185,18 @@ fn apply(
 
 /// Calls a method for four vectors of channels at a time, then for one, then for the rest of less than one.
 macro_rules! by_channels {
-    ($vector:ident, $from:expr, $to:expr, $object:ident.$method:ident $(::<$($constant:ident),+>)?) => {{
-        let (mut channel, to) = ($from, $to);
+    ($vector:ident, $from:expr, $to:expr, $object:ident.$method:ident $(::<$($constant:ident),+>)?, $block:expr) => {{
+        let (mut channel, to, block) = ($from, $to, $block);
         while channel + 4 * $vector::LANES <= to {
-            $object.$method::<$vector, 4, true $($(, $constant)+)?>(channel, $vector::LANES);
+            $object.$method::<$vector, 4, true $($(, $constant)+)?>(channel, $vector::LANES, block);
             channel += 4 * $vector::LANES;
         }
         while channel + $vector::LANES <= to {
-            $object.$method::<$vector, 1, true $($(, $constant)+)?>(channel, $vector::LANES);
+            $object.$method::<$vector, 1, true $($(, $constant)+)?>(channel, $vector::LANES, block);
             channel += $vector::LANES;
         }
         if channel < to {
-            $object.$method::<$vector, 1, false $($(, $constant)+)?>(channel, to - channel);
+            $object.$method::<$vector, 1, false $($(, $constant)+)?>(channel, to - channel, block);
         }
     }};
 }
@@ -228,14 +228,25 @@ pub(super) unsafe fn store<V: Vector, const WHOLE: bool>(value: V, to: *mut f32,
     }
 }
 
+/// Prefetches the `N` vectors of channels after those at `from`.
+#[inline(always)]
+pub(super) fn prefetch<V: Vector, const N: usize>(from: *const f32) {
+    for v in 0..N {
+        will_read(from.wrapping_add((N + v) * V::LANES));
+    }
+}
+
 /// Adds the lanes of a short sum to double-precision sums.
 ///
 /// # Safety
 /// As for [`Vector`]; `to` has `count` places.
 #[inline(always)]
-pub(super) unsafe fn flush<V: Vector>(value: V, to: *mut f64, count: usize) {
-    let mut lanes = [0.0f32; 16];
+pub(super) unsafe fn flush<V: Vector, const WHOLE: bool>(value: V, to: *mut f64, count: usize) {
     unsafe {
+        if WHOLE {
+            return value.add_to_doubles(to);
+        }
+        let mut lanes = [0.0f32; 16];
         value.store(lanes.as_mut_ptr());
         for lane in 0..count {
             let to = to.wrapping_add(lane);
@@ -257,12 +268,61 @@ impl Kernel for SumKernel<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
         // SAFETY: the feature's length was checked; `sums` has two rows of channels.
-        unsafe { by_channels!(V, 0, self.feature.channels, self.sum) }
+        unsafe {
+            for block in blocks::<V>(self.feature, self.images, true) {
+                by_channels!(V, 0, self.feature.channels, self.sum, block);
+            }
+        }
     }
 }
 
 /// Pixels that are summed in single precision before they are added to double-precision sums.
 pub(super) const SHORT: usize = 32;
+
+/// Floats of an image that the L2 cache does not hold together with what else is read.
+const LARGE: usize = 1 << 17;
+
+/// Some pixels of some images.
+#[derive(Clone, Copy)]
+pub(super) struct Block {
+    pub images: (usize, usize),
+    pub rows: (usize, usize),
+    pub columns: (usize, usize),
+    /// Whether the channels of a pixel are not processed at once, so that the next ones are worth prefetching.
+    pub apart: bool,
+}
+
+/// The pixels of some images, in blocks of which all channels are processed before the next block. If images are small or have
+/// few channels, all pixels are one block. Otherwise a block is as many rows as are summed in single precision, or a pixel if
+/// there is nothing to sum.
+#[inline(always)]
+pub(super) fn blocks<V: Vector>(
+    feature: Feature,
+    images: (usize, usize),
+    sums: bool,
+) -> impl Iterator<Item = Block> {
+    let apart = feature.channels > 4 * V::LANES && feature.image_storage() > LARGE;
+    let (some_images, some_rows, some_columns) = match (apart, sums) {
+        (false, _) => (images.1 - images.0, feature.height, feature.width),
+        (true, true) => (1, SHORT.div_ceil(feature.width.max(1)), feature.width),
+        (true, false) => (1, 1, 1),
+    };
+    let cuts = |first: usize, last: usize, step: usize| {
+        (first..last)
+            .step_by(step.max(1))
+            .map(move |first| (first, (first + step).min(last)))
+    };
+    cuts(images.0, images.1, some_images).flat_map(move |images| {
+        cuts(0, feature.height, some_rows).flat_map(move |rows| {
+            cuts(0, feature.width, some_columns).map(move |columns| Block {
+                images,
+                rows,
+                columns,
+                apart: apart && sums,
+            })
+        })
+    })
+}
 
 impl SumKernel<'_> {
     #[inline(always)]
@@ -270,6 +330,7 @@ impl SumKernel<'_> {
         &self,
         channel: usize,
         count: usize,
+        block: Block,
     ) {
         let feature = self.feature;
         unsafe {
@@ -279,10 +340,13 @@ impl SumKernel<'_> {
                 pivot[v] = load::<V, WHOLE>(self.pivot.as_ptr().add(channel + v * V::LANES), count);
             }
             let (mut sum, mut squares, mut pending) = ([zero; N], [zero; N], 0);
-            for image in self.images.0..self.images.1 {
-                for row in 0..feature.height {
+            for image in block.images.0..block.images.1 {
+                for row in block.rows.0..block.rows.1 {
                     let mut x = self.x.as_ptr().add(feature.at(image, row, 0) + channel);
                     for _ in 0..feature.width {
+                        if block.apart {
+                            prefetch::<V, N>(x);
+                        }
                         for v in 0..N {
                             let value =
                                 load::<V, WHOLE>(x.wrapping_add(v * V::LANES), count).sub(pivot[v]);
@@ -295,8 +359,8 @@ impl SumKernel<'_> {
                     if pending >= SHORT || row + 1 == feature.height {
                         for v in 0..N {
                             let to = self.sums.add(channel + v * V::LANES);
-                            flush(sum[v], to, count);
-                            flush(squares[v], to.add(feature.channels), count);
+                            flush::<V, WHOLE>(sum[v], to, count);
+                            flush::<V, WHOLE>(squares[v], to.add(feature.channels), count);
                         }
                         (sum, squares, pending) = ([zero; N], [zero; N], 0);
                     }
@@ -329,8 +393,10 @@ impl Kernel for ApplyKernel<'_> {
         // SAFETY: both features and the shortcut were checked; each task writes a different image.
         unsafe {
             let shared = self.added.map_or(0, |_| self.source.channels);
-            by_channels!(V, 0, shared, self.apply::<WITH>);
-            by_channels!(V, shared, self.feature.channels, self.apply::<WITHOUT>);
+            for block in blocks::<V>(self.feature, (self.image, self.image + 1), false) {
+                by_channels!(V, 0, shared, self.apply::<WITH>, block);
+                by_channels!(V, shared, self.feature.channels, self.apply::<WITHOUT>, block);
+            }
         }
     }
 }
@@ -341,6 +407,7 @@ impl ApplyKernel<'_> {
         &self,
         channel: usize,
         count: usize,
+        block: Block,
     ) {
         let feature = self.feature;
         unsafe {
@@ -355,16 +422,18 @@ impl ApplyKernel<'_> {
             }
             let added = self.added.unwrap_or(&[]).as_ptr();
             let extra_step = self.stride * self.source.channels;
-            for row in 0..feature.height {
-                let at = feature.at(self.image, row, 0) + channel;
+            for row in block.rows.0..block.rows.1 {
+                let (first, last) = block.columns;
+                let at = feature.at(self.image, row, first) + channel;
                 let mut x = self.x.as_ptr().add(at);
                 let mut y = self.y.add(at);
                 let mut extra = if ADD {
-                    added.add(self.source.at(self.image, row * self.stride, 0) + channel)
+                    let (row, column) = (row * self.stride, first * self.stride);
+                    added.add(self.source.at(self.image, row, column) + channel)
                 } else {
                     added
                 };
-                for _ in 0..feature.width {
+                for _ in first..last {
                     for v in 0..N {
                         let skip = v * V::LANES;
                         let mut value = load::<V, WHOLE>(x.wrapping_add(skip), count)

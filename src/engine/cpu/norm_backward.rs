@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::feature::{Feature, zero_halo};
-use super::norm::{Line, SHORT, by_channels, flush, load, store};
+use super::norm::{Block, Line, SHORT, blocks, by_channels, flush, load, prefetch, store};
 use super::norm_shape::NormShape;
 use super::shared_slice::SharedSlice;
 use super::vector::{Kernel, Vector, dispatch};
@@ -79,7 +79,7 @@ pub fn norm_backward(
     let dy = SharedSlice::new(dy);
     let dx = dx.map(SharedSlice::new);
     let rows = |group: usize| group * channels..(group + 1) * channels;
-    ctx.threads.run(parts.len(), &|part| {
+    ctx.pass(parts.len(), &|part| {
         let (group, first, last) = parts[part];
         dispatch(
             ctx.instructions,
@@ -122,7 +122,7 @@ pub fn norm_backward(
         dscale[channel] = total_scale as f32;
         dshift[channel] = total_shift as f32;
     }
-    ctx.threads.run(feature.images, &|image| {
+    ctx.pass(feature.images, &|image| {
         let group = shape.group_of(image);
         let to = dx.unwrap_or(dy);
         zero_halo(feature, image, to);
@@ -177,12 +177,13 @@ impl Kernel for GradientSums<'_> {
     unsafe fn run<V: Vector>(&self) {
         // SAFETY: features were checked; tasks have disjoint images and sums.
         unsafe {
-            match self.gate {
-                Gate::Open => by_channels!(V, 0, self.feature.channels, self.sum::<OPEN>),
-                Gate::Recomputed => {
-                    by_channels!(V, 0, self.feature.channels, self.sum::<RECOMPUTED>)
+            let all = self.feature.channels;
+            for block in blocks::<V>(self.feature, self.images, true) {
+                match self.gate {
+                    Gate::Open => by_channels!(V, 0, all, self.sum::<OPEN>, block),
+                    Gate::Recomputed => by_channels!(V, 0, all, self.sum::<RECOMPUTED>, block),
+                    Gate::Output => by_channels!(V, 0, all, self.sum::<OUTPUT>, block),
                 }
-                Gate::Output => by_channels!(V, 0, self.feature.channels, self.sum::<OUTPUT>),
             }
         }
     }
@@ -194,6 +195,7 @@ impl GradientSums<'_> {
         &self,
         channel: usize,
         count: usize,
+        block: Block,
     ) {
         let feature = self.feature;
         unsafe {
@@ -206,10 +208,17 @@ impl GradientSums<'_> {
                 offset[v] = load::<V, WHOLE>(self.line.offset.as_ptr().add(at), count);
             }
             let (mut plain, mut weighted, mut pending) = ([zero; N], [zero; N], 0);
-            for image in self.images.0..self.images.1 {
-                for row in 0..feature.height {
+            for image in block.images.0..block.images.1 {
+                for row in block.rows.0..block.rows.1 {
                     let mut at = feature.at(image, row, 0) + channel;
                     for _ in 0..feature.width {
+                        if block.apart {
+                            prefetch::<V, N>(self.x.as_ptr().wrapping_add(at));
+                            prefetch::<V, N>(self.dy.wrapping_add(at));
+                            if GATE == OUTPUT {
+                                prefetch::<V, N>(self.output.as_ptr().wrapping_add(at));
+                            }
+                        }
                         for v in 0..N {
                             let place = at.wrapping_add(v * V::LANES);
                             let x = load::<V, WHOLE>(self.x.as_ptr().wrapping_add(place), count);
@@ -235,8 +244,8 @@ impl GradientSums<'_> {
                     if pending >= SHORT || row + 1 == feature.height {
                         for v in 0..N {
                             let to = self.sums.add(channel + v * V::LANES);
-                            flush(plain[v], to, count);
-                            flush(weighted[v], to.add(feature.channels), count);
+                            flush::<V, WHOLE>(plain[v], to, count);
+                            flush::<V, WHOLE>(weighted[v], to.add(feature.channels), count);
                         }
                         (plain, weighted, pending) = ([zero; N], [zero; N], 0);
                     }
@@ -267,12 +276,13 @@ impl Kernel for InputGradient<'_> {
         // SAFETY: features were checked; each task writes a different image. `dx` may be `dy`: each place is read before it
         // is written and not after.
         unsafe {
-            match self.gate {
-                Gate::Open => by_channels!(V, 0, self.feature.channels, self.write::<OPEN>),
-                Gate::Recomputed => {
-                    by_channels!(V, 0, self.feature.channels, self.write::<RECOMPUTED>)
+            let all = self.feature.channels;
+            for block in blocks::<V>(self.feature, (self.image, self.image + 1), false) {
+                match self.gate {
+                    Gate::Open => by_channels!(V, 0, all, self.write::<OPEN>, block),
+                    Gate::Recomputed => by_channels!(V, 0, all, self.write::<RECOMPUTED>, block),
+                    Gate::Output => by_channels!(V, 0, all, self.write::<OUTPUT>, block),
                 }
-                Gate::Output => by_channels!(V, 0, self.feature.channels, self.write::<OUTPUT>),
             }
         }
     }
@@ -284,6 +294,7 @@ impl InputGradient<'_> {
         &self,
         channel: usize,
         count: usize,
+        block: Block,
     ) {
         let feature = self.feature;
         unsafe {
@@ -298,9 +309,10 @@ impl InputGradient<'_> {
                 slope[v] = load::<V, WHOLE>(self.slope.as_ptr().add(at), count);
                 constant[v] = load::<V, WHOLE>(self.constant.as_ptr().add(at), count);
             }
-            for row in 0..feature.height {
-                let mut at = feature.at(self.image, row, 0) + channel;
-                for _ in 0..feature.width {
+            for row in block.rows.0..block.rows.1 {
+                let (first, last) = block.columns;
+                let mut at = feature.at(self.image, row, first) + channel;
+                for _ in first..last {
                     for v in 0..N {
                         let place = at.wrapping_add(v * V::LANES);
                         let x = load::<V, WHOLE>(self.x.as_ptr().wrapping_add(place), count);

@@ -11,7 +11,7 @@ pub fn mean_pool_forward(ctx: &Context, x: &[f32], feature: Feature, y: &mut [f3
     assert_eq!(y.len(), feature.images * channels);
     let scale = 1.0 / (feature.height * feature.width) as f32;
     let y = SharedSlice::new(y);
-    ctx.threads.run(feature.images, &|image| {
+    ctx.pass(feature.images, &|image| {
         // SAFETY: each task writes the channels of a different image.
         let y = unsafe { y.slice(image * channels, channels) };
         y.fill(0.0);
@@ -35,7 +35,7 @@ pub fn mean_pool_backward(ctx: &Context, dy: &[f32], feature: Feature, dx: &mut 
     assert_eq!(dy.len(), feature.images * channels);
     let scale = 1.0 / (feature.height * feature.width) as f32;
     let dx = SharedSlice::new(dx);
-    ctx.threads.run(feature.images, &|image| {
+    ctx.pass(feature.images, &|image| {
         zero_halo(feature, image, dx);
         let dy = &dy[image * channels..(image + 1) * channels];
         for row in 0..feature.height {

@@ -50,7 +50,7 @@ pub fn shortcut_a_backward(ctx: &Context, dy: &[f32], to: Feature, dx: &mut [f32
     from.check("dx", dx);
     let stride = subsampling(from, to);
     let dx = SharedSlice::new(dx);
-    ctx.threads.run(to.images, &|image| {
+    ctx.pass(to.images, &|image| {
         for y in 0..to.height {
             for x in 0..to.width {
                 let at = to.at(image, y, x);

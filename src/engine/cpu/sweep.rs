@@ -121,7 +121,7 @@ pub(super) fn run_sweeps(
         Instructions::Avx512 => 4,
         Instructions::Avx2 | Instructions::Portable => 6,
     };
-    ctx.threads.run(output.images * parts, &|task| {
+    ctx.pass(output.images * parts, &|task| {
         let (image, part) = (task / parts, task % parts);
         if part == 0 && !accumulate {
             zero_halo(output, image, to);

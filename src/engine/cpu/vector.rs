@@ -50,6 +50,17 @@ pub(super) trait Vector: Copy {
     unsafe fn or_above(self, value: Self) -> Self;
     /// `self` where `gate > 0`, else 0.
     unsafe fn where_positive(self, gate: Self) -> Self;
+    /// Adds each lane to a double.
+    unsafe fn add_to_doubles(self, to: *mut f64);
+    /// Transposes: reads `LANES` rows of `count <= LANES` floats, `apart` floats from each other, and writes `count` rows of
+    /// `LANES` floats.
+    unsafe fn transpose(
+        from: *const f32,
+        apart: usize,
+        count: usize,
+        to: *mut f32,
+        to_apart: usize,
+    );
 }
 
 /// Prefetches the cache line of an address, valid or not, for reading.
@@ -110,6 +121,9 @@ macro_rules! unroll {
     };
     (4: $i:ident in 0..4 => $body:block) => {
         unroll!(@each $i, 4, $body, 0 1 2 3)
+    };
+    (8: $i:ident in 0..8 => $body:block) => {
+        unroll!(@each $i, 8, $body, 0 1 2 3 4 5 6 7)
     };
     (9: $i:ident in 0..9 => $body:block) => {
         unroll!(@each $i, 9, $body, 0 1 2 3 4 5 6 7 8)
@@ -190,6 +204,28 @@ impl Vector for Portable {
     unsafe fn where_positive(self, gate: Self) -> Self {
         lanes!(i => if gate.0[i] > 0.0 { self.0[i] } else { 0.0 })
     }
+    #[inline(always)]
+    unsafe fn add_to_doubles(self, to: *mut f64) {
+        for lane in 0..4 {
+            let to = to.wrapping_add(lane);
+            unsafe { to.write_unaligned(to.read_unaligned() + f64::from(self.0[lane])) }
+        }
+    }
+    #[inline(always)]
+    unsafe fn transpose(
+        from: *const f32,
+        apart: usize,
+        count: usize,
+        to: *mut f32,
+        to_apart: usize,
+    ) {
+        for row in 0..count {
+            let from = from.wrapping_add(row);
+            let to = to.wrapping_add(row * to_apart);
+            let value = lanes!(i => unsafe { *from.wrapping_add(i * apart) });
+            unsafe { value.store(to) }
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -262,6 +298,66 @@ mod x86 {
                 Wide(_mm512_maskz_mov_ps(mask, self.0))
             }
         }
+        #[inline(always)]
+        unsafe fn add_to_doubles(self, to: *mut f64) {
+            unsafe {
+                let high = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(self.0));
+                let halves = [_mm512_castps512_ps256(self.0), _mm256_castpd_ps(high)];
+                for (half, to) in halves.into_iter().zip([to, to.wrapping_add(8)]) {
+                    let sum = _mm512_add_pd(_mm512_loadu_pd(to), _mm512_cvtps_pd(half));
+                    _mm512_storeu_pd(to, sum);
+                }
+            }
+        }
+        #[inline(always)]
+        unsafe fn transpose(
+            from: *const f32,
+            apart: usize,
+            count: usize,
+            to: *mut f32,
+            to_apart: usize,
+        ) {
+            unsafe {
+                let mut row = [_mm512_setzero_ps(); 16];
+                unroll!(16: I in 0..16 => {
+                    row[I] = Wide::load_part(from.wrapping_add(I * apart), count).0;
+                });
+                // Pairs of rows, then four rows: of columns 4 * quarter + place, in the quarters of a register.
+                let mut pair = row;
+                unroll!(8: I in 0..8 => {
+                    pair[2 * I] = _mm512_unpacklo_ps(row[2 * I], row[2 * I + 1]);
+                    pair[2 * I + 1] = _mm512_unpackhi_ps(row[2 * I], row[2 * I + 1]);
+                });
+                unroll!(4: I in 0..4 => {
+                    let a = _mm512_castps_pd(pair[4 * I]);
+                    let b = _mm512_castps_pd(pair[4 * I + 1]);
+                    let c = _mm512_castps_pd(pair[4 * I + 2]);
+                    let d = _mm512_castps_pd(pair[4 * I + 3]);
+                    row[4 * I] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+                    row[4 * I + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+                    row[4 * I + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+                    row[4 * I + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+                });
+                // Even and odd quarters of eight rows, then of all.
+                unroll!(4: I in 0..4 => {
+                    pair[I] = _mm512_shuffle_f32x4::<0x88>(row[I], row[4 + I]);
+                    pair[4 + I] = _mm512_shuffle_f32x4::<0xdd>(row[I], row[4 + I]);
+                    pair[8 + I] = _mm512_shuffle_f32x4::<0x88>(row[8 + I], row[12 + I]);
+                    pair[12 + I] = _mm512_shuffle_f32x4::<0xdd>(row[8 + I], row[12 + I]);
+                });
+                unroll!(4: I in 0..4 => {
+                    row[I] = _mm512_shuffle_f32x4::<0x88>(pair[I], pair[8 + I]);
+                    row[4 + I] = _mm512_shuffle_f32x4::<0x88>(pair[4 + I], pair[12 + I]);
+                    row[8 + I] = _mm512_shuffle_f32x4::<0xdd>(pair[I], pair[8 + I]);
+                    row[12 + I] = _mm512_shuffle_f32x4::<0xdd>(pair[4 + I], pair[12 + I]);
+                });
+                unroll!(16: I in 0..16 => {
+                    if I < count {
+                        Wide(row[I]).store(to.wrapping_add(I * to_apart));
+                    }
+                });
+            }
+        }
     }
 
     /// Eight floats, with AVX2.
@@ -324,6 +420,56 @@ mod x86 {
             unsafe {
                 let mask = _mm256_cmp_ps::<_CMP_GT_OQ>(gate.0, _mm256_setzero_ps());
                 Narrow(_mm256_and_ps(mask, self.0))
+            }
+        }
+        #[inline(always)]
+        unsafe fn add_to_doubles(self, to: *mut f64) {
+            unsafe {
+                let halves = [
+                    _mm256_castps256_ps128(self.0),
+                    _mm256_extractf128_ps::<1>(self.0),
+                ];
+                for (half, to) in halves.into_iter().zip([to, to.wrapping_add(4)]) {
+                    let sum = _mm256_add_pd(_mm256_loadu_pd(to), _mm256_cvtps_pd(half));
+                    _mm256_storeu_pd(to, sum);
+                }
+            }
+        }
+        #[inline(always)]
+        unsafe fn transpose(
+            from: *const f32,
+            apart: usize,
+            count: usize,
+            to: *mut f32,
+            to_apart: usize,
+        ) {
+            unsafe {
+                let mut row = [_mm256_setzero_ps(); 8];
+                unroll!(8: I in 0..8 => {
+                    row[I] = Narrow::load_part(from.wrapping_add(I * apart), count).0;
+                });
+                let mut pair = row;
+                unroll!(4: I in 0..4 => {
+                    pair[2 * I] = _mm256_unpacklo_ps(row[2 * I], row[2 * I + 1]);
+                    pair[2 * I + 1] = _mm256_unpackhi_ps(row[2 * I], row[2 * I + 1]);
+                });
+                unroll!(2: I in 0..2 => {
+                    let [a, b] = [pair[4 * I], pair[4 * I + 1]];
+                    let [c, d] = [pair[4 * I + 2], pair[4 * I + 3]];
+                    row[4 * I] = _mm256_shuffle_ps::<0x44>(a, c);
+                    row[4 * I + 1] = _mm256_shuffle_ps::<0xee>(a, c);
+                    row[4 * I + 2] = _mm256_shuffle_ps::<0x44>(b, d);
+                    row[4 * I + 3] = _mm256_shuffle_ps::<0xee>(b, d);
+                });
+                unroll!(4: I in 0..4 => {
+                    pair[I] = _mm256_permute2f128_ps::<0x20>(row[I], row[4 + I]);
+                    pair[4 + I] = _mm256_permute2f128_ps::<0x31>(row[I], row[4 + I]);
+                });
+                unroll!(8: I in 0..8 => {
+                    if I < count {
+                        Narrow(pair[I]).store(to.wrapping_add(I * to_apart));
+                    }
+                });
             }
         }
     }

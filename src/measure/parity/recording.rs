@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::console::one_line;
 use crate::data::Batch;
 use crate::engine::Hyperparameters;
 use crate::exit::Exit;
@@ -194,7 +195,8 @@ impl Recording {
 
 fn refuse(why: &str) -> anyhow::Error {
     Exit::Usage.error(format!(
-        "not a recording of training steps, or damaged: {why}"
+        "not a recording of training steps, or damaged: {}",
+        one_line(why)
     ))
 }
 

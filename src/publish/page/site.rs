@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::escape::relative;
 use super::html::{badge, document};
+use crate::console::one_line;
 use crate::exit::Exit;
 use crate::judge::Status;
 use crate::publish::cells::seeds_text;
@@ -63,8 +64,9 @@ pub fn summary(folder: &Path) -> Result<Option<Summary>> {
         .map(Some)
         .map_err(|error| {
             Exit::Storage.error(format!(
-                "cannot read {}: {error}; `refig report` writes it again",
-                path.display()
+                "cannot read {}: {}; `refig report` writes it again",
+                path.display(),
+                one_line(&error.to_string())
             ))
         })
 }

@@ -3,10 +3,11 @@
 use super::super::context::Context;
 use super::super::conv_shape::ConvShape;
 use super::super::feature::{Feature, zero_halo};
+use super::super::near::with_near;
 use super::super::shared_slice::SharedSlice;
 use super::super::vector::{Kernel, Vector, dispatch, unroll, will_write};
 use super::tiles::{
-    LANE, PLACES, Tile, Tiling, each_line, four, group, prefetch_patch, transform_patch, with_near,
+    LANE, PLACES, Tile, Tiling, each_line, four, group, prefetch_patch, transform_patch,
 };
 
 /// Tiles that are held in registers at once.
@@ -181,7 +182,7 @@ fn convolve(
     let together = tiling.all().div_ceil(TILES);
     let tasks = (TASKS * ctx.threads.count()).min(together).max(1);
     let to = SharedSlice::new(to);
-    ctx.threads.run(tasks, &|task| {
+    ctx.pass(tasks, &|task| {
         let bounds = |task: usize| (together * task / tasks * TILES).min(tiling.all());
         let tiles = (bounds(task), bounds(task + 1));
         if !accumulate {

@@ -7,10 +7,9 @@
 mod convolve;
 mod tiles;
 mod weight;
+mod wide;
 
-pub(super) use convolve::{forward, input_gradient};
-pub(super) use weight::weight_gradient;
-
+use super::context::Context;
 use super::conv_shape::ConvShape;
 use tiles::LANE;
 
@@ -20,4 +19,44 @@ pub(super) fn serves(shape: ConvShape) -> bool {
         && shape.stride == 1
         && shape.input.channels.is_multiple_of(LANE)
         && shape.outputs.is_multiple_of(LANE)
+}
+
+/// `y = x * w`; see [`conv_forward`](super::conv_forward).
+pub(super) fn forward(ctx: &Context, x: &[f32], w: &[f32], y: &mut [f32], shape: ConvShape) {
+    if wide::serves(shape) {
+        wide::forward(ctx, x, w, y, shape);
+    } else {
+        convolve::forward(ctx, x, w, y, shape);
+    }
+}
+
+/// `dx = dy * w` transposed; see [`conv_input_gradient`](super::conv_input_gradient).
+pub(super) fn input_gradient(
+    ctx: &Context,
+    dy: &[f32],
+    w: &[f32],
+    dx: &mut [f32],
+    shape: ConvShape,
+    accumulate: bool,
+) {
+    if wide::serves(shape) {
+        wide::input_gradient(ctx, dy, w, dx, shape, accumulate);
+    } else {
+        convolve::input_gradient(ctx, dy, w, dx, shape, accumulate);
+    }
+}
+
+/// `dw`; see [`conv_weight_gradient`](super::conv_weight_gradient).
+pub(super) fn weight_gradient(
+    ctx: &Context,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+    shape: ConvShape,
+) {
+    if wide::serves(shape) {
+        wide::weight_gradient(ctx, x, dy, dw, shape);
+    } else {
+        weight::weight_gradient(ctx, x, dy, dw, shape);
+    }
 }

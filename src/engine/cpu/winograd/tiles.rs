@@ -1,8 +1,5 @@
 //! Tiles of 2x2 outputs, and the patches of 4x4 inputs around them.
 
-use std::cell::RefCell;
-
-use super::super::aligned::AlignedFloats;
 use super::super::feature::Feature;
 use super::super::vector::{Vector, unroll, will_read};
 
@@ -11,22 +8,6 @@ pub(super) const PLACES: usize = 16;
 
 /// Channels that are adjacent in transformed patches. The number of channels is a multiple of it.
 pub(super) const LANE: usize = 16;
-
-thread_local! {
-    /// A task's working memory: transformed patches and products. It belongs to the thread, so that it stays in the cache
-    /// from task to task.
-    static NEAR: RefCell<AlignedFloats> = RefCell::new(AlignedFloats::zeros(0));
-}
-
-/// Calls `body` with `len` floats of this thread's working memory, with unspecified contents.
-pub(super) fn with_near(len: usize, body: impl FnOnce(&mut [f32])) {
-    NEAR.with_borrow_mut(|near| {
-        if near.len() < len {
-            *near = AlignedFloats::zeros(len);
-        }
-        body(&mut near[..len]);
-    });
-}
 
 /// The tiles of a feature, image by image and row by row. If a side is odd, the last tile overhangs by a pixel.
 #[derive(Clone, Copy)]

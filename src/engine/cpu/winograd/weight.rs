@@ -6,11 +6,10 @@
 use super::super::context::Context;
 use super::super::conv_shape::ConvShape;
 use super::super::feature::Feature;
+use super::super::near::with_near;
 use super::super::shared_slice::SharedSlice;
 use super::super::vector::{Kernel, Vector, dispatch, unroll, will_read};
-use super::tiles::{
-    LANE, PLACES, Tile, Tiling, each_line, group, prefetch_patch, transform_patch, with_near,
-};
+use super::tiles::{LANE, PLACES, Tile, Tiling, each_line, group, prefetch_patch, transform_patch};
 
 /// Most groups that the images of a mini-batch are split into. Fixed, so that sums do not depend on the number of threads.
 const GROUPS: usize = 16;
@@ -49,7 +48,7 @@ pub(in super::super) fn weight_gradient(
     let tiling = Tiling::of(output);
     let mut partial = ctx.scratch(groups * blocks * floats);
     let sums = SharedSlice::new(&mut partial);
-    ctx.threads.run(groups * sets, &|task| {
+    ctx.pass(groups * sets, &|task| {
         let (group_of_images, set) = (task / sets, task % sets);
         let first = set * together;
         let last = (first + together).min(blocks);

@@ -27,7 +27,7 @@ impl<G: Gpu> Comparison<'_, G> {
                 ..step
             };
             on.push((step, gpu.upload(&w)?, gpu.upload(&g)?, gpu.upload(&v)?));
-            cpu::sgd_update(step, &mut w, &g, &mut v);
+            cpu::sgd_update(self.ctx, step, &mut w, &g, &mut v);
             expected.push((w, v));
         }
         let mut updates: Vec<_> = on

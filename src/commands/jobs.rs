@@ -1,0 +1,137 @@
+//! `reproduce --jobs` and `--devices`: makes runs in child processes, each of which is `refig run`.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+
+use super::compute;
+use crate::cli::{ComputeArgs, Places, ReproduceArgs};
+use crate::engine::{self, Device};
+use crate::exit::Exit;
+use crate::note;
+use crate::orchestrate::jobs::{Board, Order, Workers, option, slots, supervise};
+use crate::orchestrate::plan_file::FrozenPlan;
+use crate::orchestrate::{Left, Schedule, Style};
+use crate::train::Stop;
+
+/// Whether runs are to be made in processes of their own.
+pub fn are_asked_for(args: &ReproduceArgs) -> bool {
+    args.jobs.is_some() || !args.devices.is_empty()
+}
+
+/// The compute options of all devices, and the devices: those of `--devices`, else the one of `--device`.
+pub fn devices(args: &ReproduceArgs) -> Result<(engine::Options, Vec<Device>)> {
+    let Some((first, others)) = args.devices.split_first() else {
+        let options = compute::options(&args.compute)?;
+        return Ok((options, vec![options.device]));
+    };
+    let options = |name: &String| {
+        if compute::parse_device(name)?.is_none() {
+            return Err(Exit::Usage.error(format!(
+                "--devices {name}: name each device: cpu, or cuda:N with the GPU's number"
+            )));
+        }
+        compute::options(&ComputeArgs {
+            device: name.clone(),
+            ..args.compute.clone()
+        })
+    };
+    let all = options(first)?;
+    let mut devices = vec![all.device];
+    for name in others {
+        let other = options(name)?;
+        if other.processor()? != all.processor()? {
+            return Err(Exit::Usage.error(format!(
+                "--devices {}: a figure shows runs of one kind of device, since their numbers differ in rounding; name GPUs \
+                 or the CPU",
+                args.devices.join(",")
+            )));
+        }
+        if devices.contains(&other.device) {
+            return Err(Exit::Usage.error(format!(
+                "--devices {}: {name} is in it twice; use --jobs 2 for two runs at a time on each device",
+                args.devices.join(",")
+            )));
+        }
+        devices.push(other.device);
+    }
+    Ok((all, devices))
+}
+
+/// Makes what is left of the runs of `plan`, which are those of `schedule`. Returns early if `stop` is raised.
+///
+/// # Errors
+/// The exit code of the first run of the plan that failed, once all are made that can be.
+pub fn make(
+    plan: &FrozenPlan,
+    schedule: &Schedule,
+    devices: &[Device],
+    args: &ReproduceArgs,
+    places: &Places,
+    stop: &Stop,
+) -> Result<()> {
+    let left = left(plan, schedule);
+    let jobs = args.jobs.unwrap_or(1);
+    let slots = slots(devices, jobs, args.compute.threads, compute::threads());
+    let workers = Workers::new(&places.results_dir, plan, arguments(args, places))?;
+    let order = Order::new(plan, &left);
+    let mut board = Board::new(Style::choose(places.quiet), plan, &left);
+    let fail_fast = args.fail_fast;
+    let failed = supervise((plan, order), &slots, &workers, fail_fast, stop, &mut board);
+    for run in &failed {
+        let log = run.log.display();
+        note!("failed: {}: {} (log: {log})", run.name, run.why);
+    }
+    match failed.first() {
+        Some(first) if stop.requested().is_none() => Err(first.exit.error(format!(
+            "{} of {} runs failed; the others are kept: run the same command again to make what is missing",
+            failed.len(),
+            plan.runs.len()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// What is left of each run, in multiply-adds; 0 of those that are done.
+fn left(plan: &FrozenPlan, schedule: &Schedule) -> Vec<f64> {
+    let each = plan.runs.iter().zip(&schedule.runs);
+    each.map(|(run, scheduled)| {
+        let iterations = scheduled.run.recipe.iterations.max(1) as f64;
+        match scheduled.left {
+            Left::Nothing => 0.0,
+            Left::All => run.cost,
+            // Also one that only lacks its last evaluation.
+            Left::After(iteration) => {
+                run.cost * (1.0 - iteration as f64 / iterations).max(1.0 / iterations)
+            }
+        }
+    })
+    .collect()
+}
+
+/// The arguments of all workers. What is to be downloaded is there by now.
+fn arguments(args: &ReproduceArgs, places: &Places) -> Vec<OsString> {
+    let mut arguments = vec![
+        option("--results-dir", &places.results_dir),
+        "--offline".into(),
+    ];
+    if let Some(dir) = &args.data.data_dir {
+        arguments.push(option("--data-dir", dir));
+    }
+    if let Some(seconds) = args.checkpoints.checkpoint_every {
+        arguments.push(option("--checkpoint-every", seconds.to_string()));
+    }
+    if let Some(memory) = args.compute.keep_memory {
+        arguments.push(option("--keep-memory", memory.to_string()));
+    }
+    for (flag, is_set) in [
+        ("--require-official", args.data.require_official),
+        ("--skip-unreadable", args.data.skip_unreadable),
+        ("--fresh", args.fresh),
+    ] {
+        if is_set {
+            arguments.push(flag.into());
+        }
+    }
+    arguments
+}

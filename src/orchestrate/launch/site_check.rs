@@ -1,0 +1,160 @@
+//! Checks a site file before anything is submitted.
+
+use super::site::{Gpus, Setting, Site};
+
+/// Options that a key of the site file sets, with the key.
+const KEYS: [(&str, &str); 8] = [
+    ("partition", "partition"),
+    ("account", "account"),
+    ("qos", "qos"),
+    ("time", "time"),
+    ("cpus-per-task", "cpus"),
+    ("cpus", "cpus"),
+    ("mem", "memory"),
+    ("crash-limit", "max_requeues"),
+];
+
+/// Options that the launch itself sets, or that would break it.
+const OURS: [&str; 24] = [
+    "array",
+    "chdir",
+    "cwd",
+    "dependency",
+    "error",
+    "from-json",
+    "each-line",
+    "job-name",
+    "name",
+    "no-requeue",
+    "ntasks",
+    "open-mode",
+    "output",
+    "parsable",
+    "progress",
+    "requeue",
+    "signal",
+    "stdin",
+    "stderr",
+    "stdout",
+    "test-only",
+    "wait",
+    "wrap",
+    "max-fails",
+];
+
+/// Seconds of a day, the longest warning and the longest time between checkpoints.
+const DAY: u32 = 86_400;
+
+impl Site {
+    /// Whether everything in it can work.
+    ///
+    /// # Errors
+    /// What cannot, by its key.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let single = [
+            ("partition", &self.partition),
+            ("account", &self.account),
+            ("qos", &self.qos),
+            ("time", &self.time),
+            ("memory", &self.memory),
+        ];
+        for (key, value) in single {
+            if let Some(value) = value {
+                check_word(key, value)?;
+            }
+        }
+        if let Some(Gpus::Kind(kind)) = &self.gpus {
+            check_word("gpus", kind)?;
+        }
+        let lists = [("modules", &self.modules), ("container", &self.container)];
+        let lines = self.prologue.iter().map(|words| ("prologue", words));
+        for (key, words) in lists.into_iter().chain(lines) {
+            if key == "prologue" && words.is_empty() {
+                return Err("prologue has an empty command; drop it".into());
+            }
+            for word in words {
+                check_word(key, word)?;
+            }
+        }
+        if self.modules.iter().any(|module| module.starts_with('-')) {
+            return Err("modules: a name cannot begin with `-`".into());
+        }
+        let numbers = [
+            ("cpus", self.cpus, 1, 1024),
+            ("warning", Some(self.warning), 1, DAY),
+            ("checkpoint_every", self.checkpoint_every, 1, DAY),
+            ("array_limit", Some(self.array_limit), 1, 4_000_000),
+            ("at_once", self.at_once, 1, 4_000_000),
+            ("max_requeues", Some(self.max_requeues), 0, 1_000_000),
+        ];
+        for (key, value, least, most) in numbers {
+            if let Some(value) = value.filter(|value| !(least..=most).contains(value)) {
+                return Err(format!("{key} = {value}: use {least} to {most}"));
+            }
+        }
+        for (table, options) in [("options", &self.options), ("report", &self.report)] {
+            for (option, setting) in options {
+                check_option(table, option, setting)?;
+            }
+        }
+        self.check_gpus()
+    }
+
+    /// Two requests for GPUs contradict each other in ways that depend on the version of Slurm.
+    fn check_gpus(&self) -> Result<(), String> {
+        let mut asking = self.options.keys().filter(|option| asks_for_gpus(option));
+        let first = asking.next();
+        let refuse = |one: &str, other: &str| {
+            Err(format!(
+                "{one} and {other} both ask for GPUs; drop one of them"
+            ))
+        };
+        match (first, asking.next(), &self.gpus) {
+            (Some(first), _, Some(_)) => refuse("gpus", &format!("options.{first}")),
+            (Some(first), Some(second), None) => {
+                refuse(&format!("options.{first}"), &format!("options.{second}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether an option of sbatch asks for GPUs.
+pub(super) fn asks_for_gpus(option: &str) -> bool {
+    matches!(option, "gres" | "gpus" | "tres-per-task") || option.starts_with("gpus-per-")
+}
+
+fn check_word(key: &str, value: &str) -> Result<(), String> {
+    match value.is_empty() || value.chars().any(char::is_control) {
+        true => Err(format!(
+            "{key} = {value:?}: it is empty or has control characters"
+        )),
+        false => Ok(()),
+    }
+}
+
+fn check_option(table: &str, option: &str, setting: &Setting) -> Result<(), String> {
+    let letters =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    let long = option.starts_with(|letter: char| letter.is_ascii_lowercase());
+    if !long || option.len() < 2 || !option.chars().all(letters) {
+        return Err(format!(
+            "{table}.{option:?}: use an option's long name without the dashes"
+        ));
+    }
+    if OURS.contains(&option) {
+        return Err(format!(
+            "{table}.{option}: `--launch` sets it itself; drop it"
+        ));
+    }
+    if table == "options"
+        && let Some((_, key)) = KEYS.into_iter().find(|(known, _)| *known == option)
+    {
+        return Err(format!("options.{option}: use the key `{key}`"));
+    }
+    match setting {
+        Setting::Flag(false) => Err(format!("{table}.{option} = false: leave it out instead")),
+        Setting::Text(text) => check_word(&format!("{table}.{option}"), text),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,148 @@
+//! The real binary on two tiny runs, and what it leaves.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use refig::random::{Purpose, Stream};
+use refig::record::parquet::{read_evaluations, read_iterations};
+use refig::record::{Evaluation, Iteration};
+use refig::run;
+use refig::weights::Weights;
+
+/// Kills in all, unless the environment says otherwise.
+const KILLS: usize = 20;
+/// How often a process is looked at.
+const PAUSE: Duration = Duration::from_micros(300);
+
+/// A share of all kills, at least one.
+pub fn kills(of: usize, share: usize) -> usize {
+    let all = std::env::var("REFIG_FAULTS").ok();
+    let all: usize = all.map_or(KILLS, |all| all.parse().unwrap());
+    (all * share / of).max(1)
+}
+
+/// Random moments, which are told so that they can be drawn again with `REFIG_SEED`.
+pub fn moments(what: &str) -> Stream {
+    let given = std::env::var("REFIG_SEED").ok();
+    let seed = given.map_or_else(|| std::process::id().into(), |seed| seed.parse().unwrap());
+    println!("{what}: moments drawn from seed {seed}");
+    Stream::new(seed, Purpose::Shuffle, 0, 0)
+}
+
+/// The binary with the folders of a place.
+pub fn program(place: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_refig"));
+    command
+        .args(["--experiments-dir", "tests/fixtures/experiments"])
+        .arg("--results-dir")
+        .arg(place.join("results"))
+        .arg("--reports-dir")
+        .arg(place.join("reports"))
+        .env("REFIG_CACHE", place.join("cache"))
+        .env_remove("CIFAR10_DIR")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// Trains both runs and writes their report.
+pub fn reproduce(place: &Path) -> Command {
+    let mut command = program(place);
+    command.args(["reproduce", "tiny", "--profile", "tiny", "--offline"]);
+    command.args(["--quiet", "--threads", "1"]);
+    command
+}
+
+/// Waits for the end or until `moment`.
+pub fn ended_before(child: &mut Child, moment: Duration) -> Option<ExitStatus> {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        if begun.elapsed() >= moment {
+            return None;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Kills with SIGKILL.
+pub fn kill(mut child: Child) {
+    // It may have ended just now.
+    child.kill().ok();
+    child.wait().unwrap();
+}
+
+/// What a run has recorded, without the seconds.
+#[derive(Clone, PartialEq)]
+pub struct Numbers {
+    name: PathBuf,
+    iterations: Vec<Iteration>,
+    evaluations: Vec<Evaluation>,
+    weights: Weights,
+}
+
+/// The numbers of all runs in a place, which have ended.
+pub fn numbers(place: &Path) -> Vec<Numbers> {
+    let runs = run::find(&place.join("results")).unwrap();
+    let mut all: Vec<Numbers> = runs
+        .into_iter()
+        .map(|view| {
+            let folder = &view.folder;
+            assert!(view.ending.is_final(), "{folder:?} is not done");
+            let mut iterations = read_iterations(&folder.join("iterations.parquet")).unwrap();
+            // The only column that tells of the clock.
+            iterations.iter_mut().for_each(|row| row.seconds = 0.0);
+            Numbers {
+                name: folder.file_name().unwrap().into(),
+                iterations,
+                evaluations: read_evaluations(&folder.join("evaluations.parquet")).unwrap(),
+                weights: Weights::load(&folder.join("weights.safetensors")).unwrap(),
+            }
+        })
+        .collect();
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    all
+}
+
+/// The numbers of the undisturbed runs, and how long they took.
+pub fn undisturbed() -> &'static (Vec<Numbers>, Duration) {
+    static DONE: OnceLock<(Vec<Numbers>, Duration)> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let place = tempfile::tempdir().unwrap();
+        let begun = Instant::now();
+        assert!(reproduce(place.path()).status().unwrap().success());
+        let took = begun.elapsed();
+        let numbers = numbers(place.path());
+        assert_eq!(numbers.len(), 2);
+        (numbers, took)
+    })
+}
+
+/// Ends what was disturbed, and compares it with the undisturbed runs.
+pub fn ends_well(place: &Path, after: &str) {
+    let output = reproduce(place).stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "after {after}: {said}");
+    let found = numbers(place);
+    assert_eq!(found.len(), 2, "after {after}");
+    for (found, expected) in found.iter().zip(&undisturbed().0) {
+        assert!(found == expected, "{:?} differs after {after}", found.name);
+    }
+    for name in ["tiny.svg", "tiny.png", "verdict.json", "index.html"] {
+        let path = place.join("reports/tiny/tiny-synthetic").join(name);
+        assert!(path.is_file(), "{path:?} is missing after {after}");
+    }
+    let left: Vec<PathBuf> = walkdir::WalkDir::new(place)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.into_path())
+        .filter(|path| path.extension().is_some_and(|end| end == "tmp"))
+        .filter(|path| path.starts_with(place.join("results")))
+        .collect();
+    assert!(left.is_empty(), "left behind after {after}: {left:?}");
+}

@@ -1,0 +1,226 @@
+//! Runs in child processes: the same results, and whatever ends the parent or a child, nothing is left behind or lost.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use common::tiny::{assert_same_results, tiny};
+use refig::exit::Exit;
+use refig::orchestrate::plan_file;
+use refig::run::{Notes, RunDirectory, find};
+
+/// Processes that were started with this folder as an argument, by their numbers.
+fn workers(folder: &Path) -> Vec<String> {
+    let results = format!("--results-dir={}", folder.join("results").display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let arguments = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        if String::from_utf8_lossy(&arguments)
+            .split('\0')
+            .any(|word| word == results)
+        {
+            found.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    found
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Begins both runs at once, much longer than usual, and gives the parent once both have made some iterations.
+fn at_work(folder: &Path) -> Child {
+    let mut command = tiny(folder, "reproduce", "1");
+    for change in [
+        "recipe.iterations=20000",
+        "recipe.drops=[]",
+        "recipe.evaluation.interval=20000",
+    ] {
+        command.args(["--set", change]);
+    }
+    let parent = command.args(["--jobs", "2"]).spawn().unwrap();
+    until("both runs begin", || {
+        find(&folder.join("results")).is_ok_and(|runs| runs.len() == 2)
+    });
+    assert_eq!(workers(folder).len(), 2);
+    std::thread::sleep(Duration::from_secs(1));
+    parent
+}
+
+fn signal(process: &str, name: &str) {
+    let sent = Command::new("kill").args([name, process]).status();
+    assert!(sent.unwrap().success());
+}
+
+fn assert_kept(folder: &Path) {
+    let runs = find(&folder.join("results")).unwrap();
+    assert_eq!(runs.len(), 2);
+    for run in runs {
+        assert!(run.iteration > 0, "{}: nothing was kept", run.title());
+    }
+}
+
+#[test]
+fn two_at_a_time_give_the_same_results_as_one_process() {
+    let (whole, apart) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let status = tiny(whole.path(), "reproduce", "2").status().unwrap();
+    assert!(status.success());
+    let jobs = || {
+        let mut command = tiny(apart.path(), "reproduce", "1");
+        command.args(["--jobs", "2", "--devices", "cpu"]);
+        command.stderr(Stdio::piped()).output().unwrap()
+    };
+    let Output { status, stderr, .. } = jobs();
+    let said = String::from_utf8(stderr).unwrap();
+    assert!(status.success(), "{said}");
+    assert_same_results(whole.path(), apart.path());
+    assert!(said.contains("2 of 2 runs"), "{said}");
+    for name in ["plain-8 s1", "resnet-8 s1"] {
+        assert!(said.contains(&format!("{name}: done")), "{said}");
+    }
+    let report = |folder: &Path| {
+        let verdict = folder.join("reports/tiny/tiny-synthetic/verdict.json");
+        std::fs::metadata(verdict).is_ok()
+    };
+    assert!(report(whole.path()) && report(apart.path()));
+    // A log each, and the plan.
+    let logs = std::fs::read_dir(apart.path().join("results/.jobs")).unwrap();
+    let endings: Vec<String> = logs
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    let count = |ending: &str| endings.iter().filter(|name| name.ends_with(ending)).count();
+    assert_eq!((count(".log"), count(".toml")), (2, 1), "{endings:?}");
+    // Again, nothing is left to do.
+    let said = String::from_utf8(jobs().stderr).unwrap();
+    assert!(said.contains("plain-8 s1: already done"), "{said}");
+}
+
+#[test]
+fn a_run_that_fails_does_not_stop_the_other_and_is_named() {
+    for fail_fast in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plan.toml");
+        let frozen = tiny(folder.path(), "plan", "1")
+            .arg("--out")
+            .arg(&file)
+            .status();
+        assert!(frozen.unwrap().success());
+        let plan = plan_file::read(&file).unwrap();
+        let [first, other] = &plan.runs[..] else {
+            panic!("{} runs", plan.runs.len());
+        };
+        assert!(first.cost >= other.cost, "the first is not begun first");
+        let results = folder.path().join("results");
+        let held = RunDirectory::open(&results, &first.plan, &Notes::default(), false).unwrap();
+        let mut command = tiny(folder.path(), "reproduce", "1");
+        command.args(["--jobs", "1"]);
+        if fail_fast {
+            command.arg("--fail-fast");
+        }
+        let output = command.stderr(Stdio::piped()).output().unwrap();
+        drop(held);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(Exit::Busy as i32), "{said}");
+        let failed = format!("failed: {}: ", first.name);
+        assert!(said.contains(&failed), "{said}");
+        assert!(said.contains("working on this run"), "{said}");
+        assert!(said.contains("run the same command again"), "{said}");
+        let runs = find(&results).unwrap();
+        let made = runs.iter().any(|run| run.plan().same_run(&other.plan));
+        assert_eq!(made, !fail_fast, "{said}");
+        // The same command goes on where they stand.
+        let status = tiny(folder.path(), "reproduce", "1")
+            .args(["--jobs", "2"])
+            .status();
+        assert!(status.unwrap().success());
+        assert_eq!(common::tiny::folders(folder.path()).len(), 2);
+    }
+}
+
+#[test]
+fn a_signal_to_the_parent_keeps_the_states_and_leaves_no_child() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut parent = at_work(folder.path());
+    signal(&parent.id().to_string(), "-TERM");
+    let status = parent.wait().unwrap();
+    assert_eq!(status.code(), Some(Exit::Terminated as i32));
+    assert_eq!(workers(folder.path()), Vec::<String>::new());
+    assert_kept(folder.path());
+}
+
+#[test]
+fn a_second_signal_kills() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut parent = at_work(folder.path());
+    let children = workers(folder.path());
+    // Workers that do not react.
+    for child in &children {
+        signal(child, "-STOP");
+    }
+    let process = parent.id().to_string();
+    signal(&process, "-TERM");
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(parent.try_wait().unwrap().is_none(), "it did not wait");
+    signal(&process, "-TERM");
+    let status = parent.wait().unwrap();
+    assert_eq!(status.code(), Some(Exit::Terminated as i32));
+    assert_eq!(workers(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_killed_parent_leaves_no_child() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut parent = at_work(folder.path());
+    // SIGKILL.
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    until("the workers end", || workers(folder.path()).is_empty());
+    assert_kept(folder.path());
+}
+
+#[test]
+fn a_killed_worker_is_named_and_the_other_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let parent = at_work(folder.path());
+    let children = workers(folder.path());
+    signal(&children[0], "-KILL");
+    until("the worker ends", || workers(folder.path()).len() == 1);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(workers(folder.path()).len(), 1, "the other goes on");
+    signal(&parent.id().to_string(), "-INT");
+    let output = parent.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(Exit::Interrupted as i32));
+    assert_eq!(workers(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn devices_are_of_one_kind_and_named_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for (devices, says) in [
+        ("cpu,cpu", "twice"),
+        ("auto", "name each device"),
+        ("gpu", "use cpu, cuda, cuda:N"),
+    ] {
+        let output = tiny(folder.path(), "reproduce", "1")
+            .args(["--devices", devices])
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(Exit::Usage as i32), "{said}");
+        assert!(said.contains(says), "{said}");
+    }
+    // Two ways to say the same.
+    let both = tiny(folder.path(), "reproduce", "1")
+        .args(["--device", "cpu", "--devices", "cpu"])
+        .status();
+    assert_eq!(both.unwrap().code(), Some(Exit::Usage as i32));
+}

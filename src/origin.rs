@@ -154,6 +154,19 @@ impl Origin {
     }
 }
 
+/// What was done to pictures before anything saw them, to follow their name: `, shrunk to a shorter side of 480 pixels, without
+/// 2 that cannot be decoded`. Empty if nothing was.
+pub fn treated(shrunk: Option<u32>, unreadable: usize) -> String {
+    let mut text = String::new();
+    if let Some(side) = shrunk {
+        text += &format!(", shrunk to a shorter side of {side} pixels");
+    }
+    if unreadable > 0 {
+        text += &format!(", without {unreadable} that cannot be decoded");
+    }
+    text
+}
+
 /// The data that an expectation, claim or command applies to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

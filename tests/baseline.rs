@@ -58,6 +58,18 @@ impl Project {
 
     /// Runs of every network that end at 40 % and more with the seed, in `results`.
     fn record(&self, results: &str, seeds: &[u64], overrides: &[String], more: f64) {
+        self.record_on("feed", results, seeds, overrides, more);
+    }
+
+    /// The same, on images with this digest.
+    fn record_on(
+        &self,
+        digest: &str,
+        results: &str,
+        seeds: &[u64],
+        overrides: &[String],
+        more: f64,
+    ) {
         let manifest = self.path("experiments/tiny.toml");
         let experiment = Experiment::load(&manifest, "tiny", overrides).unwrap();
         let notes = Notes {
@@ -67,7 +79,7 @@ impl Project {
         for plan in plan::runs(
             &experiment,
             seeds,
-            "feed",
+            digest,
             Processor::Cpu(Instructions::Avx2),
         )
         .unwrap()
@@ -285,6 +297,36 @@ fn later_runs_are_held_against_the_baseline_of_their_recipe_and_none_against_its
     project.record("results", &[4, 5], std::slice::from_ref(&change), 0.0);
     let changed = [&against_on("4,5")[..], &["--set", &change]].concat();
     project.expect("results", &changed, Exit::Missing, "4 not-comparable");
+}
+
+#[test]
+fn runs_on_other_images_of_the_same_kind_are_not_compared() {
+    let project = Project::new();
+    project.record("results", &[1, 2, 3], &[], 0.0);
+    let accept = ["--seeds", "1..3", "--accept", "first"];
+    project.expect("results", &accept, Exit::Success, "accepted");
+    let file = project.path("experiments/baselines/tiny-tiny-first.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("\ndata_digest = \"feed\"\n"), "{text}");
+    project.record_on("food", "other", &[4, 5], &[], 0.0);
+    let against = ["--seeds", "4,5", "--against", "first"];
+    project.expect("other", &against, Exit::Missing, "4 not-comparable");
+    // Files of earlier versions do not say which images they were recorded on.
+    let old = text
+        .replace("data_digest = \"feed\"\n", "")
+        .replace("format = 3", "format = 2");
+    std::fs::write(&file, old).unwrap();
+    project.expect(
+        "other",
+        &against,
+        Exit::Success,
+        "baseline first: 4 unchanged",
+    );
+    // A baseline is of one set of images.
+    project.record_on("food", "results", &[4], &[], 0.0);
+    let mixed = ["--seeds", "1..4", "--accept", "second"];
+    project.commit();
+    project.expect("results", &mixed, Exit::Missing, "cannot accept a baseline");
 }
 
 #[test]

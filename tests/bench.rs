@@ -222,13 +222,21 @@ fn a_python_without_pytorch_is_named_with_the_remedy() {
 #[cfg(unix)]
 const SMALL: [&str; 4] = ["--batches", "2", "--size", "32"];
 
-/// `bench loader` on synthetic pictures, with a cache and a folder for temporary files of its own in `folder`.
+/// `bench loader` with mini-batches of 2, on synthetic pictures, with a cache and a folder for temporary files of its own in
+/// `folder`.
 #[cfg(unix)]
 fn loader(folder: &Path, arguments: &[&str]) -> Output {
+    loader_of(2, folder, arguments)
+}
+
+/// The same with mini-batches of this size.
+#[cfg(unix)]
+fn loader_of(batch: usize, folder: &Path, arguments: &[&str]) -> Output {
     let temporary = folder.join("temporary");
     std::fs::create_dir_all(&temporary).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_refig"))
-        .args(["bench", "loader", "--threads", "2", "--batch", "2"])
+        .args(["bench", "loader", "--threads", "2", "--batch"])
+        .arg(batch.to_string())
         .args(arguments)
         .env("REFIG_CACHE", folder.join("cache"))
         .env("TMPDIR", &temporary)
@@ -270,6 +278,46 @@ fn the_loader_of_pictures_is_timed_with_its_parts() {
     let refused = loader(folder.path(), &["--size", "300"]);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("32 to 256"));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_loader_is_timed_on_photographs_made_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = ["--synthetic", "3", "--pairs", "1", "--format", "json"];
+    let found = json(&loader(folder.path(), &[&SMALL[..], &made].concat()));
+    assert_eq!(found["images"], 3);
+    assert_eq!(found["data"], "SYNTHETIC photographs: 3 of 500x375 pixels");
+    if cfg!(target_os = "linux") {
+        let memory = found["peak_memory_mb"].as_f64().unwrap();
+        assert!((1.0..1000.0).contains(&memory), "{memory}");
+    }
+}
+
+/// Of 256 images of 224x224, one from a file of 4000x3000.
+#[cfg(target_os = "linux")]
+#[test]
+fn large_mini_batches_of_photographs_take_less_than_a_gigabyte() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = loader_of(
+        256,
+        folder.path(),
+        &[
+            "--synthetic",
+            "160",
+            "--batches",
+            "4",
+            "--pairs",
+            "1",
+            "--format",
+            "json",
+        ],
+    );
+    let found = json(&output);
+    let files = "SYNTHETIC photographs: 159 of 500x375 and 1 of 4000x3000 pixels";
+    assert_eq!(found["data"], files);
+    let megabytes = found["peak_memory_mb"].as_f64().unwrap() * 1.048_576;
+    assert!(megabytes < 1000.0, "{megabytes}");
 }
 
 #[cfg(unix)]

@@ -21,6 +21,8 @@ fn run(network: &str, seed: u64, test: f64, train: f64) -> Subject {
         network: network.into(),
         seed,
         origin: Origin::Cifar10,
+        data_digest: String::new(),
+        treated: String::new(),
         ending: Ending::Finished,
         iteration: 600,
         test_error: Some(test),

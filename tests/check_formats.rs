@@ -15,6 +15,8 @@ fn run(network: &str, test: f64) -> Subject {
         network: network.into(),
         seed: 0,
         origin: Origin::Cifar10,
+        data_digest: String::new(),
+        treated: String::new(),
         ending: Ending::Finished,
         iteration: 600,
         test_error: Some(test),

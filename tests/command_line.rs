@@ -429,8 +429,9 @@ fn the_documentation_names_every_command_and_exit_code() {
         .skip_while(|line| *line != "Commands:")
         .skip(1)
         .take_while(|line| !line.is_empty())
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| *name != "help")
+        // Descriptions go on in lines that are indented further.
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|name| !name.is_empty() && *name != "help")
         .collect();
     assert!(commands.contains(&"reproduce"), "{help}");
     for name in commands {

@@ -171,7 +171,7 @@ fn few() -> Vec<(Vec<u8>, i64)> {
 
 fn read(path: &Path, bytes: &[u8]) -> anyhow::Result<Vec<ForeignImage>> {
     std::fs::write(path, bytes)?;
-    let mut images = ForeignImages::open(path)?;
+    let images = ForeignImages::open(path)?;
     let mut rows = Vec::new();
     for group in 0..images.groups() {
         rows.extend(images.read(group, 1 << 20)?);

@@ -6,7 +6,7 @@ use refig::exit::Exit;
 use refig::judge::{Circumstances, Status, Subject, judge_values};
 use refig::manifest::{Claim, Comparison, DataName, Expectation, Experiment, Metric};
 use refig::network::{Shortcut, Stem, StrideIn};
-use refig::origin::{DataKind, Origin};
+use refig::origin::{DataKind, Origin, treated};
 use refig::plan::RunPlan;
 use refig::processor::{Instructions, Processor};
 use refig::record::Ending;
@@ -103,7 +103,8 @@ fn figure_4_and_the_tables_are_the_papers_recipe_and_share_their_runs() {
     let fig4 = shipped("fig4", "paper");
     let table3 = shipped("table3", "paper");
     let table4 = shipped("table4", "paper");
-    for experiment in [&fig4, &shipped("table2", "paper"), &table3, &table4] {
+    let slide = shipped("slide35", "paper");
+    for experiment in [&fig4, &shipped("table2", "paper"), &table3, &table4, &slide] {
         assert_eq!(experiment.departures(), Vec::<String>::new());
         assert!(experiment.is_of_the_paper(), "{}", experiment.name);
     }
@@ -120,6 +121,9 @@ fn figure_4_and_the_tables_are_the_papers_recipe_and_share_their_runs() {
     for name in ["resnet-34-b", "resnet-34-c", "resnet-152"] {
         assert_eq!(identity(&table3, name), identity(&table4, name));
     }
+    for name in ["resnet-34-c", "resnet-50", "resnet-101", "resnet-152"] {
+        assert_eq!(identity(&table3, name), identity(&slide, name));
+    }
     let shortcut = |name: &str| table3.network(name).unwrap().network.shortcut;
     assert_eq!(
         ["resnet-34", "resnet-34-b", "resnet-34-c", "resnet-101"].map(shortcut),
@@ -135,6 +139,8 @@ fn subject(network: &str, origin: Origin, ten_crop: f64) -> Subject {
         network: network.into(),
         seed: 1,
         origin,
+        data_digest: String::new(),
+        treated: String::new(),
         ending: Ending::Finished,
         iteration: 600_000,
         test_error: Some(ten_crop + 3.0),
@@ -214,6 +220,16 @@ fn only_the_whole_set_is_compared_with_the_paper() {
         let whole = origin == Origin::Imagenet;
         assert_eq!(verdict.differences.is_empty(), whole, "{origin:?}");
     }
+    let part = subject("plain-34", Origin::ImagenetPart, 28.7);
+    let treated = [Subject {
+        treated: treated(Some(480), 2),
+        ..part
+    }];
+    let verdict = judge_values(&circumstances(), &[], &[expected()], &[], &treated);
+    assert_eq!(
+        verdict.data,
+        "a part of ImageNet, 1000 classes, 224x224 pixels, shrunk to a shorter side of 480 pixels, without 2 that cannot be decoded"
+    );
     let runs = [subject("plain-34", Origin::Imagenet, 28.7)];
     let verdict = judge_values(&circumstances(), &[], &[expected()], &[], &runs);
     assert_eq!(

@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use refig::data::Progress;
-use refig::data::imagenet::{Collection, Split, open, pack, verify};
+use refig::data::imagenet::{Collection, Packing, Split, open, pack, verify};
 use refig::exit::Exit;
-use refig::record::parquet::{ForeignImage, foreign_to_bytes};
+use refig::record::foreign::ForeignImage;
+use refig::record::parquet::foreign_to_bytes;
 use tempfile::TempDir;
 
 /// Sorted, as labels are.
@@ -348,7 +349,7 @@ fn a_changed_file_is_noticed_and_a_touched_one_is_not() {
         }
         Ok(())
     };
-    verify(&set, &cache, &mut show).unwrap();
+    verify(&set, &cache, false, &mut show).unwrap();
     assert!(notes.iter().any(|note| note.contains(name)), "{notes:?}");
 }
 
@@ -477,9 +478,12 @@ fn a_packed_set_is_the_same_set_and_packing_resumes() {
     folders(&set, "val");
     let (expected, _) = load(&set, &cache);
     // Room for two images in each archive.
-    let bytes = 2 * 1024;
+    let packing = Packing {
+        bytes: 2 * 1024,
+        ..Packing::default()
+    };
     let mut packed_images = 0;
-    let stopped = pack(&set, &out, &cache, bytes, &mut |progress| {
+    let stopped = pack(&set, &out, &cache, packing, &mut |progress| {
         if let Progress::Pack { .. } = progress {
             packed_images += 1;
             if packed_images == 4 {
@@ -497,7 +501,7 @@ fn a_packed_set_is_the_same_set_and_packing_resumes() {
         "{told}"
     );
     let first = fs::read(out.join("train-0000.tar")).unwrap();
-    let packed = pack(&set, &out, &cache, bytes, &mut |_| Ok(())).unwrap();
+    let packed = pack(&set, &out, &cache, packing, &mut |_| Ok(())).unwrap();
     assert_eq!((packed.archives, packed.images), (4, 8));
     assert_eq!(fs::read(out.join("train-0000.tar")).unwrap(), first);
     let names = fs::read_dir(&out)
@@ -510,9 +514,9 @@ fn a_packed_set_is_the_same_set_and_packing_resumes() {
     assert_eq!(contents(&found.test), contents(&expected.test));
     // Other images do not go into the same folder.
     write(set.join("train/n01440764/other.JPEG"), "other");
-    let error = pack(&set, &out, &cache, bytes, &mut |_| Ok(())).unwrap_err();
+    let error = pack(&set, &out, &cache, packing, &mut |_| Ok(())).unwrap_err();
     assert!(error.to_string().contains("--out"), "{error}");
-    let error = pack(&set, &set, &cache, bytes, &mut |_| Ok(())).unwrap_err();
+    let error = pack(&set, &set, &cache, packing, &mut |_| Ok(())).unwrap_err();
     assert!(error.to_string().contains("not empty"), "{error}");
 }
 
@@ -559,10 +563,12 @@ fn the_slice_of_imagenette_is_read_in_place() {
     let mut bytes = Vec::new();
     found.train.read(0, &mut bytes).unwrap();
     assert!(bytes.starts_with(&[0xff, 0xd8]), "a JPEG");
-    let findings = verify(slice, cache.path(), &mut |_| Ok(())).unwrap();
+    let findings = verify(slice, cache.path(), true, &mut |_| Ok(())).unwrap();
     let why = findings.verdict.unwrap_err();
     assert!(
         why.contains("10 of 1000 classes") && !why.contains("wrong order"),
         "{why}"
     );
+    let all = "2800 of 2800 images can be decoded";
+    assert!(findings.lines.iter().any(|line| line == all));
 }

@@ -307,6 +307,7 @@ fn experiments_are_listed_and_found() {
             "fig7",
             "resnet1202",
             "shortcuts",
+            "slide35",
             "table2",
             "table3",
             "table4",
@@ -328,7 +329,7 @@ fn experiments_are_listed_and_found() {
         error.to_string().contains("no experiment \"fig9\"")
             && error
                 .to_string()
-                .contains("fig1, fig4, fig6, fig7, resnet1202, shortcuts, table2")
+                .contains("fig1, fig4, fig6, fig7, resnet1202, shortcuts, slide35")
     );
 }
 

@@ -36,7 +36,9 @@ fn experiment() -> Experiment {
 }
 
 fn pictures(cache: &Path) -> DataSet {
-    data::open_pictures(None, true, cache, &mut |_| Ok(())).unwrap()
+    let mut request = data::PictureRequest::new(None, cache);
+    request.allow_synthetic = true;
+    data::open_pictures(&request, &mut |_| Ok(())).unwrap()
 }
 
 fn plans(network: &str, data: &DataSet) -> Vec<RunPlan> {

@@ -223,3 +223,33 @@ fn a_table_of_several_errors_has_a_pair_of_columns_for_each() {
         assert!(text.contains(says), "{says}\n{text}");
     }
 }
+
+#[test]
+fn bars_stand_beside_the_papers_and_missing_ones_are_shown_as_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (results, reports) = (folder.path().join("results"), folder.path().join("reports"));
+    assert_eq!(shipped("slide35", "paper").kind, Kind::Columns);
+    let ten = shipped("slide35", "smoke").with_classes(10);
+    let errors = [
+        (Views::Centre, 70.0, 35.0),
+        (Views::TenCrop, 61.0, 30.25),
+        (Views::MultiScale, 60.0, 29.0),
+    ];
+    let run = ("resnet-50", 1);
+    record_views(&results, &ten, run, Origin::Synthetic, &errors);
+    // At this profile there is another network, which has no run.
+    let svg = render(&shipped("slide35", "smoke"), &results, &reports, &[1]).unwrap();
+    for says in [
+        "6.71",
+        "30.25 (1)",
+        "ResNet-50",
+        "paper",
+        "ours",
+        "SYNTHETIC",
+        "10-crop top-5 error (%)",
+        "no finished run",
+        "7.40",
+    ] {
+        assert!(svg.contains(says), "{says}");
+    }
+}

@@ -26,6 +26,10 @@ pub struct DataArgs {
     /// Refuse data other than CIFAR-10 as published, by its digest.
     #[arg(long)]
     pub require_official: bool,
+    /// Leave out the images of ImageNet that cannot be decoded, and say which. All are decoded once to know them. The runs are
+    /// other ones then, and not comparable with the paper.
+    #[arg(long)]
+    pub skip_unreadable: bool,
 }
 
 /// A place to get data from. A mistyped address may hold a password, so it is refused before it is used or recorded, in words
@@ -96,12 +100,15 @@ pub enum DataAction {
         /// Data set.
         #[arg(value_enum)]
         name: DataName,
+        /// ImageNet: also decode every image, and name those that cannot be decoded.
+        #[arg(long)]
+        decode: bool,
         #[command(flatten)]
         data: DataArgs,
     },
     /// Pack the images of a data set into a few large files, for disks that are slow with many small ones.
     ///
-    /// The images stay as they are: runs on the packed set are the same runs.
+    /// The images stay as they are, and runs on the packed set are the same runs, unless --shrink makes other images of them.
     Prepare {
         /// Data set.
         #[arg(value_enum)]
@@ -111,5 +118,9 @@ pub enum DataAction {
         /// Folder for the packed set, new or left by an interrupted packing.
         #[arg(long, value_name = "FOLDER")]
         out: PathBuf,
+        /// Scale pictures whose shorter side is longer than this down to it, and encode them again. These are other images, with
+        /// another digest, and not comparable with the paper's.
+        #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(32..=4096))]
+        shrink: Option<u32>,
     },
 }

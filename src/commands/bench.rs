@@ -10,13 +10,13 @@ use super::describe::network;
 use crate::cli::{
     BenchCompareArgs, BenchLoaderArgs, BenchOperatorsArgs, BenchStepArgs, Format, PytorchMode,
 };
-use crate::data;
+use crate::data::{self, PictureRequest};
 use crate::engine::Device;
 use crate::exit::Exit;
 use crate::measure::compare::{Comparison, Mode};
 use crate::measure::loader::{LoaderBench, LoaderReport};
 use crate::measure::operators;
-use crate::measure::pictures::PictureBench;
+use crate::measure::pictures::{Files, PictureBench};
 use crate::measure::step::{StepBench, StepReport, device_name};
 use crate::run;
 use crate::train::Stop;
@@ -175,11 +175,18 @@ pub fn loader(args: &BenchLoaderArgs, quiet: bool, stop: &Stop) -> Result<Exit> 
     };
     bench.check()?;
     let mut show = progress(quiet, stop);
-    let dir = args.data_dir.as_deref();
-    let dataset = data::open_pictures(dir, true, &data::cache_folder(), &mut show)?;
+    let files = match args.synthetic {
+        Some(count) => Files::Synthetic(count),
+        None => {
+            let dir = args.data_dir.as_deref();
+            let mut request = PictureRequest::new(dir, &data::cache_folder());
+            request.allow_synthetic = true;
+            Files::Of(data::open_pictures(&request, &mut show)?)
+        }
+    };
     // Whatever ends it, the copies of images are removed.
     stop.attend(true);
-    let report = bench.measure(&dataset, &run::cpu(), &mut show);
+    let report = bench.measure(&files, &run::cpu(), &mut show);
     stop.attend(false);
     let report = report?;
     match args.format {

@@ -2,15 +2,16 @@
 //! imagenet`: compares ImageNet with what was published, and packs it.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::DataArgs;
-use crate::data::imagenet::{self, PACK_BYTES};
-use crate::data::{self, Dataset, Pace, Progress, Request};
+use crate::data::imagenet::{self, Packing};
+use crate::data::{self, Dataset, Pace, PictureRequest, Progress, Request};
 use crate::exit::Exit;
+use crate::origin::treated;
 use crate::train::Stop;
 use crate::{note, outln};
 
@@ -19,10 +20,10 @@ use crate::{note, outln};
 pub enum Action {
     /// Copies CIFAR-10 to the cache from a file, a folder or a URL; by default from the mirrors and the known addresses.
     Fetch { from: Option<String> },
-    /// Reads the data and prints its digests.
-    Verify,
-    /// Packs ImageNet into the folder `out`.
-    Prepare { out: PathBuf },
+    /// Reads the data and prints its digests; with `decode`, decodes ImageNet's images.
+    Verify { decode: bool },
+    /// Packs ImageNet into the folder `out`; with `shrink`, with a shorter side of at most so many pixels.
+    Prepare { out: PathBuf, shrink: Option<u32> },
 }
 
 /// Runs `action` on CIFAR-10. `--data-dir` is the place to read for `verify` (default `CIFAR10_DIR`, then the cache), or the
@@ -55,7 +56,7 @@ pub fn run(action: &Action, args: &DataArgs, quiet: bool, stop: &Stop) -> Result
             }
             Ok(Exit::Success)
         }
-        Action::Verify => {
+        Action::Verify { .. } => {
             let mut request = Request::from_environment(dir);
             // Verifying changes nothing.
             request.allow_download = false;
@@ -75,15 +76,13 @@ pub fn run(action: &Action, args: &DataArgs, quiet: bool, stop: &Stop) -> Result
     }
 }
 
-/// Runs `action` on ImageNet at `dir`, by default `IMAGENET_DIR`.
+/// Runs `action` on ImageNet at `--data-dir`, by default `IMAGENET_DIR`.
 ///
 /// # Errors
 /// As [`run`]; [`Exit::Data`] too if the images are not all of ImageNet-1k as published.
-pub fn imagenet(action: &Action, dir: Option<&Path>, quiet: bool, stop: &Stop) -> Result<Exit> {
-    let variable = || std::env::var_os("IMAGENET_DIR").filter(|value| !value.is_empty());
-    let dir = dir
-        .map(Path::to_path_buf)
-        .or_else(|| variable().map(PathBuf::from));
+pub fn imagenet(action: &Action, args: &DataArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
+    let PictureRequest { dir, cache, .. } =
+        PictureRequest::new(args.data_dir.as_deref(), &data::cache_folder());
     let place = || {
         dir.as_deref().ok_or_else(|| {
             Exit::Data.error(
@@ -91,14 +90,13 @@ pub fn imagenet(action: &Action, dir: Option<&Path>, quiet: bool, stop: &Stop) -
             )
         })
     };
-    let cache = data::cache_folder();
     let mut show = progress(quiet, stop);
     match action {
         Action::Fetch { .. } => Err(Exit::Usage.error(
             "ImageNet cannot be fetched without an account: download it from https://image-net.org (ILSVRC 2012), Kaggle or Hugging Face, and name its folder with --data-dir",
         )),
-        Action::Verify => {
-            let findings = imagenet::verify(place()?, &cache, &mut show)?;
+        Action::Verify { decode } => {
+            let findings = imagenet::verify(place()?, &cache, *decode, &mut show)?;
             drop(show);
             for line in &findings.lines {
                 outln!("{line}");
@@ -113,16 +111,25 @@ pub fn imagenet(action: &Action, dir: Option<&Path>, quiet: bool, stop: &Stop) -
                 ))),
             }
         }
-        Action::Prepare { out } => {
-            let dir = place()?;
-            let packed = imagenet::pack(dir, out, &cache, PACK_BYTES, &mut show)?;
+        Action::Prepare { out, shrink } => {
+            let packing = Packing {
+                shrink: *shrink,
+                skip_unreadable: args.skip_unreadable,
+                ..Packing::default()
+            };
+            let packed = imagenet::pack(place()?, out, &cache, packing, &mut show)?;
             drop(show);
             if !quiet {
+                let images = match shrink {
+                    Some(_) => "other images with another digest, not comparable with the paper's",
+                    None => "the same images with the same digest",
+                };
                 outln!(
-                    "packed {} images into {} archives in {}: the same images with the same digest; use it with --data-dir {2}",
+                    "packed {} images into {} archives in {}{}: {images}; use it with --data-dir {2}",
                     packed.images,
                     packed.archives,
-                    out.display()
+                    out.display(),
+                    treated(packed.shrunk, packed.unreadable)
                 );
             }
             Ok(Exit::Success)
@@ -160,6 +167,8 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
         if let Some(signal) = stop.requested() {
             return Err(signal.stopped());
         }
+        // The others count bytes.
+        let images = matches!(progress, Progress::Mean { .. } | Progress::Decode { .. });
         let (what, done, total) = match progress {
             Progress::Note(note) => {
                 match bar.length() {
@@ -176,11 +185,15 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
             Progress::Read { done, total } => ("reading images", done, total),
             Progress::Pack { done, total } => ("packing", done, total),
             Progress::Mean { done, total } => ("mean image", done, total),
+            Progress::Decode { done, total } => ("decoding images", done, total),
         };
         if bar.length() != Some(total) {
             bar.set_length(total);
-            // A constant template, so this cannot fail.
-            let template = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+            // Constant templates, so this cannot fail.
+            let template = match images {
+                true => "{msg} {wide_bar} {pos}/{len} {per_sec} {eta}",
+                false => "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+            };
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::data::progress;
 use crate::cli::DataArgs;
-use crate::data::{self, DataSet, Dataset, Pace, Progress, Request};
+use crate::data::{self, DataSet, Dataset, Pace, PictureRequest, Progress, Request};
 use crate::origin::DataName;
 use crate::train::Stop;
 
@@ -15,6 +15,13 @@ pub fn request(args: &DataArgs) -> Request {
     request.pace = Pace::kilobytes(args.min_rate);
     request.allow_download = !args.offline;
     request.require_official = args.require_official;
+    request
+}
+
+/// The pictures that options and environment ask for. Synthetic ones are refused unless the caller allows them.
+pub fn pictures(args: &DataArgs) -> PictureRequest {
+    let mut request = PictureRequest::new(args.data_dir.as_deref(), &data::cache_folder());
+    request.skip_unreadable = args.skip_unreadable;
     request
 }
 
@@ -44,13 +51,9 @@ pub fn to_train_on(
             Ok(open(&request, quiet, stop)?.into())
         }
         DataName::Imagenet => {
-            let mut show = progress(quiet, stop);
-            data::open_pictures(
-                args.data_dir.as_deref(),
-                synthetic && !args.require_official,
-                &data::cache_folder(),
-                &mut show,
-            )
+            let mut request = pictures(args);
+            request.allow_synthetic = synthetic && !args.require_official;
+            data::open_pictures(&request, &mut progress(quiet, stop))
         }
     }
 }

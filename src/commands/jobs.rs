@@ -126,6 +126,7 @@ fn arguments(args: &ReproduceArgs, places: &Places) -> Vec<OsString> {
     }
     for (flag, is_set) in [
         ("--require-official", args.data.require_official),
+        ("--skip-unreadable", args.data.skip_unreadable),
         ("--fresh", args.fresh),
     ] {
         if is_set {

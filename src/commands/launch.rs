@@ -43,7 +43,7 @@ pub fn run(
     let compute = compute_options(&args.compute, &site)?;
     let target = reproduce::resolve(args, places, &compute)?;
     let data = match how.print {
-        true => reproduce::foresee(args, &target)?,
+        true => reproduce::foresee(args, &target, places.quiet, stop)?,
         // Tasks have no network, so it is fetched here.
         false => {
             let source = (target.experiment.data, target.experiment.synthetic);
@@ -180,8 +180,13 @@ fn worker(
     if let Some(dir) = &args.data.data_dir {
         words.push(place("data-dir", dir)?);
     }
-    if args.data.require_official {
-        words.push("--require-official".into());
+    for (flag, is_set) in [
+        ("--require-official", args.data.require_official),
+        ("--skip-unreadable", args.data.skip_unreadable),
+    ] {
+        if is_set {
+            words.push(flag.into());
+        }
     }
     Ok(words)
 }

@@ -85,7 +85,7 @@ pub fn run(cli: Cli) -> Result<Exit> {
             Some(queue) => launch::run(queue, args, launch, places, &stop),
             None => reproduce::reproduce(args, places, &stop),
         },
-        Command::Plan(args) => reproduce::plan(args, places),
+        Command::Plan(args) => reproduce::plan(args, places, &stop),
         Command::Check(args) => check::check(args, places),
         Command::Render(args) => check::render(args, places),
         Command::Report(args) => report::run(args, places),
@@ -96,17 +96,22 @@ pub fn run(cli: Cli) -> Result<Exit> {
                 DataAction::Fetch { name, from, data } => {
                     (name, data::Action::Fetch { from: from.clone() }, data)
                 }
-                DataAction::Verify { name, data } => (name, data::Action::Verify, data),
-                DataAction::Prepare { name, data, out } => {
-                    (name, data::Action::Prepare { out: out.clone() }, data)
+                DataAction::Verify { name, decode, data } => {
+                    (name, data::Action::Verify { decode: *decode }, data)
+                }
+                DataAction::Prepare {
+                    name,
+                    data,
+                    out,
+                    shrink,
+                } => {
+                    let (out, shrink) = (out.clone(), *shrink);
+                    (name, data::Action::Prepare { out, shrink }, data)
                 }
             };
             match name {
                 DataName::Cifar10 => data::run(&action, args, places.quiet, &stop),
-                DataName::Imagenet => {
-                    let dir = args.data_dir.as_deref();
-                    data::imagenet(&action, dir, places.quiet, &stop)
-                }
+                DataName::Imagenet => data::imagenet(&action, args, places.quiet, &stop),
             }
         }
         Command::Evaluate(args) => evaluate::run(args, places.quiet, &stop),

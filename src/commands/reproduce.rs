@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
+use super::data::progress;
 use super::target::{self, Circumstances, Target};
 use super::{compute, dataset, jobs, training};
 use crate::cli::{Format, Places, PlanArgs, ReproduceArgs};
@@ -50,7 +51,12 @@ pub(super) fn resolve(
 }
 
 /// The data that training would use. Downloads nothing.
-pub(super) fn foresee(args: &ReproduceArgs, target: &Target) -> Result<Prospect> {
+pub(super) fn foresee(
+    args: &ReproduceArgs,
+    target: &Target,
+    quiet: bool,
+    stop: &Stop,
+) -> Result<Prospect> {
     match target.experiment.data {
         DataName::Cifar10 => {
             let mut request = dataset::request(&args.data);
@@ -58,7 +64,8 @@ pub(super) fn foresee(args: &ReproduceArgs, target: &Target) -> Result<Prospect>
             data::foresee(&request)
         }
         DataName::Imagenet => {
-            data::foresee_pictures(args.data.data_dir.as_deref(), &data::cache_folder())
+            let mut show = progress(quiet, stop);
+            data::foresee_pictures(&dataset::pictures(&args.data), &mut show)
         }
     }
 }
@@ -78,14 +85,14 @@ fn schedule(
 }
 
 /// `refig plan EXPERIMENT`: downloads nothing, and changes nothing but the file of `--out`.
-pub fn plan(whole: &PlanArgs, places: &Places) -> Result<Exit> {
+pub fn plan(whole: &PlanArgs, places: &Places, stop: &Stop) -> Result<Exit> {
     let (format, out, args) = (whole.format, &whole.out, &whole.reproduce);
     if let (Some(name), Some(out)) = (&whole.processor, out) {
-        return plan_for(name, out, args, places);
+        return plan_for((name, out), args, places, stop);
     }
     let (compute, _) = jobs::devices(args)?;
     let target = resolve(args, places, &compute)?;
-    let data = foresee(args, &target)?;
+    let data = foresee(args, &target, places.quiet, stop)?;
     let target = target.with_classes(data.classes);
     let schedule = schedule(args, places, &target, &compute, &data)?;
     if let Some(out) = out {
@@ -152,10 +159,15 @@ pub fn plan(whole: &PlanArgs, places: &Places) -> Result<Exit> {
 }
 
 /// Writes the plan for another kind of processor, whose speed is not known here.
-fn plan_for(name: &str, out: &Path, args: &ReproduceArgs, places: &Places) -> Result<Exit> {
+fn plan_for(
+    (name, out): (&str, &Path),
+    args: &ReproduceArgs,
+    places: &Places,
+    stop: &Stop,
+) -> Result<Exit> {
     let compute = compute::elsewhere(name)?;
     let target = resolve(args, places, &compute)?;
-    let data = foresee(args, &target)?;
+    let data = foresee(args, &target, places.quiet, stop)?;
     let target = target.with_classes(data.classes);
     let processor = match (compute.device, compute.instructions) {
         (Device::Cpu, Some(set)) => Processor::Cpu(set),

@@ -65,8 +65,8 @@ fn make(
     let digest = dataset.digest();
     if digest != run.plan.data_digest {
         return Err(Exit::Data.error(format!(
-            "{} was planned for images with the digest {}, but {} have {digest}; name the same images with --data-dir, or \
-             plan again",
+            "{} was planned for images with the digest {}, but {} have {digest}; name the same images with --data-dir, with \
+             --skip-unreadable if it was planned with that, or plan again",
             run.name,
             run.plan.data_digest,
             dataset.description()

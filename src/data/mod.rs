@@ -54,6 +54,7 @@ pub use pace::Pace;
 pub use progress::{Progress, Report};
 pub use run_images::{Batches, DataSet, RunImages};
 pub use source::{
-    Prospect, Request, cache_folder, foresee, foresee_pictures, open, open_pictures, open_whole,
+    PictureRequest, Prospect, Request, cache_folder, foresee, foresee_pictures, open,
+    open_pictures, open_whole,
 };
 pub use synthetic::{SYNTHETIC_SEED, SYNTHETIC_TEST, SYNTHETIC_TRAIN, synthetic};

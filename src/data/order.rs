@@ -62,6 +62,11 @@ impl Order {
         })
     }
 
+    /// The most images of a mini-batch.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
     /// Fills `decisions` with the mini-batch that follows `iteration` updates (0 for the first one).
     pub fn decisions(&mut self, iteration: u64, decisions: &mut Vec<Decision>) {
         let mut spots = Vec::new();

@@ -12,7 +12,7 @@ use super::normalise::Normaliser;
 use super::progress::Report;
 use super::{Loader, Order};
 use super::{augment, imagenet::PictureLoader};
-use crate::origin::{Origin, Size};
+use crate::origin::{self, Origin, Size};
 use crate::recipe::{Normalisation, Recipe};
 use crate::record::Split;
 
@@ -79,6 +79,22 @@ impl DataSet {
         }
     }
 
+    /// How many images cannot be decoded and were left out.
+    pub fn unreadable(&self) -> usize {
+        match self {
+            DataSet::Memory(_) => 0,
+            DataSet::Pictures { collection, .. } => collection.unreadable.len(),
+        }
+    }
+
+    /// The shorter side that larger pictures were shrunk to before.
+    pub fn shrunk(&self) -> Option<u32> {
+        match self {
+            DataSet::Memory(_) => None,
+            DataSet::Pictures { collection, .. } => collection.shrunk,
+        }
+    }
+
     /// What the images are and where they were found, as it follows "on" in a sentence.
     pub fn description(&self) -> String {
         match self {
@@ -86,11 +102,12 @@ impl DataSet {
             DataSet::Pictures { collection, origin } => {
                 let size = self.size();
                 format!(
-                    "{} ({} classes, {} training and {} validation images, {}) at {}",
+                    "{} ({} classes, {} training and {} validation images{}, {}) at {}",
                     origin.name(),
                     size.classes,
                     size.training_images,
                     size.test_images,
+                    origin::treated(self.shrunk(), self.unreadable()),
                     collection.layout,
                     collection.source
                 )

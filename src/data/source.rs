@@ -81,6 +81,33 @@ fn variable(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
+/// The pictures that [`open_pictures`] is asked for.
+#[derive(Clone, Debug)]
+pub struct PictureRequest {
+    /// ImageNet or a part of it; by default `IMAGENET_DIR`.
+    pub dir: Option<PathBuf>,
+    /// Where the index, the mean image and the like are kept.
+    pub cache: PathBuf,
+    /// Whether synthetic pictures may stand in if nothing is named.
+    pub allow_synthetic: bool,
+    /// Whether images that cannot be decoded are left out.
+    pub skip_unreadable: bool,
+}
+
+impl PictureRequest {
+    /// The place named by `dir`, else by `IMAGENET_DIR`, with all of its images and no stand-in.
+    pub fn new(dir: Option<&Path>, cache: &Path) -> Self {
+        Self {
+            dir: dir
+                .map(Path::to_path_buf)
+                .or_else(|| variable("IMAGENET_DIR")),
+            cache: cache.to_path_buf(),
+            allow_synthetic: false,
+            skip_unreadable: false,
+        }
+    }
+}
+
 /// The data that a command would use, as far as known before a download.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prospect {
@@ -116,10 +143,9 @@ impl From<&DataSet> for Prospect {
 ///
 /// # Errors
 /// Those of [`open_pictures`] for a place that is named.
-pub fn foresee_pictures(dir: Option<&Path>, cache: &Path) -> Result<Prospect> {
-    if dir.is_some() || variable("IMAGENET_DIR").is_some() {
-        let opened = open_pictures(dir, false, cache, &mut |_| Ok(()))?;
-        return Ok(Prospect::from(&opened));
+pub fn foresee_pictures(request: &PictureRequest, progress: &mut Report) -> Result<Prospect> {
+    if request.dir.is_some() {
+        return Ok(Prospect::from(&open_pictures(request, progress)?));
     }
     Ok(Prospect {
         digest: Origin::Imagenet.digest().into(),
@@ -210,34 +236,31 @@ fn open_by(request: &Request, digests: Digests<'_>, progress: &mut Report) -> Re
     )))?;
     Ok(dataset)
 }
-/// Opens ImageNet or a part of it: at `dir`, else at `IMAGENET_DIR`, else synthetic pictures if they may stand in.
+/// Opens the pictures that `request` asks for: those at the named place, else synthetic ones if they may stand in.
 ///
 /// # Errors
 /// [`Exit::Data`] if nothing is named, or what is named has no images; that of `progress`.
-pub fn open_pictures(
-    dir: Option<&Path>,
-    allow_synthetic: bool,
-    cache: &Path,
-    progress: &mut Report,
-) -> Result<DataSet> {
-    let named = dir
-        .map(Path::to_path_buf)
-        .or_else(|| variable("IMAGENET_DIR"));
-    if let Some(dir) = named {
-        let collection = imagenet::open(&dir, cache, progress)?;
+pub fn open_pictures(request: &PictureRequest, progress: &mut Report) -> Result<DataSet> {
+    let cache = &request.cache;
+    if let Some(dir) = &request.dir {
+        let collection = match request.skip_unreadable {
+            true => imagenet::open_readable(dir, cache, progress)?,
+            false => imagenet::open(dir, cache, progress)?,
+        };
         let size = Size {
             classes: collection.classes.len(),
             training_images: collection.train.len(),
             test_images: collection.test.len(),
         };
-        let verified = size == Size::IMAGENET && imagenet::is_whole(&collection);
+        let original = size == Size::IMAGENET && collection.shrunk.is_none();
+        let verified = original && imagenet::is_whole(&collection);
         return Ok(DataSet::Pictures {
             collection: Arc::new(collection),
             origin: Origin::of_imagenet(size, verified),
         });
     }
     let why = "no ImageNet named; name its folder or archive with --data-dir or IMAGENET_DIR";
-    if !allow_synthetic {
+    if !request.allow_synthetic {
         return Err(Exit::Data.error(why));
     }
     progress(Progress::Note(format!("using SYNTHETIC pictures: {why}")))?;

@@ -33,8 +33,10 @@ pub(super) fn colour(text: &str) -> Colour {
 /// Profile, data, device, precision, seeds.
 pub(super) fn line(experiment: &Experiment, runs: &[RunEvidence]) -> String {
     let mut parts = vec![format!("profile {}", experiment.profile)];
-    let origins = runs.iter().map(|run| run.view.file.notes.data);
-    parts.extend(joined(origins.map(|origin| experiment.images(origin))));
+    let notes = runs.iter().map(|run| &run.view.file.notes);
+    parts.extend(joined(notes.map(|notes| {
+        format!("{}{}", experiment.images(notes.data), notes.treated())
+    })));
     let processors = runs.iter().map(|run| run.plan().processor.to_string());
     parts.extend(joined(processors));
     let precisions = runs

@@ -9,7 +9,7 @@ use super::curve_figure::Figure;
 use super::draw;
 use super::final_errors::{self, PaperTable, Table};
 use super::published_bars::BarFigure;
-use super::{curves, layer_responses};
+use super::{curves, layer_responses, paired_bars};
 use crate::exit::Exit;
 use crate::judge::{Evidence, Verdict};
 use crate::manifest::{Experiment, Kind, Reference};
@@ -42,6 +42,11 @@ impl Drawing {
                 let papers = by_file(experiment, reference, PaperTable::read)?;
                 let table = final_errors::assemble(experiment, verdict, &papers);
                 (Drawing::Table(table), Vec::new())
+            }
+            Kind::Columns => {
+                let papers = by_file(experiment, reference, PaperTable::read)?;
+                let bars = paired_bars::assemble(experiment, verdict, &papers);
+                (Drawing::Bars(bars), Vec::new())
             }
             Kind::Responses => {
                 let how = experiment.responses.as_ref();

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use serde::Deserialize;
 
 use crate::console::one_line;
 use crate::exit::Exit;
 use crate::judge::Verdict;
+use crate::judge::statistics::Measured;
 use crate::manifest::{Experiment, Metric, NetworkEntry};
 use crate::network::grouped;
 
@@ -69,7 +69,7 @@ impl PaperTable {
     ///
     /// # Errors
     /// [`Exit::Storage`] if it cannot be read or is not such a table.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Exit::Storage.error(format!(
                 "cannot read the paper's values from {}: {error}; restore the file, or draw without it with --no-reference",
@@ -182,7 +182,11 @@ fn cited(method: &Method, metric: Metric) -> Option<String> {
 }
 
 /// A published error by its metric.
-fn published(metric: Metric, test: Option<f64>, others: &BTreeMap<Metric, f64>) -> Option<f64> {
+pub(super) fn published(
+    metric: Metric,
+    test: Option<f64>,
+    others: &BTreeMap<Metric, f64>,
+) -> Option<f64> {
     match metric {
         Metric::TestError => test,
         other => others.get(&other).copied(),
@@ -196,10 +200,6 @@ fn network(
     verdict: &Verdict,
     metrics: &[Metric],
 ) -> Row {
-    let row = verdict
-        .networks
-        .iter()
-        .find(|row| row.network == entry.name);
     let parameters = grouped(entry.network.parameter_count());
     let mut cells = vec![
         family.to_owned(),
@@ -211,21 +211,32 @@ fn network(
     ];
     let mut any = false;
     for &metric in metrics {
-        let measured = row.and_then(|row| match metric {
-            Metric::TestError => row.test_error.as_ref(),
-            other => row.others.get(&other),
-        });
-        any |= measured.is_some();
-        let finished = row.is_some_and(|row| row.seeds_finished > 0);
-        let ours = match (measured, entry.optional) {
-            (Some(measured), _) => measured.text(),
-            (None, _) if finished => "not measured".into(),
-            (None, true) => "not trained by default".into(),
-            (None, false) => "no finished run".into(),
-        };
+        let measured = measured(verdict, entry, metric);
+        any |= measured.is_ok();
+        let ours = measured.map_or_else(str::to_owned, Measured::text);
         cells.extend([theirs(paper, metric), ours]);
     }
     Row { cells, ours: any }
+}
+
+/// Our error of a network, or why there is none.
+pub(super) fn measured<'a>(
+    verdict: &'a Verdict,
+    entry: &NetworkEntry,
+    metric: Metric,
+) -> Result<&'a Measured, &'static str> {
+    let mut rows = verdict.networks.iter();
+    let row = rows.find(|row| row.network == entry.name);
+    let measured = row.and_then(|row| match metric {
+        Metric::TestError => row.test_error.as_ref(),
+        other => row.others.get(&other),
+    });
+    let finished = row.is_some_and(|row| row.seeds_finished > 0);
+    measured.ok_or(match entry.optional {
+        _ if finished => "not measured",
+        true => "not trained by default",
+        false => "no finished run",
+    })
 }
 
 /// The paper's cell of a network.
@@ -250,7 +261,8 @@ fn theirs(paper: Option<&PaperValue>, metric: Metric) -> String {
     text.unwrap_or_else(|| NONE.into())
 }
 
-fn line(verdict: &Verdict) -> String {
+/// Profile, data, seeds.
+pub(super) fn line(verdict: &Verdict) -> String {
     let seeds: Vec<String> = verdict.seeds.iter().map(u64::to_string).collect();
     let noun = if seeds.len() == 1 { "seed" } else { "seeds" };
     format!(
@@ -261,14 +273,19 @@ fn line(verdict: &Verdict) -> String {
     )
 }
 
-fn notes(verdict: &Verdict, metrics: &[Metric]) -> Vec<String> {
-    let mut notes = Vec::new();
-    if !verdict.differences.is_empty() {
-        notes.push(format!(
+/// Why ours are not comparable with the paper's, if they are not.
+pub(super) fn incomparable(verdict: &Verdict) -> Option<String> {
+    (!verdict.differences.is_empty()).then(|| {
+        format!(
             "Not the paper's recipe on the paper's data: {}. The columns are not comparable.",
             verdict.differences.join(", ")
-        ));
-    }
+        )
+    })
+}
+
+fn notes(verdict: &Verdict, metrics: &[Metric]) -> Vec<String> {
+    let mut notes = Vec::new();
+    notes.extend(incomparable(verdict));
     let evaluated = verdict.evaluated(|_| true);
     let names: Vec<&str> = metrics
         .iter()

@@ -2,7 +2,8 @@
 //! font, so the same figure gives the same bytes everywhere.
 //!
 //! - `drawing.rs` builds the figure for an experiment's kind: `curves.rs` errors over iterations, `layer_responses.rs`
-//!   Fig. 7, `final_errors.rs` Table 6, `published_bars.rs` bars of published values
+//!   Fig. 7, `final_errors.rs` Table 6, `published_bars.rs` bars of published values, `paired_bars.rs` of the paper's errors and
+//!   ours
 //! - `curve_figure.rs` has the types of a figure of curves, `captions.rs` its captions and colours
 //! - `draw/` renders figures with plotters
 
@@ -13,6 +14,7 @@ pub(crate) mod draw;
 mod drawing;
 mod final_errors;
 mod layer_responses;
+mod paired_bars;
 mod published_bars;
 
 pub use curve_figure::{Colour, Figure, Limits, Panel, Quantity, Series};
@@ -22,4 +24,4 @@ pub use draw::font::{in_xml, missing as missing_letters};
 pub use draw::raster::png;
 pub use drawing::Drawing;
 pub use final_errors::{PaperTable, PaperValue, Row, Table};
-pub use published_bars::{Bar, BarFigure, BarPlot, assemble as published_bars};
+pub use published_bars::{Bar, BarFigure, BarPlot, Whose, assemble as published_bars};

@@ -23,9 +23,19 @@ pub struct Bar {
     pub value: f64,
     /// The value as in the file: `7.4`, `152`.
     pub text: String,
-    /// Whether it is the paper's own result.
-    pub paper: bool,
+    pub whose: Whose,
     pub source: String,
+}
+
+/// Whose result a bar shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Cited by the paper.
+    Cited,
+    /// The paper's own.
+    Paper,
+    /// Measured here.
+    Ours,
 }
 
 /// A plot of bars.
@@ -41,6 +51,10 @@ pub struct BarPlot {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BarFigure {
     pub title: String,
+    /// Profile, data, seeds; empty for published values.
+    pub line: String,
+    /// Large text across the plots.
+    pub watermark: Option<String>,
     pub plots: Vec<BarPlot>,
     /// Below the plots: sources of the values.
     pub notes: Vec<String>,
@@ -71,7 +85,10 @@ pub fn parse(text: &str, source: &str) -> Result<Vec<Bar>> {
                     below: below.into(),
                     value: number,
                     text: value.into(),
-                    paper: mark == "paper",
+                    whose: match mark {
+                        "paper" => Whose::Paper,
+                        _ => Whose::Cited,
+                    },
                     source: source.into(),
                 }),
             _ => None,
@@ -156,7 +173,8 @@ mod tests {
         assert_eq!(values(1), [8.0, 8.0, 19.0, 22.0, 152.0]);
         assert_eq!(values(2), [34.0, 58.0, 66.0, 86.0]);
         assert_eq!(values(3), [7.4, 6.7, 6.1, 5.7]);
-        assert!(figure.plots[0].bars[6].paper && !figure.plots[0].bars[5].paper);
+        let whose = |bar: usize| figure.plots[0].bars[bar].whose;
+        assert_eq!((whose(5), whose(6)), (Whose::Cited, Whose::Paper));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::run::disk::Disk;
 use crate::run::is_plain_name;
 
 /// Version of the file format.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Fewest seeds accepted without `--allow-few-seeds`.
 pub const FEWEST_SEEDS: usize = 3;
 
@@ -38,6 +38,9 @@ pub struct Baseline {
     pub profile: String,
     /// The data the runs were made on.
     pub data: Origin,
+    /// Identifies the images: sha256 (hex) over the digests of both sets. Empty in files of earlier versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub data_digest: String,
     /// The commit at which it was accepted.
     pub commit: String,
     /// The commits that made the runs, with `-dirty` if the tree was dirty.
@@ -139,6 +142,16 @@ impl Baseline {
                 "the runs are on different data; select with --data".into(),
             ));
         }
+        let digests: BTreeSet<&str> = subjects
+            .iter()
+            .map(|run| run.data_digest.as_str())
+            .collect();
+        if digests.len() > 1 {
+            return Err(missing(format!(
+                "the runs are on different images, of {} digests; keep them in different folders with --results-dir",
+                digests.len()
+            )));
+        }
         let mut values = Vec::new();
         for entry in experiment.networks.iter().filter(|entry| !entry.optional) {
             let network = &entry.name;
@@ -196,6 +209,7 @@ impl Baseline {
             experiment: experiment.name.clone(),
             profile: experiment.profile.clone(),
             data: origins.first().copied().unwrap_or_default(),
+            data_digest: digests.first().copied().unwrap_or_default().into(),
             commit: commit.into(),
             made_by: made_by.into_iter().map(String::from).collect(),
             seeds: seeds.to_vec(),
@@ -267,6 +281,27 @@ impl Baseline {
             .collect()
     }
 
+    /// Why a run's images are not those that this was recorded on, if they are not known to be.
+    fn other_data(&self, run: &Subject) -> Option<String> {
+        let (made, recorded) = (run.origin.name(), self.data.name());
+        if run.origin != self.data {
+            return Some(format!("trained on {made}, recorded on {recorded}"));
+        }
+        match self.data_digest.as_str() {
+            // There are many parts of ImageNet.
+            "" if matches!(self.data, Origin::ImagenetPart | Origin::Other) => Some(format!(
+                "recorded on {recorded}, without the digest of which; accept it again"
+            )),
+            "" => None,
+            digest if digest != run.data_digest => Some(format!(
+                "trained on {made} with the digest {}, recorded on images with {}",
+                beginning(&run.data_digest),
+                beginning(digest)
+            )),
+            _ => None,
+        }
+    }
+
     /// None if no run of the network has finished.
     fn compare_value(&self, value: &Value, subjects: &[Subject]) -> Option<BaselineRow> {
         let finished: Vec<&Subject> = subjects
@@ -277,9 +312,8 @@ impl Baseline {
             .iter()
             .filter(|run| !value.runs.contains(&run.identity));
         let refused = others.clone().find_map(|run| {
-            if run.origin != self.data {
-                let (made, recorded) = (run.origin.name(), self.data.name());
-                Some(format!("trained on {made}, recorded on {recorded}"))
+            if let Some(difference) = self.other_data(run) {
+                Some(difference)
             } else if let Some(fault) = run.faults.first() {
                 Some(format!("deviates from its recipe: {fault}"))
             } else if run.recipe != value.recipe {
@@ -316,6 +350,11 @@ impl Baseline {
             note: refused.unwrap_or_default(),
         })
     }
+}
+
+/// Enough of a digest to tell it from others.
+fn beginning(digest: &str) -> &str {
+    digest.get(..8).unwrap_or(digest)
 }
 
 /// `baselines/` next to the manifest.

@@ -14,6 +14,10 @@ pub struct Subject {
     pub network: String,
     pub seed: u64,
     pub origin: Origin,
+    /// Identifies the images: sha256 (hex) over the digests of both sets.
+    pub data_digest: String,
+    /// What was done to the images before anything saw them, to follow their name; may be empty.
+    pub treated: String,
     pub ending: Ending,
     /// The last iteration recorded.
     pub iteration: u64,
@@ -90,6 +94,8 @@ impl Subject {
             network: plan.network.name.clone(),
             seed: plan.seed,
             origin: view.file.notes.data,
+            data_digest: plan.data_digest.clone(),
+            treated: view.file.notes.treated(),
             ending: view.ending,
             iteration: view.iteration,
             test_error: at_the_end(Split::Test, Statistics::Population),

@@ -87,10 +87,13 @@ impl Verdict {
             }
         }
         let (paper, scale) = (circumstances.data.origin(), &circumstances.scale);
-        let names: Vec<String> = origins
-            .iter()
-            .map(|origin| format!("{}{scale}", origin.name()))
-            .collect();
+        let mut names: Vec<String> = Vec::new();
+        for subject in subjects {
+            let name = format!("{}{scale}{}", subject.origin.name(), subject.treated);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         let synthetic = origins.contains(&Origin::Synthetic);
         let mut differences = circumstances.differences.clone();
         for origin in origins.iter().filter(|&&origin| origin != paper) {

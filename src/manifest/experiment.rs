@@ -212,10 +212,10 @@ impl Experiment {
             || self.listed().contains(&metric)
     }
 
-    /// The errors that a table lists, in the order of the manifest.
+    /// The errors that a table lists or columns show, in the order of the manifest.
     pub fn listed(&self) -> Vec<Metric> {
         let mut listed = Vec::new();
-        if self.kind != Kind::Table {
+        if !self.kind.lists_errors() {
             return listed;
         }
         for &metric in self.panels.iter().flat_map(|panel| &panel.shows) {

@@ -97,10 +97,19 @@ pub enum Kind {
     Curves,
     /// Final errors next to the paper's, one row per network (Table 6).
     Table,
+    /// Final errors beside the paper's as bars, a pair per network (slide 35 of the talk on the paper).
+    Columns,
     /// Standard deviations of layer responses (Fig. 7).
     Responses,
     /// Bars of reference data. Nothing is trained.
     Bars,
+}
+
+impl Kind {
+    /// Whether it shows final errors, which `shows` may choose, beside values of the paper.
+    pub fn lists_errors(self) -> bool {
+        matches!(self, Kind::Table | Kind::Columns)
+    }
 }
 
 /// A network of the experiment with another recipe and a name of its own.

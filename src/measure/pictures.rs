@@ -12,9 +12,10 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::contender::{Contender, PAUSE, remedy};
+use super::step::{forget_peak_memory, peak_memory_mb};
 use super::{median, percent};
 use crate::data::imagenet::{Pictures, Sample};
-use crate::data::{self, DataSet, Order, Progress, Report, RunImages};
+use crate::data::{self, DataSet, Order, PictureRequest, Progress, Report, RunImages};
 use crate::exit::Exit;
 use crate::recipe::{Crop, Recipe};
 use crate::record::Split;
@@ -31,6 +32,15 @@ const PHASE_IMAGES: usize = 200;
 /// The smallest crop.
 const LEAST_SIZE: usize = 32;
 const SEED: u64 = 0;
+
+/// The files that are read.
+#[derive(Clone, Debug)]
+pub enum Files {
+    /// Copies of training images.
+    Of(DataSet),
+    /// So many photographs that are made for it.
+    Synthetic(usize),
+}
 
 /// What to time, and how.
 #[derive(Clone, Debug)]
@@ -75,7 +85,7 @@ pub struct Opponent {
 pub struct PicturesReport {
     /// Name of the processor.
     pub processor: String,
-    /// What the images were copied from.
+    /// What the images were copied from, or made to be.
     pub data: String,
     /// Different images per turn.
     pub images: usize,
@@ -86,6 +96,8 @@ pub struct PicturesReport {
     pub pairs: usize,
     /// Median over the turns.
     pub images_per_second: f64,
+    /// Of this process while it prepared mini-batches, in MB of 2^20 bytes, if the system tells.
+    pub peak_memory_mb: Option<f64>,
     pub phases: Vec<Phase>,
     /// Versions on the other side.
     pub pytorch: Option<String>,
@@ -102,29 +114,39 @@ struct Turn {
 }
 
 impl PictureBench {
-    /// Copies some of the training images, so that both sides read the same files, and times their preparation. `processor`
-    /// is the name for the report; `progress` gets a note for each pair.
+    /// Copies or makes images, so that both sides read the same files, and times their preparation. `processor` is the name for
+    /// the report; `progress` gets a note for each pair.
     ///
     /// # Errors
     /// [`Exit::Usage`] for a size that no crop can have, or if there is nothing to measure; [`Exit::Missing`] if the other
     /// side does not run, with what is missing; those of the data and of `progress`.
     pub fn measure(
         &self,
-        dataset: &DataSet,
+        files: &Files,
         processor: &str,
         progress: &mut Report,
     ) -> Result<PicturesReport> {
         self.check()?;
-        let DataSet::Pictures { collection, .. } = dataset else {
-            return Err(Exit::Usage.error("bench loader times the loader of pictures, not of CIFAR-10; name ImageNet or a part of it with --data-dir"));
-        };
         let batches = match self.python {
             // Each of PyTorch's workers prepares whole mini-batches: all get as many.
             Some(_) => self.batches.next_multiple_of(self.threads),
             None => self.batches,
         };
         let place = std::env::temp_dir();
-        let sample = Sample::copy(collection, self.batch * batches, &place, progress)?;
+        let (sample, data) = match files {
+            Files::Of(dataset) => {
+                let DataSet::Pictures { collection, .. } = dataset else {
+                    return Err(Exit::Usage.error("bench loader times the loader of pictures, not of CIFAR-10; name ImageNet or a part of it with --data-dir"));
+                };
+                let count = self.batch * batches;
+                let sample = Sample::copy(collection, count, &place, progress)?;
+                (sample, dataset.description())
+            }
+            Files::Synthetic(count) => {
+                let sample = Sample::photographs(*count, &place, progress)?;
+                (sample, Sample::description(*count))
+            }
+        };
         let recipe = Recipe {
             batch: self.batch,
             image_size: self.size,
@@ -136,6 +158,7 @@ impl PictureBench {
             return Err(Exit::Internal.error("pictures were opened as images in memory"));
         };
         let phases = phases(pictures, &recipe)?;
+        forget_peak_memory();
         // To begin with, a turn each that does not count.
         self.turn(&images, &recipe, batches, 0)?;
         let mut theirs = match &self.python {
@@ -175,7 +198,7 @@ impl PictureBench {
             .collect();
         Ok(PicturesReport {
             processor: processor.into(),
-            data: dataset.description(),
+            data,
             images: sample.count,
             size: self.size,
             batch: self.batch,
@@ -183,6 +206,7 @@ impl PictureBench {
             threads: self.threads,
             pairs: self.pairs,
             images_per_second: median(&rates),
+            peak_memory_mb: peak_memory_mb(),
             phases,
             pytorch: versions,
             ratio: opponents
@@ -284,7 +308,8 @@ fn images(
 ) -> Result<RunImages> {
     let cache = sample.root().join("cache");
     let mut silent = |_: Progress| progress(Progress::Waiting);
-    let opened = data::open_pictures(Some(&sample.images()), false, &cache, &mut silent)?;
+    let request = PictureRequest::new(Some(&sample.images()), &cache);
+    let opened = data::open_pictures(&request, &mut silent)?;
     opened.for_recipe(recipe, &cache, threads, &mut silent)
 }
 
@@ -340,6 +365,9 @@ impl PicturesReport {
             "  images {:>9.0} /s in the median turn of {}\n",
             self.images_per_second, self.pairs
         );
+        if let Some(memory) = self.peak_memory_mb {
+            text += &format!("  memory {memory:>9.0} MB peak resident\n");
+        }
         for phase in &self.phases {
             let what = match phase.name {
                 "decode" => ": entropy decoding and inverse DCT, which the decoder does together",

@@ -110,6 +110,10 @@ struct Images {
     digests: (String, String),
     /// Of pictures, whose number is not known in advance.
     size: Option<Size>,
+    /// How many pictures were left out.
+    unreadable: Option<usize>,
+    /// The shorter side that pictures were shrunk to.
+    shrunk: Option<u32>,
 }
 
 /// What of a recipe decides how it sees the images.
@@ -171,6 +175,8 @@ impl Images {
                 DataSet::Memory(_) => None,
                 DataSet::Pictures { .. } => Some(dataset.size()),
             },
+            unreadable: Some(dataset.unreadable()).filter(|&count| count > 0),
+            shrunk: dataset.shrunk(),
         })
     }
 
@@ -227,6 +233,8 @@ fn run_one(
         overrides: options.overrides.clone(),
         threads: engine_options.thread_count(),
         size: images.size,
+        unreadable: images.unreadable,
+        shrunk: images.shrunk,
     };
     let mut directory = RunDirectory::open(&options.results_dir, run, &notes, options.fresh)?;
     let resume = directory.resume()?;

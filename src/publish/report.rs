@@ -202,7 +202,7 @@ fn write_page(folder: &Path, page: &Page, figure: Option<&Illustration>) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::published_bars;
+    use crate::figure::{Whose, published_bars};
 
     fn shipped() -> Bars {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/context.toml");
@@ -238,7 +238,7 @@ mod tests {
                 assert!(row.contains(&bar.text), "{row}");
                 assert_eq!(
                     row.contains(&format!("**{}**", bar.text)),
-                    bar.paper,
+                    bar.whose == Whose::Paper,
                     "{row}"
                 );
             }

@@ -229,6 +229,8 @@ mod tests {
             network: network.into(),
             seed: 0,
             origin: Origin::Cifar10,
+            data_digest: String::new(),
+            treated: String::new(),
             ending: Ending::Finished,
             iteration: 600,
             test_error: Some(error),

@@ -114,6 +114,14 @@ impl Layout {
         groups.all(|group| group.chunks.get(column).is_some_and(Option::is_some))
     }
 
+    /// Whether an optional column is there and has bytes or texts.
+    pub fn has_bytes(&self, column: usize) -> bool {
+        self.groups.iter().all(|group| {
+            let chunk = group.chunks.get(column).and_then(Option::as_ref);
+            chunk.is_some_and(|chunk| chunk.column.kind == Kind::Bytes)
+        })
+    }
+
     fn chunk(&self, group: usize, column: usize) -> Result<(&Chunk, usize)> {
         let found = self.groups.get(group);
         let found = found.with_context(|| format!("it has no row group {group}"))?;

@@ -169,6 +169,10 @@ impl Chunk {
         values: &mut Values,
         left: &mut usize,
     ) -> Result<()> {
+        if count == 0 {
+            // All are missing, so there may be no dictionary, nor bytes.
+            return Ok(());
+        }
         match (encoding, dictionary) {
             (Some(0), _) => self.plain(encoded, count, values, left),
             (Some(2 | 8), Some(dictionary)) => {

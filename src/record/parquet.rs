@@ -1,11 +1,12 @@
-//! Reads and writes rows as Parquet. polars writes; `columns.rs` reads, for a file may come from anywhere. Provenance is stored in the file's key-value metadata. The same rows
-//! and provenance always give the same bytes. Column types are those that every reader since 2023 knows.
+//! Reads and writes rows as Parquet. polars writes; `columns.rs` reads, for a file may come from anywhere. Provenance is
+//! stored in the file's key-value metadata. The same rows and provenance always give the same bytes. Column types are those
+//! that every reader since 2023 knows.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Cursor, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use polars::prelude::*;
@@ -13,6 +14,7 @@ use polars_parquet::parquet::compression::{self, DecompressionContext};
 use polars_parquet::write::schema_to_metadata_key;
 
 use super::columns::Layout;
+use super::foreign::ForeignImage;
 use super::{Evaluation, Iteration, Split, Statistics, Views};
 use crate::console::one_line;
 use crate::exit::Exit;
@@ -47,13 +49,6 @@ const OF_EVALUATIONS: [&[&str]; 7] = [
 ];
 /// The optional one, numbered after the others.
 const OF_VIEWS: [&[&str]; 1] = [&["views"]];
-/// The columns of a foreign file, numbered in this order, as Hugging Face's data sets call them.
-const OF_IMAGES: [&[&str]; 2] = [&["image.bytes", "img.bytes"], &["label"]];
-/// The optional one, numbered after the others.
-const OF_PATHS: [&[&str]; 1] = [&["image.path", "img.path"]];
-/// The most bytes that a foreign row group may take, which is read at once: stored, decompressed, and as images.
-const MOST_GROUP: usize = 3 << 30;
-const MOST_GROUP_ROWS: usize = 1 << 20;
 
 /// The bytes of a Parquet file with columns `network`, `seed` (both as in the provenance), `iteration`, `epoch`, `learning_rate`, `loss`, `error`, `seconds`.
 ///
@@ -216,80 +211,8 @@ pub fn provenance_from(path: &Path, bytes: &[u8]) -> Result<Provenance> {
         .collect())
 }
 
-/// An encoded image from a foreign file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForeignImage {
-    pub bytes: Vec<u8>,
-    pub label: i64,
-    /// The name that the image had as a file.
-    pub path: Option<String>,
-}
-
-/// A Parquet file of images that another program wrote, as Hugging Face's data sets have them: a column of structs with
-/// `bytes` and `path`, and a column `label`. Images are read a row group at a time.
-#[derive(Debug)]
-pub struct ForeignFile {
-    path: PathBuf,
-    layout: Layout,
-}
-
-impl ForeignFile {
-    /// Reads the footer of `path`.
-    ///
-    /// # Errors
-    /// [`Exit::Data`] if the file cannot be read, is damaged, or has no images.
-    pub fn open(path: &Path) -> Result<Self> {
-        let read = || Layout::read(&mut File::open(path)?, &OF_IMAGES, &OF_PATHS);
-        Ok(Self {
-            path: path.to_owned(),
-            layout: read().map_err(|error| foreign(path, &error))?,
-        })
-    }
-
-    /// The number of rows in each row group.
-    pub fn groups(&self) -> Vec<usize> {
-        self.layout.rows().collect()
-    }
-
-    /// The images of a row group.
-    ///
-    /// # Errors
-    /// [`Exit::Data`] if the file cannot be read or is damaged, or if the group claims an absurd size.
-    pub fn read(&self, group: usize) -> Result<Vec<ForeignImage>> {
-        self.read_group(group)
-            .map_err(|error| foreign(&self.path, &error))
-    }
-
-    fn read_group(&self, group: usize) -> Result<Vec<ForeignImage>> {
-        let rows = self.layout.rows().nth(group).unwrap_or_default();
-        if rows > MOST_GROUP_ROWS {
-            bail!(
-                "a row group claims {rows} rows, more than the {MOST_GROUP_ROWS} that are read at once"
-            );
-        }
-        let (layout, file) = (&self.layout, &mut File::open(&self.path)?);
-        let mut left = MOST_GROUP;
-        let bytes = layout.bytes(file, (group, 0), &mut left)?;
-        let labels = layout.ints(file, (group, 1), &mut left)?;
-        // Some writers leave out the path.
-        let paths = match layout.has(OF_IMAGES.len()) {
-            true => layout.optional_bytes(file, (group, OF_IMAGES.len()), &mut left)?,
-            false => vec![None; rows],
-        };
-        Ok(labels
-            .into_iter()
-            .zip(bytes)
-            .zip(paths)
-            .map(|((label, bytes), path)| ForeignImage {
-                bytes,
-                label,
-                path: path.and_then(|path| String::from_utf8(path).ok()),
-            })
-            .collect())
-    }
-}
-
-/// The bytes of a file that [`ForeignFile`] reads, with `group` images in each row group.
+/// The bytes of a file as Hugging Face's data sets have them, which [`super::foreign`] reads, with `group` images in each row
+/// group.
 ///
 /// # Errors
 /// Those of polars.
@@ -316,15 +239,7 @@ pub fn foreign_to_bytes(images: &[ForeignImage], group: usize) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-fn foreign(path: &Path, error: &anyhow::Error) -> anyhow::Error {
-    Exit::Data.error(format!(
-        "{}: not a readable Parquet file of images: {}; download it again",
-        path.display(),
-        one_line(&format!("{error:#}"))
-    ))
-}
-
-/// Decompresses a page of another program's file to `size` bytes. `codec` is the format's number of the compression.
+/// Decompresses a page to `size` bytes. `codec` is the format's number of the compression.
 ///
 /// # Errors
 /// If the compression is not supported, or the page is damaged.
@@ -511,7 +426,7 @@ mod tests {
                 .finish(&mut frame)
                 .unwrap();
             std::fs::write(&path, written).unwrap();
-            let mut file = ForeignImages::open(&path).unwrap();
+            let file = ForeignImages::open(&path).unwrap();
             assert_eq!(file.rows(), 100);
             let mut rows = Vec::new();
             for group in 0..file.groups() {
@@ -520,5 +435,30 @@ mod tests {
             assert!(rows.iter().map(|row| &row.bytes).eq(&images));
             assert!(rows.iter().map(|row| &row.label).eq(&labels));
         }
+    }
+
+    #[test]
+    fn names_of_images_are_read_and_may_be_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("images.parquet");
+        let images: Vec<ForeignImage> = (0..50u8)
+            .map(|row| ForeignImage {
+                bytes: vec![row; 1 + usize::from(row)],
+                label: i64::from(row % 3),
+                // In the last group there is none.
+                path: (row % 4 != 1 && row < 25).then(|| format!("n{row}.JPEG")),
+            })
+            .collect();
+        std::fs::write(&path, foreign_to_bytes(&images, 20).unwrap()).unwrap();
+        let file = ForeignImages::open_named(&path).unwrap();
+        let groups = file.groups();
+        assert!(groups > 1, "{groups}");
+        let read = (0..groups).flat_map(|group| file.read(group, 1 << 20).unwrap());
+        assert_eq!(read.collect::<Vec<_>>(), images);
+        let error = file.read(groups, 1 << 20).unwrap_err();
+        assert!(error.to_string().contains("no row group"), "{error}");
+        // Where nobody asks for them, they are not read.
+        let unnamed = ForeignImages::open(&path).unwrap().read(0, 1 << 20);
+        assert!(unnamed.unwrap().iter().all(|image| image.path.is_none()));
     }
 }

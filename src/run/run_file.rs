@@ -10,7 +10,7 @@ use super::format::{self, FORMAT, START_OVER};
 use super::layout::RUN;
 use super::provenance::Provenance;
 use crate::console::one_line;
-use crate::origin::{Origin, Size};
+use crate::origin::{Origin, Size, treated};
 use crate::plan::RunPlan;
 use crate::record::parquet;
 
@@ -36,6 +36,19 @@ pub struct Notes {
     /// Classes and images of the whole set, where no digest tells them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<Size>,
+    /// Images that cannot be decoded and were left out, of pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<usize>,
+    /// The shorter side that larger pictures were shrunk to before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shrunk: Option<u32>,
+}
+
+impl Notes {
+    /// What was done to the images before anything saw them, to follow their name; empty if nothing was.
+    pub fn treated(&self) -> String {
+        treated(self.shrunk, self.unreadable.unwrap_or(0))
+    }
 }
 
 /// The contents of `run.toml`.

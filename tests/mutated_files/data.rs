@@ -7,8 +7,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use refig::data::imagenet::{Scratch, Views, decode, frame, open};
 use refig::data::{RECORD_BYTES, load};
-use refig::record::foreign::ForeignImages;
-use refig::record::parquet::{ForeignFile, ForeignImage, foreign_to_bytes};
+use refig::record::foreign::{ForeignImage, ForeignImages};
+use refig::record::parquet::foreign_to_bytes;
 
 use super::common::cifar::{Shape, parquet, pickle, png};
 use super::hold::{Files, Kind, folder};
@@ -192,17 +192,14 @@ fn shards() {
     files.push(foreign_to_bytes(&images, 5).unwrap());
     kind.hold(&files, |which, bytes| {
         std::fs::write(&path, bytes).unwrap();
-        if which == 3 {
-            let file = ForeignFile::open(&path)?;
-            for group in 0..file.groups().len() {
-                file.read(group)?;
-            }
-            return Ok(());
-        }
         let read = || -> anyhow::Result<()> {
-            let mut images = ForeignImages::open(&path)?;
+            // As ImageNet's are read, and as CIFAR-10's.
+            let (images, most) = match which {
+                3 => (ForeignImages::open_named(&path)?, 2 << 30),
+                _ => (ForeignImages::open(&path)?, 64 << 20),
+            };
             for group in 0..images.groups() {
-                images.read(group, 64 << 20)?;
+                images.read(group, most)?;
             }
             Ok(())
         };

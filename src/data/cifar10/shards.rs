@@ -100,7 +100,7 @@ impl Shards {
             }
             let mut number = batches.start;
             let mut batch = Vec::with_capacity(BATCH_BYTES);
-            for (path, mut images) in opened {
+            for (path, images) in opened {
                 for group in 0..images.groups() {
                     let rows = images.read(group, MOST_BYTES);
                     for row in rows.map_err(|fault| damaged(path, &fault))? {

@@ -1,28 +1,19 @@
 //! The images of ImageNet or of a part of it, in an order that depends on them alone, whatever their layout.
 
-use std::cmp::Ordering;
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use anyhow::Result;
-use sha2::{Digest, Sha256};
 
 use super::classes::{self, first};
 use super::index::{self, Index};
 use super::layout::{self, Layout, Place};
 use super::listing::{self, Container, Found, Kind, Listing};
-use super::shards;
-use crate::console::one_line;
+use super::pack;
+use super::split::Split;
+use super::unreadable;
 use crate::data::progress::{Progress, Report};
-use crate::digest::hex;
 use crate::exit::Exit;
-use crate::record::parquet::{ForeignFile, ForeignImage};
-
-/// Row groups of Parquet files that are kept for the next images.
-const RECENT: usize = 4;
 
 /// Training and validation images with their classes.
 #[derive(Debug)]
@@ -37,43 +28,22 @@ pub struct Collection {
     pub source: String,
     /// Files that are no images.
     pub skipped: u64,
+    /// Names of images that cannot be decoded and were left out.
+    pub unreadable: Vec<String>,
+    /// The shorter side that larger pictures were shrunk to when they were packed.
+    pub shrunk: Option<u32>,
 }
 
-/// The images of one part, sorted by the sha256 of their class and bytes.
-#[derive(Debug)]
-pub struct Split {
-    root: PathBuf,
-    kind: Kind,
-    containers: Vec<PathBuf>,
-    spots: Vec<Spot>,
-    labels: Vec<u16>,
-    names: Names,
-    digest: String,
-    shards: Vec<ForeignFile>,
-    recent: Mutex<Vec<Recent>>,
-}
+/// Images left out that are named each time.
+const NAMED: usize = 20;
 
-/// Where an image is in its container.
+/// How a place is looked at.
 #[derive(Clone, Copy, Debug)]
-struct Spot {
-    container: u32,
-    size: u32,
-    offset: u64,
-}
-
-/// A row group that was read.
-#[derive(Clone, Debug)]
-struct Recent {
-    container: usize,
-    group: usize,
-    images: Arc<Vec<ForeignImage>>,
-}
-
-/// Many names in little memory.
-#[derive(Debug, Default)]
-struct Names {
-    text: String,
-    ends: Vec<usize>,
+pub(super) struct Look {
+    /// Whether files whose size and time have not changed are not read again.
+    pub trust: bool,
+    /// Whether images that cannot be decoded are left out.
+    pub leave_out: bool,
 }
 
 /// Opens the images at `dir`, in whatever layout. What has not changed since the last time is not read again; `cache` keeps
@@ -83,7 +53,26 @@ struct Names {
 /// [`Exit::Data`] if there are no training or no validation images, if something cannot be read, or if nothing tells the
 /// classes of a flat folder.
 pub fn open(dir: &Path, cache: &Path, progress: &mut Report) -> Result<Collection> {
-    let collection = survey(dir, cache, true, progress)?;
+    whole(dir, cache, false, progress)
+}
+
+/// As [`open`], without the images that cannot be decoded, as if they were not there: the digest is that of the others. They are
+/// found by decoding all images once, before anything is trained, so that which ones are left out depends on nothing but
+/// their bytes. It takes as long as computing the mean image does, and is kept in `cache`.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_readable(dir: &Path, cache: &Path, progress: &mut Report) -> Result<Collection> {
+    whole(dir, cache, true, progress)
+}
+
+/// A collection that has both parts.
+fn whole(dir: &Path, cache: &Path, leave_out: bool, progress: &mut Report) -> Result<Collection> {
+    let look = Look {
+        trust: true,
+        leave_out,
+    };
+    let collection = survey(dir, cache, look, progress)?;
     for (split, what, names) in [
         (&collection.train, "training", "`train`"),
         (&collection.test, "validation", "`val` or `validation`"),
@@ -98,13 +87,14 @@ pub fn open(dir: &Path, cache: &Path, progress: &mut Report) -> Result<Collectio
     Ok(collection)
 }
 
-/// [`open`], but a part may be missing. Without `trust`, every image is read.
+/// [`open`], but a part may be missing.
 pub(super) fn survey(
     dir: &Path,
     cache: &Path,
-    trust: bool,
+    look: Look,
     progress: &mut Report,
 ) -> Result<Collection> {
+    let Look { trust, leave_out } = look;
     let named = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     let layout = layout::locate(&named)?;
     let path = index::path(cache, &named);
@@ -152,7 +142,8 @@ pub(super) fn survey(
     }
     gathered?;
     drop(known);
-    collect(dir, &layout, now, progress)
+    let leave_out = leave_out.then_some(cache);
+    collect(dir, &layout, now, leave_out, progress)
 }
 
 /// Lists and digests one part into `into`, with what is `known` from before.
@@ -255,8 +246,15 @@ fn difference(known: &Listing, listing: &Listing) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// Joins the parts: classes, labels and order.
-fn collect(dir: &Path, layout: &Layout, found: Index, progress: &mut Report) -> Result<Collection> {
+/// Joins the parts: classes, labels and order. Images that cannot be decoded are left out if there is a cache folder to keep
+/// them in.
+fn collect(
+    dir: &Path,
+    layout: &Layout,
+    found: Index,
+    leave_out: Option<&Path>,
+    progress: &mut Report,
+) -> Result<Collection> {
     let empty = || Listing::new(Kind::Files, Vec::new());
     let train = found.train.unwrap_or_else(empty);
     let test = found.test.unwrap_or_else(empty);
@@ -278,219 +276,56 @@ fn collect(dir: &Path, layout: &Layout, found: Index, progress: &mut Report) -> 
     }
     let skipped = train.skipped + test.skipped;
     let name = layout.train.as_ref().or(layout.test.as_ref());
+    let mut unreadable = Vec::new();
+    let mut split = |listing: Listing| -> Result<Split> {
+        let split = Split::new(&layout.root, &listing, &classes)?;
+        let Some(cache) = leave_out else {
+            return Ok(split);
+        };
+        let rest = without(&split, listing, cache, &mut unreadable, progress)?;
+        Split::new(&layout.root, &rest, &classes)
+    };
+    let (train, test) = (split(train)?, split(test)?);
     Ok(Collection {
-        train: Split::new(&layout.root, train, &classes)?,
-        test: Split::new(&layout.root, test, &classes)?,
+        train,
+        test,
         classes,
         layout: name.map_or("nothing", Place::name),
         source,
         skipped,
+        unreadable,
+        shrunk: pack::shrunk(&layout.root)?,
     })
 }
 
-impl Split {
-    fn new(root: &Path, listing: Listing, classes: &[String]) -> Result<Self> {
-        let labels: Vec<Option<u16>> = listing
-            .groups
-            .iter()
-            .map(|group| classes.binary_search(group).ok())
-            .map(|label| label.and_then(|label| u16::try_from(label).ok()))
-            .collect();
-        let mut images = Vec::with_capacity(listing.images.len());
-        for image in &listing.images {
-            let label = labels.get(image.group as usize).copied().flatten();
-            let class = listing.class(image);
-            let (Some(label), Some(class), Some(digest)) = (label, class, image.digest) else {
-                return Err(Exit::Internal.error(format!("{} has no class", one_line(&image.name))));
-            };
-            let key = Sha256::new()
-                .chain_update(class)
-                .chain_update("\n")
-                .chain_update(digest)
-                .finalize();
-            images.push((<[u8; 32]>::from(key), label, image));
+/// The listing of a split without the images that cannot be decoded, whose names are added to `unreadable`.
+fn without(
+    split: &Split,
+    mut listing: Listing,
+    cache: &Path,
+    unreadable: &mut Vec<String>,
+    progress: &mut Report,
+) -> Result<Listing> {
+    let found = unreadable::find(split, cache, progress)?;
+    for (place, image) in found.iter().enumerate() {
+        let name = split.name(image.index);
+        if place < NAMED {
+            progress(Progress::Note(format!(
+                "{name} cannot be decoded and is left out: {}",
+                image.why
+            )))?;
         }
-        images.sort_unstable_by(|(key, _, one), (other_key, _, other)| {
-            // The same bytes twice are in any order the same, but names should not change places.
-            match key.cmp(other_key) {
-                Ordering::Equal => one.name.cmp(&other.name),
-                order => order,
-            }
-        });
-        let mut whole = Sha256::new();
-        let mut names = Names::default();
-        let mut spots = Vec::with_capacity(images.len());
-        for (key, _, image) in &images {
-            whole.update(key);
-            names.push(&image.name);
-            let size = u32::try_from(image.size);
-            spots.push(Spot {
-                container: image.container,
-                size: size.map_err(|_| {
-                    Exit::Data.error(format!("{} is absurdly large", one_line(&image.name)))
-                })?,
-                offset: image.offset,
-            });
-        }
-        let containers = listing.containers.iter();
-        let containers: Vec<PathBuf> = containers
-            .map(|container| root.join(&container.path))
-            .collect();
-        let shards: Vec<ForeignFile> = match listing.kind {
-            Kind::Shards => containers
-                .iter()
-                .map(|path| ForeignFile::open(path))
-                .collect::<Result<_>>()?,
-            Kind::Files | Kind::Archives => Vec::new(),
-        };
-        Ok(Self {
-            root: root.to_owned(),
-            kind: listing.kind,
-            containers,
-            spots,
-            labels: images.iter().map(|&(_, label, _)| label).collect(),
-            names,
-            digest: hex(&whole.finalize()),
-            shards,
-            recent: Mutex::default(),
-        })
+        unreadable.push(name);
     }
-
-    /// The number of images.
-    pub fn len(&self) -> usize {
-        self.labels.len()
+    if found.len() > NAMED {
+        progress(Progress::Note(format!(
+            "{} more are left out; `refig data verify imagenet --decode` names all",
+            found.len() - NAMED
+        )))?;
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-
-    /// The class of image `index`.
-    pub fn label(&self, index: usize) -> u16 {
-        self.labels[index]
-    }
-
-    /// Where image `index` is, for messages.
-    pub fn name(&self, index: usize) -> String {
-        let name = self.file(index);
-        match self.containers.get(self.spots[index].container as usize) {
-            Some(container) => format!("{} in {}", one_line(name), container.display()),
-            None => one_line(&self.root.join(name).display().to_string()),
-        }
-    }
-
-    /// The name of image `index` below the root or in its container.
-    pub(super) fn file(&self, index: usize) -> &str {
-        self.names.get(index)
-    }
-
-    /// Bytes of image `index`.
-    pub(super) fn size(&self, index: usize) -> u64 {
-        self.spots[index].size.into()
-    }
-
-    /// sha256 (hex) over the sorted digests of the images, each of its class and bytes: the same whatever the layout.
-    pub fn digest(&self) -> &str {
-        &self.digest
-    }
-
-    /// All images as they lie on disk.
-    pub(super) fn in_place(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.len()).collect();
-        order.sort_by_key(|&index| {
-            let spot = self.spots[index];
-            (spot.container, spot.offset, self.file(index))
-        });
-        order
-    }
-
-    /// Reads the encoded bytes of image `index`. Threads may read at the same time.
-    ///
-    /// # Errors
-    /// [`Exit::Data`] if the file cannot be read or has changed its size.
-    pub fn read(&self, index: usize, into: &mut Vec<u8>) -> Result<()> {
-        let spot = self.spots[index];
-        match self.kind {
-            Kind::Files => {
-                let path = self.root.join(self.file(index));
-                listing::read_file(&path, spot.size.into(), into)
-            }
-            Kind::Archives => self.read_slice(index, spot, into),
-            Kind::Shards => self.read_row(index, spot, into),
-        }
-    }
-
-    fn read_slice(&self, index: usize, spot: Spot, into: &mut Vec<u8>) -> Result<()> {
-        let path = &self.containers[spot.container as usize];
-        into.clear();
-        let read = File::open(path).and_then(|mut file| {
-            file.seek(SeekFrom::Start(spot.offset))?;
-            file.take(spot.size.into()).read_to_end(into)
-        });
-        match read {
-            Ok(count) if count == spot.size as usize => Ok(()),
-            Ok(_) => Err(self.changed(index)),
-            Err(error) => Err(Exit::Data.error(format!(
-                "cannot read {}: {error}; check the file and its permissions",
-                self.name(index)
-            ))),
-        }
-    }
-
-    fn read_row(&self, index: usize, spot: Spot, into: &mut Vec<u8>) -> Result<()> {
-        let container = spot.container as usize;
-        let (group, row) = shards::group_and_row(spot.offset);
-        let images = self.group(container, group)?;
-        let image = images
-            .get(row)
-            .filter(|image| image.bytes.len() == spot.size as usize);
-        let image = image.ok_or_else(|| self.changed(index))?;
-        into.clear();
-        into.extend_from_slice(&image.bytes);
-        Ok(())
-    }
-
-    /// A row group, which may have been read a moment ago.
-    fn group(&self, container: usize, group: usize) -> Result<Arc<Vec<ForeignImage>>> {
-        let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = recent()
-            .iter()
-            .find(|recent| (recent.container, recent.group) == (container, group))
-            .map(|recent| recent.images.clone());
-        if let Some(images) = found {
-            return Ok(images);
-        }
-        // Unlocked, so that others can read meanwhile.
-        let images = Arc::new(self.shards[container].read(group)?);
-        let mut recent = recent();
-        recent.insert(
-            0,
-            Recent {
-                container,
-                group,
-                images: images.clone(),
-            },
-        );
-        recent.truncate(RECENT);
-        Ok(images)
-    }
-
-    fn changed(&self, index: usize) -> anyhow::Error {
-        Exit::Data.error(format!(
-            "{} has changed since it was indexed; start again once nothing writes to it",
-            self.name(index)
-        ))
-    }
-}
-
-impl Names {
-    fn push(&mut self, name: &str) {
-        self.text.push_str(name);
-        self.ends.push(self.text.len());
-    }
-
-    fn get(&self, index: usize) -> &str {
-        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.text[start..self.ends[index]]
-    }
+    let left_out: HashSet<_> = found.iter().map(|image| split.spot(image.index)).collect();
+    listing
+        .images
+        .retain(|image| !left_out.contains(&(image.container, image.offset, image.name.as_str())));
+    Ok(listing)
 }

@@ -14,6 +14,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::header::{Header, UPRIGHT};
 use crate::console::{self, one_line};
+use crate::exit::Exit;
 
 /// The most pixels of a picture, as many as Pillow takes without a warning. A file that claims more is damaged or an attack.
 pub const MOST_PIXELS: usize = 89_478_485;
@@ -60,6 +61,13 @@ impl std::fmt::Display for Undecodable {
 
 impl std::error::Error for Undecodable {}
 
+/// The error for image `name`.
+pub(super) fn cannot_decode(name: &str, why: &dyn std::fmt::Display) -> anyhow::Error {
+    Exit::Data.error(format!(
+        "cannot decode {name}: {why}; get the image again, remove it from the set, or leave out all that cannot be decoded with --skip-unreadable"
+    ))
+}
+
 /// Decodes a JPEG, or one of the files among ImageNet's that only are called JPEG: a PNG, and either of them in a gzip file.
 /// Grey becomes RGB, and so does CMYK, which is taken as Adobe stores it, inverted. With `orient` a JPEG is turned as its
 /// EXIF says; Pillow and torchvision do not do so by themselves, and so no published number has it.
@@ -80,6 +88,25 @@ pub fn decode_into(bytes: &[u8], orient: bool, picture: &mut Picture) -> Result<
         clear(picture);
     }
     decoded
+}
+
+/// About how many bytes decoding takes; none if that cannot be told beforehand.
+pub(super) fn weight(bytes: &[u8]) -> Option<usize> {
+    // Of several scans a decoder keeps the coefficients, two bytes for each sample.
+    let (width, height, each) = if bytes.starts_with(&JPEG) {
+        let header = Header::read(bytes).ok()?;
+        let each = if header.single { 3 } else { 9 };
+        (header.width, header.height, each)
+    } else if bytes.starts_with(&PNG) {
+        let side = |at: usize| {
+            let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
+            usize::try_from(u32::from_be_bytes(bytes)).ok()
+        };
+        (side(16)?, side(20)?, 7)
+    } else {
+        return None;
+    };
+    Some(width.saturating_mul(height).saturating_mul(each))
 }
 
 fn unpack(bytes: &[u8]) -> Result<Vec<u8>, Undecodable> {
@@ -274,6 +301,24 @@ mod tests {
         assert!(allocate(&mut picture, 4, 5, 19).is_err());
         allocate(&mut picture, 4, 5, 20).unwrap();
         assert_eq!(picture.pixels, [0; 60]);
+    }
+
+    #[test]
+    fn the_weight_is_told_by_the_header() {
+        let fixture = |name: &str| {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pictures");
+            std::fs::read(format!("{folder}/{name}")).unwrap()
+        };
+        for (name, each) in [
+            ("turned.JPEG", 3),
+            ("progressive.JPEG", 9),
+            ("restarts.JPEG", 9),
+            ("png.JPEG", 7),
+        ] {
+            assert_eq!(weight(&fixture(name)), Some(48 * 32 * each), "{name}");
+        }
+        assert_eq!(weight(b"\x1f\x8bxyz"), None);
+        assert_eq!(weight(b"\x89PNG\r\n\x1a\n"), None);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) struct Header {
     /// The marker of the first scan.
     scan: usize,
     /// A single scan without restart markers.
-    single: bool,
+    pub single: bool,
 }
 
 impl Header {

@@ -12,8 +12,10 @@ use crate::data::minibatch::Batch;
 use crate::data::order::Order;
 use crate::exit::Exit;
 
-/// Mini-batches that wait for the network. With the one in preparation and the one in use, 256 images of 224x224 take 620 MB.
+/// The most mini-batches that wait for the network, and the most bytes of them. With the one in preparation and the one in use,
+/// 256 images of 224x224 take 620 MB.
 const AHEAD: usize = 2;
+const AHEAD_BYTES: usize = 320 << 20;
 
 /// An endless sequence of augmented mini-batches, one after another, each on all threads. Dropping it stops the work.
 pub struct PictureLoader {
@@ -33,7 +35,8 @@ impl PictureLoader {
         seed: u64,
         mut iteration: u64,
     ) -> Result<Self> {
-        let (sender, ready) = sync_channel(AHEAD);
+        let bytes = pictures.batch_bytes(order.batch()).max(1);
+        let (sender, ready) = sync_channel(AHEAD.min(AHEAD_BYTES / bytes));
         let (used, spent) = channel::<Batch>();
         let work = move || {
             let mut spots = Vec::new();

@@ -1,18 +1,17 @@
 //! The mean image of a set: computed once, in steps that survive an interruption, and kept in the cache folder.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::collection::Collection;
 use super::mean::{MeanImage, PixelSums};
 use super::pictures::Desk;
+use super::sealed;
 use super::views::Views;
 use super::workers;
 use crate::data::normalise::PIXEL_SCALE;
 use crate::data::progress::{Progress, Report};
-use crate::data::temporary;
 use crate::digest::sha256;
 use crate::exit::Exit;
 
@@ -94,12 +93,7 @@ fn path(collection: &Collection, side: u32, size: usize, cache: &Path) -> PathBu
 
 /// The sums that were kept; none if there are none, or they are damaged.
 fn load(path: &Path, size: usize) -> Option<PixelSums> {
-    let bytes = std::fs::read(path).ok()?;
-    let text = format!("{HEAD}\n");
-    let (digest, rest) = bytes.strip_prefix(text.as_bytes())?.split_at_checked(64)?;
-    if sha256(rest).as_bytes() != digest {
-        return None;
-    }
+    let rest = sealed::load(path, HEAD)?;
     let (numbers, []) = rest.as_chunks::<8>() else {
         return None;
     };
@@ -112,15 +106,7 @@ fn load(path: &Path, size: usize) -> Option<PixelSums> {
 fn save(path: &Path, sums: &PixelSums) -> Result<()> {
     let mut rest = sums.images.to_le_bytes().to_vec();
     rest.extend(sums.sums.iter().flat_map(|sum| sum.to_le_bytes()));
-    let write = || -> std::io::Result<()> {
-        std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-        let (mut file, beside) = temporary::file_beside(path)?;
-        file.write_all(format!("{HEAD}\n{}", sha256(&rest)).as_bytes())?;
-        file.write_all(&rest)?;
-        temporary::sync(&file)?;
-        std::fs::rename(beside, path)
-    };
-    write().with_context(|| format!("{}", path.display()))
+    sealed::save(path, HEAD, &rest)
 }
 
 /// The published mean and deviation of ImageNet's pixels, for weights that were trained with them (torchvision's models).

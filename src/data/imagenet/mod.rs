@@ -6,19 +6,23 @@
 //! - `classes.rs` has the synsets; `labels.rs` finds the labels of a flat validation set, `matlab.rs` the devkit's
 //!   `meta.mat`
 //! - `index.rs` keeps what was found, so that unchanged images are not read again; `workers.rs` reads on all cores
-//! - `collection.rs` joins them: images sorted by digest, the same whatever their layout
-//! - `synthetic.rs` writes pictures where there are none
+//! - `collection.rs` joins them: images sorted by digest, the same whatever their layout; `split.rs` has those of one part
+//! - `unreadable.rs` finds the images that cannot be decoded
+//! - `synthetic.rs` writes pictures where there are none, `photographs.rs` makes files as large as ImageNet's
 //! - `verify.rs` compares a collection with the published counts and labels, `pack.rs` copies it into a few large files,
-//!   `sample.rs` some of it into a folder
+//!   `shrink.rs` makes its pictures smaller, `sample.rs` copies some of it into a folder
 //!
 //! From a file to a network's input:
 //! - `decode.rs` turns a file into pixels, `header.rs` reads what has to be known of a JPEG beforehand
 //! - `views.rs` draws scale, crop, mirror image and colour of a training image, and lists the crops that are tested
 //! - `resize.rs` applies such a decision to pixels, `colour.rs` has AlexNet's principal components
 //! - `mean.rs` subtracts the mean image, `mean_file.rs` computes it once and keeps it
-//! - `pictures.rs` does all of this for a mini-batch, `loader.rs` ahead of the network
+//! - `sealed.rs` has such files in the cache folder
+//! - `pictures.rs` does all of this for a mini-batch, `loader.rs` ahead of the network; `budget.rs` bounds the memory of what is
+//!   decoded at the same time
 
 mod archives;
+mod budget;
 mod classes;
 mod collection;
 mod colour;
@@ -33,25 +37,31 @@ mod matlab;
 mod mean;
 mod mean_file;
 mod pack;
+mod photographs;
 mod pictures;
 mod resize;
 mod sample;
+mod sealed;
 mod shards;
+mod shrink;
+mod split;
 mod synthetic;
+mod unreadable;
 mod verify;
 mod views;
 mod workers;
 
-pub use collection::{Collection, Split, open};
+pub use collection::{Collection, open, open_readable};
 pub use colour::Colour;
 pub use decode::{MOST_PIXELS, Picture, Undecodable, decode, decode_into};
 pub use loader::PictureLoader;
 pub use mean::{MeanImage, PixelSums, inputs};
 pub(super) use mean_file::{channel_mean, mean_image, no_crop};
-pub use pack::{PACK_BYTES, Packed, pack};
+pub use pack::{Packed, Packing, pack};
 pub use pictures::{Phases, Pictures};
 pub use resize::{Scratch, frame};
 pub use sample::Sample;
+pub use split::Split;
 pub(super) use synthetic::synthetic_pictures;
 pub use verify::{Findings, is_whole, verify};
 pub use views::{Draw, Framing, Views, draw};

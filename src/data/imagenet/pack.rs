@@ -1,4 +1,5 @@
-//! Copies images into a few large archives, for disks that are slow with many small files: the same bytes, the same digest.
+//! Copies images into a few large archives, for disks that are slow with many small files: the same bytes, the same digest. Or
+//! shrinks them, which makes other images of them.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -9,36 +10,71 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tar::{Builder, Header};
 
-use super::collection::{Collection, Split, open};
+use super::collection::{Collection, open, open_readable};
+use super::decode::cannot_decode;
 use super::layout::PACKED;
 use super::listing::entries;
+use super::shrink::shrink;
+use super::split::Split;
+use super::workers;
 use crate::data::progress::{Progress, Report};
 use crate::data::temporary;
 use crate::exit::Exit;
 
-/// The size at which another archive is begun.
-pub const PACK_BYTES: u64 = 2 << 30;
-/// The version of [`Plan`].
-const FORMAT: u32 = 1;
+/// The version of [`Plan`]: one for the images as they are, one for shrunk ones, which earlier programs would take for originals.
+const PLAIN: u32 = 1;
+const SHRUNK: u32 = 2;
 /// The most bytes of a plan.
 const MOST_PLAN: u64 = 16 << 20;
 /// Bytes that a tar takes for a member's header, and what it rounds sizes up to.
 const BLOCK: u64 = 512;
+
+/// Images that are prepared at a time, on all cores.
+const UNIT: usize = 64;
+
+/// How images are packed.
+#[derive(Clone, Copy, Debug)]
+pub struct Packing {
+    /// The size at which another archive is begun.
+    pub bytes: u64,
+    /// The shorter side that larger pictures are shrunk to.
+    pub shrink: Option<u32>,
+    /// Whether images that cannot be decoded are left out.
+    pub skip_unreadable: bool,
+}
+
+impl Default for Packing {
+    fn default() -> Self {
+        Self {
+            bytes: 2 << 30,
+            shrink: None,
+            skip_unreadable: false,
+        }
+    }
+}
 
 /// What [`pack`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packed {
     pub archives: usize,
     pub images: usize,
+    /// The shorter side that larger pictures have been shrunk to, now or before.
+    pub shrunk: Option<u32>,
+    /// Images that were left out.
+    pub unreadable: usize,
 }
 
 /// Which archives belong together. Written before them, so that an interrupted packing is known and resumed.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Plan {
     format: u32,
+    /// Digests of the images that are packed, before they are shrunk.
     train: String,
     test: String,
     archives: Vec<String>,
+    /// The shorter side that larger pictures are shrunk to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shrunk: Option<u32>,
 }
 
 /// An archive to write.
@@ -49,8 +85,8 @@ struct Archive<'a> {
     members: Vec<(usize, String)>,
 }
 
-/// Packs the images at `dir` into archives of about `bytes` in the folder `out`, and checks that they are the same. After
-/// an interruption, the archives that are complete stay.
+/// Packs the images at `dir` into archives in the folder `out`, and checks that they are the same; shrunk ones, that none is
+/// missing. After an interruption, the archives that are complete stay.
 ///
 /// # Errors
 /// [`Exit::Data`] if the images cannot be read or `out` holds something else, [`Exit::Storage`] if it cannot be written.
@@ -58,19 +94,25 @@ pub fn pack(
     dir: &Path,
     out: &Path,
     cache: &Path,
-    bytes: u64,
+    packing: Packing,
     progress: &mut Report,
 ) -> Result<Packed> {
-    let collection = open(dir, cache, progress)?;
-    let archives = plan(&collection, bytes);
+    let collection = match packing.skip_unreadable {
+        true => open_readable(dir, cache, progress)?,
+        false => open(dir, cache, progress)?,
+    };
+    let sides = packing.shrink.into_iter().chain(collection.shrunk);
+    let shrunk = sides.min();
+    let archives = plan(&collection, packing.bytes);
     let own = Plan {
-        format: FORMAT,
+        format: shrunk.map_or(PLAIN, |_| SHRUNK),
         train: collection.train.digest().to_owned(),
         test: collection.test.digest().to_owned(),
         archives: archives
             .iter()
             .map(|archive| archive.name.clone())
             .collect(),
+        shrunk,
     };
     begin(out, &own)?;
     let sizes = |archive: &Archive| -> u64 {
@@ -102,7 +144,7 @@ pub fn pack(
             fs::remove_file(old).ok();
         }
         let (file, own) = temporary::file_beside(&path).map_err(|error| storage(&path, &error))?;
-        let written = write(archive, file, &path, &mut |size| {
+        let written = write(archive, packing.shrink, file, &path, &mut |size| {
             done += size;
             progress(Progress::Pack { done, total })
         })
@@ -117,9 +159,13 @@ pub fn pack(
         (&collection.train, &packed.train),
         (&collection.test, &packed.test),
     ] {
-        if before.digest() != after.digest() {
+        let same = match packing.shrink {
+            None => before.digest() == after.digest(),
+            Some(_) => before.len() == after.len(),
+        };
+        if !same {
             return Err(Exit::Data.error(format!(
-                "the images in {} have another digest than those in {}: remove that folder and pack again",
+                "the images in {} are not those in {}: remove that folder and pack again",
                 out.display(),
                 dir.display()
             )));
@@ -128,6 +174,8 @@ pub fn pack(
     Ok(Packed {
         archives: archives.len(),
         images: collection.train.len() + collection.test.len(),
+        shrunk,
+        unreadable: collection.unreadable.len(),
     })
 }
 
@@ -175,7 +223,7 @@ fn begin(out: &Path, plan: &Plan) -> Result<()> {
             return Ok(());
         }
         return Err(Exit::Data.error(format!(
-            "{} was begun for other images or with archives of another size: name another folder with --out, or remove that one",
+            "{} was begun for other images, with archives of another size, or to shrink them otherwise: name another folder with --out, or remove that one",
             out.display()
         )));
     }
@@ -207,9 +255,9 @@ fn read_plan(path: &Path) -> Result<Plan> {
             return Err(io::Error::other(format!("it has {size} bytes")));
         }
         let plan: Plan = serde_json::from_slice(&fs::read(path)?)?;
-        if plan.format != FORMAT {
+        if !(PLAIN..=SHRUNK).contains(&plan.format) {
             return Err(io::Error::other(format!(
-                "it has format {}, and this program knows {FORMAT}",
+                "it has format {}, and this program knows {PLAIN} and {SHRUNK}",
                 plan.format
             )));
         }
@@ -221,6 +269,18 @@ fn read_plan(path: &Path) -> Result<Plan> {
             path.display()
         ))
     })
+}
+
+/// The shorter side that the pictures in `root` were shrunk to when they were packed; none if they were not.
+///
+/// # Errors
+/// [`Exit::Data`] if what packing left there cannot be read.
+pub(super) fn shrunk(root: &Path) -> Result<Option<u32>> {
+    let path = root.join(PACKED);
+    match path.is_file() {
+        true => Ok(read_plan(&path)?.shrunk),
+        false => Ok(None),
+    }
 }
 
 /// Refuses a folder whose packing was interrupted.
@@ -242,32 +302,62 @@ pub(super) fn check_complete(path: &Path, inside: &[(String, PathBuf)]) -> Resul
     )))
 }
 
-/// Writes one archive. `tick` hears the bytes of each image.
+/// Writes one archive. `tick` hears the bytes of each image, before it is shrunk.
 fn write(
     archive: &Archive,
+    shrink: Option<u32>,
     file: File,
     path: &Path,
     tick: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<()> {
     let failed = |error: io::Error| storage(path, &error);
     let mut tar = Builder::new(BufWriter::with_capacity(1 << 20, file));
-    let mut bytes = Vec::new();
-    for (index, name) in &archive.members {
-        archive.split.read(*index, &mut bytes)?;
-        let mut header = Header::new_gnu();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        // The same images give the same archive.
-        header.set_mtime(0);
-        tar.append_data(&mut header, name, bytes.as_slice())
-            .map_err(failed)?;
-        tick(bytes.len() as u64)?;
+    for members in archive.members.chunks(UNIT) {
+        let images = prepare(archive.split, members, shrink, tick)?;
+        for ((_, name), bytes) in members.iter().zip(images) {
+            let mut header = Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            // The same images give the same archive.
+            header.set_mtime(0);
+            tar.append_data(&mut header, name, bytes.as_slice())
+                .map_err(failed)?;
+        }
     }
     let buffer = tar.into_inner().map_err(failed)?;
     let file = buffer
         .into_inner()
         .map_err(|error| failed(error.into_error()))?;
     temporary::sync(&file).map_err(failed)
+}
+
+/// The bytes of some members of an archive, read and shrunk on all cores.
+fn prepare(
+    split: &Split,
+    members: &[(usize, String)],
+    side: Option<u32>,
+    tick: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<Vec<Vec<u8>>> {
+    let read = |unit: usize| -> Result<Vec<u8>> {
+        let (index, _) = members[unit];
+        let mut bytes = Vec::new();
+        split.read(index, &mut bytes)?;
+        if let Some(side) = side {
+            let smaller =
+                shrink(&bytes, side).map_err(|why| cannot_decode(&split.name(index), &why))?;
+            bytes = smaller.unwrap_or(bytes);
+        }
+        Ok(bytes)
+    };
+    let mut images = vec![Vec::new(); members.len()];
+    workers::each(members.len(), read, |done| {
+        if let Some((unit, bytes)) = done {
+            images[unit] = bytes;
+            tick(split.size(members[unit].0))?;
+        }
+        Ok(())
+    })?;
+    Ok(images)
 }
 
 fn storage(path: &Path, error: &io::Error) -> anyhow::Error {

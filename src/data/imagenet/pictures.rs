@@ -6,15 +6,20 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::collection::{Collection, Split};
-use super::decode::{Picture, decode_into};
+use super::budget;
+use super::collection::Collection;
+use super::decode::{Picture, cannot_decode, decode_into, weight};
 use super::mean::{MeanImage, inputs};
 use super::resize::{Scratch, frame};
+use super::split::Split;
 use super::views::{Draw, Framing, Views, draw};
 use crate::data::minibatch::Batch;
 use crate::data::order::Spot;
 use crate::exit::Exit;
 use crate::record;
+
+/// The most memory that a thread keeps for its next picture: one of 1.4 million pixels.
+const KEPT: usize = 4 << 20;
 
 /// Seconds that each part of the preparation took.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -59,6 +64,11 @@ impl Pictures {
     /// The number of images of a split.
     pub fn len(&self, split: record::Split) -> usize {
         self.split(split).len()
+    }
+
+    /// Bytes of a mini-batch of so many training images.
+    pub(super) fn batch_bytes(&self, images: usize) -> usize {
+        3 * self.framing.size * self.framing.size * size_of::<f32>() * images
     }
 
     /// The number of classes.
@@ -220,8 +230,21 @@ impl Desk {
     /// The crop of an image, `[size][size][3]`.
     pub(super) fn crop(&mut self, images: &Split, draw: &Draw, size: usize) -> Result<&[u8]> {
         self.read(images, draw)?;
+        let share = budget::DECODED.take(weight(&self.bytes));
         self.decode(images, draw)?;
-        Ok(self.frame(draw, size))
+        self.frame(draw, size);
+        self.forget_large();
+        drop(share);
+        Ok(&self.crop)
+    }
+
+    /// Gives back the memory of a picture that is far larger than most.
+    fn forget_large(&mut self) {
+        for memory in [&mut self.bytes, &mut self.picture.pixels] {
+            if memory.capacity() > KEPT {
+                *memory = Vec::new();
+            }
+        }
     }
 
     fn read(&mut self, images: &Split, draw: &Draw) -> Result<()> {
@@ -229,12 +252,8 @@ impl Desk {
     }
 
     fn decode(&mut self, images: &Split, draw: &Draw) -> Result<()> {
-        decode_into(&self.bytes, false, &mut self.picture).map_err(|why| {
-            Exit::Data.error(format!(
-                "cannot decode {}: {why}; get the image again, or remove it from the set",
-                images.name(draw.index as usize)
-            ))
-        })
+        decode_into(&self.bytes, false, &mut self.picture)
+            .map_err(|why| cannot_decode(&images.name(draw.index as usize), &why))
     }
 
     fn frame(&mut self, draw: &Draw, size: usize) -> &[u8] {

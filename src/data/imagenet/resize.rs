@@ -44,6 +44,22 @@ pub fn frame(picture: &Picture, draw: &Draw, size: usize, scratch: &mut Scratch,
     resize(picture, [width, height], crop, draw.flip, scratch, into);
 }
 
+/// The whole picture, scaled so that its shorter side is `side`.
+///
+/// # Panics
+/// If the picture is empty.
+pub(super) fn whole(picture: &Picture, side: u32, scratch: &mut Scratch) -> Picture {
+    let [width, height] = scaled(picture, side);
+    let mut pixels = vec![0; 3 * width * height];
+    let all = [0..height, 0..width];
+    resize(picture, [width, height], all, false, scratch, &mut pixels);
+    Picture {
+        width,
+        height,
+        pixels,
+    }
+}
+
 /// Width and height with the shorter side at `side`, and the longer side rounded down, as torchvision does.
 fn scaled(picture: &Picture, side: u32) -> [usize; 2] {
     let (width, height) = (picture.width, picture.height);

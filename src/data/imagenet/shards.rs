@@ -13,7 +13,35 @@ use super::workers::each;
 use crate::console::one_line;
 use crate::data::progress::{Progress, Report};
 use crate::exit::Exit;
-use crate::record::parquet::{ForeignFile, ForeignImage};
+use crate::record::foreign::{ForeignImage, ForeignImages};
+
+/// The most bytes that reading a row group may take: as stored, decompressed, and as images.
+const MOST_GROUP: usize = 2 << 30;
+
+/// Opens a file of images.
+///
+/// # Errors
+/// [`Exit::Data`] if it cannot be read, is damaged, or has no images.
+pub(super) fn open(path: &Path) -> Result<ForeignImages> {
+    ForeignImages::open_named(path).map_err(|error| damaged(path, &error))
+}
+
+/// The images of a row group.
+///
+/// # Errors
+/// [`Exit::Data`] if the file cannot be read, is damaged, or claims an absurd size.
+pub(super) fn read_group(file: &ForeignImages, group: usize) -> Result<Vec<ForeignImage>> {
+    file.read(group, MOST_GROUP)
+        .map_err(|error| damaged(file.path(), &error))
+}
+
+fn damaged(path: &Path, error: &anyhow::Error) -> anyhow::Error {
+    Exit::Data.error(format!(
+        "{}: not a readable Parquet file of images: {}; download it again",
+        path.display(),
+        one_line(&format!("{error:#}"))
+    ))
+}
 
 /// The place of a row: its group and its number in it.
 pub(super) fn place(group: usize, row: usize) -> u64 {
@@ -41,8 +69,7 @@ pub(super) fn list(root: &Path, files: &[PathBuf], progress: &mut Report) -> Res
     for (number, path) in files.iter().enumerate() {
         progress(Progress::Waiting)?;
         containers.push(container(root, path)?);
-        let file = ForeignFile::open(path)?;
-        let groups = file.groups().len();
+        let groups = open(path)?.groups();
         units.extend((0..groups).map(|group| (number, group, groups as u64)));
     }
     let sizes: Vec<u64> = containers.iter().map(|container| container.size).collect();
@@ -54,7 +81,7 @@ pub(super) fn list(root: &Path, files: &[PathBuf], progress: &mut Report) -> Res
         units.len(),
         |unit| {
             let (number, group, groups) = units[unit];
-            let images = ForeignFile::open(&files[number])?.read(group)?;
+            let images = read_group(&open(&files[number])?, group)?;
             done.fetch_add(sizes[number] / groups, Ordering::Relaxed);
             images
                 .into_iter()

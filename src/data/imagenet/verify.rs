@@ -6,7 +6,9 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::classes::{self, first, synsets, validation_number};
-use super::collection::{Collection, Split, survey};
+use super::collection::{Collection, Look, survey};
+use super::split::Split;
+use super::unreadable;
 use crate::data::progress::Report;
 use crate::digest::sha256;
 
@@ -99,12 +101,17 @@ pub struct Findings {
     pub verdict: std::result::Result<String, String>,
 }
 
-/// Reads all images at `dir` and compares them with ILSVRC 2012: classes, counts, known labels, odd files.
+/// Reads all images at `dir` and compares them with ILSVRC 2012: classes, counts, known labels, odd files. With `decode`, also
+/// decodes them, and names those that cannot be.
 ///
 /// # Errors
 /// Those of [`open`](super::open), except that a part may be missing.
-pub fn verify(dir: &Path, cache: &Path, progress: &mut Report) -> Result<Findings> {
-    let collection = survey(dir, cache, false, progress)?;
+pub fn verify(dir: &Path, cache: &Path, decode: bool, progress: &mut Report) -> Result<Findings> {
+    let look = Look {
+        trust: false,
+        leave_out: false,
+    };
+    let collection = survey(dir, cache, look, progress)?;
     let mut findings = Check {
         collection: &collection,
         lines: Vec::new(),
@@ -116,6 +123,12 @@ pub fn verify(dir: &Path, cache: &Path, progress: &mut Report) -> Result<Finding
     findings.counts("validation", &collection.test, TEST, [TEST_EACH; 2]);
     findings.labels();
     findings.odd_files()?;
+    match decode {
+        true => findings.unreadable(cache, progress)?,
+        false => findings
+            .lines
+            .push("not decoded: --decode finds images that are truncated or damaged".into()),
+    }
     Ok(findings.done())
 }
 
@@ -146,12 +159,18 @@ impl Check<'_> {
             source,
             layout,
             skipped,
+            shrunk,
             ..
         } = self.collection;
         self.lines.push(format!("{source}: {layout}"));
         if *skipped > 0 {
             self.lines
                 .push(format!("{skipped} files are hidden or no images: skipped"));
+        }
+        if let Some(side) = shrunk {
+            self.faults.push(format!(
+                "its pictures were shrunk to a shorter side of {side} pixels"
+            ));
         }
         for (what, split) in [
             ("training", &self.collection.train),
@@ -295,6 +314,28 @@ impl Check<'_> {
         } else {
             self.faults
                 .push(format!("{name} does not have the published bytes"));
+        }
+        Ok(())
+    }
+
+    /// Names and counts the images that cannot be decoded.
+    fn unreadable(&mut self, cache: &Path, progress: &mut Report) -> Result<()> {
+        let mut count = 0;
+        for split in [&self.collection.train, &self.collection.test] {
+            for image in unreadable::find(split, cache, progress)? {
+                let name = split.name(image.index);
+                self.lines
+                    .push(format!("{name} cannot be decoded: {}", image.why));
+                count += 1;
+            }
+        }
+        let all = self.collection.train.len() + self.collection.test.len();
+        self.lines
+            .push(format!("{} of {all} images can be decoded", all - count));
+        if count > 0 {
+            self.faults.push(format!(
+                "{count} images cannot be decoded: get them again, or train without them with --skip-unreadable"
+            ));
         }
         Ok(())
     }

@@ -6,8 +6,8 @@ use plotters::style::text_anchor::HPos;
 
 use super::axes;
 use super::canvas::*;
-use super::labels;
-use crate::figure::published_bars::{BarFigure, BarPlot};
+use super::{font, labels};
+use crate::figure::published_bars::{BarFigure, BarPlot, Whose};
 
 /// Width and height of a plot in pixels.
 const SIZE: (f64, f64) = (500.0, 240.0);
@@ -18,6 +18,7 @@ const ACROSS: usize = 2;
 
 const THEIRS: RGBColor = RGBColor(170, 184, 200);
 const PAPER: RGBColor = RGBColor(34, 84, 150);
+const OURS: RGBColor = RGBColor(200, 72, 48);
 
 /// The figure as SVG. The same figure gives the same text.
 pub fn bars(figure: &BarFigure) -> Result<String> {
@@ -31,7 +32,9 @@ pub fn bars(figure: &BarFigure) -> Result<String> {
         .flat_map(|note| labels::wrapped(note, SMALL, width - 2.0 * SIDE))
         .collect();
     let title = labels::wrapped(&figure.title, TITLE, width - 2.0 * SIDE);
-    let top = 36.0 + title_height(&title);
+    let begin = 45.0 + title_height(&title);
+    let head = labels::wrapped(&figure.line, TEXT, width - 2.0 * SIDE);
+    let top = 36.0 + title_height(&title) + 18.0 * head.len() as f64;
     let bottom = top + rows * cell.1;
     let height = bottom + 10.0 + 17.0 * notes.len() as f64 + 8.0;
     let mut text = String::new();
@@ -41,6 +44,10 @@ pub fn bars(figure: &BarFigure) -> Result<String> {
                 .into_drawing_area();
         canvas.fill(&WHITE).map_err(failed)?;
         write_title(&canvas, &title)?;
+        for (line, place) in head.iter().zip(0..) {
+            let y = begin + 18.0 * f64::from(place);
+            write(&canvas, line, (SIDE, y), TEXT, GREY, HPos::Left)?;
+        }
         for (index, plot) in figure.plots.iter().enumerate() {
             let (row, column) = (index / ACROSS, index % ACROSS);
             let corner = (
@@ -48,6 +55,13 @@ pub fn bars(figure: &BarFigure) -> Result<String> {
                 top + row as f64 * cell.1 + ABOVE,
             );
             draw(&canvas, plot, corner)?;
+        }
+        if let Some(word) = figure.watermark.as_deref() {
+            let room = width - 2.0 * SIDE;
+            let size = (room * 0.8 / font::width(word, 1.0)).min(110.0);
+            let style = text_style(size, INK.mix(0.13), HPos::Center);
+            let place = (width / 2.0, (top + bottom) / 2.0);
+            canvas.draw_text(word, &style, at(place)).map_err(failed)?;
         }
         for (line, place) in notes.iter().zip(0..) {
             let y = bottom + 12.0 + 17.0 * f64::from(place);
@@ -85,21 +99,20 @@ fn draw(canvas: &Canvas, plot: &BarPlot, corner: (f64, f64)) -> Result<()> {
         let centre = corner.0 + share * (f64::from(place) + 0.5);
         let half = (share * 0.36).min(34.0);
         let up = floor - fraction(&axis, bar.value) * SIZE.1;
-        let colour = if bar.paper { PAPER } else { THEIRS };
+        let colour = match bar.whose {
+            Whose::Cited => THEIRS,
+            Whose::Paper => PAPER,
+            Whose::Ours => OURS,
+        };
         canvas
             .draw(&Rectangle::new(
                 [at((centre - half, up)), at((centre + half, floor))],
                 colour.filled(),
             ))
             .map_err(failed)?;
-        write(
-            canvas,
-            &bar.text,
-            (centre, up - 10.0),
-            SMALL,
-            INK,
-            HPos::Center,
-        )?;
+        let size = labels::fitting(&bar.text, SMALL, share - 2.0);
+        let above = (centre, up - 10.0);
+        write(canvas, &bar.text, above, size, INK, HPos::Center)?;
         // As small as is needed to stay apart from its neighbours.
         for (text, down, ink) in [(&bar.label, 14.0, INK), (&bar.below, 30.0, GREY)] {
             let size = labels::fitting(text, SMALL, share - 2.0);

@@ -38,7 +38,7 @@ pub(super) fn check(own: &Source) -> Result<()> {
     }
     for (index, panel) in own.file.panels.iter().enumerate() {
         let at = index.to_string();
-        let table = own.file.kind == Kind::Table;
+        let table = own.file.kind.lists_errors();
         let fits = |metric: &Metric| metric.is_curve() || (table && metric.is_error());
         if let Some(metric) = panel.shows.iter().find(|metric| !fits(metric)) {
             let what = if table {

@@ -6,7 +6,7 @@
 //!   with
 //! - `published.rs`: the page of a figure of published values
 //! - `markdown.rs`, `html.rs`: the two renderers, with `escape.rs`, `page.css` and `page.js`
-//! - `plot.rs`: the interactive figure; `curves.rs`: its data for the script
+//! - `plot.rs`: the interactive figure; `legend.rs`: what explains it; `curves.rs`: its data for the script
 //! - `site.rs`: the index of all reports
 
 mod contents;
@@ -14,6 +14,7 @@ mod curves;
 mod errors;
 mod escape;
 mod html;
+mod legend;
 mod markdown;
 mod plot;
 mod provenance;

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::contents::{Body, Cell, Page, Section};
 use crate::digest::sha256;
 use crate::exit::Exit;
-use crate::figure::BarFigure;
+use crate::figure::{BarFigure, Whose};
 use crate::judge::Status;
 use crate::manifest::Bars;
 
@@ -51,7 +51,7 @@ fn values(figure: &BarFigure) -> Option<Section> {
                 Cell::text(&plot.title),
                 Cell::text(&bar.label),
                 Cell::text(&bar.below),
-                if bar.paper {
+                if bar.whose == Whose::Paper {
                     Cell::Strong(bar.text.clone())
                 } else {
                     Cell::text(&bar.text)

@@ -1,0 +1,108 @@
+//! Which images cannot be decoded: found by decoding all of them, in steps that survive an interruption, and kept in the cache
+//! folder by the digest of the images. A file that cannot be read at all is an error instead: the disk may give it the next time.
+
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::budget;
+use super::decode::{Picture, decode_into, weight};
+use super::sealed;
+use super::split::Split;
+use super::workers;
+use crate::data::progress::{Progress, Report};
+
+/// Images of one unit of work.
+const UNIT: usize = 64;
+/// Images between two savings of what has been found.
+const STEP: usize = 16_384;
+/// The first line of the file; another one with every change of what the decoder accepts.
+const HEAD: &str = "refig unreadable images 1";
+
+/// An image that cannot be decoded.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Unreadable {
+    pub index: usize,
+    pub why: String,
+}
+
+/// What is known of a split.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Known {
+    /// How many of its images have been decoded, from the first.
+    decoded: usize,
+    unreadable: Vec<Unreadable>,
+}
+
+/// The images of a split that cannot be decoded, in order.
+///
+/// # Errors
+/// [`Exit::Data`](crate::exit::Exit::Data) for a file that cannot be read, by name; that of `progress`.
+pub(super) fn find(split: &Split, cache: &Path, progress: &mut Report) -> Result<Vec<Unreadable>> {
+    let path = cache.join(format!("unreadable-{}", &split.digest()[..16]));
+    let total = split.len();
+    let mut known = load(&path, total).unwrap_or_default();
+    if known.decoded < total && total > STEP {
+        progress(Progress::Note(format!(
+            "decoding {total} images once, to know those that cannot be decoded"
+        )))?;
+    }
+    while known.decoded < total {
+        let end = (known.decoded + STEP).min(total);
+        let mut found = decode_all(split, known.decoded..end, progress)?;
+        found.sort();
+        known.unreadable.append(&mut found);
+        known.decoded = end;
+        let kept = serde_json::to_vec(&known)?;
+        if let Err(error) = sealed::save(&path, HEAD, &kept) {
+            progress(Progress::Note(format!(
+                "cannot keep which images cannot be decoded: {error:#}; the next start decodes all again (move the cache with REFIG_CACHE)"
+            )))?;
+        }
+    }
+    Ok(known.unreadable)
+}
+
+fn load(path: &Path, total: usize) -> Option<Known> {
+    let known: Known = serde_json::from_slice(&sealed::load(path, HEAD)?).ok()?;
+    let inside = |image: &Unreadable| image.index < known.decoded;
+    (known.decoded <= total && known.unreadable.iter().all(inside)).then_some(known)
+}
+
+/// Those of a range, in no order.
+fn decode_all(
+    split: &Split,
+    range: Range<usize>,
+    progress: &mut Report,
+) -> Result<Vec<Unreadable>> {
+    let total = split.len() as u64;
+    let mut done = range.start as u64;
+    let mut unreadable = Vec::new();
+    let decode = |unit: usize| -> Result<(usize, Vec<Unreadable>)> {
+        let from = range.start + unit * UNIT;
+        let images = from..(from + UNIT).min(range.end);
+        let mut bytes = Vec::new();
+        let mut found = Vec::new();
+        for index in images.clone() {
+            split.read(index, &mut bytes)?;
+            let _share = budget::DECODED.take(weight(&bytes));
+            let mut picture = Picture::default();
+            if let Err(why) = decode_into(&bytes, false, &mut picture) {
+                let why = why.to_string();
+                found.push(Unreadable { index, why });
+            }
+        }
+        Ok((images.len(), found))
+    };
+    workers::each(range.len().div_ceil(UNIT), decode, |part| match part {
+        None => progress(Progress::Waiting),
+        Some((_, (images, mut found))) => {
+            done += images as u64;
+            unreadable.append(&mut found);
+            progress(Progress::Decode { done, total })
+        }
+    })?;
+    Ok(unreadable)
+}

@@ -4,7 +4,7 @@
 //! A block of output channels is two vectors wide. Twelve rows of it (six with half the registers) stay in registers, so that
 //! two loads and a broadcast a row feed twice as many multiply-adds, and what is read may come from the L2 cache.
 
-use super::vector::{Vector, unroll, will_write};
+use super::vector::{Vector, unroll, will_read, will_write};
 use crate::processor::Instructions;
 
 /// Channels that are adjacent in packed rows, `[group of channels][row][channel]`. Channels come in multiples of it.
@@ -96,6 +96,9 @@ impl RowsByBlock<'_> {
             let mut group = self.a.wrapping_add(row * LANE);
             let mut b = self.b;
             for _ in 0..self.depth / LANE {
+                // All rows leave the cache line of a group at once; the next ones may be as far away as the L3 cache.
+                let next = group.wrapping_add(self.apart);
+                unroll!(16: ROW in 0..R => { will_read(next.wrapping_add(ROW * LANE)); });
                 let mut at = group;
                 for _ in 0..LANE {
                     let mut w = [V::splat(0.0); VECTORS];
@@ -111,7 +114,7 @@ impl RowsByBlock<'_> {
                     at = at.wrapping_add(1);
                     b = b.wrapping_add(VECTORS * V::LANES);
                 }
-                group = group.wrapping_add(self.apart);
+                group = next;
             }
             unroll!(16: ROW in 0..R => {
                 if ROW < count {

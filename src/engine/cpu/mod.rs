@@ -6,8 +6,9 @@
 //!
 //! Kernels panic on slices of a wrong length, which are a bug in the caller.
 //!
-//! - `context.rs`, `threads.rs`, `aligned.rs`, `shared_slice.rs` and `vector.rs` are what kernels are made with
-//! - `conv.rs` and `conv_weight.rs` are convolutions, by the sweeps of `sweep.rs` or by minimal filtering (`winograd/`)
+//! - `context.rs`, `threads.rs`, `aligned.rs`, `near.rs`, `shared_slice.rs` and `vector.rs` are what kernels are made with
+//! - `conv.rs` and `conv_weight.rs` are convolutions, by the sweeps of `sweep.rs`, by minimal filtering (`winograd/`) or, with
+//!   1x1 kernels and many channels, as products of matrices (`pointwise/`, `product.rs`)
 //! - `norm.rs` and `norm_backward.rs` are batch normalisation, fused with `shortcut.rs` and ReLU
 //! - `max_pool.rs`, `pool.rs`, `linear.rs`, `loss.rs`, `add.rs`, `sgd.rs` and `moving_average.rs` are the rest; `peak.rs`
 //!   measures what the CPU could do

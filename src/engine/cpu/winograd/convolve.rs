@@ -6,6 +6,7 @@ use super::super::feature::{Feature, zero_halo};
 use super::super::near::with_near;
 use super::super::shared_slice::SharedSlice;
 use super::super::vector::{Kernel, Vector, dispatch, unroll, will_write};
+use super::kernels::Kernels;
 use super::tiles::{
     LANE, PLACES, Tile, Tiling, each_line, four, group, prefetch_patch, transform_patch,
 };
@@ -47,17 +48,6 @@ unsafe fn write<V: Vector>(value: V, to: *mut f32, accumulate: bool) {
             value.store(to);
         }
     }
-}
-
-/// Weights in memory, seen from a pass: it reads inputs and computes outputs.
-struct Kernels<'a> {
-    values: &'a [f32],
-    inputs: usize,
-    /// Floats between input channels.
-    from_input: usize,
-    from_output: usize,
-    /// Whether to reverse the kernel positions.
-    rotated: bool,
 }
 
 /// Transforms a block of output channels, `G g G^T`, to `[place][input][channels of a block]`.
@@ -116,13 +106,7 @@ pub(in super::super) fn forward(
     y: &mut [f32],
     shape: ConvShape,
 ) {
-    let kernels = Kernels {
-        values: w,
-        inputs: shape.input.channels,
-        from_input: 9,
-        from_output: 9 * shape.input.channels,
-        rotated: false,
-    };
+    let kernels = Kernels::forward(w, shape);
     convolve(ctx, &kernels, x, shape.input, y, shape.output(), false);
 }
 
@@ -135,13 +119,7 @@ pub(in super::super) fn input_gradient(
     shape: ConvShape,
     accumulate: bool,
 ) {
-    let kernels = Kernels {
-        values: w,
-        inputs: shape.outputs,
-        from_input: 9 * shape.input.channels,
-        from_output: 9,
-        rotated: true,
-    };
+    let kernels = Kernels::backward(w, shape);
     convolve(
         ctx,
         &kernels,

@@ -1,10 +1,12 @@
 //! Convolutions with 3x3 kernels and stride 1 by minimal filtering, Winograd's F(2x2, 3x3) as applied by Lavin and Gray
 //! (arXiv:1509.09308, section 4.1): sixteen products of channels per tile of 2x2 outputs instead of thirty-six.
 //!
-//! `tiles.rs` has the tiles and the patches around them, `convolve.rs` forward and input gradient, `weight.rs` the gradient
-//! of the weights. A tile's sums do not depend on which tiles are processed together.
+//! `tiles.rs` has the tiles and the patches around them, `kernels.rs` the kernels, `convolve.rs` forward and input gradient,
+//! `weight.rs` the gradient of the weights. A tile's sums do not depend on which tiles are processed together. `wide/` is
+//! F(4x4, 3x3) for layers of many channels.
 
 mod convolve;
+mod kernels;
 mod tiles;
 mod weight;
 mod wide;

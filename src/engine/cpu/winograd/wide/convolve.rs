@@ -7,6 +7,7 @@ use super::super::super::near::with_near;
 use super::super::super::product::{LANE, RowsByBlock, width};
 use super::super::super::shared_slice::SharedSlice;
 use super::super::super::vector::{Kernel, Vector, dispatch, unroll};
+use super::super::kernels::Kernels;
 use super::tiles::{SIDE, Tiling};
 use super::transforms::{transform_kernel, transform_patch, transform_products};
 use super::{CHUNK, PLACES};
@@ -20,45 +21,6 @@ const DEPTH: usize = 128;
 /// Tiles that a task transforms.
 const TRANSFORMS: usize = 8;
 
-/// Weights in memory, seen from a pass: it reads inputs and computes outputs.
-#[derive(Clone, Copy)]
-struct Kernels<'a> {
-    values: &'a [f32],
-    inputs: usize,
-    /// Floats between input channels.
-    from_input: usize,
-    from_output: usize,
-    /// Whether to reverse the kernel positions.
-    rotated: bool,
-}
-
-impl Kernels<'_> {
-    /// Copies the kernels of a group of input channels and a vector of output channels, beginning at `from`, to
-    /// `[input][kernel position][output channel]`.
-    #[inline(always)]
-    unsafe fn unpack<V: Vector>(&self, from: usize, to: *mut f32) {
-        let from = self.values[from..].as_ptr();
-        unsafe {
-            if self.from_input == 9 {
-                for column in (0..9 * LANE).step_by(V::LANES) {
-                    let to = to.wrapping_add(column * V::LANES);
-                    let from = from.wrapping_add(column);
-                    V::transpose(from, self.from_output, V::LANES, to, V::LANES);
-                }
-                return;
-            }
-            for input in 0..LANE {
-                for column in (0..9).step_by(V::LANES) {
-                    let from = from.wrapping_add(input * self.from_input + column);
-                    let to = to.wrapping_add((input * 9 + column) * V::LANES);
-                    let count = (9 - column).min(V::LANES);
-                    V::transpose(from, self.from_output, count, to, V::LANES);
-                }
-            }
-        }
-    }
-}
-
 /// `y = x * w`; see [`conv_forward`](super::super::super::conv_forward).
 pub(in super::super) fn forward(
     ctx: &Context,
@@ -67,13 +29,7 @@ pub(in super::super) fn forward(
     y: &mut [f32],
     shape: ConvShape,
 ) {
-    let kernels = Kernels {
-        values: w,
-        inputs: shape.input.channels,
-        from_input: 9,
-        from_output: 9 * shape.input.channels,
-        rotated: false,
-    };
+    let kernels = Kernels::forward(w, shape);
     convolve(ctx, kernels, x, shape.input, y, shape.output(), false);
 }
 
@@ -86,13 +42,7 @@ pub(in super::super) fn input_gradient(
     shape: ConvShape,
     accumulate: bool,
 ) {
-    let kernels = Kernels {
-        values: w,
-        inputs: shape.outputs,
-        from_input: 9 * shape.input.channels,
-        from_output: 9,
-        rotated: true,
-    };
+    let kernels = Kernels::backward(w, shape);
     let output = shape.output();
     convolve(ctx, kernels, dy, output, dx, shape.input, accumulate);
 }
@@ -253,6 +203,32 @@ impl Kernel for Outputs<'_> {
 }
 
 impl Outputs<'_> {
+    /// Copies the kernels of a group of input channels and a vector of output channels, beginning at `from`, to
+    /// `[input][kernel position][output channel]`.
+    #[inline(always)]
+    unsafe fn unpack<V: Vector>(&self, from: usize, to: *mut f32) {
+        let kernels = self.kernels;
+        let from = kernels.values[from..].as_ptr();
+        unsafe {
+            if kernels.from_input == 9 {
+                for column in (0..9 * LANE).step_by(V::LANES) {
+                    let to = to.wrapping_add(column * V::LANES);
+                    let from = from.wrapping_add(column);
+                    V::transpose(from, kernels.from_output, V::LANES, to, V::LANES);
+                }
+                return;
+            }
+            for input in 0..LANE {
+                for column in (0..9).step_by(V::LANES) {
+                    let from = from.wrapping_add(input * kernels.from_input + column);
+                    let to = to.wrapping_add((input * 9 + column) * V::LANES);
+                    let count = (9 - column).min(V::LANES);
+                    V::transpose(from, kernels.from_output, count, to, V::LANES);
+                }
+            }
+        }
+    }
+
     /// Transforms the kernels of some input channels and this block.
     #[inline(always)]
     unsafe fn pack<V: Vector>(&self, first: usize, depth: usize) {
@@ -266,7 +242,7 @@ impl Outputs<'_> {
                 let from = output + (first + group) * kernels.from_input;
                 // SAFETY: the weights hold these channels, and there is room for the kernels of the block.
                 unsafe {
-                    kernels.unpack::<V>(from, near.as_mut_ptr());
+                    self.unpack::<V>(from, near.as_mut_ptr());
                     for input in 0..LANE {
                         let mut g = [V::splat(0.0); 9];
                         unroll!(9: TAP in 0..9 => {

@@ -33,7 +33,7 @@ pub fn read_to_string(path: &Path) -> Result<String> {
 pub fn open(path: &Path) -> Result<File> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
-        return Err(Error::other("it is no regular file"));
+        return Err(Error::other("it is not a regular file"));
     }
     if metadata.len() > MOST_BYTES {
         return Err(Error::other(format!("it has {} bytes", metadata.len())));

@@ -140,7 +140,10 @@ fn resumed(results: &Path, fault: &str) {
         Err(error) => {
             let message = format!("{error:#}");
             assert_eq!(Exit::of(&error), Exit::Storage, "{fault}: {message}");
-            assert!(message.contains("--fresh"), "{fault}: {message}");
+            assert!(
+                message.contains("remove the run's folder"),
+                "{fault}: {message}"
+            );
             let mut run = open(true).unwrap();
             assert_eq!(run.resume().unwrap(), Resume::New, "{fault}");
         }

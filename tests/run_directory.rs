@@ -112,7 +112,7 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before_and_two_are_an_error() {
     for word in [
         "checkpoint.safetensors",
         "checkpoint.previous.safetensors",
-        "--fresh",
+        "remove the run's folder",
     ] {
         assert!(message.contains(word), "{message}");
     }

@@ -32,6 +32,7 @@ pub struct PlanArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(group(clap::ArgGroup::new("at_once").args(["jobs", "devices"]).multiple(true)))]
 pub struct ReproduceArgs {
     #[command(flatten)]
     pub selection: SelectionArgs,
@@ -55,7 +56,7 @@ pub struct ReproduceArgs {
     )]
     pub devices: Vec<String>,
     /// With --jobs or --devices: after a run fails, stop the others too, with their states saved.
-    #[arg(long)]
+    #[arg(long, requires = "at_once")]
     pub fail_fast: bool,
     #[command(flatten)]
     pub checkpoints: CheckpointArgs,

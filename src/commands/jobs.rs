@@ -71,7 +71,10 @@ pub fn make(
     stop: &Stop,
 ) -> Result<()> {
     let left = left(plan, schedule);
+    // No more slots than runs, which would leave cores idle.
+    let unfinished = left.iter().filter(|left| **left > 0.0).count();
     let jobs = args.jobs.unwrap_or(1);
+    let jobs = jobs.min(unfinished.div_ceil(devices.len()).max(1));
     let slots = slots(devices, jobs, args.compute.threads, compute::threads());
     let workers = Workers::new(&places.results_dir, plan, arguments(args, places))?;
     let order = Order::new(plan, &left);
@@ -84,7 +87,7 @@ pub fn make(
     }
     match failed.first() {
         Some(first) if stop.requested().is_none() => Err(first.exit.error(format!(
-            "{} of {} runs failed; the others are kept: run the same command again to make what is missing",
+            "{} of {} runs failed; the others are kept: see to what is said above, then run the same command again",
             failed.len(),
             plan.runs.len()
         ))),

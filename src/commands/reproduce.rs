@@ -81,7 +81,8 @@ fn schedule(
     let processor = compute.processor()?;
     let runs = plan::runs(&target.only, &target.seeds, &data.digest, processor)?;
     let (results, images) = (&places.results_dir, data.test_images);
-    Schedule::new(runs, results, args.fresh, compute, images)
+    let apart = jobs::are_asked_for(args) && !args.fail_fast;
+    Schedule::new(runs, results, (args.fresh, apart), compute, images)
 }
 
 /// `refig plan EXPERIMENT`: downloads nothing, and changes nothing but the file of `--out`.

@@ -8,7 +8,7 @@ use crate::cli::{Format, Places, StatusArgs};
 use crate::exit::Exit;
 use crate::inspect::{InQueue, Status};
 use crate::orchestrate::launch;
-use crate::{out, outln};
+use crate::{note, out, outln};
 
 /// `refig status`.
 pub fn run(args: &StatusArgs, places: &Places) -> Result<Exit> {
@@ -25,7 +25,10 @@ pub fn run(args: &StatusArgs, places: &Places) -> Result<Exit> {
 
 /// What the cluster's queue says of runs that were launched from here.
 fn queue(places: &Places) -> Result<BTreeMap<String, InQueue>> {
-    let found = launch::glance(&places.results_dir)?;
+    let (found, unanswered) = launch::glance(&places.results_dir)?;
+    for why in unanswered {
+        note!("note: {why:#}");
+    }
     Ok(found
         .into_iter()
         .map(|(run, row)| {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use super::{Family, Network, Shortcut, Stem, StrideIn};
+use crate::console::one_line;
 use crate::exit::Exit;
 use crate::weights::Tensor;
 
@@ -105,7 +106,8 @@ fn counted(tensors: usize) -> String {
 
 /// The first names of a list.
 fn first(names: &[String]) -> String {
-    let shown = names[..names.len().min(SHOWN)].join(", ");
+    // Names come from a file.
+    let shown = one_line(&names[..names.len().min(SHOWN)].join(", "));
     match names.len() > SHOWN {
         true => format!("{shown}, ..."),
         false => shown,

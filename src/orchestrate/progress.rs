@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::console::printable;
 use crate::duration::duration;
 use crate::note;
 use crate::plan::RunPlan;
@@ -145,7 +146,11 @@ impl Progress {
     /// Prints a line above all bars.
     fn above(&self, text: &str) {
         match &self.together {
-            Some(together) => together.bars.suspend(|| note!("{text}")),
+            // Unlike `suspend`, it survives a terminal that has gone away, as training does.
+            Some(together) if !together.bars.is_hidden() => {
+                let _ = together.bars.println(printable(text));
+            }
+            Some(_) => note!("{text}"),
             None => self.bar.suspend(|| note!("{text}")),
         }
     }

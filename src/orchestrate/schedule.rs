@@ -47,14 +47,15 @@ impl fmt::Display for Left {
 
 impl Schedule {
     /// Inspects the runs' folders in `results_dir`, unless `fresh` restarts everything, and times this machine for
-    /// about two seconds if anything is left. `test_images` is the number per evaluation.
+    /// about two seconds if anything is left. `test_images` is the number per evaluation. With `apart`, each run is made by
+    /// a worker, which finds by itself what is damaged and does not keep the others from being made.
     ///
     /// # Errors
     /// Errors of files and engine.
     pub fn new(
         runs: Vec<RunPlan>,
         results_dir: &Path,
-        fresh: bool,
+        (fresh, apart): (bool, bool),
         compute: &engine::Options,
         test_images: usize,
     ) -> Result<Self> {
@@ -62,6 +63,7 @@ impl Schedule {
             .iter()
             .map(|run| match fresh {
                 true => Ok(Left::All),
+                false if apart => Ok(left(run, results_dir).unwrap_or(Left::All)),
                 false => left(run, results_dir),
             })
             .collect::<Result<Vec<Left>>>()?;

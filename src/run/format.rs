@@ -23,7 +23,7 @@ const DIGESTED: i64 = 2;
 const DIGEST: &str = "sha256";
 
 /// What to do about a run whose files cannot be used.
-pub(super) const START_OVER: &str = "restore a copy, or start the run over with --fresh";
+pub(super) const START_OVER: &str = "restore a copy, or remove the run's folder to start it over";
 
 /// The text of a TOML file with its digest.
 ///

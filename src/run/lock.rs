@@ -44,7 +44,7 @@ fn open(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             match std::fs::symlink_metadata(path)?.is_file() {
                 true => OpenOptions::new().read(true).write(true).open(path),
-                false => Err(io::Error::other("it is no regular file; remove it")),
+                false => Err(io::Error::other("it is not a regular file; remove it")),
             }
         }
         created => created,

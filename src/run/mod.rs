@@ -21,7 +21,7 @@ pub mod own_folder;
 mod pack;
 mod parts;
 mod progress;
-mod provenance;
+pub(crate) mod provenance;
 mod response_record;
 mod run_file;
 pub mod sources;

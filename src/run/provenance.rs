@@ -92,7 +92,7 @@ impl Provenance {
             version: env!("CARGO_PKG_VERSION").into(),
             rustc: env!("REFIG_RUSTC").into(),
             features: features(),
-            command: command(std::env::args()),
+            command: command_line(),
             cpu: cpu(),
             instruction_sets: instruction_sets(),
             gpu: match processor {
@@ -197,6 +197,17 @@ fn features() -> Vec<String> {
 
 /// The command line, with absolute paths shortened to their last component and addresses without credentials, to keep
 /// both private.
+/// The environment variable by which a worker of `reproduce --jobs` learns the command that it works for.
+pub const COMMAND: &str = "REFIG_COMMAND";
+
+/// The command line that runs are made by, without local paths and credentials.
+pub fn command_line() -> String {
+    match std::env::var(COMMAND) {
+        Ok(command) if !command.is_empty() => one_line(&command),
+        _ => command(std::env::args()),
+    }
+}
+
 fn command(arguments: impl Iterator<Item = String>) -> String {
     let words: Vec<String> = arguments
         .enumerate()

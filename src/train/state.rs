@@ -82,7 +82,7 @@ impl LoopState {
     pub fn from_json(text: &str) -> anyhow::Result<Self> {
         serde_json::from_str(text).map_err(|error| {
             Exit::Storage.error(format!(
-                "cannot read the checkpoint's loop state ({error}); start the run over with --fresh"
+                "cannot read the checkpoint's loop state ({error}); remove the run's folder to start it over"
             ))
         })
     }

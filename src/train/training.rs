@@ -50,7 +50,7 @@ impl Training<'_> {
         let total = self.recipe.iterations;
         if state.iteration > total {
             return Err(Exit::Storage.error(format!(
-                "the checkpoint is at iteration {}, but the recipe ends at {total}; start the run over with --fresh",
+                "the checkpoint is at iteration {}, but the recipe ends at {total}; remove the run's folder to start it over",
                 state.iteration
             )));
         }

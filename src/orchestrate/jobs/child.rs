@@ -16,7 +16,7 @@ use crate::engine::Device;
 use crate::exit::Exit;
 use crate::orchestrate::event::{Event, Line};
 use crate::orchestrate::plan_file::{self, FrozenPlan, FrozenRun};
-use crate::run::own_folder;
+use crate::run::{own_folder, provenance};
 
 /// The folder of logs and plans in the results folder.
 const JOBS: &str = ".jobs";
@@ -72,7 +72,7 @@ impl Workers {
             ))
         })?;
         Ok(Self {
-            program: std::env::current_exe().context("cannot find this program's own file")?,
+            program: own_file()?,
             plan: plan_file::write_in(&logs, plan)?,
             arguments,
             logs,
@@ -114,12 +114,17 @@ impl Workers {
             .args(&self.arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
+        // Its runs say which command made them, as if there was no worker.
+        command.env(provenance::COMMAND, provenance::command_line());
         if let Device::Cuda(ordinal) = slot.device {
             command.env(VISIBLE, visible(std::env::var(VISIBLE).ok(), ordinal));
         }
         // Ctrl-C in a terminal reaches this process alone, which then stops its workers.
         #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        {
+            use std::os::unix::process::CommandExt;
+            command.process_group(0).arg0("refig");
+        }
         writeln!(log, "worker of {} on {}", run.name, slot.device).map_err(unwritable)?;
         command.stderr(log);
         let mut process = command
@@ -186,11 +191,25 @@ impl Worker {
         }
         let why = match (said, last_lines(&self.log, self.before)) {
             (Some(said), _) => one_line(&said),
+            // What it said before has nothing to do with a signal from outside.
+            _ if exit.is_some_and(Exit::is_stopped) => {
+                "stopped by a signal from outside, with its state saved".into()
+            }
+            _ if exit.is_none() => death(status),
             (None, lines) if lines.is_empty() => death(status),
             (None, lines) => format!("{}: {lines}", death(status)),
         };
         Ended { exit, why }
     }
+}
+
+/// This program, also after its file was replaced by a newer build: all runs are to be made by the same one.
+fn own_file() -> Result<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() {
+        return Ok(running.to_path_buf());
+    }
+    std::env::current_exe().context("cannot find this program's own file")
 }
 
 /// `--name=value` in one word, so that no value is taken for a flag.

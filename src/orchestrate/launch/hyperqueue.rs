@@ -120,7 +120,11 @@ pub fn arguments(launch: &Launch, submission: &Submission) -> Result<Vec<String>
         && let Some(gres) = site.gres()
     {
         // HyperQueue has kinds of GPUs as resources of their own, and no nodes to choose.
-        let number = gres.rsplit(':').next().unwrap_or("1").to_owned();
+        let number = gres
+            .rsplit(':')
+            .next()
+            .and_then(|last| last.parse::<u64>().ok());
+        let number = number.unwrap_or(1);
         all.extend(["--resource".into(), format!("gpus/nvidia={number}")]);
     }
     for variable in CARRIED {

@@ -45,14 +45,14 @@ pub(super) fn add(record: &Record, queued: &[Queued], all: &mut BTreeMap<String,
     }
 }
 
-/// The launched runs of a results folder that are queued or running, by folder. Changes nothing. A queue that does
-/// not answer, or that this machine does not have, has none.
+/// The launched runs of a results folder that are queued or running, by folder, and why a queue could not be asked about its
+/// jobs. Changes nothing.
 ///
 /// # Errors
 /// [`crate::exit::Exit::Storage`] if a launch's record cannot be read.
-pub fn glance(results_dir: &Path) -> Result<BTreeMap<String, InQueue>> {
+pub fn glance(results_dir: &Path) -> Result<(BTreeMap<String, InQueue>, Vec<anyhow::Error>)> {
     let records = record::look(results_dir)?;
-    let mut all = BTreeMap::new();
+    let (mut all, mut unanswered) = (BTreeMap::new(), Vec::new());
     for launcher in [Launcher::Slurm, Launcher::HyperQueue] {
         let records = || {
             records
@@ -60,10 +60,14 @@ pub fn glance(results_dir: &Path) -> Result<BTreeMap<String, InQueue>> {
                 .filter(move |record| record.launcher == launcher)
         };
         let jobs = records().flat_map(|record| &record.jobs);
-        let queued = launcher.queued(jobs).unwrap_or_default();
+        let queued = launcher.queued(jobs).unwrap_or_else(|error| {
+            let about = format!("cannot ask {} about launched runs", launcher.name());
+            unanswered.push(error.context(about));
+            Vec::new()
+        });
         for record in records() {
             add(record, &queued, &mut all);
         }
     }
-    Ok(all)
+    Ok((all, unanswered))
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::task_ids::TaskIds;
 use super::{Job, Launch, hyperqueue, slurm};
+use crate::exit::Exit;
 
 /// A cluster's queue. Numbers are those of its jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +59,25 @@ impl Launcher {
     /// Whether a job can wait for others, as runs that start from others' weights do, and reports.
     pub fn can_wait(self) -> bool {
         self == Launcher::Slurm
+    }
+
+    /// Looks for the program that submits.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] if it is not on the `PATH`.
+    pub fn require(self) -> Result<()> {
+        let program = match self {
+            Launcher::Slurm => "sbatch",
+            Launcher::HyperQueue => "hq",
+        };
+        let folders = std::env::var_os("PATH").unwrap_or_default();
+        if std::env::split_paths(&folders).any(|folder| folder.join(program).is_file()) {
+            return Ok(());
+        }
+        Err(Exit::Usage.error(format!(
+            "cannot run {program}: it is in no folder of PATH; run this command where the cluster's programs are, or see what \
+             it would submit with --print"
+        )))
     }
 
     /// The number of the job of this name that is queued or running, if there is one.

@@ -195,7 +195,7 @@ fn refresh(
         let about = || {
             let folder = launches.folder(name);
             format!(
-                "cannot ask {} about the jobs in {}, which can be removed once they are gone for good",
+                "cannot ask {} about earlier jobs; once none of them is queued any more, remove {}",
                 launcher.name(),
                 folder.display()
             )
@@ -227,6 +227,8 @@ fn recorded(
     submission: &Submission,
     runs: BTreeMap<String, u64>,
 ) -> Result<u64> {
+    // Otherwise the record would tell of a job that was never submitted, about which nobody can be asked here.
+    launcher.require()?;
     record.jobs.push(Job {
         name: submission.name.clone(),
         number: None,

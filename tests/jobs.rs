@@ -36,8 +36,8 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Begins both runs at once, much longer than usual, and gives the parent once both have made some iterations.
-fn at_work(folder: &Path) -> Child {
+/// Both runs at once, much longer than usual.
+fn long(folder: &Path) -> Command {
     let mut command = tiny(folder, "reproduce", "1");
     for change in [
         "recipe.iterations=20000",
@@ -46,7 +46,13 @@ fn at_work(folder: &Path) -> Child {
     ] {
         command.args(["--set", change]);
     }
-    let parent = command.args(["--jobs", "2"]).spawn().unwrap();
+    command.args(["--jobs", "2"]);
+    command
+}
+
+/// Begins both runs, and gives the parent once both have made some iterations.
+fn at_work(folder: &Path) -> Child {
+    let parent = long(folder).spawn().unwrap();
     until("both runs begin", || {
         find(&folder.join("results")).is_ok_and(|runs| runs.len() == 2)
     });
@@ -153,6 +159,51 @@ fn a_signal_to_the_parent_keeps_the_states_and_leaves_no_child() {
     let status = parent.wait().unwrap();
     assert_eq!(status.code(), Some(Exit::Terminated as i32));
     assert_eq!(workers(folder.path()), Vec::<String>::new());
+    assert_kept(folder.path());
+}
+
+/// Runs a program on a terminal that goes away once the runs have begun, and prints its exit code, or minus the signal that
+/// killed it.
+const TERMINAL: &str = "
+import os, pty, select, signal, sys, time
+child, terminal = pty.fork()
+if child == 0:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    os.execvp(sys.argv[2], sys.argv[2:])
+begun = time.time()
+while time.time() - begun < 120:
+    if select.select([terminal], [], [], 0.05)[0]:
+        os.read(terminal, 65536)
+    if os.path.isdir(sys.argv[1]) and len(os.listdir(sys.argv[1])) == 2:
+        break
+time.sleep(1)
+os.close(terminal)
+status = os.waitpid(child, 0)[1]
+print(os.waitstatus_to_exitcode(status))
+";
+
+#[test]
+fn a_terminal_that_goes_away_keeps_the_states() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = long(folder.path());
+    let mut python = Command::new("python3");
+    python
+        .args(["-c", TERMINAL])
+        .arg(folder.path().join("results").join("tiny"))
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => python.env(name, value),
+            None => python.env_remove(name),
+        };
+    }
+    let Ok(output) = python.output() else {
+        println!("skipped: no python3, which makes terminals");
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said.trim(), (Exit::HungUp as i32).to_string());
     assert_kept(folder.path());
 }
 

@@ -146,7 +146,7 @@ pub fn write(path: &Path, plan: &FrozenPlan) -> Result<()> {
 /// Writes a plan into a folder under a name of its contents, so that others there are not replaced. Gives its path.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_in(folder: &Path, plan: &FrozenPlan) -> Result<PathBuf> {
     let bytes = to_toml(plan)?;
     let digest = sha256(&bytes);

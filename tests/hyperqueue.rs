@@ -126,6 +126,8 @@ impl Cluster {
         let mut server = Command::new(python)
             .args(["-c", SERVER])
             .arg(folder.path().join("server"))
+            // Tasks get the worker's environment, and are to have no other images than those of the plan.
+            .env_remove("CIFAR10_DIR")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

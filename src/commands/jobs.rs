@@ -9,7 +9,7 @@ use crate::cli::{ComputeArgs, Places, ReproduceArgs};
 use crate::engine::{self, Device};
 use crate::exit::Exit;
 use crate::note;
-use crate::orchestrate::jobs::{Board, Order, Workers, option, slots, supervise};
+use crate::orchestrate::jobs::{Board, Order, Workers, memory, option, slots, supervise};
 use crate::orchestrate::plan_file::FrozenPlan;
 use crate::orchestrate::{Left, Schedule, Style};
 use crate::train::Stop;
@@ -75,6 +75,7 @@ pub fn make(
     let unfinished = left.iter().filter(|left| **left > 0.0).count();
     let jobs = args.jobs.unwrap_or(1);
     let jobs = jobs.min(unfinished.div_ceil(devices.len()).max(1));
+    let jobs = jobs.min(held_at_once((plan, &left), devices, jobs, args, places));
     let slots = slots(devices, jobs, args.compute.threads, compute::threads());
     let workers = Workers::new(&places.results_dir, plan, arguments(args, places))?;
     let order = Order::new(plan, &left);
@@ -93,6 +94,51 @@ pub fn make(
         ))),
         _ => Ok(()),
     }
+}
+
+/// How many of the runs that are left the memory of each device holds at a time, if that is less than `jobs`. Says so.
+fn held_at_once(
+    (plan, left): (&FrozenPlan, &[f64]),
+    devices: &[Device],
+    jobs: usize,
+    args: &ReproduceArgs,
+    places: &Places,
+) -> usize {
+    let keep = args
+        .compute
+        .keep_memory
+        .map(|mebibytes| (mebibytes as u64) << 20);
+    let on_gpu = devices.iter().any(|device| *device != Device::Cpu);
+    let unfinished = plan.runs.iter().zip(left).filter(|(_, left)| **left > 0.0);
+    let largest = unfinished
+        .map(|(run, _)| (memory::needed(&run.plan, plan.data, on_gpu, keep), run))
+        .max_by_key(|(bytes, _)| *bytes);
+    let available = match on_gpu {
+        true => least_of_cards(devices),
+        false => memory::available(),
+    };
+    let (Some((needed, run)), Some(available)) = (largest, available) else {
+        return jobs;
+    };
+    let most = memory::most_at_once(available, needed);
+    if most < jobs && !places.quiet {
+        note!(
+            "{most} of {jobs} runs at a time on each device: one of {} takes about {} MB, of {} MB available",
+            run.plan.network.name,
+            needed.div_ceil(1_000_000),
+            available / 1_000_000
+        );
+    }
+    most
+}
+
+/// Bytes of the smallest of these GPUs.
+fn least_of_cards(devices: &[Device]) -> Option<u64> {
+    let cards = engine::cards().ok()?;
+    let used = cards
+        .iter()
+        .filter(|card| devices.contains(&Device::Cuda(card.number)));
+    used.map(|card| card.memory).min()
 }
 
 /// What is left of each run, in multiply-adds; 0 of those that are done.

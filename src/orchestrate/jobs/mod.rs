@@ -1,11 +1,13 @@
 //! Runs in child processes: several at a time, on one device or on several.
 //!
 //! - `supervise.rs` starts a worker for each run and waits for all of them
-//! - `slots.rs`: where runs can be made at the same time; `order.rs`: which run is next
+//! - `slots.rs`: where runs can be made at the same time; `memory.rs`: how many there is memory for; `order.rs`: which run is
+//!   next
 //! - `child.rs`: one worker, its device, its log and what it says; `board.rs` shows all of them
 
 mod board;
 mod child;
+pub mod memory;
 mod order;
 mod slots;
 mod supervise;

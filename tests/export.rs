@@ -240,17 +240,7 @@ fn tensorboard_reads_the_scalars_that_were_recorded() {
     write(Kind::Tensorboard, &results, runs.clone(), &out).unwrap();
     assert_eq!(bytes(&files), before);
 
-    let named = std::env::var("PYTHON").ok();
-    let python = named
-        .into_iter()
-        .chain(["python3".into(), "python".into()])
-        .find(|python| {
-            let found = Command::new(python)
-                .args(["-c", "import tensorboard"])
-                .output();
-            found.is_ok_and(|output| output.status.success())
-        });
-    let Some(python) = python else {
+    let Some(python) = common::python::with("tensorboard") else {
         println!(
             "SKIPPED: no TensorBoard here; `pip install tensorboard`, or name a Python that has it with PYTHON"
         );

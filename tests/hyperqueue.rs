@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use common::program::within;
+use common::python;
 use common::tiny::assert_same_results;
 use refig::run;
 
@@ -86,18 +88,6 @@ else:
     print(submitted.id)
 "#;
 
-/// A Python with HyperQueue: the one that PYTHON names, else those on the PATH.
-fn python() -> Option<String> {
-    let named = std::env::var("PYTHON").ok();
-    let found = named.into_iter().chain(["python3".into(), "python".into()]);
-    found.into_iter().find(|python: &String| {
-        Command::new(python)
-            .args(["-c", "import hyperqueue.cluster"])
-            .output()
-            .is_ok_and(|output| output.status.success())
-    })
-}
-
 fn said(output: &Output) -> String {
     let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     format!("{}\n{out}\n{err}", output.status)
@@ -148,19 +138,17 @@ impl Cluster {
 
     fn reproduce(&self, folder: &Path, more: &[&str]) -> Output {
         let path = std::env::var("PATH").unwrap_or_default();
-        Command::new(env!("CARGO_BIN_EXE_refig"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_refig"));
+        command
             .args(["reproduce", "tiny", "--profile", "tiny", "--seeds", "1,2"])
             .args(["--offline", "--device", "cpu", "--threads", "1"])
             .args(["--experiments-dir", "tests/fixtures/experiments"])
-            .arg("--results-dir")
-            .arg(folder.join("results"))
-            .arg("--reports-dir")
-            .arg(folder.join("reports"))
-            .args(more)
+            .args(more);
+        within(&mut command, folder)
             .env("PATH", format!("{}:{path}", self.at("bin").display()))
             .env("FAKE", self.folder.path())
+            // One for all of the cluster's folders.
             .env("REFIG_CACHE", self.at("cache"))
-            .env_remove("CIFAR10_DIR")
             .output()
             .unwrap()
     }
@@ -204,7 +192,7 @@ fn finished(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn hyperqueue_makes_the_same_runs() {
-    let Some(python) = python() else {
+    let Some(python) = python::with("hyperqueue.cluster") else {
         println!(
             "SKIPPED: no HyperQueue here; `pip install hyperqueue`, or name a Python that has it with PYTHON"
         );

@@ -4,10 +4,13 @@
 //! below. With Pillow at hand, whole pictures are compared that are made for the test.
 #![allow(clippy::print_stdout, reason = "skipped tests say so")]
 
+mod common;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
+use common::python;
 use refig::data::imagenet::{Draw, Picture, Scratch, Views, decode, decode_into, frame};
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -291,15 +294,7 @@ for side in (32, 97, 131, 200, 301):
 
 /// Makes the files, where there is a Python with Pillow.
 fn made(folder: &Path) -> bool {
-    let named = std::env::var("PYTHON").ok();
-    let python = named
-        .into_iter()
-        .chain(["python3".into(), "python".into()])
-        .find(|python| {
-            let found = Command::new(python).args(["-c", "import PIL"]).output();
-            found.is_ok_and(|output| output.status.success())
-        });
-    let Some(python) = python else {
+    let Some(python) = python::with("PIL") else {
         println!(
             "SKIPPED: no Pillow here; `pip install pillow`, or name a Python that has it with PYTHON"
         );

@@ -1,8 +1,11 @@
 //! Other programs read, filter and join the records: pyarrow, DuckDB and pandas, where a Python has them.
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use common::python;
 use refig::record::parquet::{write_evaluations, write_iterations};
 use refig::record::{Evaluation, Iteration, Split, Statistics, Views};
 
@@ -25,21 +28,9 @@ found = duckdb.sql(f"""select network, seed, statistics, min(error) from '{folde
 assert found == [("plain-20", 7, "moving", 31.5), ("plain-20", 7, "population", 30.5)], found
 "#;
 
-/// A Python with the readers: the one that PYTHON names, else those on the PATH.
-fn python() -> Option<String> {
-    let named = std::env::var("PYTHON").ok();
-    let found = named.into_iter().chain(["python3".into(), "python".into()]);
-    found.into_iter().find(|python: &String| {
-        Command::new(python)
-            .args(["-c", "import pyarrow, duckdb, pandas"])
-            .output()
-            .is_ok_and(|output| output.status.success())
-    })
-}
-
 #[test]
 fn the_usual_readers_filter_the_records() {
-    let Some(python) = python() else {
+    let Some(python) = python::with("pyarrow, duckdb, pandas") else {
         println!(
             "SKIPPED: no pyarrow, DuckDB and pandas here; `pip install pyarrow duckdb pandas`, or name a Python that has them with PYTHON"
         );

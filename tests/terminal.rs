@@ -1,28 +1,16 @@
 //! Output that goes nowhere, and signals: no command panics, none loses work, and each ends with its code.
 #![cfg(unix)]
 
+mod common;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use common::program::{silent, within};
 use refig::exit::Exit;
-
-fn refig(args: &[&str], folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_refig"));
-    command
-        .args(args)
-        .arg("--results-dir")
-        .arg(folder.join("results"))
-        .arg("--reports-dir")
-        .arg(folder.join("reports"))
-        .env("REFIG_CACHE", folder.join("cache"))
-        .env_remove("CIFAR10_DIR")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
-    command
-}
 
 /// Commands that print a lot, and need no data.
 const COMMANDS: [&[&str]; 13] = [
@@ -52,11 +40,11 @@ const COMMANDS: [&[&str]; 13] = [
 fn a_closed_pipe_ends_nothing() {
     let folder = tempfile::tempdir().unwrap();
     for args in COMMANDS {
-        let usual = refig(args, folder.path())
+        let usual = silent(args, folder.path())
             .stdout(Stdio::null())
             .status()
             .unwrap();
-        let mut child = refig(args, folder.path())
+        let mut child = silent(args, folder.path())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -79,7 +67,7 @@ fn a_full_disk_behind_standard_output_is_said() {
             continue; // Prints nothing there.
         }
         let full = File::create("/dev/full").unwrap();
-        let output = refig(args, folder.path())
+        let output = silent(args, folder.path())
             .stdout(full)
             .stderr(Stdio::piped())
             .output()
@@ -129,7 +117,8 @@ fn signalled(folder: &Path, signal: &str, nohup: bool) -> ExitStatus {
         as_at_a_terminal()
     };
     let words: Vec<&str> = wrap.iter().copied().chain([program]).collect();
-    let mut child = Command::new(words[0])
+    let mut command = Command::new(words[0]);
+    command
         .args(&words[1..])
         .args([
             "reproduce",
@@ -146,13 +135,8 @@ fn signalled(folder: &Path, signal: &str, nohup: bool) -> ExitStatus {
             "--set",
             "recipe.drops=[]",
         ])
-        .args(["--set", "recipe.evaluation.interval=4000"])
-        .arg("--results-dir")
-        .arg(folder.join("results"))
-        .arg("--reports-dir")
-        .arg(folder.join("reports"))
-        .env("REFIG_CACHE", folder.join("cache"))
-        .env_remove("CIFAR10_DIR")
+        .args(["--set", "recipe.evaluation.interval=4000"]);
+    let mut child = within(&mut command, folder)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

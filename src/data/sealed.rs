@@ -41,14 +41,11 @@ pub(super) fn read(path: &Path, magic: &Magic, most: u64) -> io::Result<Option<V
     Ok(Some(bytes))
 }
 
-/// Writes `bytes`, which begin with a magic number, in place of an older file. After a crash there is either.
+/// Writes `bytes`, which begin with a magic number, in place of an older file. After a crash there is either; of several that
+/// write at a time, one.
 pub(super) fn write(path: &Path, mut bytes: Vec<u8>) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
-    }
-    // Those of killed processes. Another that is writing now only loses its file.
-    for old in temporary::leftovers(path) {
-        fs::remove_file(old).ok();
     }
     let seal = Sha256::digest(&bytes);
     bytes.extend_from_slice(&seal);
@@ -61,4 +58,41 @@ pub(super) fn write(path: &Path, mut bytes: Vec<u8>) -> io::Result<()> {
         fs::remove_file(&own).ok();
     }
     written
+}
+
+/// Removes what killed processes left of their writing. Another that is writing now loses its file, too.
+pub(super) fn tidy(path: &Path) {
+    for old in temporary::leftovers(path) {
+        fs::remove_file(old).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAGIC: &Magic = b"refig-sealed--\0\x01";
+
+    #[test]
+    fn only_tidying_takes_what_another_is_writing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kept");
+        let (_, others) = temporary::file_beside(&path).unwrap();
+        write(&path, [&MAGIC[..], b"rest"].concat()).unwrap();
+        assert!(others.exists());
+        assert_eq!(read(&path, MAGIC, 1 << 10).unwrap().unwrap(), b"rest");
+        tidy(&path);
+        assert!(!others.exists() && path.exists());
+    }
+
+    #[test]
+    fn a_file_of_the_text_format_is_an_error_until_it_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kept");
+        let text = format!("refig mean image 1\n{}rest", "0".repeat(64));
+        fs::write(&path, text).unwrap();
+        assert!(read(&path, MAGIC, 1 << 10).is_err());
+        write(&path, MAGIC.to_vec()).unwrap();
+        assert_eq!(read(&path, MAGIC, 1 << 10).unwrap().unwrap(), b"");
+    }
 }

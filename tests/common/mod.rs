@@ -3,6 +3,8 @@
 
 pub mod cifar;
 pub mod images;
+pub mod program;
+pub mod python;
 pub mod tiny;
 
 use std::collections::BTreeMap;

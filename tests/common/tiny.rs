@@ -1,28 +1,18 @@
 //! The experiment of two tiny runs, through the real binary on the synthetic set.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use refig::record::parquet::{read_evaluations, read_iterations};
 use refig::run;
 use refig::weights::Weights;
 
-/// `refig COMMAND` with the folders in `folder`, without network.
+use super::program::silent;
+
+/// `refig COMMAND` with the folders in `folder`, silent.
 pub fn refig(folder: &Path, command: &str) -> Command {
-    let mut refig = Command::new(env!("CARGO_BIN_EXE_refig"));
-    refig
-        .arg(command)
-        .args(["--experiments-dir", "tests/fixtures/experiments"])
-        .arg("--results-dir")
-        .arg(folder.join("results"))
-        .arg("--reports-dir")
-        .arg(folder.join("reports"))
-        .env("REFIG_CACHE", folder.join("cache"))
-        .env_remove("CIFAR10_DIR")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    refig
+    let experiments = "tests/fixtures/experiments";
+    silent(&[command, "--experiments-dir", experiments], folder)
 }
 
 /// `refig COMMAND tiny` at its profile, with this many threads.

@@ -11,6 +11,8 @@ use refig::record::{Evaluation, Iteration};
 use refig::run;
 use refig::weights::Weights;
 
+use super::common::program::silent;
+
 /// Kills in all, unless the environment says otherwise.
 const KILLS: usize = 20;
 /// How often a process is looked at.
@@ -33,19 +35,7 @@ pub fn moments(what: &str) -> Stream {
 
 /// The binary with the folders of a place.
 pub fn program(place: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_refig"));
-    command
-        .args(["--experiments-dir", "tests/fixtures/experiments"])
-        .arg("--results-dir")
-        .arg(place.join("results"))
-        .arg("--reports-dir")
-        .arg(place.join("reports"))
-        .env("REFIG_CACHE", place.join("cache"))
-        .env_remove("CIFAR10_DIR")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command
+    silent(&["--experiments-dir", "tests/fixtures/experiments"], place)
 }
 
 /// Trains both runs and writes their report.

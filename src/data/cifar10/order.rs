@@ -93,7 +93,9 @@ pub(super) fn save(cache: &Path, key: &Key, sets: [&Sorted; 2]) {
         bytes.extend((set.order.len() as u32).to_le_bytes());
         bytes.extend(set.order.iter().flat_map(|place| place.to_le_bytes()));
     }
-    sealed::write(&key.path(cache), bytes).ok();
+    let path = key.path(cache);
+    sealed::tidy(&path);
+    sealed::write(&path, bytes).ok();
 }
 
 fn take(from: &mut &[u8]) -> Option<Sorted> {

@@ -45,6 +45,8 @@ pub(super) fn load(path: &Path) -> io::Result<Option<Index>> {
 pub(super) fn save(path: &Path, index: &Index) -> io::Result<()> {
     let mut bytes = MAGIC.to_vec();
     encode(index, &mut bytes);
+    // What a killed process left may be large.
+    sealed::tidy(path);
     sealed::write(path, bytes)
 }
 

@@ -1,5 +1,6 @@
 //! The mean image of a set: computed once, in steps that survive an interruption, and kept in the cache folder.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -7,11 +8,11 @@ use anyhow::Result;
 use super::collection::Collection;
 use super::mean::{MeanImage, PixelSums};
 use super::pictures::Desk;
-use super::sealed;
 use super::views::Views;
 use super::workers;
 use crate::data::normalise::PIXEL_SCALE;
 use crate::data::progress::{Progress, Report};
+use crate::data::sealed::{self, Magic};
 use crate::digest::sha256;
 use crate::exit::Exit;
 
@@ -19,8 +20,10 @@ use crate::exit::Exit;
 const UNIT: usize = 64;
 /// Images between two savings of what has been summed.
 const STEP: usize = 16_384;
-/// The first line of the file.
-const HEAD: &str = "refig mean image 1";
+/// Begins every file; the last byte is the version of the format.
+const MAGIC: &Magic = b"refig-mean-img\0\x01";
+/// The most bytes of a file.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// The mean of the central crops of `size` pixels, from training images scaled to a shorter side of `side` (Krizhevsky et al.
 /// 2012, section 2).
@@ -48,7 +51,8 @@ pub(in crate::data) fn mean_image(
         add(collection, (side, size), from..to, &mut sums, progress)?;
         if let Err(error) = save(&path, &sums) {
             progress(Progress::Note(format!(
-                "cannot keep the mean image: {error:#}; the next start computes it again (move the cache with REFIG_CACHE)"
+                "cannot keep the mean image {}: {error}; the next start computes it again (move the cache with REFIG_CACHE)",
+                path.display()
             )))?;
         }
     }
@@ -93,8 +97,8 @@ fn path(collection: &Collection, side: u32, size: usize, cache: &Path) -> PathBu
 
 /// The sums that were kept; none if there are none, or they are damaged.
 fn load(path: &Path, size: usize) -> Option<PixelSums> {
-    let rest = sealed::load(path, HEAD)?;
-    let (numbers, []) = rest.as_chunks::<8>() else {
+    let kept = sealed::read(path, MAGIC, MOST_BYTES).ok()??;
+    let (numbers, []) = kept.as_chunks::<8>() else {
         return None;
     };
     let mut numbers = numbers.iter().map(|&bytes| u64::from_le_bytes(bytes));
@@ -103,10 +107,12 @@ fn load(path: &Path, size: usize) -> Option<PixelSums> {
     (sums.len() == 3 * size * size).then_some(PixelSums { images, sums })
 }
 
-fn save(path: &Path, sums: &PixelSums) -> Result<()> {
-    let mut rest = sums.images.to_le_bytes().to_vec();
-    rest.extend(sums.sums.iter().flat_map(|sum| sum.to_le_bytes()));
-    sealed::save(path, HEAD, &rest)
+/// Without tidying: workers of the same set do this at the same time.
+fn save(path: &Path, sums: &PixelSums) -> io::Result<()> {
+    let mut kept = MAGIC.to_vec();
+    kept.extend(sums.images.to_le_bytes());
+    kept.extend(sums.sums.iter().flat_map(|sum| sum.to_le_bytes()));
+    sealed::write(path, kept)
 }
 
 /// The published mean and deviation of ImageNet's pixels, for weights that were trained with them (torchvision's models).

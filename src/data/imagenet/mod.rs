@@ -17,7 +17,6 @@
 //! - `views.rs` draws scale, crop, mirror image and colour of a training image, and lists the crops that are tested
 //! - `resize.rs` applies such a decision to pixels, `colour.rs` has AlexNet's principal components
 //! - `mean.rs` subtracts the mean image, `mean_file.rs` computes it once and keeps it
-//! - `sealed.rs` has such files in the cache folder
 //! - `pictures.rs` does all of this for a mini-batch, `loader.rs` ahead of the network; `budget.rs` bounds the memory of what is
 //!   decoded at the same time
 
@@ -41,7 +40,6 @@ mod photographs;
 mod pictures;
 mod resize;
 mod sample;
-mod sealed;
 mod shards;
 mod shrink;
 mod split;

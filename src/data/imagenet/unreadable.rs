@@ -9,17 +9,19 @@ use serde::{Deserialize, Serialize};
 
 use super::budget;
 use super::decode::{Picture, decode_into, weight};
-use super::sealed;
 use super::split::Split;
 use super::workers;
 use crate::data::progress::{Progress, Report};
+use crate::data::sealed::{self, Magic};
 
 /// Images of one unit of work.
 const UNIT: usize = 64;
 /// Images between two savings of what has been found.
 const STEP: usize = 16_384;
-/// The first line of the file; another one with every change of what the decoder accepts.
-const HEAD: &str = "refig unreadable images 1";
+/// Begins every file; the last byte changes whenever what the decoder accepts does.
+const MAGIC: &Magic = b"refig-undecode\0\x01";
+/// The most bytes of a file.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// An image that cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,10 +57,13 @@ pub(super) fn find(split: &Split, cache: &Path, progress: &mut Report) -> Result
         found.sort();
         known.unreadable.append(&mut found);
         known.decoded = end;
-        let kept = serde_json::to_vec(&known)?;
-        if let Err(error) = sealed::save(&path, HEAD, &kept) {
+        let mut kept = MAGIC.to_vec();
+        serde_json::to_writer(&mut kept, &known)?;
+        // Without tidying: workers of the same set do this at the same time.
+        if let Err(error) = sealed::write(&path, kept) {
             progress(Progress::Note(format!(
-                "cannot keep which images cannot be decoded: {error:#}; the next start decodes all again (move the cache with REFIG_CACHE)"
+                "cannot keep which images cannot be decoded in {}: {error}; the next start decodes all again (move the cache with REFIG_CACHE)",
+                path.display()
             )))?;
         }
     }
@@ -66,7 +71,8 @@ pub(super) fn find(split: &Split, cache: &Path, progress: &mut Report) -> Result
 }
 
 fn load(path: &Path, total: usize) -> Option<Known> {
-    let known: Known = serde_json::from_slice(&sealed::load(path, HEAD)?).ok()?;
+    let kept = sealed::read(path, MAGIC, MOST_BYTES).ok()??;
+    let known: Known = serde_json::from_slice(&kept).ok()?;
     let inside = |image: &Unreadable| image.index < known.decoded;
     (known.decoded <= total && known.unreadable.iter().all(inside)).then_some(known)
 }

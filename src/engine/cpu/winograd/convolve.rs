@@ -1,15 +1,13 @@
 //! Forward and input gradient, which is the same pass with the kernels rotated by 180 degrees.
 
 use super::super::context::Context;
-use super::super::conv_shape::ConvShape;
 use super::super::feature::{Feature, zero_halo};
 use super::super::near::with_near;
 use super::super::shared_slice::SharedSlice;
 use super::super::vector::{Kernel, Vector, dispatch, unroll, will_write};
 use super::kernels::Kernels;
-use super::tiles::{
-    LANE, PLACES, Tile, Tiling, each_line, four, group, prefetch_patch, transform_patch,
-};
+use super::tiles::{LANE, PLACES, Tiling, each_line, four, group, prefetch_patch, transform_patch};
+use super::tiling::Tile;
 
 /// Tiles that are held in registers at once.
 const TILES: usize = 16;
@@ -52,7 +50,7 @@ unsafe fn write<V: Vector>(value: V, to: *mut f32, accumulate: bool) {
 
 /// Transforms a block of output channels, `G g G^T`, to `[place][input][channels of a block]`.
 struct Pack<'a> {
-    kernels: &'a Kernels<'a>,
+    kernels: Kernels<'a>,
     first: usize,
     packed: *mut f32,
 }
@@ -98,42 +96,10 @@ impl Kernel for Pack<'_> {
     }
 }
 
-/// `y = x * w`; see [`conv_forward`](super::super::conv_forward).
-pub(in super::super) fn forward(
+/// Convolves `from` with kernels to `to`, or adds to it.
+pub(super) fn convolve(
     ctx: &Context,
-    x: &[f32],
-    w: &[f32],
-    y: &mut [f32],
-    shape: ConvShape,
-) {
-    let kernels = Kernels::forward(w, shape);
-    convolve(ctx, &kernels, x, shape.input, y, shape.output(), false);
-}
-
-/// `dx = dy * w` transposed; see [`conv_input_gradient`](super::super::conv_input_gradient).
-pub(in super::super) fn input_gradient(
-    ctx: &Context,
-    dy: &[f32],
-    w: &[f32],
-    dx: &mut [f32],
-    shape: ConvShape,
-    accumulate: bool,
-) {
-    let kernels = Kernels::backward(w, shape);
-    convolve(
-        ctx,
-        &kernels,
-        dy,
-        shape.output(),
-        dx,
-        shape.input,
-        accumulate,
-    );
-}
-
-fn convolve(
-    ctx: &Context,
-    kernels: &Kernels<'_>,
+    kernels: Kernels<'_>,
     from: &[f32],
     input: Feature,
     to: &mut [f32],

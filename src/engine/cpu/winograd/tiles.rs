@@ -2,6 +2,7 @@
 
 use super::super::feature::Feature;
 use super::super::vector::{Vector, unroll, will_read};
+use super::tiling::Tile;
 
 /// Products of a tile, one for each place of a patch of 4x4 inputs.
 pub(super) const PLACES: usize = 16;
@@ -9,57 +10,8 @@ pub(super) const PLACES: usize = 16;
 /// Channels that are adjacent in transformed patches. The number of channels is a multiple of it.
 pub(super) const LANE: usize = 16;
 
-/// The tiles of a feature, image by image and row by row. If a side is odd, the last tile overhangs by a pixel.
-#[derive(Clone, Copy)]
-pub(super) struct Tiling {
-    feature: Feature,
-    rows: usize,
-    columns: usize,
-}
-
-/// The position of a tile.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Tile {
-    pub image: usize,
-    pub row: usize,
-    pub column: usize,
-    /// Rows within the feature, 1 or 2.
-    pub height: usize,
-    /// Columns within the feature, 1 or 2.
-    pub width: usize,
-}
-
-impl Tiling {
-    pub(super) fn of(feature: Feature) -> Tiling {
-        Tiling {
-            feature,
-            rows: feature.height.div_ceil(2),
-            columns: feature.width.div_ceil(2),
-        }
-    }
-
-    #[inline(always)]
-    pub(super) fn of_an_image(&self) -> usize {
-        self.rows * self.columns
-    }
-
-    pub(super) fn all(&self) -> usize {
-        self.feature.images * self.of_an_image()
-    }
-
-    #[inline(always)]
-    pub(super) fn tile(&self, index: usize) -> Tile {
-        let (image, rest) = (index / self.of_an_image(), index % self.of_an_image());
-        let (row, column) = (2 * (rest / self.columns), 2 * (rest % self.columns));
-        Tile {
-            image,
-            row,
-            column,
-            height: (self.feature.height - row).min(2),
-            width: (self.feature.width - column).min(2),
-        }
-    }
-}
+/// The tiles of a feature. If a side is odd, the last one overhangs by a pixel.
+pub(super) type Tiling = super::tiling::Tiling<2>;
 
 /// `B^T d` along four values.
 #[inline(always)]

@@ -9,7 +9,8 @@ use super::super::feature::Feature;
 use super::super::near::with_near;
 use super::super::shared_slice::SharedSlice;
 use super::super::vector::{Kernel, Vector, dispatch, unroll, will_read};
-use super::tiles::{LANE, PLACES, Tile, Tiling, each_line, group, prefetch_patch, transform_patch};
+use super::tiles::{LANE, PLACES, Tiling, each_line, group, prefetch_patch, transform_patch};
+use super::tiling::Tile;
 
 /// Most groups that the images of a mini-batch are split into. Fixed, so that sums do not depend on the number of threads.
 const GROUPS: usize = 16;

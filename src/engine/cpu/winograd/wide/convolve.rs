@@ -1,14 +1,13 @@
 //! Forward and input gradient, which is the same pass with the kernels rotated by 180 degrees.
 
 use super::super::super::context::Context;
-use super::super::super::conv_shape::ConvShape;
 use super::super::super::feature::{Feature, zero_halo};
 use super::super::super::near::with_near;
 use super::super::super::product::{LANE, RowsByBlock, width};
 use super::super::super::shared_slice::SharedSlice;
 use super::super::super::vector::{Kernel, Vector, dispatch, unroll};
 use super::super::kernels::Kernels;
-use super::tiles::{SIDE, Tiling};
+use super::tiles::{SIDE, Tiling, chunks, patch};
 use super::transforms::{transform_kernel, transform_patch, transform_products};
 use super::{CHUNK, PLACES};
 
@@ -21,33 +20,8 @@ const DEPTH: usize = 128;
 /// Tiles that a task transforms.
 const TRANSFORMS: usize = 8;
 
-/// `y = x * w`; see [`conv_forward`](super::super::super::conv_forward).
-pub(in super::super) fn forward(
-    ctx: &Context,
-    x: &[f32],
-    w: &[f32],
-    y: &mut [f32],
-    shape: ConvShape,
-) {
-    let kernels = Kernels::forward(w, shape);
-    convolve(ctx, kernels, x, shape.input, y, shape.output(), false);
-}
-
-/// `dx = dy * w` transposed; see [`conv_input_gradient`](super::super::super::conv_input_gradient).
-pub(in super::super) fn input_gradient(
-    ctx: &Context,
-    dy: &[f32],
-    w: &[f32],
-    dx: &mut [f32],
-    shape: ConvShape,
-    accumulate: bool,
-) {
-    let kernels = Kernels::backward(w, shape);
-    let output = shape.output();
-    convolve(ctx, kernels, dy, output, dx, shape.input, accumulate);
-}
-
-fn convolve(
+/// Convolves `from` with kernels to `to`, or adds to it.
+pub(in super::super) fn convolve(
     ctx: &Context,
     kernels: Kernels<'_>,
     from: &[f32],
@@ -69,7 +43,7 @@ fn convolve(
         ctx.threads
             .run(output.images, &|image| zero_halo(output, image, to));
     }
-    let mut chunks: Vec<(usize, usize)> = tiling.chunks(most).collect();
+    let mut chunks: Vec<(usize, usize)> = chunks(tiling.all(), most).collect();
     if ctx.turn() {
         chunks.reverse();
     }
@@ -135,7 +109,7 @@ impl Kernel for Patches<'_> {
     unsafe fn run<V: Vector>(&self) {
         let apart = self.input.channels * TILES;
         for index in self.tiles.0..self.tiles.1 {
-            let (rows, columns) = self.tiling.tile(index).patch(self.input);
+            let (rows, columns) = patch(self.tiling.tile(index), self.input);
             let to = self.to.wrapping_add((index - self.tiles.0) * LANE);
             for channel in (0..self.input.channels).step_by(V::LANES) {
                 let to = to.wrapping_add(channel / LANE * TILES * LANE + channel % LANE);
@@ -263,7 +237,6 @@ impl Outputs<'_> {
         let output = self.tiling.feature;
         let width = width::<V>();
         let tile = self.tiling.tile(index);
-        let (rows, columns) = tile.inside(output);
         let from = (index - self.tiles.0) * width + lane;
         unsafe {
             let products = self.products.cast_const().wrapping_add(from);
@@ -271,8 +244,9 @@ impl Outputs<'_> {
             let to = self.to.wrapping_add(self.channel + lane);
             unroll!(4: ROW in 0..4 => {
                 unroll!(4: COLUMN in 0..4 => {
-                    if ROW < rows && COLUMN < columns {
-                        let to = to.wrapping_add(tile.at(output, ROW, COLUMN));
+                    if ROW < tile.height && COLUMN < tile.width {
+                        let (row, column) = (tile.row + ROW, tile.column + COLUMN);
+                        let to = to.wrapping_add(output.at(tile.image, row, column));
                         let mut value = y[ROW][COLUMN];
                         if self.accumulate {
                             value = value.add(V::load(to));

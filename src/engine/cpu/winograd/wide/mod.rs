@@ -10,7 +10,7 @@ mod tiles;
 mod transforms;
 mod weight;
 
-pub(super) use convolve::{forward, input_gradient};
+pub(super) use convolve::convolve;
 pub(super) use weight::weight_gradient;
 
 use super::super::conv_shape::ConvShape;

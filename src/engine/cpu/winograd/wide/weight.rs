@@ -10,7 +10,7 @@ use super::super::super::near::with_near;
 use super::super::super::product::{LANE, add_outer_products, width};
 use super::super::super::shared_slice::SharedSlice;
 use super::super::super::vector::{Kernel, Vector, dispatch, unroll};
-use super::tiles::{SIDE, Tiling};
+use super::tiles::{SIDE, Tiling, chunks, patch};
 use super::transforms::{transform_gradient, transform_patch, transform_sums};
 use super::{CHUNK, PLACES};
 
@@ -39,7 +39,7 @@ pub(in super::super) fn weight_gradient(
     let sets = inputs.div_ceil(some);
     let tiling = Tiling::of(output);
     let most = (2 * CHUNK / (PLACES * (inputs + output.channels))).max(TILES);
-    let chunks: Vec<(usize, usize)> = tiling.chunks(most).collect();
+    let chunks: Vec<(usize, usize)> = chunks(tiling.all(), most).collect();
     let room = chunks
         .iter()
         .map(|(start, end)| end - start)
@@ -131,7 +131,7 @@ impl Kernel for Transforms<'_> {
         for index in self.tiles.0..self.tiles.1 {
             let tile = self.tiling.tile(index);
             let place = index - self.tiles.0;
-            let (rows, columns) = tile.patch(self.input);
+            let (rows, columns) = patch(tile, self.input);
             for channel in (0..self.input.channels).step_by(V::LANES) {
                 let (group, lane) = (channel / LANE, channel % LANE);
                 let to = (group * self.room + place) * LANE + lane;
@@ -141,7 +141,6 @@ impl Kernel for Transforms<'_> {
                 // SAFETY: a patch lies in the feature and its halo; there is room for the chunk's tiles.
                 unsafe { transform_patch::<V>(from, rows, columns, to, apart) };
             }
-            let (rows, columns) = tile.inside(output);
             for channel in (0..output.channels).step_by(V::LANES) {
                 let (block, lane) = (channel / width, channel % width);
                 let to = (block * self.room + place) * width + lane;
@@ -153,8 +152,9 @@ impl Kernel for Transforms<'_> {
                     let mut y = [[V::splat(0.0); SIDE]; SIDE];
                     unroll!(4: ROW in 0..4 => {
                         unroll!(4: COLUMN in 0..4 => {
-                            if ROW < rows && COLUMN < columns {
-                                let from = from.wrapping_add(tile.at(output, ROW, COLUMN));
+                            if ROW < tile.height && COLUMN < tile.width {
+                                let (row, column) = (tile.row + ROW, tile.column + COLUMN);
+                                let from = from.wrapping_add(output.at(tile.image, row, column));
                                 y[ROW][COLUMN] = V::load(from);
                             }
                         });

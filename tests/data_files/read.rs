@@ -1,32 +1,17 @@
-//! CIFAR-10's files: the same data in any order, and every fault told by its name.
+//! Folders and archives that are read or refused.
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::Path;
 
 use refig::data::{
-    BATCH_BYTES, Pace, Progress, RECORD_BYTES, RECORDS_PER_BATCH, Request, TEST_FILE,
-    TRAINING_FILES, fetch, load, open, open_whole, synthetic,
+    BATCH_BYTES, Pace, RECORD_BYTES, RECORDS_PER_BATCH, Request, TEST_FILE, TRAINING_FILES, load,
+    open, open_whole, synthetic,
 };
 use refig::exit::Exit;
 use refig::origin::Origin;
 use refig::random::{Purpose, Stream};
 
-/// Six batches of black images of class 0. They take no room on most file systems.
-fn black(folder: &Path) {
-    for name in TRAINING_FILES.into_iter().chain([TEST_FILE]) {
-        File::create(folder.join(name))
-            .unwrap()
-            .set_len(BATCH_BYTES as u64)
-            .unwrap();
-    }
-}
-
-fn error(path: &Path) -> String {
-    let error = load(path).unwrap_err();
-    assert_eq!(Exit::of(&error), Exit::Data);
-    format!("{error:#}")
-}
+use super::black::{archive, black, black_archive, error};
 
 #[test]
 fn shuffled_files_are_the_same_data() {
@@ -119,23 +104,6 @@ fn every_fault_of_a_folder_has_its_error() {
     assert!(load(path).is_ok());
 }
 
-/// A `.tar.gz` of black batches with these names and sizes.
-fn archive(path: &Path, entries: &[(&str, usize)]) {
-    let gzip =
-        flate2::write::GzEncoder::new(File::create(path).unwrap(), flate2::Compression::fast());
-    let mut tar = tar::Builder::new(gzip);
-    for (name, bytes) in entries {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(*bytes as u64);
-        header.set_mode(0o644);
-        header.set_cksum();
-        let name = format!("cifar-10-batches-bin/{name}");
-        tar.append_data(&mut header, name, vec![0u8; *bytes].as_slice())
-            .unwrap();
-    }
-    tar.into_inner().unwrap().finish().unwrap();
-}
-
 #[test]
 fn an_archive_is_read_whole_or_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -184,13 +152,6 @@ fn an_archive_is_read_whole_or_refused() {
     entries.remove(3);
     archive(&path, &entries);
     assert!(error(&path).contains("lacks data_batch_4.bin"));
-}
-
-/// Six black batches as an archive.
-fn black_archive(path: &Path) {
-    let names = TRAINING_FILES.into_iter().chain([TEST_FILE]);
-    let entries: Vec<(&str, usize)> = names.map(|name| (name, BATCH_BYTES)).collect();
-    archive(path, &entries);
 }
 
 #[test]
@@ -249,79 +210,6 @@ fn an_archive_that_unpacks_to_too_much_is_refused() {
     member(tar::EntryType::Regular, 9 << 30, 300 << 20);
     let error = error(&path);
     assert!(error.contains("unpacks to more than"), "{error}");
-}
-
-#[test]
-fn a_copy_can_be_stopped_within_a_megabyte_and_leaves_nothing() {
-    let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let packed = folder.path().join("cifar.tar.gz");
-    black_archive(&packed);
-    black(folder.path());
-    for from in [folder.path(), packed.as_path()] {
-        let (mut before, mut calls) = (0, 0);
-        let stopped = fetch(
-            from.to_str(),
-            cache.path(),
-            &[],
-            Pace::default(),
-            &mut |progress| {
-                if let Progress::Unpack { done, total } = progress {
-                    assert!(done - before <= 1 << 20, "{before} to {done}");
-                    assert_eq!(total, 6 * BATCH_BYTES as u64);
-                    (before, calls) = (done, calls + 1);
-                }
-                match calls {
-                    100.. => Err(Exit::Interrupted.error("stopped")),
-                    _ => Ok(()),
-                }
-            },
-        );
-        let error = anyhow::Error::from(stopped.unwrap_err());
-        assert_eq!(Exit::of(&error), Exit::Interrupted, "{error:#}");
-        assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 1);
-    }
-}
-
-#[test]
-fn what_a_killed_process_left_is_removed_or_resumed() {
-    let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    black(folder.path());
-    let left = |name: &str| cache.path().join(name);
-    std::fs::create_dir(left("cifar-10-batches-bin.77-0.part")).unwrap();
-    std::fs::write(left("cifar-10-binary.tar.gz.77-1.part"), b"some").unwrap();
-    fetch(
-        folder.path().to_str(),
-        cache.path(),
-        &[],
-        Pace::default(),
-        &mut |_| Ok(()),
-    )
-    .unwrap_err();
-    assert!(!left("cifar-10-batches-bin.77-0.part").exists());
-    assert_eq!(
-        std::fs::read(left("cifar-10-binary.tar.gz.part")).unwrap(),
-        b"some"
-    );
-}
-
-#[cfg(unix)]
-#[test]
-fn a_link_where_the_lock_should_be_is_not_followed() {
-    let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let elsewhere = folder.path().join("elsewhere");
-    std::os::unix::fs::symlink(&elsewhere, cache.path().join("cifar10.lock")).unwrap();
-    let refused = fetch(
-        Some("nowhere"),
-        cache.path(),
-        &[],
-        Pace::default(),
-        &mut |_| Ok(()),
-    )
-    .unwrap_err();
-    let error = anyhow::Error::from(refused);
-    assert_eq!(Exit::of(&error), Exit::Storage);
-    assert!(error.to_string().contains("cifar10.lock"), "{error:#}");
-    assert!(!elsewhere.exists());
 }
 
 #[test]
@@ -393,25 +281,6 @@ fn images_are_digested_again_where_a_file_has_changed() {
 }
 
 #[test]
-fn other_images_do_not_get_into_the_cache() {
-    let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    black(folder.path());
-    let from = folder.path().to_str().unwrap();
-    let refused = fetch(Some(from), cache.path(), &[], Pace::default(), &mut |_| {
-        Ok(())
-    })
-    .unwrap_err();
-    let error = anyhow::Error::from(refused);
-    assert!(format!("{error:#}").contains("wrong digest"), "{error:#}");
-    assert_eq!(Exit::of(&error), Exit::Data);
-    let left: Vec<_> = std::fs::read_dir(cache.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
-    assert_eq!(left, ["cifar10.lock"], "nothing half-written stays");
-}
-
-#[test]
 fn the_synthetic_set_is_the_same_everywhere() {
     let data = synthetic(0);
     assert_eq!(data.origin, Origin::Synthetic);
@@ -431,76 +300,4 @@ fn the_synthetic_set_is_the_same_everywhere() {
         "ea12f9513007512db406ae6b06467e1e97f92bac3a0d4a5ab2e89f90fd9216ab"
     );
     assert_ne!(synthetic(1).train.digest, data.train.digest);
-}
-
-#[test]
-fn real_cifar10_is_known() {
-    let Some(path) = std::env::var_os("CIFAR10_DIR").filter(|path| !path.is_empty()) else {
-        println!("CIFAR10_DIR is not set: nothing to look at");
-        return;
-    };
-    let data = load(Path::new(&path)).unwrap();
-    assert_eq!(data.origin, Origin::Cifar10);
-    for class in 0..10 {
-        assert_eq!(
-            data.train
-                .labels
-                .iter()
-                .filter(|&&label| label == class)
-                .count(),
-            5000
-        );
-        assert_eq!(
-            data.test
-                .labels
-                .iter()
-                .filter(|&&label| label == class)
-                .count(),
-            1000
-        );
-    }
-    let cache = tempfile::tempdir().unwrap();
-    let fetched = fetch(
-        path.to_str(),
-        cache.path(),
-        &[],
-        Pace::default(),
-        &mut |_| Ok(()),
-    )
-    .unwrap();
-    assert_eq!(fetched.digest(), data.digest());
-    // A damaged copy is noticed and fetched again.
-    let third = cache.path().join("cifar-10-batches-bin/data_batch_3.bin");
-    let mut bytes = std::fs::read(&third).unwrap();
-    bytes[12_345] ^= 4;
-    std::fs::write(&third, bytes).unwrap();
-    let doubt = load(cache.path()).unwrap().doubt().unwrap();
-    assert!(
-        doubt.contains("probably a damaged CIFAR-10") && doubt.contains("training images"),
-        "{doubt}"
-    );
-    let request = Request {
-        dir: None,
-        cache: cache.path().to_path_buf(),
-        mirrors: Vec::new(),
-        pace: Pace::default(),
-        allow_download: false,
-        allow_synthetic: true,
-        synthetic_seed: 0,
-        require_official: false,
-    };
-    let error = open(&request, &mut |_| Ok(())).unwrap_err().to_string();
-    assert!(error.contains("wrong digest"), "{error}");
-    fetch(
-        path.to_str(),
-        cache.path(),
-        &[],
-        Pace::default(),
-        &mut |_| Ok(()),
-    )
-    .unwrap();
-    assert_eq!(
-        open(&request, &mut |_| Ok(())).unwrap().digest(),
-        data.digest()
-    );
 }

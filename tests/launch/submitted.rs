@@ -1,0 +1,240 @@
+//! What a start submits, and what it does not.
+
+use refig::exit::Exit;
+
+use super::cluster::{Cluster, succeeded};
+use super::words::{stderr, stdout};
+
+#[test]
+fn a_second_start_submits_nothing_that_is_queued() {
+    let cluster = Cluster::new();
+    let printed = succeeded(cluster.launch(&["--print"]));
+    assert!(
+        stdout(&printed).contains("#SBATCH --array=0-1"),
+        "{}",
+        stdout(&printed)
+    );
+    assert!(!stdout(&printed).contains("gres"), "{}", stdout(&printed));
+    assert_eq!(cluster.calls("sbatch") + cluster.calls("squeue"), 0);
+    assert!(!cluster.at("results").exists());
+
+    let first = succeeded(cluster.launch(&[]));
+    assert!(
+        stdout(&first).contains("job 101: 2 runs"),
+        "{}",
+        stdout(&first)
+    );
+    assert!(
+        stdout(&first).contains("job 102: draws and checks"),
+        "{}",
+        stdout(&first)
+    );
+    let queue = cluster.queue();
+    assert_eq!(queue.len(), 2, "{queue:?}");
+    assert!(queue[0].ends_with(" 0-1"), "{queue:?}");
+    assert!(cluster.text("calls").contains("--dependency=afterany:101 "));
+
+    let second = succeeded(cluster.launch(&[]));
+    assert!(
+        stderr(&second).contains("2 queued or running, 0 submitted"),
+        "{}",
+        stderr(&second)
+    );
+    // Other seeds are another plan, with runs that are queued as well.
+    let more = succeeded(cluster.launch(&["--seeds", "1,2"]));
+    assert!(
+        stderr(&more).contains("2 queued or running, 2 submitted"),
+        "{}",
+        stderr(&more)
+    );
+    let queue = cluster.queue();
+    assert!(
+        queue[2].starts_with("103 ") && queue[2].ends_with(" 2-3"),
+        "{queue:?}"
+    );
+    assert!(
+        cluster
+            .text("calls")
+            .contains("--dependency=afterany:101:103 ")
+    );
+
+    let status = stdout(&succeeded(cluster.refig(&["status"])));
+    assert_eq!(
+        status.matches("PENDING (Priority), job 101_").count(),
+        2,
+        "{status}"
+    );
+    assert_eq!(
+        status.matches("PENDING (Priority), job 103_").count(),
+        2,
+        "{status}"
+    );
+    for line in cluster
+        .text("calls")
+        .lines()
+        .filter(|line| line.starts_with("squeue"))
+    {
+        assert!(
+            line.ends_with("-o %i %T %R") && line.starts_with("squeue -h "),
+            "{line}"
+        );
+    }
+
+    // They have ended, and left no run: all are submitted again.
+    std::fs::remove_file(cluster.at("queue")).unwrap();
+    let again = succeeded(cluster.launch(&[]));
+    assert!(
+        stderr(&again).contains("0 queued or running, 2 submitted"),
+        "{}",
+        stderr(&again)
+    );
+}
+
+#[test]
+fn a_crash_between_submitting_and_recording_submits_nothing_twice() {
+    let cluster = Cluster::new();
+    std::fs::write(cluster.at("die"), "").unwrap();
+    let killed = cluster.launch(&[]);
+    assert_eq!(killed.status.code(), None, "{}", stderr(&killed));
+    assert_eq!(cluster.queue().len(), 1);
+    std::fs::remove_file(cluster.at("die")).unwrap();
+    let second = succeeded(cluster.launch(&[]));
+    assert!(
+        stderr(&second).contains("2 queued or running, 0 submitted"),
+        "{}",
+        stderr(&second)
+    );
+    // Only the job that draws and checks was missing.
+    let queue = cluster.queue();
+    assert_eq!(queue.len(), 2, "{queue:?}");
+    assert!(
+        stdout(&second).contains("job 102: draws and checks"),
+        "{}",
+        stdout(&second)
+    );
+}
+
+#[test]
+fn nothing_is_submitted_where_the_queue_does_not_answer() {
+    let cluster = Cluster::new();
+    succeeded(cluster.launch(&[]));
+    std::fs::write(cluster.at("down"), "").unwrap();
+    let output = cluster.launch(&[]);
+    assert_eq!(output.status.code(), Some(Exit::Internal as i32));
+    assert!(
+        stderr(&output).contains("nothing was submitted"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(cluster.calls("sbatch"), 2);
+    // Looking goes on without it.
+    assert!(!stdout(&succeeded(cluster.refig(&["status"]))).contains("PENDING"));
+}
+
+#[test]
+fn a_refusal_is_told_and_the_next_start_tries_again() {
+    let cluster = Cluster::new();
+    std::fs::write(cluster.at("refuse"), "").unwrap();
+    let output = cluster.launch(&[]);
+    assert_eq!(output.status.code(), Some(Exit::Usage as i32));
+    assert!(
+        stderr(&output).contains("invalid partition"),
+        "{}",
+        stderr(&output)
+    );
+    std::fs::remove_file(cluster.at("refuse")).unwrap();
+    let output = succeeded(cluster.launch(&[]));
+    assert!(
+        stdout(&output).contains("job 102: 2 runs"),
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[test]
+fn complete_runs_are_not_submitted_and_arrays_are_cut() {
+    let cluster = Cluster::new();
+    cluster.reproduce(&["--quiet", "--networks", "plain-8"]);
+    let site = cluster.at("site.toml");
+    std::fs::write(&site, "array_limit = 1\n").unwrap();
+    let site = site.to_str().unwrap();
+    let output = succeeded(cluster.launch(&["--site", site, "--seeds", "1,2"]));
+    assert!(
+        stderr(&output).contains("4 runs: 1 complete, 0 queued or running, 3 submitted"),
+        "{}",
+        stderr(&output)
+    );
+    let queue = cluster.queue();
+    assert_eq!(queue.len(), 4, "{queue:?}");
+    assert!(
+        queue[..3].iter().all(|line| line.ends_with(" 0")),
+        "{queue:?}"
+    );
+    let launches = std::fs::read_dir(cluster.at("results/.launches")).unwrap();
+    let folder = launches
+        .flatten()
+        .find(|entry| entry.path().is_dir())
+        .unwrap();
+    let mut offsets: Vec<String> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .flatten()
+        .filter(|entry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|ending| ending == "sh")
+        })
+        .filter_map(|entry| {
+            let text = std::fs::read_to_string(entry.path()).unwrap();
+            let line = text.lines().find(|line| line.starts_with("index="))?;
+            Some(line.to_owned())
+        })
+        .collect();
+    offsets.sort();
+    assert_eq!(
+        offsets,
+        [1, 2, 3].map(|first| format!("index=$((SLURM_ARRAY_TASK_ID + {first}))"))
+    );
+
+    // With nothing left, the second start draws and checks.
+    cluster.reproduce(&["--quiet"]);
+    let output = cluster.launch(&[]);
+    assert_eq!(
+        output.status.code(),
+        Some(Exit::Success as i32),
+        "{}",
+        stderr(&output)
+    );
+    assert!(
+        stderr(&output).contains("all 2 runs are complete"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let cluster = Cluster::new();
+    let site = cluster.at("site.toml");
+    std::fs::write(&site, "gpus = 1\n[options]\ngres = \"gpu:1\"\n").unwrap();
+    let path = site.to_str().unwrap();
+    let output = cluster.launch(&["--site", path]);
+    assert_eq!(output.status.code(), Some(Exit::Usage as i32));
+    let said = stderr(&output);
+    assert!(said.contains("gpus and options.gres"), "{said}");
+    for flags in [&["--fresh"][..], &["--jobs", "2"], &["--device", "cuda:1"]] {
+        let begin = [
+            "reproduce",
+            "tiny",
+            "--profile",
+            "tiny",
+            "--launch",
+            "slurm",
+        ];
+        let output = cluster.refig(&[&begin[..], flags].concat());
+        assert_eq!(output.status.code(), Some(Exit::Usage as i32), "{flags:?}");
+    }
+    let output = cluster.reproduce(&["--print"]);
+    assert_eq!(output.status.code(), Some(Exit::Usage as i32));
+    assert_eq!(cluster.calls("sbatch"), 0);
+}

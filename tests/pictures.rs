@@ -203,7 +203,9 @@ fn ten_crops_and_scales_are_averages_of_probabilities() {
     );
     for chunk in sample.chunks(8) {
         let mut batch = data::Batch::default();
-        pictures.plain(Split::Train, chunk, &mut batch).unwrap();
+        pictures
+            .plain(Split::Train, chunk, false, &mut batch)
+            .unwrap();
         first.add_population(&batch).unwrap();
     }
     first.finish_population(recipe.evaluation.pooling).unwrap();
@@ -226,7 +228,7 @@ fn ten_crops_and_scales_are_averages_of_probabilities() {
             let mut batch = data::Batch::default();
             let view = (imagenet::Views::TenCrops, 36, crop);
             pictures
-                .view(Split::Test, &[image], view, &mut batch)
+                .view(Split::Test, &[image], view, false, &mut batch)
                 .unwrap();
             add(0, &first.logits(&batch, Statistics::Population).unwrap());
             label = usize::from(batch.labels[0]);
@@ -235,7 +237,7 @@ fn ten_crops_and_scales_are_averages_of_probabilities() {
             let mut batch = data::Batch::default();
             let view = (imagenet::Views::Whole, side, 0);
             pictures
-                .view(Split::Test, &[image], view, &mut batch)
+                .view(Split::Test, &[image], view, false, &mut batch)
                 .unwrap();
             let logits = match side {
                 32 => first.logits(&batch, Statistics::Population).unwrap(),

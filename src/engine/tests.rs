@@ -62,7 +62,7 @@ fn batch(images: usize, size: usize, seed: u64) -> Batch {
             .collect(),
         labels: (0..images).map(|_| stream.below(3) as u16).collect(),
         size,
-        drawn: None,
+        ..Batch::default()
     }
 }
 
@@ -302,7 +302,7 @@ fn moving_averages_take_the_mean_of_groups_and_unbiased_variances() {
         pixels: pixels.to_vec(),
         labels: images.labels[..3].to_vec(),
         size: 6,
-        drawn: None,
+        ..Batch::default()
     });
     let running = |hyper: &Hyperparameters, images: &Batch| {
         let mut engine = engine(&network, hyper, 1);

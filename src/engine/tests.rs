@@ -1,5 +1,6 @@
 //! The engine as a whole: gradients against finite differences, exact resumption, groups, population statistics.
 
+mod crops;
 mod pieces;
 
 use super::{Differentiable, Hyperparameters, Options, Statistics, Step, create_differentiable};

@@ -139,7 +139,7 @@ fn every_crop_and_mirror_image_equals_the_naive_one() {
                     pixels: vec![77.0; 999_999],
                     labels: vec![9; 50],
                     size: 1,
-                    drawn: None,
+                    ..Batch::default()
                 };
                 apply(&images, &normaliser, &augmentation, &decisions, &mut filled);
                 assert_eq!(filled.size, SIZE);

@@ -1,4 +1,5 @@
-//! Networks of Table 1 on JPEGs: a stopped run resumes to the bit, and several views give what they give one by one.
+//! Networks of Table 1 on JPEGs: a stopped run resumes to the bit, several views give what they give one by one, and a device that
+//! normalises is left what gives the same pixels.
 
 use std::path::Path;
 use std::time::Duration;
@@ -203,7 +204,9 @@ fn ten_crops_and_scales_are_averages_of_probabilities() {
     );
     for chunk in sample.chunks(8) {
         let mut batch = data::Batch::default();
-        pictures.plain(Split::Train, chunk, &mut batch).unwrap();
+        pictures
+            .plain(Split::Train, chunk, false, &mut batch)
+            .unwrap();
         first.add_population(&batch).unwrap();
     }
     first.finish_population(recipe.evaluation.pooling).unwrap();
@@ -226,7 +229,7 @@ fn ten_crops_and_scales_are_averages_of_probabilities() {
             let mut batch = data::Batch::default();
             let view = (imagenet::Views::TenCrops, 36, crop);
             pictures
-                .view(Split::Test, &[image], view, &mut batch)
+                .view(Split::Test, &[image], view, false, &mut batch)
                 .unwrap();
             add(0, &first.logits(&batch, Statistics::Population).unwrap());
             label = usize::from(batch.labels[0]);
@@ -235,7 +238,7 @@ fn ten_crops_and_scales_are_averages_of_probabilities() {
             let mut batch = data::Batch::default();
             let view = (imagenet::Views::Whole, side, 0);
             pictures
-                .view(Split::Test, &[image], view, &mut batch)
+                .view(Split::Test, &[image], view, false, &mut batch)
                 .unwrap();
             let logits = match side {
                 32 => first.logits(&batch, Statistics::Population).unwrap(),
@@ -265,5 +268,56 @@ fn ten_crops_and_scales_are_averages_of_probabilities() {
             "{views:?}: {} and {by_hand}",
             row.error
         );
+    }
+}
+
+#[test]
+fn crops_for_a_device_that_normalises_are_the_loaders_pixels_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    let data = pictures(&cache);
+    let plans = plans("resnet-18", &data);
+    let recipe = &plans[0].recipe;
+    let set = data.for_recipe(recipe, &cache, 2, &mut |_| Ok(())).unwrap();
+    let bits = |values: &[f32]| -> Vec<u32> { values.iter().map(|v| v.to_bits()).collect() };
+    let same = |[pixels, left]: [&data::Batch; 2]| {
+        assert!(left.pixels.is_empty() && pixels.crops.is_none());
+        assert_eq!((&left.labels, left.size), (&pixels.labels, pixels.size));
+        let made = left.crops.as_ref().unwrap().pixels();
+        assert!(!made.is_empty() && bits(&made) == bits(&pixels.pixels));
+    };
+    // Training: every image with a colour shift of its own.
+    let [mut here, mut device] =
+        [false, true].map(|on_device| set.batches(recipe, 1, 0, 1, on_device).unwrap());
+    for _ in 0..4 {
+        let (pixels, left) = (here.next().unwrap(), device.next().unwrap());
+        same([&pixels, &left]);
+        let shifts = &left.crops.as_ref().unwrap().shifts;
+        assert!(shifts.len() == 8 && shifts[0] != shifts[1] && shifts[0] != [0.0; 3]);
+        same([&pixels.part(3..5), &left.part(3..5)]);
+        here.recycle(pixels);
+        device.recycle(left);
+    }
+    // Evaluation, and whole pictures, which are larger than the mean image.
+    let plain = |on_device| set.batch(Split::Test, &[1, 0, 3], on_device).unwrap();
+    same([&plain(false), &plain(true)]);
+    let RunImages::Pictures(pictures) = &set else {
+        panic!("pictures");
+    };
+    let mut used = plain(true);
+    for on_device in [false, true] {
+        let mut fresh = data::Batch::default();
+        let view = (imagenet::Views::Whole, 64, 0);
+        for (batch, on_device) in [(&mut used, on_device), (&mut fresh, !on_device)] {
+            pictures
+                .view(Split::Test, &[2, 0], view, on_device, batch)
+                .unwrap();
+            assert_eq!(batch.size, 64);
+        }
+        // The memory of a mini-batch of the other form shows nothing of it.
+        match on_device {
+            true => same([&fresh, &used]),
+            false => same([&used, &fresh]),
+        }
     }
 }

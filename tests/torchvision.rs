@@ -116,7 +116,7 @@ fn logits(network: &Network, weights: &Weights, size: usize) -> Vec<f32> {
             .collect(),
         labels: vec![0, 9],
         size,
-        drawn: None,
+        ..Batch::default()
     };
     engine.logits(&batch, Statistics::Moving).unwrap()
 }

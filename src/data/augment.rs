@@ -74,7 +74,7 @@ pub fn apply(
         "normaliser and images differ in size"
     );
     batch.size = size;
-    batch.drawn = None;
+    (batch.drawn, batch.crops) = (None, None);
     labels(images, decisions, &mut batch.labels);
     batch.pixels.resize(decisions.len() * size * size * 3, 0.0);
     let inverse = normaliser.inverse();

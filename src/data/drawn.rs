@@ -30,6 +30,7 @@ impl Originals {
     ) {
         batch.size = self.images().size;
         batch.pixels.clear();
+        batch.crops = None;
         augment::labels(self.images(), decisions, &mut batch.labels);
         let mut reused = batch
             .drawn

@@ -1,4 +1,4 @@
-//! A mini-batch: normalised pixels, or the decisions from which a device that holds the images makes them.
+//! A mini-batch: normalised pixels, or what a device makes them from: decisions about images that it holds, or crops as bytes.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::crops::Crops;
 use super::images::ImageSet;
 use super::normalise::Normaliser;
 use crate::exit::Exit;
@@ -22,14 +23,16 @@ pub struct Decision {
     pub flip: bool,
 }
 
-/// A mini-batch, either as normalised pixels or as decisions that a device turns into pixels.
+/// A mini-batch: normalised pixels, or decisions or crops that a device turns into pixels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// `[images][size][size][3]`; empty if `drawn` is set.
+    /// `[images][size][size][3]`; empty if `drawn` or `crops` is set.
     pub pixels: Vec<f32>,
     pub labels: Vec<u16>,
     pub size: usize,
     pub drawn: Option<Drawn>,
+    /// Never together with `drawn`.
+    pub crops: Option<Crops>,
 }
 
 /// Unmodified images and their normaliser, to which decisions are applied on whichever device.
@@ -56,9 +59,9 @@ impl Batch {
     /// If there are fewer images.
     pub fn part(&self, images: Range<usize>) -> Self {
         let floats = 3 * self.size * self.size;
-        let pixels = match &self.drawn {
-            None => self.pixels[images.start * floats..images.end * floats].to_vec(),
-            Some(_) => Vec::new(),
+        let pixels = match (&self.drawn, &self.crops) {
+            (None, None) => self.pixels[images.start * floats..images.end * floats].to_vec(),
+            _ => Vec::new(),
         };
         let drawn = self.drawn.as_ref().map(|drawn| Drawn {
             from: Arc::clone(&drawn.from),
@@ -66,11 +69,14 @@ impl Batch {
             padding_value: drawn.padding_value,
             decisions: drawn.decisions[images.clone()].to_vec(),
         });
+        let crops = self.crops.as_ref();
+        let crops = crops.map(|crops| crops.part(images.clone()));
         Self {
             pixels,
             labels: self.labels[images].to_vec(),
             size: self.size,
             drawn,
+            crops,
         }
     }
 }

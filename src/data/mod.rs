@@ -12,20 +12,23 @@
 //! - `progress.rs` and `error.rs`: what opening and downloading report
 //!
 //! Mini-batches:
-//! - `minibatch.rs` has `Batch` and its two forms, pixels and decisions
+//! - `minibatch.rs` has `Batch` and its three forms: pixels, decisions and crops
 //! - `order.rs` chooses the images of each mini-batch
 //! - `augment.rs` draws crops and flips and applies them, `normalise.rs` fits means and scales
-//! - `drawn.rs` leaves cropping and normalising to a device that holds the images
+//! - `drawn.rs` leaves cropping and normalising to a device that holds the images, `crops.rs` only normalising
+//! - `mean_image.rs` subtracts the mean image from a photograph
 //! - `loader.rs` prepares mini-batches ahead on worker threads
 
 mod augment;
 mod cifar10;
+mod crops;
 mod download;
 mod drawn;
 mod error;
 pub mod imagenet;
 mod images;
 mod loader;
+mod mean_image;
 mod minibatch;
 mod normalise;
 mod order;
@@ -44,9 +47,11 @@ pub use cifar10::{
     PARQUET_BYTES, PARQUET_URL, RECORD_BYTES, RECORDS_PER_BATCH, TEST_FILE, TRAINING_FILES, fetch,
     load,
 };
+pub use crops::Crops;
 pub use download::{Archive, DownloadError, download};
 pub use images::{Dataset, ImageSet, sample};
 pub use loader::Loader;
+pub use mean_image::MeanImage;
 pub use minibatch::{Batch, Decision, Drawn, Originals};
 pub use normalise::{Normaliser, PIXEL_SCALE};
 pub use order::{Order, Spot};

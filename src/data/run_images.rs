@@ -193,32 +193,32 @@ impl RunImages {
         }
     }
 
-    /// Normalised, unaugmented images; as decisions if the engine `keeps_images`.
+    /// Unaugmented images: normalised pixels, or, if they are normalised `on_device`, decisions or crops.
     ///
     /// # Errors
     /// [`Exit::Data`](crate::exit::Exit::Data) if a file cannot be read or decoded.
-    pub fn batch(&self, split: Split, indices: &[u32], keeps_images: bool) -> Result<Batch> {
+    pub fn batch(&self, split: Split, indices: &[u32], on_device: bool) -> Result<Batch> {
         match self {
             RunImages::Memory { train, test } => {
                 let originals = match split {
                     Split::Train => train,
                     Split::Test => test,
                 };
-                Ok(match keeps_images {
+                Ok(match on_device {
                     true => originals.batch(indices),
                     false => augment::batch(originals.images(), originals.normaliser(), indices),
                 })
             }
             RunImages::Pictures(pictures) => {
                 let mut batch = Batch::default();
-                pictures.plain(split, indices, &mut batch)?;
+                pictures.plain(split, indices, on_device, &mut batch)?;
                 Ok(batch)
             }
         }
     }
 
-    /// The augmented mini-batches of `recipe` and `seed` after `iteration` updates. `workers` threads prepare images in
-    /// memory.
+    /// The augmented mini-batches of `recipe` and `seed` after `iteration` updates, as in [`RunImages::batch`]. `workers`
+    /// threads prepare images in memory.
     ///
     /// # Errors
     /// Those of [`Order::new`], or if a thread cannot be started.
@@ -228,16 +228,17 @@ impl RunImages {
         seed: u64,
         iteration: u64,
         workers: usize,
-        keeps_images: bool,
+        on_device: bool,
     ) -> Result<Batches> {
         match self {
-            RunImages::Memory { train, .. } => Ok(Batches::Memory(match keeps_images {
+            RunImages::Memory { train, .. } => Ok(Batches::Memory(match on_device {
                 true => Loader::drawing(train.clone(), recipe, seed, iteration)?,
                 false => Loader::of(train.clone(), recipe, seed, iteration, workers)?,
             })),
             RunImages::Pictures(pictures) => {
                 let order = Order::new(pictures.len(Split::Train), recipe, seed)?;
-                let loader = PictureLoader::new(pictures.clone(), order, seed, iteration)?;
+                let pictures = pictures.clone();
+                let loader = PictureLoader::new(pictures, order, seed, iteration, on_device)?;
                 Ok(Batches::Pictures(loader))
             }
         }

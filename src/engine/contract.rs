@@ -73,9 +73,9 @@ pub trait Engine: Send {
     fn repeats(&self) -> bool {
         false
     }
-    /// Whether the device keeps the images of [`Originals`](crate::data::Originals) in its own memory, in which case
-    /// mini-batches are better passed as decisions than as pixels.
-    fn keeps_images(&self) -> bool {
+    /// Whether the device normalises images, and keeps those of [`Originals`](crate::data::Originals) in its own memory, in
+    /// which case mini-batches are better passed as decisions or [`Crops`](crate::data::Crops) than as pixels.
+    fn normalises(&self) -> bool {
         false
     }
     /// Discards the population statistics and starts to gather new ones.

@@ -7,7 +7,7 @@ use dfdx::prelude::{Cpu, CpuError};
 
 use super::cpu::{self, Context, CrossEntropy, Feature};
 use super::residency::{Numbers, Residency};
-use crate::data::{Drawn, Originals};
+use crate::data::{Crops, Drawn, MeanImage, Originals};
 
 type Floats = Numbers<Cpu>;
 
@@ -17,11 +17,13 @@ unsafe impl Residency for Cpu {
     type Labels = Arc<[u16]>;
     /// The host's own: the loader's threads prepare pixels ahead of time, which is faster than drawing them within a step.
     type Images = Arc<Originals>;
+    /// The crops' own.
+    type Mean = ();
     type Ledger = Vec<CrossEntropy>;
     /// Nothing is recorded: launching a kernel costs nothing.
     type Recording = Infallible;
 
-    const KEEPS_IMAGES: bool = false;
+    const NORMALISES: bool = false;
     const STEPS_IN_FLIGHT: usize = 1;
 
     fn upload(&self, values: &[f32]) -> Result<Floats, CpuError> {
@@ -71,6 +73,21 @@ unsafe impl Residency for Cpu {
             .iter()
             .map(|decision| decision.index as usize);
         Ok(indices.map(|index| labels[index].into()).collect())
+    }
+
+    fn keep_mean(_: &Context, _: &MeanImage, _: usize) -> Result<(), CpuError> {
+        Ok(())
+    }
+
+    fn put_crops(
+        workers: &Context,
+        _: &(),
+        crops: &Crops,
+        shape: Feature,
+        into: &mut Floats,
+    ) -> Result<(), CpuError> {
+        cpu::add_halo(workers, &crops.pixels(), shape, into);
+        Ok(())
     }
 
     fn read_ledger(

@@ -7,7 +7,7 @@ use dfdx::prelude::{Cuda, CudaError, Storage};
 use super::cpu::{CrossEntropy, Feature};
 use super::cuda::{self, Gpu, Nvidia};
 use super::residency::{Numbers, Residency};
-use crate::data::{Drawn, Originals};
+use crate::data::{Crops, Drawn, MeanImage, Originals};
 
 type Floats = Numbers<Cuda>;
 
@@ -17,11 +17,12 @@ unsafe impl Residency for Cuda {
     type Workers = Nvidia;
     type Labels = cuda::Labels;
     type Images = cuda::Images<Nvidia>;
+    type Mean = cuda::Mean<Nvidia>;
     /// The number of entries in use.
     type Ledger = usize;
     type Recording = cuda::Graph;
 
-    const KEEPS_IMAGES: bool = true;
+    const NORMALISES: bool = true;
     const STEPS_IN_FLIGHT: usize = cuda::LEDGER;
 
     fn upload(&self, values: &[f32]) -> Result<Floats, CudaError> {
@@ -87,6 +88,24 @@ unsafe impl Residency for Cuda {
         into: &mut Floats,
     ) -> Result<cuda::Labels, CudaError> {
         Ok(cuda::draw_images(gpu, images, drawn, shape, into)?)
+    }
+
+    fn keep_mean(
+        gpu: &Nvidia,
+        mean: &MeanImage,
+        size: usize,
+    ) -> Result<cuda::Mean<Nvidia>, CudaError> {
+        Ok(cuda::Mean::new(gpu, mean, size)?)
+    }
+
+    fn put_crops(
+        gpu: &Nvidia,
+        mean: &cuda::Mean<Nvidia>,
+        crops: &Crops,
+        shape: Feature,
+        into: &mut Floats,
+    ) -> Result<(), CudaError> {
+        Ok(cuda::put_crops(gpu, mean, crops, shape, into)?)
     }
 
     fn read_ledger(gpu: &Nvidia, ledger: &mut usize) -> Result<Vec<CrossEntropy>, CudaError> {

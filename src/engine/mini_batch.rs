@@ -1,8 +1,9 @@
-//! Mini-batches on their way to the device: passed as pixels, or as decisions about images that the device keeps.
+//! Mini-batches on their way to the device: passed as pixels, as decisions about images that the device keeps, or as crops from
+//! which it subtracts a mean image that it keeps.
 
 use std::sync::Arc;
 
-use crate::data::{Batch, Originals};
+use crate::data::{Batch, MeanImage, Originals};
 
 use super::activation::Activation;
 use super::cpu::Feature;
@@ -18,18 +19,26 @@ pub struct MiniBatch<D: Residency> {
 /// Image sets kept at a time: one to train on and one to test with.
 const SETS: usize = 2;
 
-/// The image sets in a device's memory, the most recently added last.
-pub struct ImageCache<D: Residency>(Vec<(Arc<Originals>, D::Images)>);
+/// What a device keeps in its memory for mini-batches of one size.
+pub struct ImageCache<D: Residency> {
+    /// Image sets, the most recently added last.
+    sets: Vec<(Arc<Originals>, D::Images)>,
+    /// The latest mean image.
+    mean: Option<(Arc<MeanImage>, D::Mean)>,
+}
 
 impl<D: Residency> Default for ImageCache<D> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self {
+            sets: Vec::new(),
+            mean: None,
+        }
     }
 }
 
 impl<D: Residency> ImageCache<D> {
     /// Writes the images of a mini-batch, whose shape was checked, and returns its classes. If the device keeps the image
-    /// set, only the decisions are transferred.
+    /// set, only the decisions are transferred; of crops, their bytes.
     pub fn place(
         &mut self,
         session: &Arc<Session<D>>,
@@ -38,12 +47,17 @@ impl<D: Residency> ImageCache<D> {
         into: &mut Numbers<D>,
     ) -> Result<D::Labels, D::Err> {
         let workers = &session.workers;
-        match &batch.drawn {
-            None => {
+        match (&batch.drawn, &batch.crops) {
+            (None, None) => {
                 D::put_images(workers, &batch.pixels, shape, into)?;
                 D::put_labels(workers, &batch.labels)
             }
-            Some(drawn) => {
+            (None, Some(crops)) => {
+                let mean = self.mean(workers, &crops.mean, shape.height)?;
+                D::put_crops(workers, mean, crops, shape, into)?;
+                D::put_labels(workers, &batch.labels)
+            }
+            (Some(drawn), _) => {
                 let images = self.images(workers, &drawn.from)?;
                 D::draw_images(workers, images, drawn, shape, into)
             }
@@ -52,17 +66,31 @@ impl<D: Residency> ImageCache<D> {
 
     /// The device's copy of a set, made if there is none.
     fn images(&mut self, workers: &D::Workers, set: &Arc<Originals>) -> Result<&D::Images, D::Err> {
-        let place = match self.0.iter().position(|(kept, _)| Arc::ptr_eq(kept, set)) {
+        let sets = &mut self.sets;
+        let place = match sets.iter().position(|(kept, _)| Arc::ptr_eq(kept, set)) {
             Some(place) => place,
             None => {
-                if self.0.len() == SETS {
-                    self.0.remove(0);
+                if sets.len() == SETS {
+                    sets.remove(0);
                 }
-                self.0
-                    .push((Arc::clone(set), D::keep_images(workers, set)?));
-                self.0.len() - 1
+                sets.push((Arc::clone(set), D::keep_images(workers, set)?));
+                sets.len() - 1
             }
         };
-        Ok(&self.0[place].1)
+        Ok(&sets[place].1)
+    }
+
+    /// The device's copy of a mean image for crops of `size` pixels, made if there is none.
+    fn mean(
+        &mut self,
+        workers: &D::Workers,
+        mean: &Arc<MeanImage>,
+        size: usize,
+    ) -> Result<&D::Mean, D::Err> {
+        let kept = match self.mean.take() {
+            Some(kept) if Arc::ptr_eq(&kept.0, mean) => kept,
+            _ => (Arc::clone(mean), D::keep_mean(workers, mean, size)?),
+        };
+        Ok(&self.mean.insert(kept).1)
     }
 }

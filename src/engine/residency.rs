@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dfdx::prelude::{Device, Storage};
 
 use super::cpu::{CrossEntropy, Feature};
-use crate::data::{Drawn, Originals};
+use crate::data::{Crops, Drawn, MeanImage, Originals};
 
 /// A device's storage, counted in 32-bit floats.
 pub type Numbers<D> = <D as Storage<f32>>::Vec;
@@ -32,13 +32,15 @@ pub unsafe trait Residency: Device<f32> {
     type Labels: Clone + 'static;
     /// A set of images kept by the device.
     type Images: 'static;
+    /// The mean image that is subtracted from crops, kept by the device.
+    type Mean: 'static;
     /// Sums of losses that have not been read yet, at most `STEPS_IN_FLIGHT`.
     type Ledger: Default + 'static;
     /// Recorded work that can be replayed.
     type Recording: 'static;
 
-    /// Whether mini-batches are better drawn from kept images than passed as pixels.
-    const KEEPS_IMAGES: bool;
+    /// Whether mini-batches are better drawn from kept images, or passed as crops, than passed as pixels.
+    const NORMALISES: bool;
     /// How many steps to begin before their losses are read.
     const STEPS_IN_FLIGHT: usize;
 
@@ -106,6 +108,22 @@ pub unsafe trait Residency: Device<f32> {
         shape: Feature,
         into: &mut Numbers<Self>,
     ) -> Result<Self::Labels, Self::Err>;
+
+    /// Keeps the mean image for crops of `size` x `size` pixels.
+    fn keep_mean(
+        workers: &Self::Workers,
+        mean: &MeanImage,
+        size: usize,
+    ) -> Result<Self::Mean, Self::Err>;
+
+    /// Writes the pixels of `crops`, whose mean image is `mean`, bit for bit those of [`Crops::pixels`], into a feature.
+    fn put_crops(
+        workers: &Self::Workers,
+        mean: &Self::Mean,
+        crops: &Crops,
+        shape: Feature,
+        into: &mut Numbers<Self>,
+    ) -> Result<(), Self::Err>;
 
     /// Empties a ledger. Waits for its entries.
     fn read_ledger(

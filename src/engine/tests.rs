@@ -1,5 +1,6 @@
 //! The engine as a whole: gradients against finite differences, exact resumption, groups, population statistics.
 
+mod crops;
 mod pieces;
 
 use super::{Differentiable, Hyperparameters, Options, Statistics, Step, create_differentiable};
@@ -62,7 +63,7 @@ fn batch(images: usize, size: usize, seed: u64) -> Batch {
             .collect(),
         labels: (0..images).map(|_| stream.below(3) as u16).collect(),
         size,
-        drawn: None,
+        ..Batch::default()
     }
 }
 
@@ -302,7 +303,7 @@ fn moving_averages_take_the_mean_of_groups_and_unbiased_variances() {
         pixels: pixels.to_vec(),
         labels: images.labels[..3].to_vec(),
         size: 6,
-        drawn: None,
+        ..Batch::default()
     });
     let running = |hyper: &Hyperparameters, images: &Batch| {
         let mut engine = engine(&network, hyper, 1);

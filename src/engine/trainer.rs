@@ -80,10 +80,13 @@ impl<D: Arithmetic> Trainer<D> {
     fn check(&self, batch: &Batch) -> Result<Feature> {
         let (images, size) = (batch.labels.len(), batch.size);
         let label = batch.labels.iter().max();
-        let (found, expected) = match &batch.drawn {
-            None => (batch.pixels.len(), images * size * size * 3),
-            Some(drawn) if drawn.from.images().size == size => (drawn.decisions.len(), images),
-            Some(drawn) => (drawn.from.images().size, size),
+        let values = images * size * size * 3;
+        let (found, expected) = match (&batch.drawn, &batch.crops) {
+            (None, None) => (batch.pixels.len(), values),
+            (None, Some(crops)) if crops.shifts.len() == images => (crops.bytes.len(), values),
+            (None, Some(crops)) => (crops.shifts.len(), images),
+            (Some(drawn), _) if drawn.from.images().size == size => (drawn.decisions.len(), images),
+            (Some(drawn), _) => (drawn.from.images().size, size),
         };
         if size != self.image_size || images == 0 || found != expected {
             return Err(anyhow!(
@@ -315,8 +318,8 @@ impl<D: Arithmetic> Engine for Trainer<D> {
         D::STEPS_IN_FLIGHT
     }
 
-    fn keeps_images(&self) -> bool {
-        D::KEEPS_IMAGES
+    fn normalises(&self) -> bool {
+        D::NORMALISES
     }
 
     fn repeats(&self) -> bool {

@@ -103,7 +103,7 @@ impl LoaderBench {
             for _ in 0..steps {
                 without += bench.seconds()?;
             }
-            let mut loader = match bench.keeps_images() {
+            let mut loader = match bench.normalises() {
                 true => self.drawing()?,
                 false => self.loader(1)?,
             };

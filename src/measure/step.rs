@@ -108,11 +108,11 @@ fn random_batch(batch: usize, image_size: usize, classes: usize) -> Batch {
             .map(|_| stream.below(classes as u64) as u16)
             .collect(),
         size: image_size,
-        drawn: None,
+        ..Batch::default()
     }
 }
 
-/// Like [`random_batch`], for an engine that keeps images: random bytes, scaled to a deviation of about 1.
+/// Like [`random_batch`], for an engine that normalises: random bytes, scaled to a deviation of about 1.
 fn random_originals(batch: usize, image_size: usize, classes: usize) -> Result<Batch> {
     let mut stream = Stream::new(0, Purpose::Synthetic, 0, 0);
     let bytes = batch * image_size * image_size * 3;
@@ -165,7 +165,7 @@ impl StepBench {
         };
         let mut engine = engine::create(network, image_size, &hyper, options)?;
         engine.restore(&weights(network))?;
-        let images = match engine.keeps_images() {
+        let images = match engine.normalises() {
             true => random_originals(batch, image_size, network.classes)?,
             false => random_batch(batch, image_size, network.classes),
         };
@@ -192,9 +192,9 @@ impl StepBench {
         Ok(start.elapsed().as_secs_f64())
     }
 
-    /// Whether the engine keeps images and takes decisions.
-    pub fn keeps_images(&self) -> bool {
-        self.engine.keeps_images()
+    /// Whether the engine normalises and takes decisions.
+    pub fn normalises(&self) -> bool {
+        self.engine.normalises()
     }
 
     /// Takes one step on a loader's mini-batch.

@@ -118,7 +118,7 @@ fn time(recipe: &Recipe, options: &engine::Options, budget: Duration) -> anyhow:
             .collect(),
         labels: (0..images).map(|at| (at % classes) as u16).collect(),
         size: recipe.image_size,
-        drawn: None,
+        ..Batch::default()
     };
     let work = images as f64 * network.multiply_adds(recipe.image_size) as f64;
     let training = median(budget * 3 / 4, || engine.step(&batch, 0.0).map(drop))?;

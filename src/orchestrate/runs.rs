@@ -281,11 +281,11 @@ fn run_one(
     drop(weights);
 
     let set = images.of(recipe);
-    // The loader's threads prepare pixels, or only draw augmentations if the engine holds the images.
-    let keeps_images = engine.keeps_images();
+    // The loader's threads prepare pixels, or leave at least their normalisation to the device.
+    let on_device = engine.normalises();
     let (seed, workers) = (run.seed, options.workers);
-    let mut batches = set.batches(recipe, seed, from.iteration, workers, keeps_images)?;
-    let batch = |split: Split, indices: &[u32]| set.batch(split, indices, keeps_images);
+    let mut batches = set.batches(recipe, seed, from.iteration, workers, on_device)?;
+    let batch = |split: Split, indices: &[u32]| set.batch(split, indices, on_device);
     let training_images = set.len(Split::Train);
     let sample = |count, purpose| data::sample(training_images, count, run.seed, purpose);
     let ending = Training {

@@ -39,9 +39,10 @@ pub(super) fn final_views(
     }
     let training = pictures.len(Split::Train);
     let count = recipe.statistics_images;
+    let on_device = engine.normalises();
     let data = EvaluationData {
         test_images: pictures.len(Split::Test),
-        batch: &|split, indices| plain(pictures, split, indices),
+        batch: &|split, indices| plain(pictures, split, indices, on_device),
         sample: &data::sample(training, count, run.seed, Purpose::Statistics),
         clean: &[],
         statistics: &[record::Statistics::Population],
@@ -87,9 +88,9 @@ pub(super) fn final_views(
     Ok(Some(rows))
 }
 
-fn plain(pictures: &Pictures, split: Split, indices: &[u32]) -> Result<Batch> {
+fn plain(pictures: &Pictures, split: Split, indices: &[u32], on_device: bool) -> Result<Batch> {
     let mut batch = Batch::default();
-    pictures.plain(split, indices, &mut batch)?;
+    pictures.plain(split, indices, on_device, &mut batch)?;
     Ok(batch)
 }
 
@@ -124,6 +125,8 @@ fn tally(
     let average = run.recipe.evaluation.view_average;
     let mut sum = Tally::default();
     let mut batch = Batch::default();
+    // The other engines compute on the same device.
+    let on_device = engine.normalises();
     // Larger pictures take more memory, which nothing else has needed.
     let crop = run.recipe.image_size;
     let sides = scales.iter().map(|scale| views.size(crop, scale.side));
@@ -138,7 +141,7 @@ fn tally(
                     return Ok(None);
                 }
                 let view = (views, scale.side, number);
-                pictures.view(Split::Test, chunk, view, &mut batch)?;
+                pictures.view(Split::Test, chunk, view, on_device, &mut batch)?;
                 let logits = match &mut scale.engine {
                     Some(engine) => engine.logits(&batch, Statistics::Moving)?,
                     None => engine.logits(&batch, Statistics::Population)?,

@@ -154,7 +154,7 @@ mod tests {
                 .collect(),
             labels: (0..64).map(|_| stream.below(10) as u16).collect(),
             size: 8,
-            drawn: None,
+            ..crate::data::Batch::default()
         }
     }
 

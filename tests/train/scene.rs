@@ -32,7 +32,7 @@ fn batch(set: &ImageSet, indices: &[u32]) -> Batch {
             .map(|&at| set.labels[at as usize].into())
             .collect(),
         size: set.size,
-        drawn: None,
+        ..Batch::default()
     }
 }
 

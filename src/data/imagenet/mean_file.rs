@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::collection::Collection;
-use super::mean::{MeanImage, PixelSums};
+use super::mean::PixelSums;
 use super::pictures::Desk;
 use super::views::Views;
 use super::workers;
+use crate::data::mean_image::MeanImage;
 use crate::data::normalise::PIXEL_SCALE;
 use crate::data::progress::{Progress, Report};
 use crate::data::sealed::{self, Magic};

@@ -16,7 +16,7 @@
 //! - `decode.rs` turns a file into pixels, `header.rs` reads what has to be known of a JPEG beforehand
 //! - `views.rs` draws scale, crop, mirror image and colour of a training image, and lists the crops that are tested
 //! - `resize.rs` applies such a decision to pixels, `colour.rs` has AlexNet's principal components
-//! - `mean.rs` subtracts the mean image, `mean_file.rs` computes it once and keeps it
+//! - `mean.rs` sums pixels, `mean_file.rs` computes the mean image once and keeps it
 //! - `pictures.rs` does all of this for a mini-batch, `loader.rs` ahead of the network; `budget.rs` bounds the memory of what is
 //!   decoded at the same time
 
@@ -53,7 +53,7 @@ pub use collection::{Collection, open, open_readable};
 pub use colour::Colour;
 pub use decode::{MOST_PIXELS, Picture, Undecodable, decode, decode_into};
 pub use loader::PictureLoader;
-pub use mean::{MeanImage, PixelSums, inputs};
+pub use mean::PixelSums;
 pub(super) use mean_file::{channel_mean, mean_image, no_crop};
 pub use pack::{Packed, Packing, pack};
 pub use pictures::{Phases, Pictures};

@@ -1,4 +1,5 @@
-//! Mini-batches of photographs: read, decoded, framed and normalised on all cores. Which thread does what changes nothing.
+//! Mini-batches of photographs: read, decoded, framed and, unless the device does it, normalised on all cores. Which thread does
+//! what changes nothing.
 
 use std::sync::Arc;
 use std::thread;
@@ -9,10 +10,11 @@ use anyhow::Result;
 use super::budget;
 use super::collection::Collection;
 use super::decode::{Picture, cannot_decode, decode_into, weight};
-use super::mean::{MeanImage, inputs};
 use super::resize::{Scratch, frame};
 use super::split::Split;
 use super::views::{Draw, Framing, Views, draw};
+use crate::data::crops::Crops;
+use crate::data::mean_image::{MeanImage, inputs};
 use crate::data::minibatch::Batch;
 use crate::data::order::Spot;
 use crate::exit::Exit;
@@ -39,7 +41,7 @@ pub struct Pictures {
     collection: Arc<Collection>,
     framing: Framing,
     test_side: u32,
-    mean: MeanImage,
+    mean: Arc<MeanImage>,
     threads: usize,
 }
 
@@ -56,7 +58,7 @@ impl Pictures {
             collection,
             framing,
             test_side,
-            mean,
+            mean: Arc::new(mean),
             threads: threads.max(1),
         }
     }
@@ -66,9 +68,13 @@ impl Pictures {
         self.split(split).len()
     }
 
-    /// Bytes of a mini-batch of so many training images.
-    pub(super) fn batch_bytes(&self, images: usize) -> usize {
-        3 * self.framing.size * self.framing.size * size_of::<f32>() * images
+    /// Bytes of a mini-batch of so many training images, which a device normalises or not.
+    pub(super) fn batch_bytes(&self, images: usize, on_device: bool) -> usize {
+        let each = match on_device {
+            true => size_of::<u8>(),
+            false => size_of::<f32>(),
+        };
+        3 * self.framing.size * self.framing.size * each * images
     }
 
     /// The number of classes.
@@ -83,13 +89,20 @@ impl Pictures {
         }
     }
 
-    /// Fills `batch` with augmented training images.
+    /// Fills `batch` with augmented training images: with pixels, or with crops that are left to be normalised `on_device`.
     ///
     /// # Errors
     /// [`Exit::Data`] for the first image that cannot be read or decoded, by name.
-    pub fn training(&self, seed: u64, spots: &[Spot], batch: &mut Batch) -> Result<()> {
+    pub fn training(
+        &self,
+        seed: u64,
+        spots: &[Spot],
+        on_device: bool,
+        batch: &mut Batch,
+    ) -> Result<()> {
         let draws: Vec<Draw> = spots.iter().map(|spot| self.draw(seed, spot)).collect();
-        self.fill(record::Split::Train, &draws, self.framing.size, batch)
+        let size = self.framing.size;
+        self.fill(record::Split::Train, &draws, size, on_device, batch)
     }
 
     fn draw(&self, seed: u64, spot: &Spot) -> Draw {
@@ -123,15 +136,23 @@ impl Pictures {
         Ok(phases)
     }
 
-    /// Fills `batch` with centre crops.
+    /// Fills `batch` with centre crops, as [`Pictures::training`] does.
     ///
     /// # Errors
     /// As [`Pictures::training`].
-    pub fn plain(&self, split: record::Split, indices: &[u32], batch: &mut Batch) -> Result<()> {
-        self.view(split, indices, (Views::Centre, self.test_side, 0), batch)
+    pub fn plain(
+        &self,
+        split: record::Split,
+        indices: &[u32],
+        on_device: bool,
+        batch: &mut Batch,
+    ) -> Result<()> {
+        let view = (Views::Centre, self.test_side, 0);
+        self.view(split, indices, view, on_device, batch)
     }
 
-    /// Fills `batch` with view number `number` of each image, of pictures whose shorter side is `side`.
+    /// Fills `batch` with view number `number` of each image, of pictures whose shorter side is `side`, as
+    /// [`Pictures::training`] does.
     ///
     /// # Errors
     /// As [`Pictures::training`].
@@ -143,13 +164,15 @@ impl Pictures {
         split: record::Split,
         indices: &[u32],
         (views, side, number): (Views, u32, usize),
+        on_device: bool,
         batch: &mut Batch,
     ) -> Result<()> {
         let draws: Vec<Draw> = indices
             .iter()
             .map(|&index| views.draws(side, index)[number])
             .collect();
-        self.fill(split, &draws, views.size(self.framing.size, side), batch)
+        let size = views.size(self.framing.size, side);
+        self.fill(split, &draws, size, on_device, batch)
     }
 
     /// The shorter side of pictures that are tested at one size.
@@ -162,6 +185,7 @@ impl Pictures {
         split: record::Split,
         draws: &[Draw],
         size: usize,
+        on_device: bool,
         batch: &mut Batch,
     ) -> Result<()> {
         let images = self.split(split);
@@ -171,21 +195,54 @@ impl Pictures {
         batch
             .labels
             .extend(draws.iter().map(|draw| images.label(draw.index as usize)));
+        let values = 3 * size * size * draws.len();
+        if on_device {
+            batch.pixels.clear();
+            let reused = batch.crops.take();
+            let (mut bytes, mut shifts) =
+                reused.map_or_else(Default::default, |crops| (crops.bytes, crops.shifts));
+            bytes.resize(values, 0);
+            shifts.clear();
+            shifts.extend(draws.iter().map(|draw| draw.shift));
+            self.each(images, draws, size, &mut bytes, |crop, _, into| {
+                into.copy_from_slice(crop);
+            })?;
+            let mean = Arc::clone(&self.mean);
+            batch.crops = Some(Crops {
+                bytes,
+                shifts,
+                mean,
+            });
+            return Ok(());
+        }
+        batch.crops = None;
+        let pixels = &mut batch.pixels;
+        pixels.resize(values, 0.0);
+        self.each(images, draws, size, pixels, |crop, draw, into| {
+            inputs(crop, &self.mean, draw.shift, into);
+        })
+    }
+
+    /// Has all threads crop images, and `write` each crop to its place in `into`, a value for each of its bytes.
+    fn each<T: Send>(
+        &self,
+        images: &Split,
+        draws: &[Draw],
+        size: usize,
+        into: &mut [T],
+        write: impl Fn(&[u8], &Draw, &mut [T]) + Sync,
+    ) -> Result<()> {
         let values = 3 * size * size;
-        batch.pixels.resize(draws.len() * values, 0.0);
         let share = draws.len().div_ceil(self.threads).max(1);
-        let shares = draws
-            .chunks(share)
-            .zip(batch.pixels.chunks_mut(share * values));
-        let mean = &self.mean;
+        let shares = draws.chunks(share).zip(into.chunks_mut(share * values));
+        let write = &write;
         let ended: Vec<Result<()>> = thread::scope(|scope| {
             let threads: Vec<_> = shares
-                .map(|(draws, pixels)| {
+                .map(|(draws, into)| {
                     scope.spawn(move || {
                         let mut desk = Desk::default();
-                        let each = draws.iter().zip(pixels.chunks_exact_mut(values));
-                        for (draw, pixels) in each {
-                            desk.prepare(images, draw, size, mean, pixels)?;
+                        for (draw, into) in draws.iter().zip(into.chunks_exact_mut(values)) {
+                            write(desk.crop(images, draw, size)?, draw, into);
                         }
                         Ok(())
                     })
@@ -214,19 +271,6 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    fn prepare(
-        &mut self,
-        images: &Split,
-        draw: &Draw,
-        size: usize,
-        mean: &MeanImage,
-        into: &mut [f32],
-    ) -> Result<()> {
-        let crop = self.crop(images, draw, size)?;
-        inputs(crop, mean, draw.shift, into);
-        Ok(())
-    }
-
     /// The crop of an image, `[size][size][3]`.
     pub(super) fn crop(&mut self, images: &Split, draw: &Draw, size: usize) -> Result<&[u8]> {
         self.read(images, draw)?;

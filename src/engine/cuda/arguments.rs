@@ -224,6 +224,22 @@ pub struct Drawing {
     pub drawn: [DrawnImage; DRAWN],
 }
 
+/// Images per launch of crops: a launch has 4096 bytes of arguments, and each shift takes 12.
+pub const CROPS: usize = 256;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct PutCrops {
+    pub bytes: Address,
+    pub mean: Address,
+    pub feature: Address,
+    pub shape: Shape,
+    pub inverse: [f32; 3],
+    pub first: u32,
+    pub count: u32,
+    pub shifts: [[f32; 3]; CROPS],
+}
+
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Subsample {

@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use super::arguments::{
     Add, Average, CrossEntropyArguments, Descent, Drawing, Gather, Linear, MaxPool, Norm,
-    NormApply, NormGradientApply, Pack, Pool, PutImages, Subsample, Sweep, WeightGradient,
-    WeightSum,
+    NormApply, NormGradientApply, Pack, Pool, PutCrops, PutImages, Subsample, Sweep,
+    WeightGradient, WeightSum,
 };
 use crate::recipe::Precision;
 
@@ -106,6 +106,7 @@ kernels! {
         NORM_GRADIENT_APPLY_1: NormGradientApply = "norm_gradient_apply_1", 256;
         PUT_IMAGES: PutImages = "put_images", 256;
         DRAW_IMAGES: Drawing = "draw_images", 256;
+        PUT_CROPS: PutCrops = "put_crops", 256;
         SUBSAMPLE_GRADIENT: Subsample = "subsample_gradient", 256;
         ADD: Add = "add", 256;
         MAX_POOL: MaxPool = "max_pool", 256;

@@ -1,7 +1,7 @@
 //! The operators on NVIDIA GPUs. `kernels/` has a few fused kernels in CUDA C++, which `build.rs` compiles with nvcc.
 //!
-//! - `convolution.rs`, `norm.rs`, `passes.rs`, `classifier.rs`, `update.rs`, `images.rs`, `labels.rs` and `gather.rs` turn
-//!   shapes into launches; `feature.rs` transfers features
+//! - `convolution.rs`, `norm.rs`, `passes.rs`, `classifier.rs`, `update.rs`, `images.rs`, `crops.rs`, `labels.rs` and
+//!   `gather.rs` turn shapes into launches; `feature.rs` transfers features
 //! - `kernel.rs` names the kernels, `arguments.rs` lays out their arguments, `index.rs` has their index arithmetic
 //! - `gpu.rs` is the interface of a GPU, `launch.rs` a recorded launch, `nvidia.rs` a real GPU on dfdx's device, `open.rs`
 //!   opens it. `host.rs` runs the same kernels on the host in tests
@@ -24,8 +24,9 @@
 //! A training step never makes the host wait: decisions, learning rates and addresses travel as arguments of launches,
 //! storage is allocated and freed in stream order, and losses stay on the GPU until several are read together. From the
 //! third mini-batch of a size on, forward and backward pass are launched as one graph, once it has reproduced the bits of
-//! the single launches; `REFIG_CUDA_GRAPHS=off` keeps the single launches. What does wait: mini-batches passed as pixels
-//! (parity), evaluation, which reads each batch's sums, and checkpoints.
+//! the single launches; `REFIG_CUDA_GRAPHS=off` keeps the single launches. What may wait: mini-batches passed as
+//! pixels (parity) or as crops (photographs), whose bytes are copied, evaluation, which reads each batch's sums, and
+//! checkpoints.
 
 // Kernels take every operand as a separate argument.
 #![allow(clippy::too_many_arguments)]
@@ -33,6 +34,7 @@
 mod arguments;
 mod classifier;
 mod convolution;
+mod crops;
 mod feature;
 mod gather;
 mod gpu;
@@ -61,6 +63,8 @@ pub use classifier::{
 };
 #[cfg(feature = "cuda")]
 pub use convolution::{convolve, convolve_input_gradient, convolve_weight_gradient};
+#[cfg(feature = "cuda")]
+pub use crops::{Mean, put_crops};
 #[cfg(feature = "cuda")]
 pub use feature::download_feature;
 #[cfg(feature = "cuda")]

@@ -233,6 +233,23 @@ fn drawn_images_are_the_loaders_to_the_bit() {
 }
 
 #[test]
+fn crops_are_the_loaders_pixels_to_the_bit() {
+    // As many as a launch takes, more of them, and sizes for which only the mean over all places can be subtracted.
+    compare(|all| {
+        for (images, size, mean_size, halo) in [
+            (1, 1, 1, 0),
+            (5, 32, 32, 3),
+            (2, 33, 32, 3),
+            (256, 6, 6, 1),
+            (601, 5, 5, 2),
+            (257, 4, 7, 3),
+        ] {
+            all.crops(images, size, mean_size, halo).unwrap();
+        }
+    });
+}
+
+#[test]
 fn updates_of_many_tensors_agree_with_the_cpu() {
     compare(|all| {
         for form in [MomentumForm::Caffe, MomentumForm::Pytorch] {

@@ -351,7 +351,7 @@ mod tests {
             pixels: pixels.collect(),
             labels: vec![1, 7],
             size: 8,
-            drawn: None,
+            ..Batch::default()
         }
     }
 

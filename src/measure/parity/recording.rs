@@ -268,7 +268,7 @@ fn batch(tensors: &BTreeMap<String, Tensor>, step: usize, classes: usize) -> Res
         pixels: pixels.collect(),
         labels,
         size,
-        drawn: None,
+        ..Batch::default()
     })
 }
 

@@ -1,4 +1,4 @@
-// Mini-batches in: pixels as the host has them, or decisions over a set of images that lies here.
+// Mini-batches in: pixels as the host has them, decisions over a set of images that lies here, or crops as bytes.
 #pragma once
 #include "number.cuh"
 
@@ -82,3 +82,43 @@ template <typename T> DEVICE void draw_images_as(const Drawing &a) {
 
 KERNEL(draw_images, IMAGE_THREADS, Drawing) { draw_images_as<float>(a); }
 KERNEL(draw_images_bf16, IMAGE_THREADS, Drawing) { draw_images_as<bf16>(a); }
+
+// Images of one launch: their shifts are a kernel's argument.
+constexpr int CROPS = 256;
+
+struct PutCrops {
+    // [images of the mini-batch][height][width][3]
+    const unsigned char *bytes;
+    // [height][width][3]
+    const float *mean;
+    void *feature;
+    // Of the mini-batch; three channels.
+    Shape shape;
+    float inverse[3];
+    // Which images of the mini-batch this launch makes.
+    unsigned first, count;
+    // Grey levels that are added to red, green and blue.
+    float shifts[CROPS][3];
+};
+
+// As the CPU's loader does it, to the bit: an addition, a subtraction and a multiplication, of which none can be fused, since
+// the multiplication comes last; the inverse is the same rounded one.
+template <typename T> DEVICE void put_crops_as(const PutCrops &a) {
+    const unsigned place = blockIdx.x * IMAGE_THREADS + threadIdx.x;
+    const unsigned floats = a.shape.by_padded_image.divisor * a.shape.channels;
+    if (place >= a.count * floats)
+        return;
+    const unsigned index = a.first * floats + place;
+    const Place p = place_of(a.shape, index);
+    float value = 0.0f;
+    if (p.inside) {
+        const unsigned number = (p.row * a.shape.width + p.column) * 3 + p.channel;
+        const size_t image = size_t(p.image) * a.shape.height * a.shape.width * 3;
+        const float byte = float(a.bytes[image + number]);
+        value = (byte + a.shifts[p.image - a.first][p.channel] - a.mean[number]) * a.inverse[p.channel];
+    }
+    static_cast<T *>(a.feature)[index] = narrow<T>(value);
+}
+
+KERNEL(put_crops, IMAGE_THREADS, PutCrops) { put_crops_as<float>(a); }
+KERNEL(put_crops_bf16, IMAGE_THREADS, PutCrops) { put_crops_as<bf16>(a); }

@@ -20,6 +20,15 @@ impl Difference {
     }
 }
 
+/// 0 for the same bits, else infinite.
+pub fn exact_error(found: &[f32], expected: &[f32]) -> f64 {
+    let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    match bits(found) == bits(expected) {
+        true => 0.0,
+        false => f64::INFINITY,
+    }
+}
+
 /// The mean difference relative to the largest expected value.
 pub fn mean_error(found: &[f32], expected: &[f32]) -> f64 {
     let mut largest = 1e-30f64;

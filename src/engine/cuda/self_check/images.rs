@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::comparison::Comparison;
-use super::difference::Difference;
+use super::difference::{Difference, exact_error};
 use crate::data::{Decision, Drawn, ImageSet, Normaliser, Originals};
 use crate::engine::cpu::{self, Feature};
 use crate::engine::cuda::feature::download_feature;
@@ -89,12 +89,13 @@ impl<G: Gpu> Comparison<'_, G> {
             .all(|(decision, class)| {
                 u16::from(set.labels[decision.index as usize]) == u16::from_ne_bytes(*class)
             });
-        let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-        let same = same_classes && bits(&found) == bits(&expected);
         self.found.push(Difference {
             what: "images drawn",
             shape: format!("{feature:?} {:?} {}", drawn.padding_value, drawn.pad),
-            error: if same { 0.0 } else { f64::INFINITY },
+            error: match same_classes {
+                true => exact_error(&found, &expected),
+                false => f64::INFINITY,
+            },
             allowed: 0.0,
         });
         Ok(())

@@ -6,6 +6,7 @@
 mod classifier;
 mod comparison;
 mod convolution;
+mod crops;
 mod difference;
 mod images;
 mod noise;
@@ -66,6 +67,9 @@ pub fn self_check<G: Gpu>(gpu: &G) -> Result<Vec<Difference>, G::Error> {
     all.passes(Feature::new(2, 7, 6, 8))?;
     for padding_value in [PaddingValue::Zero, PaddingValue::Black] {
         all.drawn(8, 5, padding_value, 2, 1)?;
+    }
+    for mean_size in [8, 5] {
+        all.crops(5, 8, mean_size, 3)?;
     }
     all.classifier(LinearShape {
         images: 5,

@@ -28,5 +28,6 @@ pub mod recipe;
 pub mod record;
 pub mod regular;
 pub mod run;
+mod temporaries;
 pub mod train;
 pub mod weights;

@@ -11,6 +11,7 @@ use anyhow::Result;
 
 use super::fault::Fault;
 use crate::exit::Exit;
+use crate::temporaries;
 
 /// How the names of temporary files end.
 const TEMPORARY: &str = ".tmp";
@@ -60,8 +61,8 @@ impl Disk {
         }
         let temporary = self.write_beside(path, bytes)?;
         let renamed = self.rename(&temporary, path);
-        if renamed.is_err() && self.fault.is_none() {
-            let _ = std::fs::remove_file(&temporary);
+        if renamed.is_err() {
+            self.discard(&temporary);
         }
         renamed?;
         self.sync_parent(path)
@@ -73,12 +74,23 @@ impl Disk {
     /// [`Exit::Storage`].
     pub fn write_beside(&self, path: &Path, bytes: &[u8]) -> Result<PathBuf> {
         let (temporary, mut file) = annotated("creating", path, temporary(path))?;
+        // An injected fault stands for a killed process, which removes nothing.
+        if self.fault.is_none() {
+            temporaries::add(&temporary);
+        }
         let written = self.fill(&temporary, &mut file, bytes);
-        if written.is_err() && self.fault.is_none() {
-            // What could not be written is only in the way.
-            let _ = std::fs::remove_file(&temporary);
+        if written.is_err() {
+            self.discard(&temporary);
         }
         written.map(|()| temporary)
+    }
+
+    /// Removes a temporary file that could not be written or renamed and is only in the way.
+    fn discard(&self, temporary: &Path) {
+        if self.fault.is_none() {
+            let _ = std::fs::remove_file(temporary);
+            temporaries::forget(temporary);
+        }
     }
 
     fn fill(&self, temporary: &Path, file: &mut File, bytes: &[u8]) -> Result<()> {
@@ -125,7 +137,9 @@ impl Disk {
         if let Some(fault) = &self.fault {
             fault.renaming(from, to);
         }
-        annotated("renaming", from, std::fs::rename(from, to))
+        annotated("renaming", from, std::fs::rename(from, to))?;
+        temporaries::forget(from);
+        Ok(())
     }
 
     /// Removes a file, if it exists.

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::data::temporary;
 use crate::digest::sha256;
+use crate::temporaries;
 
 /// Hexadecimal digits of a digest.
 const DIGEST: usize = 64;
@@ -28,6 +29,7 @@ pub(super) fn save(path: &Path, head: &str, rest: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
         std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
         let (mut file, beside) = temporary::file_beside(path)?;
+        let _held = temporaries::hold(&beside);
         file.write_all(format!("{head}\n{}", sha256(rest)).as_bytes())?;
         file.write_all(rest)?;
         temporary::sync(&file)?;

@@ -2,6 +2,7 @@
 //! with numbers how close it came.
 
 pub mod address;
+mod again;
 pub mod cli;
 pub mod commands;
 pub mod console;

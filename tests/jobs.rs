@@ -257,8 +257,8 @@ fn devices_are_of_one_kind_and_named_once() {
     let folder = tempfile::tempdir().unwrap();
     for (devices, says) in [
         ("cpu,cpu", "twice"),
-        ("auto", "name each device"),
-        ("gpu", "use cpu, cuda, cuda:N"),
+        ("auto", "--devices auto: name each device"),
+        ("gpu", "--devices gpu: name each device"),
     ] {
         let output = tiny(folder.path(), "reproduce", "1")
             .args(["--devices", devices])
@@ -269,6 +269,16 @@ fn devices_are_of_one_kind_and_named_once() {
         assert_eq!(output.status.code(), Some(Exit::Usage as i32), "{said}");
         assert!(said.contains(says), "{said}");
     }
+    // A GPU that no machine has.
+    let output = tiny(folder.path(), "reproduce", "1")
+        .args(["--devices", "cuda:999"])
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(Exit::Device as i32), "{said}");
+    assert!(said.contains("--devices cuda:999: "), "{said}");
+    assert!(!said.contains("--device "), "{said}");
     // Two ways to say the same.
     let both = tiny(folder.path(), "reproduce", "1")
         .args(["--device", "cpu", "--devices", "cpu"])

@@ -458,10 +458,7 @@ fn a_second_start_submits_nothing_that_is_queued() {
 fn quietly_the_numbers_of_the_jobs_are_printed_alone() {
     let cluster = Cluster::new();
     let first = succeeded(cluster.launch(&["--quiet"]));
-    assert_eq!(
-        (stdout(&first), stderr(&first)),
-        ("101\n102\n".into(), String::new())
-    );
+    assert_eq!(stdout(&first), "101\n102\n");
     assert_eq!(stdout(&succeeded(cluster.launch(&["--quiet"]))), "");
 }
 
@@ -484,7 +481,7 @@ fn a_program_without_a_slash_is_looked_for_on_the_node() {
         let output = cluster.launch(&["--print", "--site", site.to_str().unwrap()]);
         let text = stdout(&succeeded(output));
         for begin in ["command=(", "exec "] {
-            let words = quote_all(&[word.clone()]);
+            let words = quote_all(std::slice::from_ref(&word));
             assert!(text.contains(&format!("\n{begin}{words} ")), "{text}");
         }
     }

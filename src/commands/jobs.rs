@@ -26,15 +26,16 @@ pub fn devices(args: &ReproduceArgs) -> Result<(engine::Options, Vec<Device>)> {
         return Ok((options, vec![options.device]));
     };
     let options = |name: &String| {
-        if compute::parse_device(name)?.is_none() {
+        if !matches!(compute::parse_device(name), Ok(Some(_))) {
             return Err(Exit::Usage.error(format!(
                 "--devices {name}: name each device: cpu, or cuda:N with the GPU's number"
             )));
         }
-        compute::options(&ComputeArgs {
+        let args = ComputeArgs {
             device: name.clone(),
             ..args.compute.clone()
-        })
+        };
+        compute::options_by("--devices", &args)
     };
     let all = options(first)?;
     let mut devices = vec![all.device];

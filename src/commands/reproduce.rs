@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::data::progress;
 use super::target::{self, Circumstances, Target};
 use super::{compute, dataset, jobs, training};
+use crate::again::again;
 use crate::cli::{Format, Places, PlanArgs, ReproduceArgs};
 use crate::console::paint;
 use crate::data::{self, Prospect};
@@ -264,7 +265,7 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         run_all(&runs, dataset, &options, stop, &mut progress)?;
     }
     if let Some(signal) = stop.requested() {
-        note!("stopped; run the same command again to resume");
+        note!("stopped; {} to resume", again());
         return Ok(signal.exit());
     }
     if let Some((how, dataset)) = &measured {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Result;
 
 use super::fault::Fault;
+use crate::again::again;
 use crate::exit::Exit;
 use crate::temporaries;
 
@@ -252,16 +253,16 @@ fn annotated<T>(doing: &str, path: &Path, result: std::io::Result<T>) -> Result<
     result.map_err(|error| {
         let remedy = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                "; make room and run the same command again"
+                format!("; make room and {}", again())
             }
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                "; choose a writable folder"
+                "; choose a writable folder".into()
             }
-            ErrorKind::FileTooLarge => "; raise the limit on file sizes (ulimit -f)",
+            ErrorKind::FileTooLarge => "; raise the limit on file sizes (ulimit -f)".into(),
             ErrorKind::IsADirectory | ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
-                "; move away what is there"
+                "; move away what is there".into()
             }
-            _ => "",
+            _ => String::new(),
         };
         Exit::Storage.error(format!(
             "{}: {doing} failed: {error}{remedy}",

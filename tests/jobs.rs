@@ -139,6 +139,12 @@ fn a_run_that_fails_does_not_stop_the_other_and_is_named() {
         assert!(said.contains(&failed), "{said}");
         assert!(said.contains("working on this run"), "{said}");
         assert!(said.contains("run the same command again"), "{said}");
+        // Named once in its line.
+        let line = said.lines().find(|line| line.starts_with(&failed));
+        let line = line.unwrap_or_default();
+        assert_eq!(line.matches(&*first.name).count(), 1, "{line}");
+        let begin = format!("{failed}process ");
+        assert!(line.starts_with(&begin), "{line}");
         let runs = find(&results).unwrap();
         let made = runs.iter().any(|run| run.plan().same_run(&other.plan));
         assert_eq!(made, !fail_fast, "{said}");

@@ -89,6 +89,9 @@ fn schedule(
 /// `refig plan EXPERIMENT`: downloads nothing, and changes nothing but the file of `--out`.
 pub fn plan(whole: &PlanArgs, places: &Places, stop: &Stop) -> Result<Exit> {
     let (format, out, args) = (whole.format, &whole.out, &whole.reproduce);
+    if let Some(out) = out {
+        plan_file::check_place(out)?;
+    }
     if let (Some(name), Some(out)) = (&whole.processor, out) {
         return plan_for((name, out), args, places, stop);
     }

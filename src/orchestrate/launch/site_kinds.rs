@@ -106,7 +106,7 @@ fn is_of(kind: Kind, value: &DeValue) -> bool {
         Kind::Text => value.is_str(),
         Kind::Number => is_number(value),
         Kind::Words => is_words(value),
-        Kind::Commands => is_list(value, |words| is_words(words)),
+        Kind::Commands => is_list(value, is_words),
         Kind::Gpus => value.is_str() || is_number(value),
         Kind::Options => value.is_table(),
     }

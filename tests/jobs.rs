@@ -158,6 +158,34 @@ fn a_run_that_fails_does_not_stop_the_other_and_is_named() {
 }
 
 #[test]
+fn a_log_that_cannot_be_written_is_named_with_a_remedy_and_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plan.toml");
+    let frozen = tiny(folder.path(), "plan", "1")
+        .arg("--out")
+        .arg(&file)
+        .status();
+    assert!(frozen.unwrap().success());
+    let plan = plan_file::read(&file).unwrap();
+    let logs = folder.path().join("results/.jobs");
+    for run in &plan.runs {
+        // A folder in its place.
+        let name = run.plan.folder().replace('/', "--");
+        std::fs::create_dir_all(logs.join(format!("{name}.log"))).unwrap();
+    }
+    let output = tiny(folder.path(), "reproduce", "1")
+        .args(["--jobs", "2"])
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(Exit::Storage as i32), "{said}");
+    let remedy = "make room, or name a writable folder with --results-dir";
+    assert!(said.contains(remedy), "{said}");
+    assert!(!said.contains("(log: "), "{said}");
+}
+
+#[test]
 fn a_signal_to_the_parent_keeps_the_states_and_leaves_no_child() {
     let folder = tempfile::tempdir().unwrap();
     let mut parent = at_work(folder.path());

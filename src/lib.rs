@@ -2,6 +2,7 @@
 //! with numbers how close it came.
 
 pub mod address;
+mod again;
 pub mod cli;
 pub mod commands;
 pub mod console;
@@ -28,5 +29,6 @@ pub mod recipe;
 pub mod record;
 pub mod regular;
 pub mod run;
+mod temporaries;
 pub mod train;
 pub mod weights;

@@ -139,6 +139,12 @@ fn a_run_that_fails_does_not_stop_the_other_and_is_named() {
         assert!(said.contains(&failed), "{said}");
         assert!(said.contains("working on this run"), "{said}");
         assert!(said.contains("run the same command again"), "{said}");
+        // Named once in its line.
+        let line = said.lines().find(|line| line.starts_with(&failed));
+        let line = line.unwrap_or_default();
+        assert_eq!(line.matches(&*first.name).count(), 1, "{line}");
+        let begin = format!("{failed}process ");
+        assert!(line.starts_with(&begin), "{line}");
         let runs = find(&results).unwrap();
         let made = runs.iter().any(|run| run.plan().same_run(&other.plan));
         assert_eq!(made, !fail_fast, "{said}");
@@ -149,6 +155,34 @@ fn a_run_that_fails_does_not_stop_the_other_and_is_named() {
         assert!(status.unwrap().success());
         assert_eq!(common::tiny::folders(folder.path()).len(), 2);
     }
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_named_with_a_remedy_and_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plan.toml");
+    let frozen = tiny(folder.path(), "plan", "1")
+        .arg("--out")
+        .arg(&file)
+        .status();
+    assert!(frozen.unwrap().success());
+    let plan = plan_file::read(&file).unwrap();
+    let logs = folder.path().join("results/.jobs");
+    for run in &plan.runs {
+        // A folder in its place.
+        let name = run.plan.folder().replace('/', "--");
+        std::fs::create_dir_all(logs.join(format!("{name}.log"))).unwrap();
+    }
+    let output = tiny(folder.path(), "reproduce", "1")
+        .args(["--jobs", "2"])
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(Exit::Storage as i32), "{said}");
+    let remedy = "make room, or name a writable folder with --results-dir";
+    assert!(said.contains(remedy), "{said}");
+    assert!(!said.contains("(log: "), "{said}");
 }
 
 #[test]
@@ -257,8 +291,8 @@ fn devices_are_of_one_kind_and_named_once() {
     let folder = tempfile::tempdir().unwrap();
     for (devices, says) in [
         ("cpu,cpu", "twice"),
-        ("auto", "name each device"),
-        ("gpu", "use cpu, cuda, cuda:N"),
+        ("auto", "--devices auto: name each device"),
+        ("gpu", "--devices gpu: name each device"),
     ] {
         let output = tiny(folder.path(), "reproduce", "1")
             .args(["--devices", devices])
@@ -269,6 +303,16 @@ fn devices_are_of_one_kind_and_named_once() {
         assert_eq!(output.status.code(), Some(Exit::Usage as i32), "{said}");
         assert!(said.contains(says), "{said}");
     }
+    // A GPU that no machine has.
+    let output = tiny(folder.path(), "reproduce", "1")
+        .args(["--devices", "cuda:999"])
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(Exit::Device as i32), "{said}");
+    assert!(said.contains("--devices cuda:999: "), "{said}");
+    assert!(!said.contains("--device "), "{said}");
     // Two ways to say the same.
     let both = tiny(folder.path(), "reproduce", "1")
         .args(["--device", "cpu", "--devices", "cpu"])

@@ -179,6 +179,40 @@ fn a_kill_in_the_middle_of_packing_or_unpacking_leaves_the_run_or_the_pack_whole
 }
 
 #[test]
+#[cfg(unix)]
+fn a_signal_in_the_middle_of_packing_leaves_no_file() {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::time::{Duration, Instant};
+
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let run = partial(&at("here"), 2);
+    // Takes a while to write.
+    let log = std::fs::File::create(run.join("log")).unwrap();
+    log.set_len(128 << 20).unwrap();
+    std::fs::create_dir(at("out")).unwrap();
+    let files = || std::fs::read_dir(at("out")).unwrap().count();
+    let mut packing = Command::new(env!("CARGO_BIN_EXE_refig"))
+        .args(["run", "pack", &plan().name(), "--out"])
+        .arg(at("out").join("run.tar"))
+        .arg("--results-dir")
+        .arg(at("here"))
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while files() == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing begins");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let process = packing.id().to_string();
+    let sent = Command::new("kill").args(["-TERM", &process]).status();
+    assert!(sent.unwrap().success());
+    // As of any program that a signal ends.
+    assert_eq!(packing.wait().unwrap().signal(), Some(15));
+    assert_eq!(files(), 0);
+}
+
+#[test]
 fn a_pack_cannot_write_outside_the_results() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);

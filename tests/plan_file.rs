@@ -96,6 +96,15 @@ fn a_damaged_or_newer_plan_is_refused() {
     assert_eq!(exit, Exit::Storage);
     assert!(message.contains("--out FILE"), "{message}");
 
+    let empty = FrozenPlan {
+        runs: Vec::new(),
+        ..frozen()
+    };
+    plan_file::write(&file, &empty).unwrap();
+    let (exit, message) = refused();
+    assert_eq!(exit, Exit::Storage);
+    assert!(message.contains("it has no runs; write"), "{message}");
+
     let (now, newer) = (format!("format = {FORMAT}\n"), FORMAT + 1);
     write_sealed(
         &file,
@@ -212,6 +221,51 @@ fn other_images_than_planned_are_refused() {
     let (code, text) = said(worker(folder.path(), &file, &["--index", "0"]));
     assert_eq!(code, Some(Exit::Data as i32), "{text}");
     assert!(text.contains("the digest others"), "{text}");
+}
+
+#[test]
+fn a_worker_that_ends_before_its_run_says_so_in_json_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plan.toml");
+    for (text, run, exit) in [
+        (None, &["--index", "0"][..], Exit::Usage),
+        (Some("damaged"), &["--run", "x"][..], Exit::Storage),
+    ] {
+        if let Some(text) = text {
+            std::fs::write(&file, text).unwrap();
+        }
+        let output = worker(folder.path(), &file, run)
+            .args(["--format", "json"])
+            .stdout(Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(exit as i32));
+        let line: Line = serde_json::from_slice(&output.stdout).unwrap();
+        // As far as it is known.
+        assert_eq!(line.run, if exit == Exit::Usage { "" } else { "x" });
+        let Event::Failed { error, exit: said } = line.event else {
+            panic!("{line:?}");
+        };
+        assert_eq!(said, exit as u8);
+        assert!(error.contains("plan.toml"), "{error}");
+    }
+}
+
+#[test]
+fn a_plan_is_written_into_a_folder_that_exists() {
+    let folder = tempfile::tempdir().unwrap();
+    for (out, says) in [
+        (folder.path().to_owned(), "it is a folder; name a file"),
+        (folder.path().join("missing/plan.toml"), "create it first"),
+    ] {
+        let mut command = tiny(folder.path(), "plan", "1");
+        command.arg("--out").arg(&out);
+        let (code, text) = said(command);
+        assert_eq!(code, Some(Exit::Usage as i32), "{text}");
+        assert!(text.contains(says), "{text}");
+        assert!(text.contains("--out "), "{text}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]

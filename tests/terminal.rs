@@ -135,7 +135,9 @@ fn signalled(folder: &Path, signal: &str, nohup: bool) -> ExitStatus {
             "--set",
             "recipe.drops=[]",
         ])
-        .args(["--set", "recipe.evaluation.interval=4000"]);
+        .args(["--set", "recipe.evaluation.interval=4000"])
+        // Nothing is there to start over.
+        .args(nohup.then_some("--fresh"));
     let mut child = within(&mut command, folder)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -170,7 +172,13 @@ fn signalled(folder: &Path, signal: &str, nohup: bool) -> ExitStatus {
     let status = child.wait().unwrap();
     let mut said = String::new();
     stderr.read_to_string(&mut said).unwrap();
-    assert!(said.contains("resume"), "{said}");
+    let resume = match nohup {
+        true => "run the same command again without --fresh to resume",
+        false => "run the same command again to resume",
+    };
+    assert!(said.contains(resume), "{said}");
+    let resumes = said.matches("to resume").count();
+    assert_eq!(resumes, said.matches(resume).count(), "{said}");
     status
 }
 

@@ -12,23 +12,28 @@ use crate::recipe::Precision;
 
 /// The options of the command line; by default a usable GPU, all threads and the best instruction set.
 pub fn options(args: &ComputeArgs) -> Result<Options> {
+    options_by("--device", args)
+}
+
+/// As [`options`], where the device was named with `flag`.
+pub fn options_by(flag: &str, args: &ComputeArgs) -> Result<Options> {
     let threads = args.threads.unwrap_or_else(threads);
     let instructions = args.instructions.as_deref().map(instructions).transpose()?;
-    let device = match parse_device(&args.device)? {
+    let device = match parse_by(flag, &args.device)? {
         None if instructions.is_some() => Device::Cpu,
         None => automatic(),
         Some(Device::Cuda(_)) if instructions.is_some() => {
             return Err(Exit::Usage.error(format!(
-                "--instructions applies to the CPU only; drop it or --device {}",
+                "--instructions applies to the CPU only; drop it or {flag} {}",
                 args.device
             )));
         }
         Some(device @ Device::Cuda(number)) => {
             engine::usable(number).map_err(|why| {
                 Exit::Device.error(match engine::has_cuda() {
-                    true => format!("--device {}: {why}; use --device cpu", args.device),
+                    true => format!("{flag} {}: {why}; use {flag} cpu", args.device),
                     false => format!(
-                        "--device {}: this program was built without CUDA; build it with: {BUILD_WITH_CUDA}",
+                        "{flag} {}: this program was built without CUDA; build it with: {BUILD_WITH_CUDA}",
                         args.device
                     ),
                 })
@@ -69,6 +74,10 @@ pub fn precision(args: &PrecisionArgs) -> Precision {
 
 /// Parses `--device`; none for `auto`.
 pub fn parse_device(name: &str) -> Result<Option<Device>> {
+    parse_by("--device", name)
+}
+
+fn parse_by(flag: &str, name: &str) -> Result<Option<Device>> {
     match name {
         "auto" => return Ok(None),
         "cpu" => return Ok(Some(Device::Cpu)),
@@ -81,7 +90,7 @@ pub fn parse_device(name: &str) -> Result<Option<Device>> {
     match number {
         Some(number) => Ok(Some(Device::Cuda(number))),
         None => Err(Exit::Usage.error(format!(
-            "--device {name}: use cpu, cuda, cuda:N with the GPU's number, or auto"
+            "{flag} {name}: use cpu, cuda, cuda:N with the GPU's number, or auto"
         ))),
     }
 }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use anyhow::Result;
 
 use super::compute;
+use crate::again::again;
 use crate::cli::{ComputeArgs, Places, ReproduceArgs};
 use crate::engine::{self, Device};
 use crate::exit::Exit;
@@ -26,15 +27,16 @@ pub fn devices(args: &ReproduceArgs) -> Result<(engine::Options, Vec<Device>)> {
         return Ok((options, vec![options.device]));
     };
     let options = |name: &String| {
-        if compute::parse_device(name)?.is_none() {
+        if !matches!(compute::parse_device(name), Ok(Some(_))) {
             return Err(Exit::Usage.error(format!(
                 "--devices {name}: name each device: cpu, or cuda:N with the GPU's number"
             )));
         }
-        compute::options(&ComputeArgs {
+        let args = ComputeArgs {
             device: name.clone(),
             ..args.compute.clone()
-        })
+        };
+        compute::options_by("--devices", &args)
     };
     let all = options(first)?;
     let mut devices = vec![all.device];
@@ -83,14 +85,17 @@ pub fn make(
     let fail_fast = args.fail_fast;
     let failed = supervise((plan, order), &slots, &workers, fail_fast, stop, &mut board);
     for run in &failed {
-        let log = run.log.display();
-        note!("failed: {}: {} (log: {log})", run.name, run.why);
+        let log = run.log.as_ref();
+        let log = log.map(|log| format!(" (log: {})", log.display()));
+        let log = log.unwrap_or_default();
+        note!("failed: {}: {}{log}", run.name, run.why);
     }
     match failed.first() {
         Some(first) if stop.requested().is_none() => Err(first.exit.error(format!(
-            "{} of {} runs failed; the others are kept: see to what is said above, then run the same command again",
+            "{} of {} runs failed; the others are kept: see to what is said above, then {}",
             failed.len(),
-            plan.runs.len()
+            plan.runs.len(),
+            again()
         ))),
         _ => Ok(()),
     }

@@ -74,6 +74,12 @@ pub fn run(
     };
     if how.print {
         let text = launch::preview(&plan, &launch, launcher, &name, &results)?;
+        if text.is_empty() && !places.quiet {
+            note!(
+                "nothing to submit: all {} runs are complete",
+                plan.runs.len()
+            );
+        }
         out!("{text}");
         return Ok(Exit::Success);
     }
@@ -137,7 +143,11 @@ fn threads(args: &ComputeArgs, site: &Site) -> usize {
 /// The program on the cluster.
 fn program(site: &Site) -> Result<String> {
     match &site.program {
-        Some(program) => path_word(program),
+        Some(program) => match program.to_str() {
+            // Looked for in PATH, where it is run.
+            Some(name) if !name.contains('/') => Ok(name.to_owned()),
+            _ => path_word(program),
+        },
         None => path_word(&std::env::current_exe().context("cannot find this program's file")?),
     }
 }
@@ -246,9 +256,13 @@ fn check_args(selection: &SelectionArgs, plan: &FrozenPlan) -> CheckArgs {
     }
 }
 
-/// Says what became of the runs.
+/// Says what became of the runs. The jobs' numbers are the result: they are printed in any case.
 fn tell(outcome: &Outcome, plan: &FrozenPlan, launcher: Launcher, quiet: bool) {
     if quiet {
+        let runs = outcome.submitted.iter().map(|(number, _)| *number);
+        for number in runs.chain(outcome.report) {
+            outln!("{number}");
+        }
         return;
     }
     let submitted: usize = outcome.submitted.iter().map(|(_, runs)| runs).sum();

@@ -46,8 +46,9 @@ use crate::{note, out};
 /// With the exit code in the error's chain, see [`Exit::of`].
 pub fn run(cli: Cli) -> Result<Exit> {
     let stop = Stop::new();
-    if heeds_signals(&cli.command) {
-        orchestrate::listen(&stop)?;
+    match heeds_signals(&cli.command) {
+        true => orchestrate::listen(&stop)?,
+        false => orchestrate::end_tidily()?,
     }
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     let places = &cli.places.resolve(&here);

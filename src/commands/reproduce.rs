@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::data::progress;
 use super::target::{self, Circumstances, Target};
 use super::{compute, dataset, jobs, training};
+use crate::again::again;
 use crate::cli::{Format, Places, PlanArgs, ReproduceArgs};
 use crate::console::paint;
 use crate::data::{self, Prospect};
@@ -88,6 +89,9 @@ fn schedule(
 /// `refig plan EXPERIMENT`: downloads nothing, and changes nothing but the file of `--out`.
 pub fn plan(whole: &PlanArgs, places: &Places, stop: &Stop) -> Result<Exit> {
     let (format, out, args) = (whole.format, &whole.out, &whole.reproduce);
+    if let Some(out) = out {
+        plan_file::check_place(out)?;
+    }
     if let (Some(name), Some(out)) = (&whole.processor, out) {
         return plan_for((name, out), args, places, stop);
     }
@@ -264,7 +268,7 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         run_all(&runs, dataset, &options, stop, &mut progress)?;
     }
     if let Some(signal) = stop.requested() {
-        note!("stopped; run the same command again to resume");
+        note!("stopped; {} to resume", again());
         return Ok(signal.exit());
     }
     if let Some((how, dataset)) = &measured {

@@ -16,30 +16,43 @@ use crate::train::Stop;
 
 /// `refig run --plan FILE --index N`.
 pub fn run(args: &WorkArgs, places: &Places, stop: &Stop) -> Result<Exit> {
-    let Some(file) = &args.plan else {
-        return Err(Exit::Usage.error(
-            "name a plan with --plan FILE and its run with --index N or --run NAME, or see `refig run pack --help`",
-        ));
-    };
-    let plan = plan_file::read(file)?;
-    let run = match (&args.run, args.index) {
-        (Some(name), _) => plan.named(name)?,
-        (None, Some(index)) => plan.at(index)?,
-        (None, None) => {
-            return Err(Exit::Usage.error(format!(
-                "--plan: name one of its {} runs with --index N or --run NAME",
-                plan.runs.len()
-            )));
+    let speaks = args.format == Format::Json;
+    // Before there is a run to observe.
+    let refused = |error: &anyhow::Error| {
+        if speaks {
+            JsonLines::refused(args.run.as_deref(), error);
         }
     };
+    let plan = plan_of(args).inspect_err(refused)?;
+    let run = run_of(&plan, args).inspect_err(refused)?;
     if args.stop_with_parent {
-        stop_with_parent(stop)?;
+        stop_with_parent(stop).inspect_err(refused)?;
     }
     let progress = Progress::new(Style::choose(places.quiet));
-    let mut observer = JsonLines::new(&run.name, args.format == Format::Json, progress);
+    let mut observer = JsonLines::new(&run.name, speaks, progress);
     let ended = make((&plan, run), args, places, stop, &mut observer);
     observer.ended(&ended);
     ended
+}
+
+fn plan_of(args: &WorkArgs) -> Result<FrozenPlan> {
+    let file = args.plan.as_ref().ok_or_else(|| {
+        Exit::Usage.error(
+            "name a plan with --plan FILE and its run with --index N or --run NAME, or see `refig run pack --help`",
+        )
+    })?;
+    plan_file::read(file)
+}
+
+fn run_of<'a>(plan: &'a FrozenPlan, args: &WorkArgs) -> Result<&'a FrozenRun> {
+    match (&args.run, args.index) {
+        (Some(name), _) => plan.named(name),
+        (None, Some(index)) => plan.at(index),
+        (None, None) => Err(Exit::Usage.error(format!(
+            "--plan: name one of its {} runs with --index N or --run NAME",
+            plan.runs.len()
+        ))),
+    }
 }
 
 fn make(

@@ -8,6 +8,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::temporary;
+use crate::temporaries;
 
 pub(super) type Magic = [u8; 16];
 
@@ -50,6 +51,7 @@ pub(super) fn write(path: &Path, mut bytes: Vec<u8>) -> io::Result<()> {
     let seal = Sha256::digest(&bytes);
     bytes.extend_from_slice(&seal);
     let (mut file, own) = temporary::file_beside(path)?;
+    let _held = temporaries::hold(&own);
     let written = file
         .write_all(&bytes)
         .and_then(|()| temporary::sync(&file))

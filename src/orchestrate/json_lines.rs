@@ -45,6 +45,11 @@ impl JsonLines {
         }
     }
 
+    /// Says that the worker ends before it has a run: the one that was named, if it was.
+    pub fn refused(run: Option<&str>, error: &anyhow::Error) {
+        print(run.unwrap_or_default(), failed(error));
+    }
+
     /// Says how the worker ends.
     pub fn ended(&self, ended: &Result<Exit>) {
         let (exit, error) = match ended {
@@ -60,21 +65,13 @@ impl JsonLines {
                 exit: code,
             },
             (None, None) => return,
-            (Some(error), _) => Event::Failed {
-                error: format!("{error:#}"),
-                exit: code,
-            },
+            (Some(error), _) => failed(error),
         });
     }
 
     fn say(&self, event: Event) {
-        if !self.speaks {
-            return;
-        }
-        let run = self.run.clone();
-        // Nothing in a line fails to be JSON.
-        if let Ok(text) = serde_json::to_string(&Line { run, event }) {
-            outln!("{text}");
+        if self.speaks {
+            print(&self.run, event);
         }
     }
 
@@ -85,6 +82,21 @@ impl JsonLines {
             self.told = Some(Instant::now());
         }
         due
+    }
+}
+
+fn failed(error: &anyhow::Error) -> Event {
+    Event::Failed {
+        error: format!("{error:#}"),
+        exit: Exit::of(error) as u8,
+    }
+}
+
+fn print(run: &str, event: Event) {
+    let run = run.to_owned();
+    // Nothing in a line fails to be JSON.
+    if let Ok(text) = serde_json::to_string(&Line { run, event }) {
+        outln!("{text}");
     }
 }
 

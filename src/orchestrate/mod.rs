@@ -35,4 +35,4 @@ pub use progress::{Progress, Style};
 pub use responses::measure_responses;
 pub use runs::{Options, RunResult, run_all};
 pub use schedule::{Left, Schedule, Scheduled};
-pub use signals::{listen, stop_with_parent};
+pub use signals::{end_tidily, listen, stop_with_parent};

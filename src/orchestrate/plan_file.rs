@@ -100,8 +100,11 @@ impl FrozenPlan {
         })
     }
 
-    /// Checks what is written twice.
+    /// Checks that there is a run, and what is written twice.
     fn check(&self) -> Result<(), String> {
+        if self.runs.is_empty() {
+            return Err("it has no runs".into());
+        }
         let plans: Vec<RunPlan> = self.runs.iter().map(|run| run.plan.clone()).collect();
         for (place, run) in self.runs.iter().enumerate() {
             let name = &run.name;
@@ -133,6 +136,31 @@ fn start_of(plan: &RunPlan, runs: &[RunPlan]) -> Option<String> {
     let identity = plan.start.as_deref()?;
     let start = runs.iter().find(|run| run.identity() == identity)?;
     Some(start.name())
+}
+
+/// Checks that a plan can be written to a path that was named with `--out`, before the work of making it.
+///
+/// # Errors
+/// [`Exit::Usage`] if it is a folder, or in a folder that does not exist.
+pub fn check_place(path: &Path) -> Result<()> {
+    let refuse = |why: String| Err(Exit::Usage.error(format!("--out {}: {why}", path.display())));
+    if path.is_dir() {
+        let inside = path.join("plan.toml");
+        return refuse(format!(
+            "it is a folder; name a file in it, such as {}",
+            inside.display()
+        ));
+    }
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => refuse(format!(
+            "there is no folder {}; create it first",
+            folder.display()
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Writes a plan atomically, in place of an older file.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::again::again;
 use crate::console::printable;
 use crate::duration::duration;
 use crate::note;
@@ -342,9 +343,7 @@ impl RunsObserver for Progress {
                 self.line(&format!("{name}: diverged, loss is not finite"));
             }
             Ending::Partial => {
-                self.line(&format!(
-                    "{name}: stopped; run the same command again to resume"
-                ));
+                self.line(&format!("{name}: stopped; {} to resume", again()));
             }
         }
         if let (Some(current), Some(cost)) = (self.run.take(), self.costs.get(place)) {

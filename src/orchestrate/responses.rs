@@ -102,7 +102,7 @@ fn measure(
     engine.restore(&weights)?;
     let check_stop = || -> anyhow::Result<()> {
         match stop.requested() {
-            Some(signal) => Err(signal.stopped()),
+            Some(signal) => Err(signal.stopped_run()),
             None => Ok(()),
         }
     };

@@ -1,4 +1,5 @@
 //! Ctrl-C, SIGTERM and SIGHUP request a stop, and so does the end of the parent of a worker; a second Ctrl-C exits at once.
+//! Whatever ends the program here first removes the files that it has begun.
 
 use std::io;
 use std::thread;
@@ -7,8 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 use crate::exit::Exit;
+use crate::temporaries;
 use crate::train::{Signal, Stop};
 
 /// `timeout` and some shells signal both a process and its group for one Ctrl-C, so signals this close count as one.
@@ -55,13 +58,34 @@ pub fn listen(stop: &Stop) -> anyhow::Result<()> {
                 }
                 match pressed {
                     _ if stop.is_supervised() => {}
-                    Some(first) if first.elapsed() >= SAME_PRESS => {
-                        std::process::exit(Exit::Interrupted as i32)
-                    }
+                    Some(first) if first.elapsed() >= SAME_PRESS => end(Exit::Interrupted),
                     Some(_) => {}
                     None => pressed = Some(Instant::now()),
                 }
                 stop.request(Signal::Interrupt);
+            }
+        })
+        .context("cannot start the signal thread")?;
+    Ok(())
+}
+
+/// Lets SIGINT, SIGTERM and SIGHUP end the program as they do by themselves, but without the files that it has begun. Those that
+/// it was started to ignore stay ignored.
+///
+/// # Errors
+/// If the handlers cannot be installed.
+pub fn end_tidily() -> anyhow::Result<()> {
+    let heeded = [SIGHUP, SIGINT, SIGTERM];
+    let heeded = heeded.into_iter().filter(|&signal| !is_ignored(signal));
+    let mut signals =
+        Signals::new(heeded).context("cannot install handlers for Ctrl-C and other signals")?;
+    thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            for signal in signals.forever() {
+                temporaries::remove_all();
+                // Returns only if it is unknown, which none of these is.
+                let _ = emulate_default_handler(signal);
             }
         })
         .context("cannot start the signal thread")?;
@@ -96,9 +120,14 @@ fn end_unattended(stop: &Stop) {
         if let Some(signal) = stop.requested()
             && !stop.is_attended()
         {
-            std::process::exit(signal.exit() as i32);
+            end(signal.exit());
         }
     });
+}
+
+fn end(exit: Exit) -> ! {
+    temporaries::remove_all();
+    std::process::exit(exit as i32)
 }
 
 /// Whether this process was started with a signal ignored, as `nohup` does with SIGHUP (Linux only).

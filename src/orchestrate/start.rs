@@ -80,7 +80,7 @@ fn stage_moments(
     let batches = sample
         .chunks(recipe.batch.max(1))
         .map(|chunk| match stop.requested() {
-            Some(signal) => Err(signal.stopped()),
+            Some(signal) => Err(signal.stopped_run()),
             None => images.batch(Split::Train, chunk, false),
         });
     let sums = responses::sums(&mut *engine, None, batches)?;

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Result;
 
 use super::fault::Fault;
+use crate::again::again;
 use crate::exit::Exit;
+use crate::temporaries;
 
 /// How the names of temporary files end.
 const TEMPORARY: &str = ".tmp";
@@ -60,8 +62,8 @@ impl Disk {
         }
         let temporary = self.write_beside(path, bytes)?;
         let renamed = self.rename(&temporary, path);
-        if renamed.is_err() && self.fault.is_none() {
-            let _ = std::fs::remove_file(&temporary);
+        if renamed.is_err() {
+            self.discard(&temporary);
         }
         renamed?;
         self.sync_parent(path)
@@ -73,12 +75,23 @@ impl Disk {
     /// [`Exit::Storage`].
     pub fn write_beside(&self, path: &Path, bytes: &[u8]) -> Result<PathBuf> {
         let (temporary, mut file) = annotated("creating", path, temporary(path))?;
+        // An injected fault stands for a killed process, which removes nothing.
+        if self.fault.is_none() {
+            temporaries::add(&temporary);
+        }
         let written = self.fill(&temporary, &mut file, bytes);
-        if written.is_err() && self.fault.is_none() {
-            // What could not be written is only in the way.
-            let _ = std::fs::remove_file(&temporary);
+        if written.is_err() {
+            self.discard(&temporary);
         }
         written.map(|()| temporary)
+    }
+
+    /// Removes a temporary file that could not be written or renamed and is only in the way.
+    fn discard(&self, temporary: &Path) {
+        if self.fault.is_none() {
+            let _ = std::fs::remove_file(temporary);
+            temporaries::forget(temporary);
+        }
     }
 
     fn fill(&self, temporary: &Path, file: &mut File, bytes: &[u8]) -> Result<()> {
@@ -125,7 +138,9 @@ impl Disk {
         if let Some(fault) = &self.fault {
             fault.renaming(from, to);
         }
-        annotated("renaming", from, std::fs::rename(from, to))
+        annotated("renaming", from, std::fs::rename(from, to))?;
+        temporaries::forget(from);
+        Ok(())
     }
 
     /// Removes a file, if it exists.
@@ -238,16 +253,16 @@ fn annotated<T>(doing: &str, path: &Path, result: std::io::Result<T>) -> Result<
     result.map_err(|error| {
         let remedy = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                "; make room and run the same command again"
+                format!("; make room and {}", again())
             }
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                "; choose a writable folder"
+                "; choose a writable folder".into()
             }
-            ErrorKind::FileTooLarge => "; raise the limit on file sizes (ulimit -f)",
+            ErrorKind::FileTooLarge => "; raise the limit on file sizes (ulimit -f)".into(),
             ErrorKind::IsADirectory | ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
-                "; move away what is there"
+                "; move away what is there".into()
             }
-            _ => "",
+            _ => String::new(),
         };
         Exit::Storage.error(format!(
             "{}: {doing} failed: {error}{remedy}",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
+use crate::again::again;
 use crate::exit::Exit;
 
 /// The signal that requested a stop.
@@ -26,10 +27,15 @@ impl Signal {
         }
     }
 
-    /// The error that ends interrupted work.
+    /// The error that ends interrupted work, such as a download, before a run begins or without one.
     pub fn stopped(self) -> anyhow::Error {
         self.exit()
             .error("stopped; run the same command again to resume")
+    }
+
+    /// The error that ends interrupted work on a run, which has been started over by then if it is to be.
+    pub fn stopped_run(self) -> anyhow::Error {
+        self.exit().error(format!("stopped; {} to resume", again()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a start submits, and what it does not.
 
 use refig::exit::Exit;
+use refig::orchestrate::launch::quote_all;
 
 use super::cluster::{Cluster, succeeded};
 use super::words::{stderr, stdout};
@@ -88,6 +89,39 @@ fn a_second_start_submits_nothing_that_is_queued() {
         "{}",
         stderr(&again)
     );
+}
+
+#[test]
+fn quietly_the_numbers_of_the_jobs_are_printed_alone() {
+    let cluster = Cluster::new();
+    let first = succeeded(cluster.launch(&["--quiet"]));
+    assert_eq!(stdout(&first), "101\n102\n");
+    assert_eq!(stdout(&succeeded(cluster.launch(&["--quiet"]))), "");
+}
+
+#[test]
+fn a_program_without_a_slash_is_looked_for_on_the_node() {
+    let cluster = Cluster::new();
+    let site = cluster.at("site.toml");
+    for (program, word) in [
+        ("refig", "refig".to_owned()),
+        (
+            "bin/refig",
+            std::env::current_dir()
+                .unwrap()
+                .join("bin/refig")
+                .display()
+                .to_string(),
+        ),
+    ] {
+        std::fs::write(&site, format!("program = \"{program}\"\n")).unwrap();
+        let output = cluster.launch(&["--print", "--site", site.to_str().unwrap()]);
+        let text = stdout(&succeeded(output));
+        for begin in ["command=(", "exec "] {
+            let words = quote_all(std::slice::from_ref(&word));
+            assert!(text.contains(&format!("\n{begin}{words} ")), "{text}");
+        }
+    }
 }
 
 #[test]
@@ -196,8 +230,15 @@ fn complete_runs_are_not_submitted_and_arrays_are_cut() {
         [1, 2, 3].map(|first| format!("index=$((SLURM_ARRAY_TASK_ID + {first}))"))
     );
 
-    // With nothing left, the second start draws and checks.
+    // With nothing left, there is nothing to print, and the second start draws and checks.
     cluster.reproduce(&["--quiet"]);
+    let printed = succeeded(cluster.launch(&["--print"]));
+    assert_eq!(stdout(&printed), "");
+    assert!(
+        stderr(&printed).contains("nothing to submit: all 2 runs are complete"),
+        "{}",
+        stderr(&printed)
+    );
     let output = cluster.launch(&[]);
     assert_eq!(
         output.status.code(),

@@ -19,6 +19,7 @@ use crate::data::part;
 use crate::data::progress::{Progress, Report};
 use crate::data::temporary;
 use crate::exit::Exit;
+use crate::temporaries::{self, Held};
 
 /// Installs CIFAR-10 into `destination/cifar-10-batches-bin`, unless it is there already, and loads it.
 /// `from` is a file, a folder or an address; without it, the `mirrors`, Hugging Face and the official address are tried, and
@@ -223,13 +224,17 @@ fn copy(place: &Place, from: &str, installed: &Path, progress: &mut Report) -> R
 /// A folder that is removed on drop unless it was renamed.
 struct Staging {
     folder: PathBuf,
+    _held: Held,
 }
 
 impl Staging {
     fn beside(installed: &Path) -> Result<Self> {
         let folder = temporary::folder_beside(installed)
             .map_err(|error| storage_error(installed, &error))?;
-        Ok(Self { folder })
+        Ok(Self {
+            _held: temporaries::hold(&folder),
+            folder,
+        })
     }
 
     fn write(&self, number: usize, batch: &[u8]) -> Result<()> {

@@ -20,6 +20,7 @@ use super::workers;
 use crate::data::progress::{Progress, Report};
 use crate::data::temporary;
 use crate::exit::Exit;
+use crate::temporaries;
 
 /// The version of [`Plan`]: one for the images as they are, one for shrunk ones, which earlier programs would take for originals.
 const PLAIN: u32 = 1;
@@ -144,6 +145,7 @@ pub fn pack(
             fs::remove_file(old).ok();
         }
         let (file, own) = temporary::file_beside(&path).map_err(|error| storage(&path, &error))?;
+        let _held = temporaries::hold(&own);
         let written = write(archive, packing.shrink, file, &path, &mut |size| {
             done += size;
             progress(Progress::Pack { done, total })
@@ -241,6 +243,7 @@ fn begin(out: &Path, plan: &Plan) -> Result<()> {
     }
     let text = serde_json::to_string_pretty(plan)?;
     let written = temporary::file_beside(&path).and_then(|(mut file, own)| {
+        let _held = temporaries::hold(&own);
         file.write_all(text.as_bytes())?;
         temporary::sync(&file)?;
         fs::rename(own, &path)

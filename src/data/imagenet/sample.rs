@@ -13,6 +13,7 @@ use super::workers;
 use crate::data::progress::{Progress, Report};
 use crate::data::temporary;
 use crate::exit::Exit;
+use crate::temporaries::{self, Held};
 
 /// What the folder is called, but for what makes its name unique.
 const NAME: &str = "refig-pictures";
@@ -26,6 +27,8 @@ pub struct Sample {
     root: PathBuf,
     /// The number of images.
     pub count: usize,
+    /// Dropped after the folder is removed.
+    _held: Held,
 }
 
 impl Sample {
@@ -70,8 +73,10 @@ impl Sample {
 
     fn new(place: &Path, count: usize) -> Result<Self> {
         let root = temporary::folder_beside(&place.join(NAME));
+        let root = root.map_err(|error| unwritable(place, &error))?;
         Ok(Self {
-            root: root.map_err(|error| unwritable(place, &error))?,
+            _held: temporaries::hold(&root),
+            root,
             count,
         })
     }

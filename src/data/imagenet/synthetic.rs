@@ -11,6 +11,7 @@ use crate::data::images::ImageSet;
 use crate::data::synthetic::{SYNTHETIC_SEED, synthetic};
 use crate::data::temporary;
 use crate::exit::Exit;
+use crate::temporaries;
 
 /// Training and validation images of each class.
 const EACH: [(&str, usize); 2] = [("train", 60), ("val", 12)];
@@ -50,6 +51,7 @@ pub(in crate::data) fn synthetic_pictures(cache: &Path) -> Result<PathBuf> {
     };
     fs::create_dir_all(cache).map_err(|error| unwritable(cache, error))?;
     let fresh = temporary::folder_beside(&folder).map_err(|error| unwritable(&folder, error))?;
+    let _held = temporaries::hold(&fresh);
     let images = synthetic(SYNTHETIC_SEED);
     for ((split, each), images) in EACH.into_iter().zip([&images.train, &images.test]) {
         let mut written = [0; SYNSETS.len()];

@@ -35,6 +35,7 @@ pub struct Workers {
     plan: PathBuf,
     /// Arguments that all of them get: folders, and where the data is.
     arguments: Vec<OsString>,
+    results: PathBuf,
     logs: PathBuf,
 }
 
@@ -75,6 +76,7 @@ impl Workers {
             program: own_file()?,
             plan: plan_file::write_in(&logs, plan)?,
             arguments,
+            results: results_dir.into(),
             logs,
         })
     }
@@ -91,7 +93,10 @@ impl Workers {
     ) -> Result<Worker> {
         let path = self.log(run);
         let unwritable = |error: std::io::Error| {
-            Exit::Storage.error(format!("{}: cannot write: {error}", path.display()))
+            Exit::Storage.error(format!(
+                "{}: cannot write: {error}; make room, or name a writable folder with --results-dir",
+                path.display()
+            ))
         };
         let mut log = OpenOptions::new()
             .create(true)
@@ -158,6 +163,17 @@ impl Workers {
     pub fn log(&self, run: &FrozenRun) -> PathBuf {
         let name = own_folder::flat_name(&run.plan.folder());
         self.logs.join(format!("{name}.log"))
+    }
+
+    /// An error of a run without the run's folder at its beginning, for where the run is named anyway.
+    pub(super) fn without_folder<'a>(&self, run: &FrozenRun, error: &'a str) -> &'a str {
+        let folder = self.results.join(run.plan.folder());
+        let begin = format!("{}: ", folder.display());
+        // The worker says which run it was making, too.
+        let error = error
+            .strip_prefix(&format!("run {}: ", run.plan.folder()))
+            .unwrap_or(error);
+        error.strip_prefix(&begin).unwrap_or(error)
     }
 }
 

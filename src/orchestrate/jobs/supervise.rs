@@ -22,8 +22,8 @@ pub struct Failed {
     /// The exit code of its worker.
     pub exit: Exit,
     pub why: String,
-    /// What its workers wrote to standard error.
-    pub log: PathBuf,
+    /// What its worker wrote to standard error; none if that says no more, or there was no worker.
+    pub log: Option<PathBuf>,
 }
 
 /// Makes the runs that are left in `order`. A run that fails does not stop the others, unless `fail_fast`. If `stop` is
@@ -121,7 +121,7 @@ impl Supervisor<'_> {
                     let said = None;
                     self.working.insert(run, Working { worker, slot, said });
                 }
-                Err(error) => self.fail(run, Exit::of(&error), &format!("{error:#}")),
+                Err(error) => self.fail(run, Exit::of(&error), &format!("{error:#}"), None),
             }
         }
     }
@@ -148,30 +148,36 @@ impl Supervisor<'_> {
             }
             Some(exit) if exit.is_stopped() && self.stopping => self.board.stopped(run),
             None if self.killed => self.board.stopped(run),
-            exit => self.fail(run, exit.unwrap_or(Exit::Internal), &ended.why),
+            exit => {
+                let frozen = &self.plan.runs[run];
+                let why = self.workers.without_folder(frozen, &ended.why);
+                let log = self.workers.log(frozen);
+                // Who else works on it is all that there is to say.
+                let log = (exit != Some(Exit::Busy) && log.is_file()).then_some(log);
+                self.fail(run, exit.unwrap_or(Exit::Internal), why, log);
+            }
         }
     }
 
-    fn fail(&mut self, run: usize, exit: Exit, why: &str) {
+    fn fail(&mut self, run: usize, exit: Exit, why: &str, log: Option<PathBuf>) {
         self.board.failed(run, why);
         let name = &self.plan.runs[run].name;
         let waiting = format!("starts from the weights of {name}, which failed");
         for other in self.order.failed(run) {
-            self.note_failed(other, exit, &waiting);
+            self.note_failed(other, exit, &waiting, None);
         }
-        self.note_failed(run, exit, why);
+        self.note_failed(run, exit, why, log);
         if self.fail_fast {
             self.stop();
         }
     }
 
-    fn note_failed(&mut self, run: usize, exit: Exit, why: &str) {
-        let frozen = &self.plan.runs[run];
+    fn note_failed(&mut self, run: usize, exit: Exit, why: &str, log: Option<PathBuf>) {
         let failed = Failed {
-            name: frozen.name.clone(),
+            name: self.plan.runs[run].name.clone(),
             exit,
             why: why.into(),
-            log: self.workers.log(frozen),
+            log,
         };
         self.failed.insert(run, failed);
     }

@@ -3,7 +3,8 @@
 //! - `submit.rs` submits what is neither complete nor queued, in the pieces that `arrays.rs` makes
 //! - `launcher.rs`: the queues there are; `slurm.rs` with the batch scripts of `script.rs`, `hyperqueue.rs`
 //! - `record.rs`: what was submitted, beside the plan; `in_queue.rs`: what of it is queued or running
-//! - `site.rs`: the site file, with what a cluster wants to know; `site_check.rs` checks it
+//! - `site.rs`: the site file, with what a cluster wants to know; `site_kinds.rs` checks the kinds of its values, `site_check.rs`
+//!   the values
 //! - `quote.rs`, `words.rs`: text and paths on their way into a script; `task_ids.rs`: tasks of an array
 
 mod arrays;
@@ -15,6 +16,7 @@ mod record;
 mod script;
 mod site;
 mod site_check;
+mod site_kinds;
 mod slurm;
 mod submit;
 mod task_ids;

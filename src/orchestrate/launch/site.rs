@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde::Deserialize;
 
 use super::site_check::asks_for_gpus;
+use super::site_kinds;
 use crate::exit::Exit;
 use crate::regular;
 
@@ -29,7 +30,8 @@ pub struct Site {
     pub modules: Vec<String>,
     /// A command that runs its arguments in a container, word by word.
     pub container: Vec<String>,
-    /// The program on the cluster's nodes or in the container. Default: the one that submits.
+    /// The program on the cluster's nodes or in the container; without a slash, one that is looked for there. Default: the one
+    /// that submits.
     pub program: Option<PathBuf>,
     /// Commands to run before, each word by word. They are not expanded; a script of one's own can be sourced.
     pub prologue: Vec<Vec<String>>,
@@ -126,11 +128,17 @@ impl Site {
     /// # Errors
     /// What does not work, beginning with a colon and, where it is known, the line.
     pub fn parse(text: &str) -> Result<Self, String> {
+        let at = |place: usize| {
+            let before = text.get(..place);
+            let line = before.map(|before| format!(":{}", before.matches('\n').count() + 1));
+            line.unwrap_or_default()
+        };
+        // What serde says of them names neither the key nor the remedy.
+        if let Some((place, fault)) = site_kinds::fault(text) {
+            return Err(format!("{}: {fault}", at(place)));
+        }
         let site: Self = toml::from_str(text).map_err(|error| {
-            let line = error
-                .span()
-                .and_then(|span| text.get(..span.start))
-                .map(|before| format!(":{}", before.matches('\n').count() + 1));
+            let line = error.span().map(|span| at(span.start));
             let message = error.message().replace('\n', " ");
             format!("{}: {message}", line.unwrap_or_default())
         })?;
@@ -205,6 +213,12 @@ mod tests {
             "[options]\ngres = \"gpu:1\"\ngpus-per-node = 1",
             &["options.gpus-per-node and options.gres"],
         );
+        refused(
+            "[report]\ngres = \"gpu:1\"\ngpus-per-node = 1",
+            &["report.gpus-per-node and report.gres"],
+        );
+        // The job that draws and checks has options of its own.
+        assert!(Site::parse("gpus = 1\n[report]\ngres = \"gpu:1\"").is_ok());
     }
 
     #[test]
@@ -212,9 +226,17 @@ mod tests {
         refused("\npartitoin = \"x\"", &[":2: ", "partitoin"]);
         refused("partition = \"\"", &["partition"]);
         refused("gpus = []", &["a kind such as"]);
-        refused("[options]\nnice = []", &["a text, a number or true"]);
+        refused(
+            "\ntime = 24",
+            &[":2: time = 24: use text in quotes", "24:00:00"],
+        );
+        refused(
+            "[options]\nnice = []",
+            &[":2: options.nice = []", "a number or true"],
+        );
         refused("account = \"a\\u001bb\"", &["account"]);
         refused("cpus = 0", &["cpus = 0", "1 to 1024"]);
+        refused("program = \"\"", &["program", "empty"]);
         refused("array_limit = 0", &["array_limit"]);
         refused("prologue = [[]]", &["prologue"]);
         refused("modules = [\"--force\"]", &["modules"]);

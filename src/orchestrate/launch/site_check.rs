@@ -1,5 +1,7 @@
 //! Checks a site file before anything is submitted.
 
+use std::collections::BTreeMap;
+
 use super::site::{Gpus, Setting, Site};
 
 /// Options that a key of the site file sets, with the key.
@@ -66,6 +68,9 @@ impl Site {
         if let Some(Gpus::Kind(kind)) = &self.gpus {
             check_word("gpus", kind)?;
         }
+        if let Some(program) = &self.program {
+            check_word("program", &program.to_string_lossy())?;
+        }
         let lists = [("modules", &self.modules), ("container", &self.container)];
         let lines = self.prologue.iter().map(|words| ("prologue", words));
         for (key, words) in lists.into_iter().chain(lines) {
@@ -97,25 +102,28 @@ impl Site {
                 check_option(table, option, setting)?;
             }
         }
-        self.check_gpus()
+        check_gpus("options", &self.options, self.gpus.is_some())?;
+        check_gpus("report", &self.report, false)
     }
+}
 
-    /// Two requests for GPUs contradict each other in ways that depend on the version of Slurm.
-    fn check_gpus(&self) -> Result<(), String> {
-        let mut asking = self.options.keys().filter(|option| asks_for_gpus(option));
-        let first = asking.next();
-        let refuse = |one: &str, other: &str| {
-            Err(format!(
-                "{one} and {other} both ask for GPUs; drop one of them"
-            ))
-        };
-        match (first, asking.next(), &self.gpus) {
-            (Some(first), _, Some(_)) => refuse("gpus", &format!("options.{first}")),
-            (Some(first), Some(second), None) => {
-                refuse(&format!("options.{first}"), &format!("options.{second}"))
-            }
-            _ => Ok(()),
-        }
+/// Two requests for GPUs contradict each other in ways that depend on the version of Slurm. `by_key` says whether the key `gpus`
+/// is another.
+fn check_gpus(
+    table: &str,
+    options: &BTreeMap<String, Setting>,
+    by_key: bool,
+) -> Result<(), String> {
+    let key = by_key.then(|| "gpus".to_owned());
+    let others = options.keys().filter(|option| asks_for_gpus(option));
+    let mut asking = key
+        .into_iter()
+        .chain(others.map(|option| format!("{table}.{option}")));
+    match (asking.next(), asking.next()) {
+        (Some(one), Some(other)) => Err(format!(
+            "{one} and {other} both ask for GPUs; drop one of them"
+        )),
+        _ => Ok(()),
     }
 }
 

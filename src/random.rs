@@ -21,6 +21,8 @@ pub enum Purpose {
     Split = 7,
     /// Bootstrap resamples in reports; not used by runs.
     Bootstrap = 8,
+    /// Crop offset and flip of an image behind the population statistics; `index` is the image.
+    StatisticsAugment = 9,
 }
 
 /// A stream of pseudo-random numbers: SplitMix64 (Steele, Lea, Flood 2014) from a hashed key.

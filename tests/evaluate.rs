@@ -28,28 +28,31 @@ fn stderr(output: &Output) -> String {
 
 /// Trains the tiny experiment on images of 8 pixels and returns the folders of plain-8 and resnet-8.
 fn trained(folder: &Path) -> [PathBuf; 2] {
+    trained_with(folder, &[])
+}
+
+/// As [`trained`], with more arguments.
+fn trained_with(folder: &Path, more: &[&str]) -> [PathBuf; 2] {
     let path = |name: &str| folder.join(name).to_str().unwrap().to_string();
     let (results, reports) = (path("results"), path("reports"));
-    let output = refig(
-        folder,
-        &[
-            "reproduce",
-            "tiny",
-            "--profile",
-            "tiny",
-            "--quiet",
-            "--experiments-dir",
-            "tests/fixtures/experiments",
-            "--results-dir",
-            &results,
-            "--reports-dir",
-            &reports,
-            "--set",
-            "recipe.split=\"45k/5k\"",
-            "--set",
-            "recipe.evaluation.interval=60",
-        ],
-    );
+    let usual = [
+        "reproduce",
+        "tiny",
+        "--profile",
+        "tiny",
+        "--quiet",
+        "--experiments-dir",
+        "tests/fixtures/experiments",
+        "--results-dir",
+        &results,
+        "--reports-dir",
+        &reports,
+        "--set",
+        "recipe.split=\"45k/5k\"",
+        "--set",
+        "recipe.evaluation.interval=60",
+    ];
+    let output = refig(folder, &[&usual[..], more].concat());
     assert!(output.status.success(), "{}", stderr(&output));
     let views = run::find(Path::new(&results)).unwrap();
     ["plain-8", "resnet-8"].map(|name| {
@@ -144,6 +147,36 @@ fn a_run_s_weights_give_the_errors_that_it_recorded() {
             text.contains(says) && text.contains("weights.safetensors"),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn statistics_of_augmented_images_are_those_that_such_a_run_records() {
+    let (plain, augmented) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let [_, usual] = trained(plain.path());
+    let key = "recipe.evaluation.statistics_augmented=true";
+    let [_, other] = trained_with(augmented.path(), &["--set", key]);
+    let (usual_rows, rows) = (recorded(&usual), recorded(&other));
+    // The same training, measured otherwise.
+    assert_eq!(rows[1], usual_rows[1]);
+    assert_ne!(rows[0].loss, usual_rows[0].loss);
+    for (run, more) in [(&usual, &["--statistics-augmented"][..]), (&other, &[])] {
+        let weights = run.join("weights.safetensors");
+        let args = ["evaluate", "--weights", weights.to_str().unwrap()];
+        let output = refig(plain.path(), &[&args[..], more].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let says: Vec<&str> = text.lines().collect();
+        assert!(
+            says[0].contains("population statistics of augmented images"),
+            "{text}"
+        );
+        for (line, row) in says.iter().zip(&rows) {
+            let loss = format!(
+                "{:.2} % held-out error, {:.2} % top-5, loss {:.4}",
+                row.error, row.top5_error, row.loss
+            );
+            assert!(line.contains(&loss), "{loss} in {line}");
+        }
     }
 }
 

@@ -119,6 +119,7 @@ fn how_a_run_is_measured_is_not_its_identity() {
         |e| e.interval = 100,
         |e| e.statistics_images = 500,
         |e| e.statistics_batch = 64,
+        |e| e.statistics_augmented = true,
         |e| e.pooling = Pooling::Total,
         |e| e.clean_images = 0,
     ];

@@ -52,6 +52,10 @@ pub struct EvaluateArgs {
     /// Batch-norm statistics. Default: both for weights of a run, else the moving averages.
     #[arg(long, value_enum)]
     pub statistics: Option<StatisticsArg>,
+    /// Take the population statistics over augmented training images, as the network learnt from them. Default: as the run's
+    /// recipe says, else over images as they are.
+    #[arg(long)]
+    pub statistics_augmented: bool,
     /// Input normalisation: `per-pixel-mean` or `channel-mean-std`. Default: the run's, else the paper's.
     #[arg(long)]
     pub normalisation: Option<String>,

@@ -27,10 +27,11 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
     }
     run::check_weights(&args.weights)?;
     let header = WeightsHeader::of(&weights, &args.weights)?;
-    let (network, recipe) = match &header {
+    let (network, mut recipe) = match &header {
         Some(header) => of_run(args, header)?,
         None => of_arguments(args)?,
     };
+    recipe.evaluation.statistics_augmented |= args.statistics_augmented;
     network
         .check_tensors(&weights.tensors)
         .with_context(place)?;
@@ -197,7 +198,7 @@ fn print(format: Format, network: &Network, recipe: &Recipe, data: &DataSet, row
         Format::Text => {
             for row in rows {
                 outln!(
-                    "{} on {}: {:.2} % {split} error, {:.2} % top-5, loss {:.4} ({} images, {} statistics{})",
+                    "{} on {}: {:.2} % {split} error, {:.2} % top-5, loss {:.4} ({} images, {} statistics{}{})",
                     network.name,
                     data.origin().name(),
                     row.error,
@@ -205,6 +206,11 @@ fn print(format: Format, network: &Network, recipe: &Recipe, data: &DataSet, row
                     row.loss,
                     row.images,
                     row.statistics.name(),
+                    match row.statistics {
+                        Statistics::Population if recipe.evaluation.statistics_augmented =>
+                            " of augmented images",
+                        _ => "",
+                    },
                     match row.views {
                         Views::Centre => String::new(),
                         views => format!(", {}", views.name()),
@@ -214,11 +220,13 @@ fn print(format: Format, network: &Network, recipe: &Recipe, data: &DataSet, row
         }
         Format::Json => {
             let evaluations: Vec<Value> = rows.iter().map(evaluation).collect();
+            let augmented = recipe.evaluation.statistics_augmented;
             let mut described = json!({
                 "network": network.name,
                 "data": data.origin().name(),
                 "image_size": recipe.image_size,
                 "split": split,
+                "statistics_augmented": augmented,
             });
             // The first is the one to compare with the paper's.
             if let (Value::Object(all), Some(Value::Object(first))) =

@@ -15,7 +15,27 @@ pub fn decide(
     position: u64,
     index: u32,
 ) -> Decision {
-    let mut stream = Stream::new(seed, Purpose::Augment, pass, position);
+    drawn_from(
+        &mut Stream::new(seed, Purpose::Augment, pass, position),
+        augmentation,
+        index,
+    )
+}
+
+/// As [`decide`], for an image behind the population statistics: the same at every evaluation of a run.
+pub(super) fn decide_for_statistics(
+    augmentation: &Augmentation,
+    seed: u64,
+    index: u32,
+) -> Decision {
+    drawn_from(
+        &mut Stream::new(seed, Purpose::StatisticsAugment, 0, index.into()),
+        augmentation,
+        index,
+    )
+}
+
+fn drawn_from(stream: &mut Stream, augmentation: &Augmentation, index: u32) -> Decision {
     let offsets = 2 * augmentation.pad as u64 + 1;
     Decision {
         index,

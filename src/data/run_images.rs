@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::imagenet::{self, Collection, Framing, Pictures};
 use super::images::{Dataset, ImageSet, set_digest};
-use super::minibatch::{Batch, Originals};
+use super::minibatch::{Batch, Decision, Originals};
 use super::normalise::Normaliser;
 use super::progress::Report;
 use super::{Loader, Order};
@@ -215,6 +215,46 @@ impl RunImages {
                 Ok(batch)
             }
         }
+    }
+
+    /// Training images behind the population statistics of a run, as in [`RunImages::batch`]; augmented if `recipe` says so.
+    ///
+    /// # Errors
+    /// As [`RunImages::batch`].
+    pub fn statistics_batch(
+        &self,
+        recipe: &Recipe,
+        seed: u64,
+        indices: &[u32],
+        on_device: bool,
+    ) -> Result<Batch> {
+        if !recipe.evaluation.statistics_augmented {
+            return self.batch(Split::Train, indices, on_device);
+        }
+        let mut batch = Batch::default();
+        match self {
+            RunImages::Memory { train, .. } => {
+                let augmentation = &recipe.augmentation;
+                let decisions: Vec<Decision> = indices
+                    .iter()
+                    .map(|&index| augment::decide_for_statistics(augmentation, seed, index))
+                    .collect();
+                match on_device {
+                    true => train.fill(augmentation, &decisions, &mut batch),
+                    false => augment::apply(
+                        train.images(),
+                        train.normaliser(),
+                        augmentation,
+                        &decisions,
+                        &mut batch,
+                    ),
+                }
+            }
+            RunImages::Pictures(pictures) => {
+                pictures.for_statistics(seed, indices, on_device, &mut batch)?;
+            }
+        }
+        Ok(batch)
     }
 
     /// The augmented mini-batches of `recipe` and `seed` after `iteration` updates, as in [`RunImages::batch`]. `workers`

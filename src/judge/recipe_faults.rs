@@ -29,6 +29,7 @@ pub fn measured_differently(run: &EvaluationRecipe, asked: &EvaluationRecipe) ->
     let statistics = |recipe: &EvaluationRecipe| {
         (
             recipe.statistics_images,
+            recipe.statistics_augmented,
             recipe.statistics_batch,
             recipe.pooling,
         )
@@ -39,15 +40,25 @@ pub fn measured_differently(run: &EvaluationRecipe, asked: &EvaluationRecipe) ->
     }
     (statistics(run) != statistics(asked)).then(|| {
         format!(
-            "batch-norm statistics of {} images in batches of {} (pooled by {}) instead of {} in batches of {} (pooled by {})",
-            run.statistics_images,
-            run.statistics_batch,
-            run.pooling.name(),
-            asked.statistics_images,
-            asked.statistics_batch,
-            asked.pooling.name()
+            "batch-norm statistics of {} instead of {}",
+            statistics_of(run),
+            statistics_of(asked)
         )
     })
+}
+
+fn statistics_of(recipe: &EvaluationRecipe) -> String {
+    format!(
+        "{} {}images in batches of {} (pooled by {})",
+        recipe.statistics_images,
+        if recipe.statistics_augmented {
+            "augmented "
+        } else {
+            ""
+        },
+        recipe.statistics_batch,
+        recipe.pooling.name()
+    )
 }
 
 /// The first iteration whose learning rate deviates from the schedule. Implemented independently of training, to catch

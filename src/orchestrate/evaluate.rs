@@ -63,6 +63,8 @@ pub fn evaluate(
     )?;
     engine.restore(subject.weights)?;
     let batch = |split: Split, indices: &[u32]| set.batch(split, indices, false);
+    let statistics_batch =
+        |indices: &[u32]| set.statistics_batch(recipe, subject.seed, indices, false);
     let count = recipe.evaluation.statistics_images;
     let sample = data::sample(
         set.len(Split::Train),
@@ -73,6 +75,7 @@ pub fn evaluate(
     let images = EvaluationData {
         test_images: set.len(Split::Test),
         batch: &batch,
+        statistics_batch: &statistics_batch,
         sample: &sample,
         clean: &[],
         statistics: subject.statistics,

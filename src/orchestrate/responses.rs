@@ -118,7 +118,7 @@ fn measure(
         engine.begin_population()?;
         for chunk in sample.chunks(size) {
             check_stop()?;
-            engine.add_population(&images.batch(Split::Train, chunk, false)?)?;
+            engine.add_population(&images.statistics_batch(recipe, plan.seed, chunk, false)?)?;
         }
         engine.finish_population(recipe.evaluation.pooling)?;
     }

@@ -286,6 +286,8 @@ fn run_one(
     let (seed, workers) = (run.seed, options.workers);
     let mut batches = set.batches(recipe, seed, from.iteration, workers, on_device)?;
     let batch = |split: Split, indices: &[u32]| set.batch(split, indices, on_device);
+    let statistics_batch =
+        |indices: &[u32]| set.statistics_batch(recipe, run.seed, indices, on_device);
     let training_images = set.len(Split::Train);
     let sample = |count, purpose| data::sample(training_images, count, run.seed, purpose);
     let ending = Training {
@@ -296,6 +298,7 @@ fn run_one(
             test_images: set.len(Split::Test),
             required: images.test_images(recipe),
             batch: &batch,
+            statistics_batch: &statistics_batch,
             statistics: sample(recipe.evaluation.statistics_images, Purpose::Statistics),
             clean: sample(recipe.evaluation.clean_images, Purpose::CleanPass),
         },

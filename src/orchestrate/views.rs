@@ -43,6 +43,10 @@ pub(super) fn final_views(
     let data = EvaluationData {
         test_images: pictures.len(Split::Test),
         batch: &|split, indices| plain(pictures, split, indices, on_device),
+        statistics_batch: &|indices| match recipe.statistics_augmented {
+            true => augmented(pictures, run.seed, indices, on_device),
+            false => plain(pictures, Split::Train, indices, on_device),
+        },
         sample: &data::sample(training, count, run.seed, Purpose::Statistics),
         clean: &[],
         statistics: &[record::Statistics::Population],
@@ -91,6 +95,12 @@ pub(super) fn final_views(
 fn plain(pictures: &Pictures, split: Split, indices: &[u32], on_device: bool) -> Result<Batch> {
     let mut batch = Batch::default();
     pictures.plain(split, indices, on_device, &mut batch)?;
+    Ok(batch)
+}
+
+fn augmented(pictures: &Pictures, seed: u64, indices: &[u32], on_device: bool) -> Result<Batch> {
+    let mut batch = Batch::default();
+    pictures.for_statistics(seed, indices, on_device, &mut batch)?;
     Ok(batch)
 }
 

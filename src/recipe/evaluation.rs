@@ -11,6 +11,9 @@ pub struct EvaluationRecipe {
     pub interval: u64,
     /// Training images behind the `population` statistics (the authors: virtually all).
     pub statistics_images: usize,
+    /// Whether these images are augmented, as those that the network learns from are. The authors do not say.
+    #[serde(skip_serializing_if = "is_default")]
+    pub statistics_augmented: bool,
     /// Batch size of the forward passes that gather statistics.
     pub statistics_batch: usize,
     pub pooling: Pooling,
@@ -93,6 +96,7 @@ impl Default for EvaluationRecipe {
         Self {
             interval: 1000,
             statistics_images: 50_000,
+            statistics_augmented: false,
             statistics_batch: 128,
             pooling: Pooling::Average,
             clean_images: 50_000,

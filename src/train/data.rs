@@ -17,6 +17,9 @@ pub trait MiniBatches {
 /// Normalised, unaugmented images of a split by their indices.
 pub type ImagesAt<'a> = dyn Fn(Split, &[u32]) -> anyhow::Result<Batch> + 'a;
 
+/// Normalised training images behind the population statistics by their indices.
+pub type StatisticsAt<'a> = dyn Fn(&[u32]) -> anyhow::Result<Batch> + 'a;
+
 /// The images of one run.
 pub struct TrainingData<'a> {
     /// Augmented mini-batches, starting with that of iteration `LoopState::iteration + 1`.
@@ -29,6 +32,8 @@ pub struct TrainingData<'a> {
     pub required: Option<usize>,
     /// Makes a batch of normalised, unaugmented images from their indices.
     pub batch: &'a ImagesAt<'a>,
+    /// Makes a batch of the images over which the population statistics are pooled.
+    pub statistics_batch: &'a StatisticsAt<'a>,
     /// Training images over which the population statistics are pooled, the same at every evaluation.
     pub statistics: Vec<u32>,
     /// Training images of the clean pass after the last iteration; empty for none.

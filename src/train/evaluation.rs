@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::recipe::EvaluationRecipe;
 use crate::record::{Evaluation, Split, Statistics, Views};
 
-use super::data::{ImagesAt, TrainingData};
+use super::data::{ImagesAt, StatisticsAt, TrainingData};
 use super::observer::{Observer, Phase};
 use super::stop::Stop;
 
@@ -22,6 +22,8 @@ pub struct EvaluationData<'a> {
     pub test_images: usize,
     /// Makes a batch of normalised, unaugmented images from their indices.
     pub batch: &'a ImagesAt<'a>,
+    /// Makes a batch of the images over which the population statistics are pooled.
+    pub statistics_batch: &'a StatisticsAt<'a>,
     /// Training images over which the population statistics are pooled.
     pub sample: &'a [u32],
     /// Training images of the clean pass; empty for none.
@@ -36,6 +38,7 @@ impl<'a> EvaluationData<'a> {
         Self {
             test_images: data.test_images,
             batch: data.batch,
+            statistics_batch: data.statistics_batch,
             sample: &data.statistics,
             clean: if clean { &data.clean } else { &[] },
             statistics: BOTH_STATISTICS,
@@ -133,7 +136,7 @@ pub fn estimate_statistics(
             return Ok(false);
         }
         observer.phase(Phase::Statistics, done, total);
-        let batch = (data.batch)(Split::Train, chunk)?;
+        let batch = (data.statistics_batch)(chunk)?;
         engine.add_population(&batch)?;
         done += chunk.len() as u64;
     }

@@ -115,6 +115,7 @@ impl Scene {
                     };
                     Ok(batch(images, indices))
                 },
+                statistics_batch: &|indices| Ok(batch(&train, indices)),
                 statistics: (0..250).collect(),
                 clean: (500..700).collect(),
             },

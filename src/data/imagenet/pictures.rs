@@ -12,7 +12,7 @@ use super::collection::Collection;
 use super::decode::{Picture, cannot_decode, decode_into, weight};
 use super::resize::{Scratch, frame};
 use super::split::Split;
-use super::views::{Draw, Framing, Views, draw};
+use super::views::{Draw, Framing, Views, draw, draw_for_statistics};
 use crate::data::crops::Crops;
 use crate::data::mean_image::{MeanImage, inputs};
 use crate::data::minibatch::Batch;
@@ -101,6 +101,26 @@ impl Pictures {
         batch: &mut Batch,
     ) -> Result<()> {
         let draws: Vec<Draw> = spots.iter().map(|spot| self.draw(seed, spot)).collect();
+        let size = self.framing.size;
+        self.fill(record::Split::Train, &draws, size, on_device, batch)
+    }
+
+    /// Fills `batch` with the training images at `indices`, augmented for the population statistics, as [`Pictures::training`]
+    /// does.
+    ///
+    /// # Errors
+    /// As [`Pictures::training`].
+    pub fn for_statistics(
+        &self,
+        seed: u64,
+        indices: &[u32],
+        on_device: bool,
+        batch: &mut Batch,
+    ) -> Result<()> {
+        let draws: Vec<Draw> = indices
+            .iter()
+            .map(|&index| draw_for_statistics(&self.framing, seed, index))
+            .collect();
         let size = self.framing.size;
         self.fill(record::Split::Train, &draws, size, on_device, batch)
     }

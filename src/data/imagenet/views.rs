@@ -47,7 +47,23 @@ pub struct Draw {
 /// Draws what is done to image `index` at `position` of pass `pass`. The result depends only on the arguments, not on the
 /// picture, and a part of it only on its part of the framing.
 pub fn draw(framing: &Framing, seed: u64, pass: u64, position: u64, index: u32) -> Draw {
-    let mut stream = Stream::new(seed, Purpose::Augment, pass, position);
+    drawn_from(
+        Stream::new(seed, Purpose::Augment, pass, position),
+        framing,
+        index,
+    )
+}
+
+/// As [`draw`], for an image behind the population statistics: the same at every evaluation of a run.
+pub fn draw_for_statistics(framing: &Framing, seed: u64, index: u32) -> Draw {
+    drawn_from(
+        Stream::new(seed, Purpose::StatisticsAugment, 0, index.into()),
+        framing,
+        index,
+    )
+}
+
+fn drawn_from(mut stream: Stream, framing: &Framing, index: u32) -> Draw {
     let [smallest, largest] = framing.shorter_side;
     let sides = u64::from(largest.saturating_sub(smallest)) + 1;
     let shorter_side = smallest + stream.below(sides) as u32;
@@ -142,6 +158,10 @@ mod tests {
         assert!((flips - 0.5).abs() < 0.017, "flips {flips}");
         assert_eq!(draw(&framing, 3, 1, 2, 8), drawn[502]);
         assert_ne!(draw(&framing, 4, 1, 2, 8), drawn[502]);
+        let statistics = draw_for_statistics(&framing, 3, 8);
+        assert_eq!(draw_for_statistics(&framing, 3, 8), statistics);
+        assert_ne!(draw_for_statistics(&framing, 3, 9), statistics);
+        assert_ne!(draw_for_statistics(&framing, 4, 8), statistics);
     }
 
     #[test]

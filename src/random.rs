@@ -21,7 +21,7 @@ pub enum Purpose {
     Split = 7,
     /// Bootstrap resamples in reports; not used by runs.
     Bootstrap = 8,
-    /// Crop offset and flip of an image behind the population statistics; `index` is the image.
+    /// Crop, flip and colour of an image behind the population statistics; `index` is the image.
     StatisticsAugment = 9,
 }
 

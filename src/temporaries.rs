@@ -1,6 +1,7 @@
 //! The files and folders that this process has begun under names of its own and that are renamed once they are complete. A
 //! signal that ends the program removes them first; a process that is killed outright leaves them.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -23,6 +24,15 @@ pub(crate) fn forget(path: &Path) {
     BEGUN.forget(path);
 }
 
+/// Renames a file or folder, which is no longer begun then. Once the program is ending, this waits for ever: a folder must not
+/// get its name while it is being removed.
+///
+/// # Errors
+/// Of the system.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    BEGUN.rename(from, to)
+}
+
 /// Says that a file or folder was begun, and when this is dropped, that it was renamed or removed.
 pub(crate) fn hold(path: &Path) -> Held {
     add(path);
@@ -39,11 +49,8 @@ impl Drop for Held {
     }
 }
 
-/// Removes what is begun, for the end of the process. What other threads rename meanwhile stays.
+/// Removes what is begun, for the end of the process. From then on nothing is renamed by [`rename`].
 pub(crate) fn remove_all() {
-    if BEGUN.paths().is_empty() {
-        return;
-    }
     let (sender, receiver) = mpsc::channel();
     let removing = thread::Builder::new().name("tidy".into()).spawn(move || {
         BEGUN.remove();
@@ -74,14 +81,20 @@ impl Begun {
         self.paths().retain(|other| other != path);
     }
 
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut paths = self.paths();
+        std::fs::rename(from, to)?;
+        paths.retain(|other| other != from);
+        Ok(())
+    }
+
     fn remove(&self) {
-        // A copy, so that nobody waits for a slow file system.
-        let paths = self.paths().clone();
-        for path in paths {
+        let paths = self.paths();
+        for path in paths.iter() {
             for _ in 0..TRIES {
-                let removed = match std::fs::symlink_metadata(&path) {
-                    Ok(there) if there.is_dir() => std::fs::remove_dir_all(&path),
-                    Ok(_) => std::fs::remove_file(&path),
+                let removed = match std::fs::symlink_metadata(path) {
+                    Ok(there) if there.is_dir() => std::fs::remove_dir_all(path),
+                    Ok(_) => std::fs::remove_file(path),
                     Err(_) => break,
                 };
                 if removed.is_ok() {
@@ -89,6 +102,8 @@ impl Begun {
                 }
             }
         }
+        // The process ends now, and no other thread is to rename anything before it does.
+        std::mem::forget(paths);
     }
 }
 
@@ -101,7 +116,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let begun = Begun::new();
-        for name in ["begun", "kept"] {
+        for name in ["begun", "kept", "renamed"] {
             std::fs::write(at(name), "half").unwrap();
             begun.add(&at(name));
         }
@@ -109,9 +124,12 @@ mod tests {
         begun.add(&at("folder"));
         begun.add(&at("gone already"));
         begun.forget(&at("kept"));
+        begun.rename(&at("renamed"), &at("complete")).unwrap();
         begun.remove();
         assert!(!at("begun").exists() && !at("folder").exists());
-        assert!(at("kept").exists());
+        assert!(at("kept").exists() && at("complete").exists());
+        // Nothing is renamed any more.
+        assert!(begun.0.try_lock().is_err());
     }
 
     #[test]

@@ -43,6 +43,11 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
         None if header.is_some() => BOTH_STATISTICS,
         None => &[Statistics::Moving],
     };
+    if args.statistics_augmented && !statistics.contains(&Statistics::Population) {
+        return Err(Exit::Usage.error(
+            "--statistics-augmented applies to population statistics; add --statistics population, or drop it",
+        ));
+    }
     let subject = Subject {
         weights: &weights,
         network: &network,
@@ -219,14 +224,14 @@ fn print(format: Format, network: &Network, recipe: &Recipe, data: &DataSet, row
             }
         }
         Format::Json => {
-            let evaluations: Vec<Value> = rows.iter().map(evaluation).collect();
             let augmented = recipe.evaluation.statistics_augmented;
+            let evaluations: Vec<Value> =
+                rows.iter().map(|row| evaluation(row, augmented)).collect();
             let mut described = json!({
                 "network": network.name,
                 "data": data.origin().name(),
                 "image_size": recipe.image_size,
                 "split": split,
-                "statistics_augmented": augmented,
             });
             // The first is the one to compare with the paper's.
             if let (Value::Object(all), Some(Value::Object(first))) =
@@ -240,7 +245,7 @@ fn print(format: Format, network: &Network, recipe: &Recipe, data: &DataSet, row
     }
 }
 
-fn evaluation(row: &Evaluation) -> Value {
+fn evaluation(row: &Evaluation, augmented: bool) -> Value {
     let mut value = json!({
         "images": row.images,
         "statistics": row.statistics.name(),
@@ -248,6 +253,9 @@ fn evaluation(row: &Evaluation) -> Value {
         "top5_error": row.top5_error,
         "loss": row.loss,
     });
+    if row.statistics == Statistics::Population && augmented {
+        value["statistics_augmented"] = true.into();
+    }
     if row.views != Views::default() {
         value["views"] = row.views.name().into();
     }

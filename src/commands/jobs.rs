@@ -101,7 +101,7 @@ pub fn make(
     }
 }
 
-/// How many of the runs that are left the memory of each device holds at a time, if that is less than `jobs`. Says so.
+/// How many of the runs that are left the memory holds at a time on each device. Says so if that is less than `jobs`.
 fn held_at_once(
     (plan, left): (&FrozenPlan, &[f64]),
     devices: &[Device],
@@ -116,28 +116,41 @@ fn held_at_once(
     let on_gpu = devices.iter().any(|device| *device != Device::Cpu);
     let unfinished = plan.runs.iter().zip(left).filter(|(_, left)| **left > 0.0);
     let largest = unfinished
-        .map(|(run, _)| (memory::needed(&run.plan, plan.data, on_gpu, keep), run))
+        .map(|(run, _)| (memory::of_step(&run.plan, on_gpu, keep), run))
         .max_by_key(|(bytes, _)| *bytes);
-    let available = match on_gpu {
-        true => least_of_cards(devices),
-        false => memory::available(),
-    };
-    let (Some((needed, run)), Some(available)) = (largest, available) else {
+    let Some((step, run)) = largest else {
         return jobs;
     };
-    let most = memory::most_at_once(available, needed);
-    if most < jobs && !places.quiet {
-        note!(
-            "{most} of {jobs} runs at a time on each device: one of {} takes about {} MB, of {} MB available",
-            run.plan.network.name,
-            needed.div_ceil(1_000_000),
-            available / 1_000_000
-        );
+    let images = memory::of_images(plan.data);
+    // What all devices together take of the machine, and what each takes of its own memory.
+    let (on_host, on_card) = match on_gpu {
+        true => (images * devices.len() as u64, Some(step)),
+        false => (step + images, None),
+    };
+    let limits = [
+        ("", memory::available(), Some(on_host)),
+        (" of a GPU", least_of_cards(devices), on_card),
+    ];
+    let mut most = usize::MAX;
+    for (whose, there, each) in limits {
+        let (Some(there), Some(each)) = (there, each) else {
+            continue;
+        };
+        let held = memory::most_at_once(there, each);
+        most = most.min(held);
+        if held < jobs && !places.quiet {
+            note!(
+                "{held} of {jobs} runs at a time on each device: one of {} takes about {} MB{whose}, of {} MB",
+                run.plan.network.name,
+                each.div_ceil(1_000_000),
+                there / 1_000_000
+            );
+        }
     }
     most
 }
 
-/// Bytes of the smallest of these GPUs.
+/// Bytes of the smallest of the GPUs among these devices.
 fn least_of_cards(devices: &[Device]) -> Option<u64> {
     let cards = engine::cards().ok()?;
     let used = cards

@@ -119,7 +119,8 @@ pub fn run(cli: Cli) -> Result<Exit> {
     }
 }
 
-/// Whether a command looks at `Stop`. A signal ends all others at once, which their atomic writes allow.
+/// Whether a command looks at `Stop`. A signal ends all others as soon as what they have begun is removed, which their
+/// atomic writes allow.
 fn heeds_signals(command: &Command) -> bool {
     match command {
         Command::Reproduce { .. }

@@ -269,6 +269,11 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
     }
     if let Some(signal) = stop.requested() {
         note!("stopped; {} to resume", again());
+        if args.fresh && runs.len() > 1 {
+            note!(
+                "note: runs that were not begun keep their earlier results: name those with --networks and --seeds to train them --fresh"
+            );
+        }
         return Ok(signal.exit());
     }
     if let Some((how, dataset)) = &measured {

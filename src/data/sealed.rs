@@ -55,7 +55,7 @@ pub(super) fn write(path: &Path, mut bytes: Vec<u8>) -> io::Result<()> {
     let written = file
         .write_all(&bytes)
         .and_then(|()| temporary::sync(&file))
-        .and_then(|()| fs::rename(&own, path));
+        .and_then(|()| temporaries::rename(&own, path));
     if written.is_err() {
         fs::remove_file(&own).ok();
     }

@@ -20,7 +20,7 @@ pub struct Subject<'a> {
     pub network: &'a Network,
     /// Image size, split, normalisation, batch normalisation and population statistics.
     pub recipe: &'a Recipe,
-    /// The run's seed, which draws the training images behind the population statistics.
+    /// The run's seed, which draws the training images behind the population statistics, and how they are augmented.
     pub seed: u64,
     /// The kinds of statistics to evaluate with.
     pub statistics: &'a [Statistics],

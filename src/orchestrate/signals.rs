@@ -28,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// If the handlers cannot be installed.
 pub fn listen(stop: &Stop) -> anyhow::Result<()> {
     let mut heeded = vec![SIGINT, SIGTERM];
-    if !is_ignored(SIGHUP) {
+    if is_ignored(SIGHUP) != Some(true) {
         heeded.push(SIGHUP);
     }
     let mut signals =
@@ -70,13 +70,15 @@ pub fn listen(stop: &Stop) -> anyhow::Result<()> {
 }
 
 /// Lets SIGINT, SIGTERM and SIGHUP end the program as they do by themselves, but without the files that it has begun. Those that
-/// it was started to ignore stay ignored.
+/// it was started to ignore stay ignored; where that is not known, all of them are left alone.
 ///
 /// # Errors
 /// If the handlers cannot be installed.
 pub fn end_tidily() -> anyhow::Result<()> {
     let heeded = [SIGHUP, SIGINT, SIGTERM];
-    let heeded = heeded.into_iter().filter(|&signal| !is_ignored(signal));
+    let heeded = heeded
+        .into_iter()
+        .filter(|&signal| is_ignored(signal) == Some(false));
     let mut signals =
         Signals::new(heeded).context("cannot install handlers for Ctrl-C and other signals")?;
     thread::Builder::new()
@@ -130,12 +132,13 @@ fn end(exit: Exit) -> ! {
     std::process::exit(exit as i32)
 }
 
-/// Whether this process was started with a signal ignored, as `nohup` does with SIGHUP (Linux only).
-fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
+/// Whether this process was started with a signal ignored, as `nohup` does with SIGHUP. Known on Linux only.
+fn is_ignored(signal: i32) -> Option<bool> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mut lines = status.lines();
+    let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"))?;
+    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+    Some(mask & (1 << (signal - 1)) != 0)
 }
 
 #[cfg(test)]

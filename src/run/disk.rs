@@ -138,9 +138,7 @@ impl Disk {
         if let Some(fault) = &self.fault {
             fault.renaming(from, to);
         }
-        annotated("renaming", from, std::fs::rename(from, to))?;
-        temporaries::forget(from);
-        Ok(())
+        annotated("renaming", from, temporaries::rename(from, to))
     }
 
     /// Removes a file, if it exists.

@@ -27,6 +27,7 @@ use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::record::Ending;
 use crate::regular;
+use crate::temporaries;
 
 /// The member that lists the others.
 const CONTENTS: &str = "pack.json";
@@ -203,6 +204,7 @@ pub fn unpack_on(disk: &Disk, pack: &Path, results_dir: &Path) -> Result<RunView
     for leftover in [&fresh, &removed] {
         disk.remove_dir(leftover)?;
     }
+    let held = temporaries::hold(&fresh);
     disk.create_dir(&fresh.join(PARTS))?;
     for (name, bytes) in &files {
         disk.replace(&fresh.join(name), bytes)?;
@@ -211,6 +213,8 @@ pub fn unpack_on(disk: &Disk, pack: &Path, results_dir: &Path) -> Result<RunView
         disk.remove_dir(&fresh)?;
         return Err(error.context(format!("{}", pack.display())));
     }
+    // It is whole, and soon the only one.
+    drop(held);
     if folder.exists() {
         disk.rename(&folder, &removed)?;
     }

@@ -204,7 +204,7 @@ fn copy(place: &Place, from: &str, installed: &Path, progress: &mut Report) -> R
     })
     .with_context(|| format!("nothing was copied to {}", installed.display()))?;
     let storage = |error: io::Error| storage_error(installed, &error);
-    if let Err(error) = std::fs::rename(&staging.folder, installed) {
+    if let Err(error) = temporaries::rename(&staging.folder, installed) {
         if std::fs::symlink_metadata(installed).is_err() {
             return Err(storage(error));
         }
@@ -213,7 +213,7 @@ fn copy(place: &Place, from: &str, installed: &Path, progress: &mut Report) -> R
             return Ok(theirs);
         }
         std::fs::remove_dir_all(installed).map_err(storage)?;
-        std::fs::rename(&staging.folder, installed).map_err(storage)?;
+        temporaries::rename(&staging.folder, installed).map_err(storage)?;
     }
     Ok(Dataset {
         source: installed.display().to_string(),

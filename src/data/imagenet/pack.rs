@@ -150,7 +150,7 @@ pub fn pack(
             done += size;
             progress(Progress::Pack { done, total })
         })
-        .and_then(|()| fs::rename(&own, &path).map_err(|error| storage(&path, &error)));
+        .and_then(|()| temporaries::rename(&own, &path).map_err(|error| storage(&path, &error)));
         if written.is_err() {
             fs::remove_file(&own).ok();
         }
@@ -246,7 +246,7 @@ fn begin(out: &Path, plan: &Plan) -> Result<()> {
         let _held = temporaries::hold(&own);
         file.write_all(text.as_bytes())?;
         temporary::sync(&file)?;
-        fs::rename(own, &path)
+        temporaries::rename(&own, &path)
     });
     written.map_err(|error| storage(&path, &error))
 }

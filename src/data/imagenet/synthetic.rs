@@ -67,7 +67,7 @@ pub(in crate::data) fn synthetic_pictures(cache: &Path) -> Result<PathBuf> {
             fs::write(&path, jpeg(images, index)?).map_err(|error| unwritable(&path, error))?;
         }
     }
-    match fs::rename(&fresh, &folder) {
+    match temporaries::rename(&fresh, &folder) {
         // Another process was faster, with the same files.
         Err(_) if folder.is_dir() => {
             fs::remove_dir_all(&fresh).ok();

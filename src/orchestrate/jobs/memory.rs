@@ -20,9 +20,9 @@ pub fn most_at_once(available: u64, needed: u64) -> usize {
     usize::try_from(most).unwrap_or(usize::MAX).max(1)
 }
 
-/// Bytes that a worker takes on the CPU, or on a GPU; an estimate. `keep` is the most that a step keeps for its backward pass,
-/// if that is given.
-pub fn needed(run: &RunPlan, data: DataName, on_gpu: bool, keep: Option<u64>) -> u64 {
+/// Bytes of a training step on the CPU or a GPU; an estimate. `keep` is the most that it keeps for its backward pass, if that is
+/// given.
+pub fn of_step(run: &RunPlan, on_gpu: bool, keep: Option<u64>) -> u64 {
     let recipe = &run.recipe;
     let step = run.network.memory(
         recipe.image_size,
@@ -31,15 +31,18 @@ pub fn needed(run: &RunPlan, data: DataName, on_gpu: bool, keep: Option<u64>) ->
         recipe.precision,
     );
     let keep = keep.or((!on_gpu).then_some(KEEP as u64));
-    let step = match keep.is_some_and(|keep| step.kept.kept > keep) {
+    match keep.is_some_and(|keep| step.kept.kept > keep) {
         true => step.recomputed.total,
         false => step.kept.total,
-    };
-    let images = match data {
+    }
+}
+
+/// Bytes of the machine's memory that a worker takes besides.
+pub fn of_images(data: DataName) -> u64 {
+    match data {
         DataName::Cifar10 => CIFAR10,
         DataName::Imagenet => IMAGENET,
-    };
-    step + images
+    }
 }
 
 /// Bytes of memory that new processes can take: what the system says is available, or less by the limit of a control group.
@@ -83,9 +86,8 @@ fn left_by_groups(root: &Path, groups: &str) -> Option<u64> {
         };
         // Within a container the path may be that of the host, and only the root is there.
         let path = path.trim_start_matches('/');
-        let above = Path::new(path).ancestors().map(|group| tree.join(group));
-        for group in above.chain([tree.clone()]) {
-            if let Some(left) = left_by(&group, limit, usage) {
+        for group in Path::new(path).ancestors() {
+            if let Some(left) = left_by(&tree.join(group), limit, usage) {
                 least = Some(least.map_or(left, |least: u64| least.min(left)));
             }
         }
@@ -94,22 +96,26 @@ fn left_by_groups(root: &Path, groups: &str) -> Option<u64> {
 }
 
 /// What a group leaves of its limit, if it has one. The files that its processes have read count as used, although they give
-/// way: they are added again.
+/// way, and are added again.
 fn left_by(group: &Path, limit: &str, usage: &str) -> Option<u64> {
     let read = |name: &str| fs::read_to_string(group.join(name)).ok();
     let number = |name: &str| read(name)?.trim().parse::<u64>().ok();
     let limit = number(limit).filter(|&limit| limit < NO_LIMIT)?;
     let used = number(usage)?;
-    let files = read("memory.stat").as_deref().and_then(inactive_files);
+    let files = read("memory.stat").as_deref().map(files);
     Some(limit.saturating_sub(used.saturating_sub(files.unwrap_or(0))))
 }
 
-fn inactive_files(stat: &str) -> Option<u64> {
-    let count = |name: &str| {
+/// Bytes of files in memory. The first version of control groups counts those of the groups below apart.
+fn files(stat: &str) -> u64 {
+    let count = |name: &str| -> Option<u64> {
         let mut lines = stat.lines().filter_map(|line| line.split_once(' '));
         lines.find(|(key, _)| *key == name)?.1.trim().parse().ok()
     };
-    count("total_inactive_file").or_else(|| count("inactive_file"))
+    ["inactive_file", "active_file"]
+        .into_iter()
+        .filter_map(|kind| count(&format!("total_{kind}")).or_else(|| count(kind)))
+        .sum()
 }
 
 #[cfg(test)]
@@ -149,7 +155,10 @@ mod tests {
             &[
                 ("memory.max", "104857600\n"),
                 ("memory.current", "41943040\n"),
-                ("memory.stat", "anon 1\ninactive_file 10485760\n"),
+                (
+                    "memory.stat",
+                    "anon 1\ninactive_file 9437184\nactive_file 1048576\n",
+                ),
             ],
         );
         let task = job.join("task_0");

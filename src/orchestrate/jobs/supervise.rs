@@ -22,7 +22,7 @@ pub struct Failed {
     /// The exit code of its worker.
     pub exit: Exit,
     pub why: String,
-    /// What its worker wrote to standard error; none if that says no more, or there was no worker.
+    /// What its worker wrote to standard error; none if another process holds the run, or there was no worker.
     pub log: Option<PathBuf>,
 }
 

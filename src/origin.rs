@@ -20,20 +20,22 @@ impl DataName {
         *self == Self::default()
     }
 
+    /// Of the whole set.
+    pub fn size(self) -> Size {
+        match self {
+            DataName::Cifar10 => Size::CIFAR10,
+            DataName::Imagenet => Size::IMAGENET,
+        }
+    }
+
     /// Classes of the whole set.
     pub fn classes(self) -> usize {
-        match self {
-            DataName::Cifar10 => 10,
-            DataName::Imagenet => Size::IMAGENET.classes,
-        }
+        self.size().classes
     }
 
     /// Images that the paper evaluates on.
     pub fn test_images(self) -> usize {
-        match self {
-            DataName::Cifar10 => 10_000,
-            DataName::Imagenet => Size::IMAGENET.test_images,
-        }
+        self.size().test_images
     }
 
     /// The origin of the paper's own images.
@@ -62,6 +64,11 @@ pub struct Size {
 }
 
 impl Size {
+    pub const CIFAR10: Size = Size {
+        classes: 10,
+        training_images: 50_000,
+        test_images: 10_000,
+    };
     /// ILSVRC 2012 with its validation set.
     pub const IMAGENET: Size = Size {
         classes: 1000,

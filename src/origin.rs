@@ -83,8 +83,8 @@ impl Size {
 pub enum Origin {
     /// The 60,000 images of CIFAR-10, identified by digest.
     Cifar10,
-    /// All images of ImageNet. Nobody publishes their digest, so they are identified by their numbers and by the labels of
-    /// some known images.
+    /// All images of ImageNet. The digests of archives are published, but none of the images, so these are identified by their
+    /// numbers and by the labels of some known ones.
     Imagenet,
     /// Images in one of ImageNet's layouts, but not all of them: some classes, say, or shrunk ones.
     ImagenetPart,

@@ -20,20 +20,22 @@ impl DataName {
         *self == Self::default()
     }
 
+    /// Of the whole set.
+    pub fn size(self) -> Size {
+        match self {
+            DataName::Cifar10 => Size::CIFAR10,
+            DataName::Imagenet => Size::IMAGENET,
+        }
+    }
+
     /// Classes of the whole set.
     pub fn classes(self) -> usize {
-        match self {
-            DataName::Cifar10 => 10,
-            DataName::Imagenet => Size::IMAGENET.classes,
-        }
+        self.size().classes
     }
 
     /// Images that the paper evaluates on.
     pub fn test_images(self) -> usize {
-        match self {
-            DataName::Cifar10 => 10_000,
-            DataName::Imagenet => Size::IMAGENET.test_images,
-        }
+        self.size().test_images
     }
 
     /// The origin of the paper's own images.
@@ -62,6 +64,11 @@ pub struct Size {
 }
 
 impl Size {
+    pub const CIFAR10: Size = Size {
+        classes: 10,
+        training_images: 50_000,
+        test_images: 10_000,
+    };
     /// ILSVRC 2012 with its validation set.
     pub const IMAGENET: Size = Size {
         classes: 1000,
@@ -76,8 +83,8 @@ impl Size {
 pub enum Origin {
     /// The 60,000 images of CIFAR-10, identified by digest.
     Cifar10,
-    /// All images of ImageNet. Nobody publishes their digest, so they are identified by their numbers and by the labels of
-    /// some known images.
+    /// All images of ImageNet. The digests of archives are published, but none of the images, so these are identified by their
+    /// numbers and by the labels of some known ones.
     Imagenet,
     /// Images in one of ImageNet's layouts, but not all of them: some classes, say, or shrunk ones.
     ImagenetPart,

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use common::cifar::{Shape, parquet, pickle, png};
 use refig::data::{
-    BATCH_BYTES, Dataset, DownloadError, FOLDER, Pace, RECORD_BYTES, RECORDS_PER_BATCH, Request,
-    TEST_FILE, TRAINING_FILES, fetch, load, open,
+    BATCH_BYTES, Dataset, DownloadError, FOLDER, Pace, Progress, RECORD_BYTES, RECORDS_PER_BATCH,
+    Request, TEST_FILE, TRAINING_FILES, fetch, load, open,
 };
 use refig::exit::Exit;
 use refig::random::{Purpose, Stream};
@@ -301,13 +301,24 @@ fn parquet_files_of_other_images_are_refused_and_nothing_stays() {
     let cache = tempfile::tempdir().unwrap();
     let bytes = parquet(&few(), PLAIN);
     let address = serve(vec![(TRAIN, bytes.clone()), (TEST, bytes)]);
+    let mut notes = Vec::new();
     let refused = fetch(
         Some(&address),
         cache.path(),
         &[],
         Pace::default(),
-        &mut |_| Ok(()),
+        &mut |progress| {
+            if let Progress::Note(note) = progress {
+                notes.push(note);
+            }
+            Ok(())
+        },
     );
+    notes.retain(|note| note.contains("TLS"));
+    let expected = format!(
+        "{address} has no TLS; what it delivers is taken only if its digest is that of CIFAR-10"
+    );
+    assert_eq!(notes, [expected], "told once");
     let Err(DownloadError::Refused(error)) = refused else {
         panic!("expected a refusal, got {refused:?}");
     };

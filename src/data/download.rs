@@ -188,6 +188,20 @@ pub(super) fn file(
     Ok(resumed)
 }
 
+/// A client for one source. A source with TLS may not lead to an address without.
+fn agent(source: &str) -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .https_only(has_tls(source))
+        .timeout_resolve(Some(RESOLVE_TIMEOUT))
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_recv_response(Some(READ_TIMEOUT))
+        .timeout_per_read(Some(READ_TIMEOUT))
+        .http_status_as_error(false)
+        .user_agent(concat!("refig/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into()
+}
+
 /// Fills `part` from one source and verifies it.
 fn fill(
     source: &str,
@@ -196,15 +210,7 @@ fn fill(
     pace: Pace,
     progress: &mut Report,
 ) -> std::result::Result<bool, Fault> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_resolve(Some(RESOLVE_TIMEOUT))
-        .timeout_connect(Some(CONNECT_TIMEOUT))
-        .timeout_recv_response(Some(READ_TIMEOUT))
-        .timeout_per_read(Some(READ_TIMEOUT))
-        .http_status_as_error(false)
-        .user_agent(concat!("refig/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .into();
+    let agent = agent(source);
     let shown = without_credentials(source);
     let mut meter = Meter::new(pace);
     let mut resumed = false;
@@ -283,17 +289,14 @@ fn transfer(
     progress: &mut Report,
 ) -> std::result::Result<Transfer, Fault> {
     let shown = without_credentials(source);
-    let unreachable = |error: ureq::Error| {
-        // A redirect may lead to an address with a signature.
-        let why = without_credentials(&error.to_string());
-        Fault::Unreachable(format!("{shown} cannot be reached ({why})"))
-    };
     // No transfer compression: offsets and sizes are those of the file.
     let mut request = agent.get(source).header("accept-encoding", "identity");
     if have > 0 {
         request = request.header("range", format!("bytes={have}-"));
     }
-    let response = request.call().map_err(unreachable)?;
+    let response = request
+        .call()
+        .map_err(|error| Fault::Unreachable(unreachable(&shown, error)))?;
     let header = |name: &str| {
         let value = response.headers().get(name)?;
         value.to_str().ok().map(str::to_owned)
@@ -378,6 +381,20 @@ fn transfer(
     Ok(cut.map_or(Transfer::Whole, Transfer::Cut))
 }
 
+/// What is said of a source whose request failed. A redirect may lead to an address with a signature.
+fn unreachable(shown: &str, error: ureq::Error) -> String {
+    match error {
+        ureq::Error::RequireHttpsOnly(to) => format!(
+            "{shown} redirects to {}, which is not https:// and is not followed",
+            without_credentials(&to)
+        ),
+        error => {
+            let why = without_credentials(&error.to_string());
+            format!("{shown} cannot be reached ({why})")
+        }
+    }
+}
+
 /// Whether `path` is the expected file.
 pub(super) fn is_archive(path: &Path, expected: &Archive) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == expected.bytes)
@@ -387,5 +404,27 @@ pub(super) fn is_archive(path: &Path, expected: &Archive) -> bool {
 }
 
 pub(super) fn is_address(source: &str) -> bool {
-    source.starts_with("http://") || source.starts_with("https://")
+    source.starts_with("http://") || has_tls(source)
+}
+
+pub(super) fn has_tls(address: &str) -> bool {
+    address.starts_with("https://")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_with_tls_leads_to_no_address_without() {
+        // ureq asks for the address of a redirect as it does for the first.
+        let to = "http://user:hunter2@127.0.0.1:9/x?token=hunter2";
+        let source = "https://host/x";
+        let error = agent(source).get(to).call().unwrap_err();
+        assert_eq!(
+            unreachable(source, error),
+            "https://host/x redirects to http://127.0.0.1:9/x, which is not https:// and is not followed"
+        );
+        assert!(!agent("http://host/x").config().https_only());
+    }
 }

@@ -131,7 +131,7 @@ pub(super) struct VariantFile {
 pub struct Responses {
     /// Images to feed to the network, without augmentation.
     pub images: ResponseImages,
-    /// Number of images, drawn once for all networks; at most the 50,000 of training or 10,000 of testing.
+    /// Number of images, drawn once for all networks; at most those of the data set (CIFAR-10: 50,000 of training, 10,000 of test).
     pub count: usize,
     /// Statistics for batch normalisation.
     pub statistics: ResponseStatistics,

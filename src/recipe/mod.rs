@@ -9,6 +9,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::origin::DataName;
+
 pub use crop::{ColourKind, ColourRecipe, ColourScale, Crop, MOST_CROP, MOST_SIDE, Resize};
 pub use evaluation::{EvaluationRecipe, FinalViews, Pooling, ViewAverage};
 
@@ -263,7 +265,7 @@ impl Default for Recipe {
     }
 }
 
-/// The most images of a mini-batch or behind a statistic: the training images of CIFAR-10.
+/// The most images of a mini-batch: the training images of CIFAR-10.
 pub const MOST_IMAGES: u64 = 50_000;
 
 /// The most iterations, over a thousand times the paper's. Their products with images stay far from overflow.
@@ -292,6 +294,14 @@ impl std::fmt::Display for Size {
 }
 
 impl Recipe {
+    /// The data set that it is for. Pictures of many sizes need crops, and no others have them.
+    fn data(&self) -> DataName {
+        match self.crop {
+            None => DataName::Cifar10,
+            Some(_) => DataName::Imagenet,
+        }
+    }
+
     /// The first size beyond its limits. Checked wherever a recipe is read, so that sizes can be multiplied and allocated
     /// without another look.
     pub fn outsized(&self) -> Option<Size> {
@@ -302,6 +312,8 @@ impl Recipe {
             most,
         };
         let images = |field, value: usize, least| size(field, value as u64, least, MOST_IMAGES);
+        let all = self.data().size().training_images as u64;
+        let drawn = |field, value: usize, least| size(field, value as u64, least, all);
         let (e, side) = (&self.evaluation, self.image_size as u64);
         let mut sizes = vec![
             images("batch", self.batch, 1),
@@ -313,9 +325,9 @@ impl Recipe {
             size("augmentation.pad", self.augmentation.pad as u64, 0, side),
             images("batch_norm.group", self.batch_norm.group, 0),
             size("evaluation.interval", e.interval, 1, MOST_ITERATIONS),
-            images("evaluation.statistics_images", e.statistics_images, 1),
+            drawn("evaluation.statistics_images", e.statistics_images, 1),
             images("evaluation.statistics_batch", e.statistics_batch, 1),
-            images("evaluation.clean_images", e.clean_images, 0),
+            drawn("evaluation.clean_images", e.clean_images, 0),
         ];
         if let Some(micro_batch) = self.micro_batch {
             sizes.push(images("micro_batch", micro_batch, 1));
@@ -410,6 +422,43 @@ impl Default for BatchNorm {
             momentum: 0.1,
             epsilon: 1e-5,
             group: 64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_behind_a_statistic_are_at_most_those_of_the_data_set() {
+        let said = |crop: Option<Crop>, statistics: usize, clean: usize| {
+            let mut recipe = Recipe::default();
+            if crop.is_some() {
+                (recipe.crop, recipe.image_size) = (crop, 224);
+            }
+            recipe.evaluation.statistics_images = statistics;
+            recipe.evaluation.clean_images = clean;
+            recipe.outsized().map(|size| size.to_string())
+        };
+        let crop = || Some(Crop::default());
+        assert_eq!(said(None, 50_000, 50_000), None);
+        assert_eq!(said(crop(), 1_281_167, 1_281_167), None);
+        for (said, expected) in [
+            (
+                said(None, 50_001, 0),
+                "evaluation.statistics_images = 50001; use 1 to 50000",
+            ),
+            (
+                said(crop(), 1_281_168, 0),
+                "evaluation.statistics_images = 1281168; use 1 to 1281167",
+            ),
+            (
+                said(crop(), 1, 1_281_168),
+                "evaluation.clean_images = 1281168; use 0 to 1281167",
+            ),
+        ] {
+            assert_eq!(said.as_deref(), Some(expected));
         }
     }
 }

@@ -17,6 +17,8 @@ pub enum Answer {
     /// A little of the file, then a byte every 10 ms.
     Stall,
     Status(u16),
+    /// Sends to the server on another port of this machine.
+    Redirect(u16),
 }
 
 /// Serves `content` on a port of its own, one answer a request, the last one for ever. Logs the ranges asked for.
@@ -44,6 +46,11 @@ impl Server {
         vec![self.address.clone()]
     }
 
+    pub fn port(&self) -> u16 {
+        let authority = self.address.split('/').nth(2).unwrap();
+        authority.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
     pub fn ranges(&self) -> Vec<Option<usize>> {
         self.ranges.lock().unwrap().clone()
     }
@@ -69,6 +76,9 @@ fn serve(mut stream: TcpStream, content: &[u8], answer: Answer, log: &Mutex<Vec<
         Answer::Status(status) => {
             format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         }
+        Answer::Redirect(port) => format!(
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{port}/archive.tar.gz\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        ),
         _ => {
             let (status, extra) = if start > 0 {
                 let range = format!(
@@ -88,7 +98,7 @@ fn serve(mut stream: TcpStream, content: &[u8], answer: Answer, log: &Mutex<Vec<
     };
     stream.write_all(head.as_bytes()).unwrap();
     let bytes: &[u8] = match answer {
-        Answer::Status(_) => &[],
+        Answer::Status(_) | Answer::Redirect(_) => &[],
         Answer::Cut(count) => &content[start..(start + count).min(content.len())],
         Answer::Stall => {
             let (some, rest) = content[start..].split_at(1000);

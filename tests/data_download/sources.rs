@@ -55,6 +55,15 @@ fn the_next_source_is_tried() {
 }
 
 #[test]
+fn a_mirror_without_tls_may_lead_to_another() {
+    let (content, folder) = (content(), tempfile::tempdir().unwrap());
+    let right = Server::start(content.clone(), vec![Answer::Serve]);
+    let first = Server::start(Vec::new(), vec![Answer::Redirect(right.port())]);
+    fetch(&first.sources(), &content, folder.path()).unwrap();
+    assert_eq!((first.ranges().len(), right.ranges().len()), (1, 1));
+}
+
+#[test]
 fn no_network_is_told_quickly() {
     let folder = tempfile::tempdir().unwrap();
     // A port that nobody listens on.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use refig::data::imagenet::open;
+use refig::data::imagenet::{open, verify};
 use refig::exit::Exit;
 
 use super::images::{flat, folders, official, parquet, tar, test, write};
@@ -107,6 +107,43 @@ fn damaged_archives_and_shards_are_named() {
 }
 
 #[test]
+fn a_missing_shard_is_named() {
+    let places = Places::new();
+    parquet(&places.at("parquet"));
+    load(&places.at("parquet"), &places.at("cache"));
+    let path = places.at("parquet/data/train-00001-of-00002.parquet");
+    fs::remove_file(&path).unwrap();
+    let told = refused(&places.at("parquet"));
+    assert!(
+        told.contains("lacks 1 of the 2 files") && told.contains("train-00001-of-00002.parquet"),
+        "{told}"
+    );
+    let (set, cache) = (places.at("parquet"), places.at("cache"));
+    let found = verify(&set, &cache, false, &mut |_| Ok(()));
+    assert_eq!(found.unwrap_err().to_string(), told);
+    // A part on purpose.
+    let whole = path.with_file_name("train-00000-of-00002.parquet");
+    fs::rename(&whole, path.with_file_name("train-00000.parquet")).unwrap();
+    let (found, _) = load(&places.at("parquet"), &places.at("cache"));
+    assert_eq!(found.train.len(), 4);
+}
+
+#[test]
+fn verifying_compares_archives_with_the_official_ones() {
+    let places = Places::new();
+    official(&places.at("official"));
+    let (set, cache) = (places.at("official"), places.at("cache"));
+    let found = verify(&set, &cache, false, &mut |_| Ok(())).unwrap();
+    let size = fs::metadata(places.at("official/ILSVRC2012_img_val.tar")).unwrap();
+    let line = format!(
+        "ILSVRC2012_img_val.tar has {} bytes, and the official archive 6744924160 (md5 29b22e2961454d5413ddabcf34fc5622)",
+        size.len()
+    );
+    let lines = found.lines;
+    assert!(lines.iter().any(|own| own.starts_with(&line)), "{lines:?}");
+}
+
+#[test]
 fn verifying_names_what_is_missing_and_what_is_mislabelled() {
     let places = Places::new();
     folders(&places.at("set"), "val");
@@ -128,6 +165,7 @@ fn verifying_names_what_is_missing_and_what_is_mislabelled() {
     for part in [
         "2 of 1000 classes",
         "6 training images",
+        "49998 of 50000 validation images are missing by their numbers (ILSVRC2012_val_00000003, ",
         "wrong order",
         "n01443537",
     ] {

@@ -152,8 +152,10 @@ pub fn parquet(root: &Path) {
                 path: Some(name.replace(".JPEG", &format!("_{class}.JPEG"))),
             })
             .collect();
-        for (number, rows) in rows.chunks(4).enumerate() {
-            let name = format!("data/{part}-0000{number}-of-00002.parquet");
+        let files = rows.chunks(4);
+        let all = files.len();
+        for (number, rows) in files.enumerate() {
+            let name = format!("data/{part}-0000{number}-of-0000{all}.parquet");
             write(root.join(name), foreign_to_bytes(rows, 2).unwrap());
         }
     }

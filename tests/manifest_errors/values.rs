@@ -71,6 +71,48 @@ fn crops_that_cannot_be_taken() {
     assert!(said.contains("data = \"imagenet\""), "{said}");
 }
 
+/// Responses of `count` images to the networks of Fig. 4.
+fn responses_on_imagenet(count: usize) -> anyhow::Result<Experiment> {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["fig4.toml", "reference/fig4.csv"] {
+        let to = folder.path().join(file);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(Path::new("experiments").join(file), to).unwrap();
+    }
+    let path = folder.path().join("own.toml");
+    let text = format!(
+        r#"name = "own"
+title = "responses"
+kind = "responses"
+runs_from = "fig4"
+responses = {{ images = "training", count = {count}, statistics = "population", pooling = "layer" }}
+panels = [{{ title = "layers", networks = ["plain-18"], order = "original" }}]
+"#
+    );
+    std::fs::write(&path, text).unwrap();
+    Experiment::load(&path, "paper", &[])
+}
+
+#[test]
+fn no_more_images_are_asked_for_than_the_data_set_has() {
+    let find = "interval = 200, statistics_images = 2000";
+    let many = "interval = 200, statistics_images = 1281168";
+    let (line, error) = refused_in("fig4.toml", find, many);
+    assert!(error.contains(&format!("fig4.toml:{line}:")), "{error}");
+    let says = "evaluation.statistics_images = 1281168; use 1 to 1281167";
+    assert!(error.contains(says), "{error}");
+    let all = [
+        "recipe.evaluation.statistics_images=1281167".to_owned(),
+        "recipe.evaluation.clean_images=1281167".to_owned(),
+    ];
+    Experiment::load(Path::new("experiments/fig4.toml"), "paper", &all).unwrap();
+
+    responses_on_imagenet(1_281_167).unwrap();
+    let error = responses_on_imagenet(1_281_168).unwrap_err().to_string();
+    let says = "own.toml:5: count = 1281168; use 1 to 1281167";
+    assert!(error.contains(says), "{error}");
+}
+
 #[test]
 fn sizes_have_limits() {
     let large = "4611686018427387904";

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::layout::Format;
 use crate::address::{without_credentials, word_without_credentials};
-use crate::data::download::{Archive, Wanted, is_address};
+use crate::data::download::{Archive, Wanted, has_tls, is_address};
 use crate::exit::Exit;
 
 /// Official address of CIFAR-10's binary version.
@@ -92,10 +92,17 @@ impl Address {
 
     /// For messages.
     pub fn shown(&self) -> String {
+        without_credentials(self.address())
+    }
+
+    /// Whether it is reached over TLS. Those that users name need not be.
+    pub fn has_tls(&self) -> bool {
+        has_tls(self.address())
+    }
+
+    fn address(&self) -> &str {
         match self {
-            Address::Archive(_, address) | Address::Parquet(address, _) => {
-                without_credentials(address)
-            }
+            Address::Archive(_, address) | Address::Parquet(address, _) => address,
         }
     }
 }
@@ -208,5 +215,7 @@ mod tests {
         assert_eq!(first_bytes(&[]).unwrap(), PARQUET_BYTES);
         assert_eq!(first_bytes(&["official".into()]).unwrap(), 170_052_171);
         assert!(first_bytes(&["ftp://h/a".into()]).is_err());
+        assert!(addresses(&[]).unwrap().iter().all(Address::has_tls));
+        assert!(!Address::of("http://h/a.tgz").has_tls());
     }
 }

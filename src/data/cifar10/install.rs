@@ -72,16 +72,27 @@ fn obtain(
     pace: Pace,
     progress: &mut Report,
 ) -> std::result::Result<Dataset, DownloadError> {
+    let mut open: Vec<String> = Vec::new();
     let dataset = download::from_first(
         places,
         Address::shown,
         pace,
         progress,
-        |place, pace, progress| match place {
-            Address::Archive(format, address) => {
-                from_archive(*format, address, installed, pace, progress)
+        |place, pace, progress| {
+            let shown = place.shown();
+            // A slow place may have its turn twice.
+            if !place.has_tls() && !open.contains(&shown) {
+                progress(Progress::Note(format!(
+                    "{shown} has no TLS; what it delivers is taken only if its digest is that of CIFAR-10"
+                )))?;
+                open.push(shown);
             }
-            Address::Parquet(..) => from_shards(place, installed, pace, progress),
+            match place {
+                Address::Archive(format, address) => {
+                    from_archive(*format, address, installed, pace, progress)
+                }
+                Address::Parquet(..) => from_shards(place, installed, pace, progress),
+            }
         },
     )?;
     // What other addresses had begun to deliver.

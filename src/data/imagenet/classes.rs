@@ -42,6 +42,40 @@ pub(super) fn validation_number(name: &str) -> Option<usize> {
     digits.parse().ok().filter(|&number| number > 0)
 }
 
+/// Which of `count` validation images are missing among `names`, if there are numbers in these.
+pub(super) fn missing_numbers<'a>(
+    names: impl Iterator<Item = &'a str>,
+    count: usize,
+) -> Option<String> {
+    let mut there = BTreeSet::new();
+    let mut without = 0;
+    for name in names {
+        match validation_number(name).filter(|&number| number <= count) {
+            Some(number) => {
+                there.insert(number);
+            }
+            None => without += 1,
+        }
+    }
+    let missing: Vec<usize> = (1..=count)
+        .filter(|number| !there.contains(number))
+        .collect();
+    // Images under other names may be the missing ones.
+    if there.is_empty() || missing.len() <= without {
+        return None;
+    }
+    let all: Vec<String> = missing
+        .iter()
+        .map(|number| format!("ILSVRC2012_val_{number:08}"))
+        .collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    Some(format!(
+        "{} of {count} validation images are missing by their numbers ({})",
+        missing.len(),
+        first(&all)
+    ))
+}
+
 /// The classes of a collection, from those that have training images and those that have test images.
 ///
 /// # Errors
@@ -150,6 +184,37 @@ mod tests {
         );
         assert_eq!(validation_number("ILSVRC2012_val_00000000.JPEG"), None);
         assert_eq!(validation_number("ILSVRC2012_val_é0000000.JPEG"), None);
+    }
+
+    #[test]
+    fn missing_validation_images_are_named() {
+        const COUNT: usize = 50_000;
+        let name = |number: usize| format!("val/ILSVRC2012_val_{number:08}.JPEG");
+        let said = |left_out: &[usize], more: &[&str]| {
+            let own: Vec<String> = (1..=COUNT)
+                .filter(|number| !left_out.contains(number))
+                .map(name)
+                .collect();
+            let more = more.iter().copied();
+            missing_numbers(own.iter().map(String::as_str).chain(more), COUNT)
+        };
+        assert_eq!(said(&[], &[]), None);
+        assert_eq!(
+            said(&[123, 49_999], &[]).as_deref(),
+            Some(
+                "2 of 50000 validation images are missing by their numbers (ILSVRC2012_val_00000123, ILSVRC2012_val_00049999)"
+            )
+        );
+        // One twice does not stand for another, and one under another name may.
+        assert!(said(&[123], &["ILSVRC2012_val_00000001 (1).JPEG"]).is_some());
+        assert!(said(&[123], &["val/x.JPEG"]).is_none());
+        let many: Vec<usize> = (1..=7).collect();
+        let told = said(&many, &[]).unwrap();
+        assert!(told.contains("val_00000005, ...)"), "{told}");
+        assert_eq!(
+            missing_numbers(["a.JPEG", "b.JPEG"].into_iter(), COUNT),
+            None
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::index::{self, Index};
 use super::layout::{self, Layout, Place};
 use super::listing::{self, Container, Found, Kind, Listing};
 use super::pack;
+use super::shards;
 use super::split::Split;
 use super::unreadable;
 use crate::data::progress::{Progress, Report};
@@ -50,8 +51,8 @@ pub(super) struct Look {
 /// an index for that.
 ///
 /// # Errors
-/// [`Exit::Data`] if there are no training or no validation images, if something cannot be read, or if nothing tells the
-/// classes of a flat folder.
+/// [`Exit::Data`] if there are no training or no validation images, if something cannot be read, if one of numbered Parquet
+/// files is missing, or if nothing tells the classes of a flat folder.
 pub fn open(dir: &Path, cache: &Path, progress: &mut Report) -> Result<Collection> {
     whole(dir, cache, false, progress)
 }
@@ -97,6 +98,11 @@ pub(super) fn survey(
     let Look { trust, leave_out } = look;
     let named = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     let layout = layout::locate(&named)?;
+    for place in [&layout.train, &layout.test].into_iter().flatten() {
+        if let Place::Shards(files) = place {
+            shards::check_complete(files)?;
+        }
+    }
     let path = index::path(cache, &named);
     let mut known = match index::load(&path) {
         Ok(known) => known.unwrap_or_default(),

@@ -17,8 +17,8 @@ use crate::exit::Exit;
 const TRAIN: &[&str] = &["train"];
 const TEST: &[&str] = &["val", "validation"];
 /// The archives as downloaded.
-const TRAIN_TAR: &str = "ILSVRC2012_img_train.tar";
-const TEST_TAR: &str = "ILSVRC2012_img_val.tar";
+pub(super) const TRAIN_TAR: &str = "ILSVRC2012_img_train.tar";
+pub(super) const TEST_TAR: &str = "ILSVRC2012_img_val.tar";
 /// Where Kaggle's archive and Hugging Face's repositories keep the images.
 const INNER: [&str; 3] = ["ILSVRC/Data/CLS-LOC", "Data/CLS-LOC", "data"];
 /// What `data prepare imagenet` writes beside its archives.

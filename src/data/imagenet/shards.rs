@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Result;
 use sha2::{Digest, Sha256};
 
-use super::classes::{self, synset_in, synsets};
+use super::classes::{self, first, synset_in, synsets};
 use super::listing::{Found, Kind, Listing, MOST_BYTES, NO_GROUP, container};
 use super::workers::each;
 use crate::console::one_line;
@@ -41,6 +41,57 @@ fn damaged(path: &Path, error: &anyhow::Error) -> anyhow::Error {
         path.display(),
         one_line(&format!("{error:#}"))
     ))
+}
+
+/// Checks that none of the files that the others' names tell of is missing, such as `train-00001-of-00002.parquet`. A name
+/// without `-of-` tells of no others.
+///
+/// # Errors
+/// [`Exit::Data`] with the names of those that are.
+pub(super) fn check_complete(files: &[PathBuf]) -> Result<()> {
+    let mut sets: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    let mut folder = Path::new("");
+    for path in files {
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some((part, number, total)) = name.and_then(numbered) {
+            sets.entry((part, total)).or_default().push(number);
+            folder = path.parent().unwrap_or(folder);
+        }
+    }
+    for ((part, total), found) in sets {
+        let (Ok(all), Some(digits)) = (total.parse::<u64>(), found.first().map(|name| name.len()))
+        else {
+            continue;
+        };
+        let there: BTreeSet<u64> = found.iter().filter_map(|name| name.parse().ok()).collect();
+        let lacks = all - there.range(..all).count() as u64;
+        if lacks == 0 {
+            continue;
+        }
+        // More than are shown, so that it is seen where some are not.
+        let missing: Vec<String> = (0..all)
+            .filter(|number| !there.contains(number))
+            .take(10)
+            .map(|number| format!("{part}-{number:0digits$}-of-{total}.parquet"))
+            .collect();
+        let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
+        return Err(Exit::Data.error(format!(
+            "{} lacks {lacks} of the {all} files that the names of the others tell of ({}): download them, too, or take `-of-{total}` out of the names to use a part on purpose",
+            folder.display(),
+            first(&missing)
+        )));
+    }
+    Ok(())
+}
+
+/// The parts of a name such as `train-00000-of-00294.parquet`. After the last number, Hugging Face may put a digest.
+fn numbered(name: &str) -> Option<(&str, &str, &str)> {
+    let (before, after) = name.rsplit_once("-of-")?;
+    let (part, number) = before.rsplit_once('-')?;
+    let end = after.find(|letter: char| !letter.is_ascii_digit())?;
+    let total = &after[..end];
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (digits(number) && digits(total)).then_some((part, number, total))
 }
 
 /// The place of a row: its group and its number in it.
@@ -172,6 +223,43 @@ fn classify(rows: Vec<Row>, mut listing: Listing) -> Result<Listing> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_that_the_names_of_others_tell_of_are_not_missing() {
+        let check = |names: &[&str]| {
+            let files: Vec<PathBuf> = names.iter().map(|name| Path::new("d").join(name)).collect();
+            check_complete(&files).map_err(|error| error.to_string())
+        };
+        for complete in [
+            &[
+                "train-00000-of-00002.parquet",
+                "train-00001-of-00002.parquet",
+            ][..],
+            &["train-00000-of-00001-8b4da2bb1e6cc0d3.parquet"],
+            &["train-0.parquet", "train-7.parquet"],
+            &["train-x-of-00294.parquet", "train-00000-of-many.parquet"],
+            &[],
+        ] {
+            assert_eq!(check(complete), Ok(()));
+        }
+        let told = check(&["val-00001-of-00003.parquet", "train-0-of-1.parquet"]).unwrap_err();
+        let said = "d lacks 2 of the 3 files that the names of the others tell of (val-00000-of-00003.parquet, val-00002-of-00003.parquet): download them";
+        assert!(told.starts_with(said), "{told}");
+        // An absurd total takes neither time nor memory, and a number beyond it is none of them.
+        let told = check(&[
+            "train-1-of-99999999999.parquet",
+            "train-99999999999-of-99999999999.parquet",
+        ]);
+        let told = told.unwrap_err();
+        assert!(
+            told.contains("lacks 99999999998 of the 99999999999"),
+            "{told}"
+        );
+        assert!(
+            told.contains("train-2-of-99999999999.parquet") && told.contains(", ..."),
+            "{told}"
+        );
+    }
 
     fn row(name: &str, label: i64) -> Row {
         let image = ForeignImage {

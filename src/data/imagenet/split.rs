@@ -153,6 +153,11 @@ impl Split {
         self.names.get(index)
     }
 
+    /// The files that hold many images.
+    pub(super) fn containers(&self) -> &[PathBuf] {
+        &self.containers
+    }
+
     /// Where image `index` is in its container, and its name: no two images of a listing share them.
     pub(super) fn spot(&self, index: usize) -> (u32, u64, &str) {
         let spot = self.spots[index];

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use super::classes::{self, first, synsets, validation_number};
 use super::collection::{Collection, Look, survey};
+use super::layout::{TEST_TAR, TRAIN_TAR};
 use super::split::Split;
 use super::unreadable;
 use crate::data::progress::Report;
@@ -19,6 +20,16 @@ const TEST: usize = 50_000;
 const TEST_EACH: usize = 50;
 /// The fewest and the most training images of a class.
 const TRAIN_EACH: [usize; 2] = [732, 1300];
+
+/// The official archives as published: bytes and md5 (torchvision's `datasets/imagenet.py` has the md5s).
+const ARCHIVES: [(&str, u64, &str); 2] = [
+    (
+        TRAIN_TAR,
+        147_897_477_120,
+        "1d675b47d978889d74fa0da5fadfb00e",
+    ),
+    (TEST_TAR, 6_744_924_160, "29b22e2961454d5413ddabcf34fc5622"),
+];
 
 /// Numbers of validation images and their classes: the first 24 of TensorFlow's
 /// `research/slim/datasets/imagenet_2012_validation_synset_labels.txt` (repository tensorflow/models).
@@ -118,9 +129,11 @@ pub fn verify(dir: &Path, cache: &Path, decode: bool, progress: &mut Report) -> 
         faults: Vec::new(),
     };
     findings.places();
+    findings.archives();
     findings.classes();
     findings.counts("training", &collection.train, TRAIN, TRAIN_EACH);
     findings.counts("validation", &collection.test, TEST, [TEST_EACH; 2]);
+    findings.numbers();
     findings.labels();
     findings.odd_files()?;
     match decode {
@@ -179,6 +192,37 @@ impl Check<'_> {
             let (images, digest) = (split.len(), split.digest());
             self.lines
                 .push(format!("{what:>10}: {images} images, digest {digest}"));
+        }
+    }
+
+    /// Compares the sizes of the official archives. The images in them are judged themselves, so that others are no fault:
+    /// who packs them anew gets archives of another size.
+    fn archives(&mut self) {
+        for split in [&self.collection.train, &self.collection.test] {
+            for path in split.containers() {
+                let own = path.file_name().and_then(|name| name.to_str());
+                let known = ARCHIVES.iter().find(|(name, ..)| own == Some(*name));
+                let (Some((name, bytes, md5)), Ok(metadata)) = (known, path.metadata()) else {
+                    continue;
+                };
+                self.lines.push(match metadata.len() {
+                    found if found == *bytes => format!(
+                        "{name} has the published size; `md5sum` tells whether it has the published md5, {md5}"
+                    ),
+                    found => format!(
+                        "{name} has {found} bytes, and the official archive {bytes} (md5 {md5}): it was packed anew, or is another one"
+                    ),
+                });
+            }
+        }
+    }
+
+    /// Names the validation images that are missing, as far as names have numbers.
+    fn numbers(&mut self) {
+        let test = &self.collection.test;
+        let names = (0..test.len()).map(|index| test.file(index));
+        if let Some(missing) = classes::missing_numbers(names, TEST) {
+            self.faults.push(missing);
         }
     }
 

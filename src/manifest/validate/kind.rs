@@ -6,8 +6,8 @@ use super::super::file::{Kind, Metric, ResponseImages};
 use super::super::source::Source;
 use super::{name, panels};
 
-/// Checks a manifest of any kind but bars.
-pub(super) fn check(own: &Source) -> Result<()> {
+/// Checks a manifest of any kind but bars. `runs` says what it trains on.
+pub(super) fn check(own: &Source, runs: &Source) -> Result<()> {
     let responses = own.file.kind == Kind::Responses;
     match &own.file.responses {
         None if responses => {
@@ -23,9 +23,10 @@ pub(super) fn check(own: &Source) -> Result<()> {
             ));
         }
         Some(how) => {
-            let (count, most) = match how.images {
-                ResponseImages::Training => (how.count, 50_000),
-                ResponseImages::Test => (how.count, 10_000),
+            let (count, set) = (how.count, runs.file.data.size());
+            let most = match how.images {
+                ResponseImages::Training => set.training_images,
+                ResponseImages::Test => set.test_images,
             };
             if !(1..=most).contains(&count) {
                 return Err(own.error(

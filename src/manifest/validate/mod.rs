@@ -43,7 +43,7 @@ pub(super) fn structure(own: &Source, runs: Option<&Source>) -> Result<()> {
     variants::check(own, runs)?;
     panels::check(own, runs)?;
     profiles(own, runs)?;
-    kind::check(own)?;
+    kind::check(own, runs)?;
     claims::check(own, runs)?;
     colours(own, runs)
 }

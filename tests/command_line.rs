@@ -315,7 +315,15 @@ fn plan_names_time_disk_and_download_and_changes_nothing() {
     let text = plan(&[]);
     let runs = text.lines().filter(|line| line.contains(" new ")).count();
     assert_eq!(runs, 9, "{text}");
-    for says in ["total: about", "disk: at most", "download: 171 MB"] {
+    for says in [
+        "64000 of 64000",
+        "total: about",
+        "images: 50000 for training and 10000 for tests, as published",
+        "memory: about",
+        "disk: at most",
+        "data: 185 MB",
+        "download: 171 MB",
+    ] {
         assert!(text.contains(says), "{says} in {text}");
     }
     let text = plan(&["--networks", "resnet-20", "--format", "json"]);
@@ -327,6 +335,9 @@ fn plan_names_time_disk_and_download_and_changes_nothing() {
     assert_eq!(run["state"], "new");
     assert_eq!(run["iterations_left"], 64_000);
     assert_eq!(run["seconds"], json["seconds"]);
+    assert_eq!(json["iterations"], 64_000);
+    assert_eq!(json["images"]["training"], 50_000);
+    assert!(json["memory_bytes"].as_u64() > Some(0));
     assert!(json["disk_bytes"].as_u64() > Some(0));
     assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
 }

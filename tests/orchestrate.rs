@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use refig::manifest::NetworkEntry;
 use refig::network::{Family, Network, Shortcut};
-use refig::orchestrate::{Progress, RunsObserver, Start, Style, work};
+use refig::orchestrate::{PictureWork, Progress, RunsObserver, Start, Style, picture_work, work};
 use refig::plan::RunPlan;
 use refig::processor::Processor;
-use refig::recipe::{EvaluationRecipe, Recipe};
+use refig::recipe::{Crop, EvaluationRecipe, FinalViews, Recipe};
 use refig::record::Ending;
 use refig::record::{Evaluation, Iteration, Split, Statistics, Views};
 use refig::train::Observer;
@@ -155,4 +155,50 @@ fn the_work_left_counts_every_image() {
     let pending = work(&plan(600, 200), 600, 10_000);
     assert_eq!(pending.training, 0.0);
     assert!(near(pending.evaluation, 32_000.0 * an_image));
+}
+
+#[test]
+fn the_work_of_pictures_counts_every_view() {
+    assert_eq!(
+        picture_work(&plan(600, 200), 0, 10_000),
+        PictureWork::default()
+    );
+    let pictures = |views: &[FinalViews]| {
+        let mut run = plan(600, 200);
+        run.recipe.crop = Some(Crop::default());
+        run.recipe.evaluation.final_views = views.to_vec();
+        run.recipe.evaluation.scales = vec![32, 64];
+        run
+    };
+    let (single, ten) = (pictures(&[]), pictures(&[FinalViews::TenCrop]));
+    let both = pictures(&[FinalViews::TenCrop, FinalViews::MultiScale]);
+    let of = |run: &RunPlan, done| picture_work(run, done, 10_000);
+    // Three evaluations of 2,000 and 10,000 images, and a clean pass.
+    let plain = PictureWork {
+        views: 0.0,
+        training: 60_000.0,
+        evaluation: 41_000.0,
+    };
+    assert_eq!(of(&single, 0), plain);
+    let an_image = ten.network.multiply_adds(32) as f64;
+    assert_eq!(
+        of(&ten, 0),
+        PictureWork {
+            views: 102_000.0 * an_image,
+            evaluation: plain.evaluation + 102_000.0,
+            ..plain
+        }
+    );
+    let large = both.network.multiply_adds(64) as f64;
+    let found = of(&both, 0);
+    assert_eq!(found.evaluation, plain.evaluation + 122_000.0);
+    assert_eq!(
+        found.views,
+        102_000.0 * an_image + 10_000.0 * (an_image + large)
+    );
+    // The final test is left as long as the run is.
+    let late = of(&both, 600);
+    assert_eq!((late.training, late.views), (0.0, found.views));
+    // What plans record is not affected.
+    assert_eq!(work(&both, 0, 10_000), work(&plan(600, 200), 0, 10_000));
 }

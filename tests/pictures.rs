@@ -2,6 +2,7 @@
 //! normalises is left what gives the same pixels.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use refig::data::{self, DataSet, RunImages, imagenet};
@@ -320,4 +321,44 @@ fn crops_for_a_device_that_normalises_are_the_loaders_pixels_to_the_bit() {
             false => same([&used, &fresh]),
         }
     }
+}
+
+#[test]
+fn a_plan_states_what_the_paper_s_schedule_takes() {
+    let empty = tempfile::tempdir().unwrap();
+    let plan = |profile: &str, format: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_refig"))
+            .args(["plan", "fig4", "--networks", "resnet-18", "--device", "cpu"])
+            .args(["--profile", profile, "--format", format, "--results-dir"])
+            .arg(empty.path().join("results"))
+            .env("REFIG_CACHE", empty.path().join("cache"))
+            .env_remove("IMAGENET_DIR")
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let json = |profile: &str| -> serde_json::Value {
+        serde_json::from_str(&plan(profile, "json")).unwrap()
+    };
+    let paper = json("paper");
+    assert_eq!(paper["iterations"], 600_000);
+    assert_eq!(paper["iterations_left"], 600_000);
+    let images = serde_json::json!({ "training": 1_281_167, "test": 50_000 });
+    assert_eq!(paper["images"], images);
+    assert_eq!(paper["data_bytes"], 154_642_401_280_u64);
+    assert!(paper["memory_bytes"].as_u64() > Some(1 << 30));
+    let seconds = |key: &str| paper[key].as_f64().unwrap();
+    assert!(seconds("mean_image_seconds") > 0.0);
+    assert!(seconds("seconds") > seconds("mean_image_seconds"));
+    // Generated pictures would stand in.
+    let smoke = json("smoke");
+    let images = serde_json::json!({ "training": 600, "test": 120 });
+    assert_eq!(smoke["images"], images);
+    let text = plan("smoke", "text");
+    for says in ["24 of 24", "mean image: about", "SYNTHETIC pictures"] {
+        assert!(text.contains(says), "{says} in {text}");
+    }
+    assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
 }

@@ -293,8 +293,12 @@ fn the_probe_s_estimate_grows_with_the_work() {
         threads: 1,
         ..Default::default()
     };
-    let probe = refig::orchestrate::Probe::measure(&runs, &options).unwrap();
-    let seconds = |run: &RunPlan, done| probe.seconds(run, done, 50);
+    let both: Vec<&RunPlan> = runs.iter().collect();
+    let probe = refig::orchestrate::Probe::measure(&both, &options).unwrap();
+    let seconds = |run: &RunPlan, done| {
+        let computation = probe.computation(run, done, 50);
+        computation.training + computation.evaluation
+    };
     assert!(seconds(&runs[0], 0) > 0.0);
     assert!(seconds(&runs[1], 0) > 20.0 * seconds(&runs[0], 0));
     assert!(seconds(&runs[1], 650) < 0.6 * seconds(&runs[1], 0));

@@ -17,8 +17,10 @@ pub struct PlanArgs {
     /// Output format.
     ///
     /// JSON: `experiment`, `profile`, `why` (this profile), `data`; `runs`, each with `folder`, `state` (new, partial or
-    /// done), `iterations`, `iterations_left` and `seconds`; and in total `seconds`, `disk_bytes`, `disk_free_bytes`
-    /// (null if unknown) and `download_bytes`.
+    /// done), `iterations`, `iterations_left` and `seconds`; in total `iterations`, `iterations_left` and `seconds`, in which
+    /// `mean_image_seconds` are included; `images` with `training` and `test`; `memory_bytes` of the largest step (null if
+    /// nothing is left); `disk_bytes` for results, `disk_free_bytes` (null if unknown), `data_bytes` of the images on disk,
+    /// and `download_bytes`.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Also write the plan to a file, for `refig run --plan FILE`.

@@ -1,7 +1,7 @@
 //! A thin file per command, from clap's types to the library and back to an exit code.
 //!
 //! Shared by commands: `target.rs` resolves an experiment with its profile and seeds (`seeds.rs`), `compute.rs` the
-//! device, `dataset.rs` the data, `training.rs` how runs are trained. `reproduce` makes runs in child processes by
+//! device, `dataset.rs` the data, `training.rs` how runs are trained. `forecast.rs` prints what `plan` found. `reproduce` makes runs in child processes by
 //! `jobs.rs` or submits them to a cluster by `launch.rs`; each is `refig run`, in `work.rs`.
 
 mod bench;
@@ -15,6 +15,7 @@ mod diff;
 mod doctor;
 mod evaluate;
 mod export;
+mod forecast;
 mod jobs;
 mod launch;
 mod parity;

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
 
 use super::data::progress;
 use super::target::{self, Circumstances, Target};
-use super::{compute, dataset, jobs, training};
+use super::{compute, dataset, forecast, jobs, training};
 use crate::again::again;
 use crate::cli::{Format, Places, PlanArgs, ReproduceArgs};
 use crate::console::paint;
@@ -17,7 +16,7 @@ use crate::engine::{self, Device};
 use crate::exit::Exit;
 use crate::judge::{Evidence, Wanted, judge};
 use crate::orchestrate::plan_file::{self, FrozenPlan};
-use crate::orchestrate::{Left, Progress, Schedule, Style, measure_responses, run_all};
+use crate::orchestrate::{Progress, Schedule, Style, measure_responses, run_all};
 use crate::origin::{DataKind, DataName};
 use crate::plan;
 use crate::processor::Processor;
@@ -66,7 +65,9 @@ pub(super) fn foresee(
         }
         DataName::Imagenet => {
             let mut show = progress(quiet, stop);
-            data::foresee_pictures(&dataset::pictures(&args.data), &mut show)
+            let mut request = dataset::pictures(&args.data);
+            request.allow_synthetic = target.experiment.synthetic && !args.data.require_official;
+            data::foresee_pictures(&request, &mut show)
         }
     }
 }
@@ -81,9 +82,9 @@ fn schedule(
 ) -> Result<Schedule> {
     let processor = compute.processor()?;
     let runs = plan::runs(&target.only, &target.seeds, &data.digest, processor)?;
-    let (results, images) = (&places.results_dir, data.test_images);
     let apart = jobs::are_asked_for(args) && !args.fail_fast;
-    Schedule::new(runs, results, (args.fresh, apart), compute, images)
+    let results = &places.results_dir;
+    Schedule::new(runs, results, (args.fresh, apart), compute, data)
 }
 
 /// `refig plan EXPERIMENT`: downloads nothing, and changes nothing but the file of `--out`.
@@ -106,53 +107,11 @@ pub fn plan(whole: &PlanArgs, places: &Places, stop: &Stop) -> Result<Exit> {
     }
     let free = run::space::available(&places.results_dir);
     if format == Format::Json {
-        let json = plan_json(&target, &data, &schedule, free);
+        let json = forecast::plan_json(&target, &data, &schedule, free);
         outln!("{}", serde_json::to_string_pretty(&json)?);
         return Ok(Exit::Success);
     }
-    let experiment = &target.experiment;
-    outln!(
-        "{} at profile {} ({}) on {}",
-        experiment.name,
-        experiment.profile,
-        target.why,
-        data.description
-    );
-    for scheduled in &schedule.runs {
-        outln!(
-            "  {:<44} {:<18} {:>9}",
-            scheduled.run.folder(),
-            scheduled.left,
-            duration(scheduled.seconds)
-        );
-    }
-    outln!("  total: about {}", duration(schedule.seconds()));
-    if let Some((run, bytes)) = schedule.memory() {
-        let recipe = &run.recipe;
-        outln!(
-            "  memory: about {} MB for a step of {}, {} images of {size}x{size}",
-            bytes.div_ceil(1_000_000),
-            run.network.name,
-            recipe.micro_batch.unwrap_or(recipe.batch),
-            size = recipe.image_size
-        );
-    }
-    let free = free.map_or_else(String::new, |bytes| format!(" of {} MB free", bytes >> 20));
-    outln!(
-        "  disk: at most {} MB{free} for {}",
-        schedule.disk().div_ceil(1 << 20),
-        places.results_dir.display()
-    );
-    let trains = schedule.runs.iter().any(|run| run.left != Left::Nothing);
-    match data.download {
-        _ if !trains => outln!("  download: nothing, since nothing is left to train"),
-        0 => outln!("  download: nothing"),
-        bytes => outln!(
-            "  download: {} MB into {}",
-            bytes.div_ceil(1_000_000),
-            data::cache_folder().display()
-        ),
-    }
+    forecast::show(&target, &data, &schedule, &places.results_dir, free);
     if let Some(out) = out {
         outln!(
             "  plan: {}, for `refig run --plan`, with runs 0 to {}",
@@ -193,36 +152,6 @@ fn plan_for(
         );
     }
     Ok(Exit::Success)
-}
-
-/// The plan with the keys that `refig plan --help` lists.
-fn plan_json(target: &Target, data: &Prospect, schedule: &Schedule, free: Option<u64>) -> Value {
-    let runs = schedule.runs.iter().map(|scheduled| {
-        let iterations = scheduled.run.recipe.iterations;
-        let (state, left) = match scheduled.left {
-            Left::All => ("new", iterations),
-            Left::After(iteration) => ("partial", iterations.saturating_sub(iteration)),
-            Left::Nothing => ("done", 0),
-        };
-        json!({
-            "folder": scheduled.run.folder(),
-            "state": state,
-            "iterations": iterations,
-            "iterations_left": left,
-            "seconds": scheduled.seconds,
-        })
-    });
-    json!({
-        "experiment": target.experiment.name,
-        "profile": target.experiment.profile,
-        "why": target.why,
-        "data": data.description,
-        "runs": runs.collect::<Vec<Value>>(),
-        "seconds": schedule.seconds(),
-        "disk_bytes": schedule.disk(),
-        "disk_free_bytes": free,
-        "download_bytes": data.download,
-    })
 }
 
 /// `refig reproduce EXPERIMENT`: trains what is missing, judges and publishes.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::cifar10::{
-    self, CIFAR10_TEST_DIGEST, CIFAR10_TRAIN_DIGEST, Digests, OFFICIAL, RECORDS_PER_BATCH,
+    self, CIFAR10_TEST_DIGEST, CIFAR10_TRAIN_DIGEST, Digests, OFFICIAL, RECORD_BYTES,
+    RECORDS_PER_BATCH, TRAINING_FILES,
 };
 use super::download::DownloadError;
-use super::imagenet;
+use super::imagenet::{self, Collection};
 use super::images::{Dataset, set_digest};
 use super::pace::Pace;
 use super::progress::{Progress, Report};
@@ -81,6 +82,9 @@ fn variable(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
+/// Bytes of ILSVRC 2012's archives of training and of validation images.
+const IMAGENET_ARCHIVES: [u64; 2] = [147_897_477_120, 6_744_924_160];
+
 /// The pictures that [`open_pictures`] is asked for.
 #[derive(Clone, Debug)]
 pub struct PictureRequest {
@@ -109,11 +113,12 @@ impl PictureRequest {
 }
 
 /// The data that a command would use, as far as known before a download.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Prospect {
     /// As [`Dataset::digest`].
     pub digest: String,
     pub classes: usize,
+    pub training_images: usize,
     pub test_images: usize,
     /// As [`Dataset::description`].
     pub description: String,
@@ -121,39 +126,90 @@ pub struct Prospect {
     pub doubt: Option<String>,
     /// Bytes to download first.
     pub download: u64,
+    /// Bytes that the images take on disk, once they are there.
+    pub bytes: u64,
+    /// Whether nothing is there yet that training could read.
+    pub absent: bool,
+    /// The pictures that are there.
+    pub pictures: Option<Arc<Collection>>,
 }
 
-impl From<&DataSet> for Prospect {
-    fn from(dataset: &DataSet) -> Self {
-        Self {
-            digest: dataset.digest(),
-            classes: dataset.classes(),
-            test_images: dataset.size().test_images,
-            description: dataset.description(),
-            doubt: match dataset {
-                DataSet::Memory(dataset) => dataset.doubt(),
-                DataSet::Pictures { .. } => None,
-            },
-            download: 0,
+impl Prospect {
+    /// The training images that are yet to be summed for the mean image of crops of `size` pixels, from pictures with this
+    /// shorter `side`.
+    pub fn mean_left(&self, side: u32, size: usize, cache: &Path) -> usize {
+        match &self.pictures {
+            Some(pictures) => imagenet::mean_left(pictures, side, size, cache),
+            None => self.training_images,
         }
     }
 }
 
-/// What [`open_pictures`] would return; all of ImageNet where nothing is named.
+impl From<&DataSet> for Prospect {
+    fn from(dataset: &DataSet) -> Self {
+        let size = dataset.size();
+        let (doubt, pictures, bytes) = match dataset {
+            DataSet::Memory(dataset) => {
+                let images = match dataset.origin {
+                    Origin::Synthetic => 0,
+                    _ => size.training_images + size.test_images,
+                };
+                (dataset.doubt(), None, (images * RECORD_BYTES) as u64)
+            }
+            DataSet::Pictures { collection, .. } => {
+                let bytes = collection.train.bytes() + collection.test.bytes();
+                (None, Some(Arc::clone(collection)), bytes)
+            }
+        };
+        Self {
+            digest: dataset.digest(),
+            classes: size.classes,
+            training_images: size.training_images,
+            test_images: size.test_images,
+            description: dataset.description(),
+            doubt,
+            download: 0,
+            bytes,
+            absent: false,
+            pictures,
+        }
+    }
+}
+
+/// What [`open_pictures`] would return; where nothing is named and no synthetic pictures may stand in, all of ImageNet.
 ///
 /// # Errors
 /// Those of [`open_pictures`] for a place that is named.
 pub fn foresee_pictures(request: &PictureRequest, progress: &mut Report) -> Result<Prospect> {
-    if request.dir.is_some() {
+    let synthetic = request.allow_synthetic;
+    if request.dir.is_some() || (synthetic && imagenet::has_synthetic_pictures(&request.cache)) {
         return Ok(Prospect::from(&open_pictures(request, progress)?));
     }
+    let (origin, size, bytes, description) = match synthetic {
+        false => (
+            Origin::Imagenet,
+            Size::IMAGENET,
+            IMAGENET_ARCHIVES.iter().sum::<u64>(),
+            "ImageNet, which is to be named with --data-dir or IMAGENET_DIR",
+        ),
+        true => (
+            Origin::Synthetic,
+            imagenet::SYNTHETIC_SIZE,
+            0,
+            "SYNTHETIC pictures, because no ImageNet is named with --data-dir or IMAGENET_DIR",
+        ),
+    };
     Ok(Prospect {
-        digest: Origin::Imagenet.digest().into(),
-        classes: Size::IMAGENET.classes,
-        test_images: Size::IMAGENET.test_images,
-        description: "ImageNet, which is to be named with --data-dir or IMAGENET_DIR".into(),
+        digest: origin.digest().into(),
+        classes: size.classes,
+        training_images: size.training_images,
+        test_images: size.test_images,
+        description: description.into(),
         doubt: None,
         download: 0,
+        bytes,
+        absent: true,
+        pictures: None,
     })
 }
 
@@ -167,13 +223,18 @@ pub fn foresee(request: &Request) -> Result<Prospect> {
         let opened = open_by(request, Digests::Known(&request.cache), &mut |_| Ok(()))?;
         return Ok(Prospect::from(&opened.into()));
     }
+    let training_images = TRAINING_FILES.len() * RECORDS_PER_BATCH;
     Ok(Prospect {
         digest: set_digest(CIFAR10_TRAIN_DIGEST, CIFAR10_TEST_DIGEST),
         classes: 10,
+        training_images,
         test_images: RECORDS_PER_BATCH,
         description: format!("{OFFICIAL}, not downloaded yet"),
         doubt: None,
         download: cifar10::first_bytes(&request.mirrors)?,
+        bytes: ((training_images + RECORDS_PER_BATCH) * RECORD_BYTES) as u64,
+        absent: true,
+        pictures: None,
     })
 }
 

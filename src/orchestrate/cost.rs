@@ -1,6 +1,8 @@
-//! Counts a run's arithmetic in advance.
+//! Counts a run's arithmetic, and the pictures that it decodes, in advance.
 
+use crate::data::imagenet;
 use crate::plan::RunPlan;
+use crate::recipe::FinalViews;
 
 /// The remaining work of a run, in multiply-adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -18,10 +20,26 @@ impl Work {
     }
 }
 
-/// The remaining work of the unfinished `run` after `done` iterations, with `test_images` per evaluation.
-pub fn work(run: &RunPlan, done: u64, test_images: usize) -> Work {
+/// What pictures add to the remaining work of a run. Nothing for images in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PictureWork {
+    /// Multiply-adds of the final test with several views, its statistics included.
+    pub views: f64,
+    /// Pictures to prepare for mini-batches.
+    pub training: f64,
+    /// Pictures to prepare for evaluations and the final test, once for each view.
+    pub evaluation: f64,
+}
+
+/// What is left of a run.
+struct Left {
+    iterations: f64,
+    evaluations: f64,
+    clean_passes: f64,
+}
+
+fn left(run: &RunPlan, done: u64) -> Left {
     let recipe = &run.recipe;
-    let an_image = run.network.multiply_adds(recipe.image_size) as f64;
     let left = recipe.iterations.saturating_sub(done);
     let interval = recipe.evaluation.interval;
     let upto = |iteration: u64| iteration.checked_div(interval).unwrap_or(0);
@@ -35,11 +53,65 @@ pub fn work(run: &RunPlan, done: u64, test_images: usize) -> Work {
     // Runs that start from another run's weights are also evaluated before the first update, with a clean pass.
     let begins = u64::from(run.start.is_some() && done == 0);
     evaluations += begins;
+    Left {
+        iterations: left as f64,
+        evaluations: evaluations as f64,
+        clean_passes: (1 + begins) as f64,
+    }
+}
+
+/// The remaining work of the unfinished `run` after `done` iterations, with `test_images` per evaluation. That of the final test
+/// is in [`picture_work`].
+pub fn work(run: &RunPlan, done: u64, test_images: usize) -> Work {
+    let recipe = &run.recipe;
+    let an_image = run.network.multiply_adds(recipe.image_size) as f64;
+    let left = left(run, done);
     // Test and clean images are evaluated with both kinds of statistics.
     let each = recipe.evaluation.statistics_images + 2 * test_images;
-    let clean = 2 * recipe.evaluation.clean_images * (1 + begins as usize);
+    let clean = 2.0 * recipe.evaluation.clean_images as f64 * left.clean_passes;
     Work {
-        training: left as f64 * recipe.batch as f64 * an_image,
-        evaluation: (evaluations as f64 * each as f64 + clean as f64) * an_image,
+        training: left.iterations * recipe.batch as f64 * an_image,
+        evaluation: (left.evaluations * each as f64 + clean) * an_image,
+    }
+}
+
+/// What pictures add to [`work`].
+pub fn picture_work(run: &RunPlan, done: u64, test_images: usize) -> PictureWork {
+    let recipe = &run.recipe;
+    let Some(crop) = &recipe.crop else {
+        return PictureWork::default();
+    };
+    let (evaluation, left) = (&recipe.evaluation, left(run, done));
+    let test = test_images as f64;
+    let statistics = evaluation.statistics_images as f64;
+    let an_image = |side: usize| run.network.multiply_adds(side) as f64;
+    // Both kinds of statistics see the same images.
+    let mut prepared =
+        left.evaluations * (statistics + test) + left.clean_passes * evaluation.clean_images as f64;
+    let mut views = 0.0;
+    if !evaluation.final_views.is_empty() {
+        // They are gathered once more.
+        prepared += statistics;
+        views += statistics * an_image(recipe.image_size);
+    }
+    for kind in &evaluation.final_views {
+        match kind {
+            FinalViews::TenCrop => {
+                let crops = imagenet::Views::TenCrops.draws(crop.test_side, 0).len() as f64;
+                prepared += crops * test;
+                views += crops * test * an_image(recipe.image_size);
+            }
+            FinalViews::MultiScale => {
+                for &side in &evaluation.scales {
+                    prepared += test;
+                    views += test * an_image(side as usize);
+                }
+            }
+        }
+    }
+    PictureWork {
+        views,
+        training: left.iterations * recipe.batch as f64,
+        evaluation: prepared,
     }
 }

@@ -1,6 +1,7 @@
 //! Trains the runs of an experiment.
 //!
-//! - `schedule.rs`: what is left of the runs and its cost, as counted by `cost.rs` and timed by `probe.rs`
+//! - `schedule.rs`: what is left of the runs and its cost, as counted by `cost.rs` and timed by `probe.rs`, and of pictures by
+//!   `loading.rs`
 //! - `runs.rs`: trains runs one by one, resuming from and recording to their directories; `start.rs`: initial weights
 //! - `observer.rs`: the trait that sees progress; `progress.rs`: shows it
 //! - `plan_file.rs`: a plan as a file, for workers; `jobs/`: a worker for each run, several at a time; `event.rs` and
@@ -15,6 +16,7 @@ pub mod event;
 pub mod jobs;
 mod json_lines;
 pub mod launch;
+mod loading;
 mod observer;
 pub mod plan_file;
 mod probe;
@@ -26,11 +28,12 @@ mod signals;
 mod start;
 mod views;
 
-pub use cost::{Work, work};
+pub use cost::{PictureWork, Work, picture_work, work};
 pub use evaluate::{Subject, evaluate};
 pub use json_lines::JsonLines;
+pub use loading::Loading;
 pub use observer::{RunsObserver, Start};
-pub use probe::Probe;
+pub use probe::{Computation, Probe};
 pub use progress::{Progress, Style};
 pub use responses::measure_responses;
 pub use runs::{Options, RunResult, run_all};

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::Probe;
+use super::{Loading, Probe};
+use crate::data::Prospect;
 use crate::engine;
 use crate::plan::RunPlan;
 use crate::run::{self, RunView};
@@ -14,6 +15,8 @@ use crate::run::{self, RunView};
 #[derive(Clone, Debug)]
 pub struct Schedule {
     pub runs: Vec<Scheduled>,
+    /// Estimated time for the mean image of pictures, which is computed once, before the runs.
+    pub mean_image_seconds: f64,
 }
 
 /// A run, what is left of it and how long that takes.
@@ -23,6 +26,18 @@ pub struct Scheduled {
     pub left: Left,
     /// Estimated time left.
     pub seconds: f64,
+}
+
+impl Scheduled {
+    /// Iterations left.
+    pub fn iterations(&self) -> u64 {
+        let all = self.run.recipe.iterations;
+        match self.left {
+            Left::All => all,
+            Left::After(iteration) => all.saturating_sub(iteration),
+            Left::Nothing => 0,
+        }
+    }
 }
 
 /// What is left of a run. Shown as `new`, `resumes at 300`, `done`.
@@ -47,17 +62,17 @@ impl fmt::Display for Left {
 
 impl Schedule {
     /// Inspects the runs' folders in `results_dir`, unless `fresh` restarts everything, and times this machine for
-    /// about two seconds if anything is left. `test_images` is the number per evaluation. With `apart`, each run is made by
-    /// a worker, which finds by itself what is damaged and does not keep the others from being made.
+    /// about two seconds if anything is left. The test images of `data` are those of an evaluation. With `apart`, each run is
+    /// made by a worker, which finds by itself what is damaged and does not keep the others from being made.
     ///
     /// # Errors
-    /// Errors of files and engine.
+    /// Errors of files, data and engine.
     pub fn new(
         runs: Vec<RunPlan>,
         results_dir: &Path,
         (fresh, apart): (bool, bool),
         compute: &engine::Options,
-        test_images: usize,
+        data: &Prospect,
     ) -> Result<Self> {
         let left = runs
             .iter()
@@ -67,25 +82,34 @@ impl Schedule {
                 false => left(run, results_dir),
             })
             .collect::<Result<Vec<Left>>>()?;
-        let seconds = if left.iter().all(|left| *left == Left::Nothing) {
-            vec![0.0; runs.len()]
-        } else {
-            let probe = Probe::measure(&runs, compute)?;
-            let each = runs.iter().zip(&left);
-            each.map(|(run, left)| match left {
-                Left::All => probe.seconds(run, 0, test_images),
-                Left::After(iteration) => probe.seconds(run, *iteration, test_images),
-                Left::Nothing => 0.0,
-            })
-            .collect()
+        let each = runs.iter().zip(&left);
+        let unfinished: Vec<&RunPlan> = each
+            .filter(|(_, left)| **left != Left::Nothing)
+            .map(|(run, _)| run)
+            .collect();
+        let probe = Probe::measure(&unfinished, compute)?;
+        let loading = Loading::measure(&unfinished, compute, data)?;
+        let seconds = |run: &RunPlan, done| {
+            let computation = probe.computation(run, done, data.test_images);
+            loading.seconds(run, done, computation)
         };
         let runs = runs
             .into_iter()
             .zip(left)
-            .zip(seconds)
-            .map(|((run, left), seconds)| Scheduled { run, left, seconds })
+            .map(|(run, left)| Scheduled {
+                seconds: match left {
+                    Left::All => seconds(&run, 0),
+                    Left::After(iteration) => seconds(&run, iteration),
+                    Left::Nothing => 0.0,
+                },
+                run,
+                left,
+            })
             .collect();
-        Ok(Self { runs })
+        Ok(Self {
+            runs,
+            mean_image_seconds: loading.mean_images,
+        })
     }
 
     /// The runs' plans.
@@ -98,7 +122,13 @@ impl Schedule {
 
     /// Estimated total time left.
     pub fn seconds(&self) -> f64 {
-        self.runs.iter().map(|scheduled| scheduled.seconds).sum()
+        let runs = self.runs.iter().map(|scheduled| scheduled.seconds);
+        self.mean_image_seconds + runs.sum::<f64>()
+    }
+
+    /// Iterations left of all runs.
+    pub fn iterations(&self) -> u64 {
+        self.runs.iter().map(Scheduled::iterations).sum()
     }
 
     /// The unfinished run whose training steps take the most memory, and the bytes of a step that keeps all activations.

@@ -60,6 +60,18 @@ pub(in crate::data) fn mean_image(
     Ok(sums.mean([PIXEL_SCALE; 3]))
 }
 
+/// The training images that [`mean_image`] has yet to sum: none if the mean image is kept.
+pub(in crate::data) fn mean_left(
+    collection: &Collection,
+    side: u32,
+    size: usize,
+    cache: &Path,
+) -> usize {
+    let kept = load(&path(collection, side, size, cache), size);
+    let summed = kept.map_or(0, |sums| sums.images as usize);
+    collection.train.len().saturating_sub(summed)
+}
+
 fn add(
     collection: &Collection,
     (side, size): (u32, usize),

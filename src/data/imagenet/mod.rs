@@ -18,7 +18,7 @@
 //! - `resize.rs` applies such a decision to pixels, `colour.rs` has AlexNet's principal components
 //! - `mean.rs` sums pixels, `mean_file.rs` computes the mean image once and keeps it
 //! - `pictures.rs` does all of this for a mini-batch, `loader.rs` ahead of the network; `budget.rs` bounds the memory of what is
-//!   decoded at the same time
+//!   decoded at the same time; `trial.rs` prepares some images to see how long it takes
 
 mod archives;
 mod budget;
@@ -44,6 +44,7 @@ mod shards;
 mod shrink;
 mod split;
 mod synthetic;
+mod trial;
 mod unreadable;
 mod verify;
 mod views;
@@ -54,12 +55,13 @@ pub use colour::Colour;
 pub use decode::{MOST_PIXELS, Picture, Undecodable, decode, decode_into};
 pub use loader::PictureLoader;
 pub use mean::PixelSums;
-pub(super) use mean_file::{channel_mean, mean_image, no_crop};
+pub(super) use mean_file::{channel_mean, mean_image, mean_left, no_crop};
 pub use pack::{Packed, Packing, pack};
 pub use pictures::{Phases, Pictures};
 pub use resize::{Scratch, frame};
 pub use sample::Sample;
 pub use split::Split;
-pub(super) use synthetic::synthetic_pictures;
+pub(super) use synthetic::{SYNTHETIC_SIZE, has_synthetic_pictures, synthetic_pictures};
+pub use trial::Trial;
 pub use verify::{Findings, is_whole, verify};
 pub use views::{Draw, Framing, Views, draw};

@@ -169,6 +169,11 @@ impl Split {
         self.spots[index].size.into()
     }
 
+    /// Bytes of all images.
+    pub fn bytes(&self) -> u64 {
+        self.spots.iter().map(|spot| u64::from(spot.size)).sum()
+    }
+
     /// sha256 (hex) over the sorted digests of the images, each of its class and bytes: the same whatever the layout.
     pub fn digest(&self) -> &str {
         &self.digest

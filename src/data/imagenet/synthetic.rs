@@ -11,6 +11,7 @@ use crate::data::images::ImageSet;
 use crate::data::synthetic::{SYNTHETIC_SEED, synthetic};
 use crate::data::temporary;
 use crate::exit::Exit;
+use crate::origin::Size;
 use crate::temporaries;
 
 /// Training and validation images of each class.
@@ -30,9 +31,20 @@ const SYNSETS: [&str; 10] = [
     "n03445777",
     "n03888257",
 ];
+/// Classes and images.
+pub(in crate::data) const SYNTHETIC_SIZE: Size = Size {
+    classes: SYNSETS.len(),
+    training_images: SYNSETS.len() * EACH[0].1,
+    test_images: SYNSETS.len() * EACH[1].1,
+};
 const QUALITY: u8 = 90;
 /// Where they are kept; another name with every change of what is written.
 const FOLDER: &str = "synthetic-pictures-1";
+
+/// Whether the pictures are in the cache folder.
+pub(in crate::data) fn has_synthetic_pictures(cache: &Path) -> bool {
+    cache.join(FOLDER).is_dir()
+}
 
 /// The folder with the pictures in the cache folder, written if it is not there.
 ///

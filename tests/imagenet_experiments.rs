@@ -9,6 +9,7 @@ use refig::network::{Shortcut, Stem, StrideIn};
 use refig::origin::{DataKind, Origin, treated};
 use refig::plan::RunPlan;
 use refig::processor::{Instructions, Processor};
+use refig::recipe::FinalViews;
 use refig::record::Ending;
 
 fn shipped(name: &str, profile: &str) -> Experiment {
@@ -132,6 +133,42 @@ fn figure_4_and_the_tables_are_the_papers_recipe_and_share_their_runs() {
     // The paper did not train these on CIFAR-10, so that nothing there is called reproduced.
     assert!(!shipped("widths", "paper").is_of_the_paper());
     assert_eq!(table3.listed(), [Metric::TenCropError, Metric::TenCropTop5]);
+}
+
+#[test]
+fn figure_4_and_table_3_share_their_runs_at_imagenette_and_table_4_has_its_views() {
+    let (fig4, table3) = (
+        shipped("fig4", "imagenette"),
+        shipped("table3", "imagenette"),
+    );
+    let processor = Processor::Cpu(Instructions::Avx2);
+    let plan = |experiment: &Experiment, name: &str| {
+        let entry = experiment.network(name).unwrap();
+        RunPlan::new(entry, 1, "imagenette", "images", processor).unwrap()
+    };
+    // Evaluated alike too, or either would find the other's runs measured otherwise.
+    for name in ["plain-34", "resnet-34"] {
+        assert_eq!(plan(&fig4, name), plan(&table3, name));
+    }
+    let table4 = shipped("table4", "imagenette");
+    for name in ["resnet-50", "resnet-101", "resnet-152"] {
+        let run = plan(&table4, name);
+        assert_eq!(run, plan(&table3, name));
+        assert_eq!(run, plan(&shipped("slide35", "imagenette"), name));
+        assert_eq!(run.recipe.evaluation.scales, [64, 73, 110, 137, 183]);
+        let views = [FinalViews::TenCrop, FinalViews::MultiScale];
+        assert_eq!(run.recipe.evaluation.final_views, views);
+    }
+    let names = [
+        "plain-34",
+        "resnet-34",
+        "resnet-50",
+        "resnet-101",
+        "resnet-152",
+    ];
+    for name in names.into_iter().chain(["resnet-34-b", "resnet-34-c"]) {
+        assert!(table3.network(name).is_some(), "{name}");
+    }
 }
 
 fn subject(network: &str, origin: Origin, ten_crop: f64) -> Subject {

@@ -31,7 +31,7 @@ pub use compute::{ComputeArgs, DoctorArgs, PrecisionArg, PrecisionArgs};
 pub use data::{DataAction, DataArgs, DataName};
 pub use format::Format;
 pub use launch::{LaunchArgs, LauncherArg};
-pub use network::{DescribeArgs, EvaluateArgs, NetworkArgs, StatisticsArg};
+pub use network::{DescribeArgs, EvaluateArgs, NetworkArgs, StatisticsArg, StrideInArg, ViewsArg};
 pub use places::{Places, PlacesArgs};
 pub use report::{CheckArgs, CheckFormat, RenderArgs, ReportArgs};
 pub use runs::{

@@ -44,7 +44,7 @@ pub struct DescribeArgs {
 
 #[derive(Clone, Debug, Args)]
 pub struct EvaluateArgs {
-    /// Network as in manifests, e.g. `resnet-20`. Not needed for weights of a run, which name it.
+    /// Network as in manifests (`resnet-20`) or Table 1 (`resnet-50`). Not needed for weights of a run, which name it.
     pub network: Option<String>,
     /// Weights as safetensors with torchvision's names, such as a run's `weights.safetensors`.
     #[arg(long, value_name = "FILE")]
@@ -56,9 +56,18 @@ pub struct EvaluateArgs {
     /// recipe says, else over images as they are.
     #[arg(long)]
     pub statistics_augmented: bool,
-    /// Input normalisation: `per-pixel-mean` or `channel-mean-std`. Default: the run's, else the paper's.
+    /// Several views of each picture of ImageNet, averaged: `ten-crop` (Tables 2 and 3) or `multi-scale` (Table 4), or both,
+    /// comma-separated. They come after the centre crop.
+    #[arg(long, value_enum, value_name = "VIEWS", value_delimiter = ',')]
+    pub views: Vec<ViewsArg>,
+    /// Input normalisation: `per-pixel-mean` or `channel-mean-std`. Default: the run's, else the paper's on CIFAR-10 and
+    /// torchvision's, `channel-mean-std`, on ImageNet.
     #[arg(long)]
     pub normalisation: Option<String>,
+    /// Which convolution of a bottleneck has the stride, which weights do not tell: `1x1` in the authors' models, `3x3` in
+    /// torchvision's. Default: the run's, else `3x3`.
+    #[arg(long, value_enum, value_name = "CONVOLUTION")]
+    pub stride_in: Option<StrideInArg>,
     #[command(flatten)]
     pub options: NetworkArgs,
     #[command(flatten)]
@@ -74,4 +83,18 @@ pub struct EvaluateArgs {
 pub enum StatisticsArg {
     Moving,
     Population,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ViewsArg {
+    TenCrop,
+    MultiScale,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StrideInArg {
+    #[value(name = "1x1")]
+    First,
+    #[value(name = "3x3")]
+    Middle,
 }

@@ -96,10 +96,10 @@ pub struct StatusArgs {
     pub follow: bool,
     /// Output format.
     ///
-    /// JSON: `runs`, each with `folder`, `identity`, `profile`, `network`, `seed`, `data` (cifar10, other or synthetic),
-    /// `state` (finished, diverged, running, stopped or elsewhere), `host` (if elsewhere), `iteration` and `iterations`;
-    /// `skipped`, each with `folder` and `why`; and `queue`, what a cluster's queue says of launched runs, by folder: `job`,
-    /// `state` and `reason`.
+    /// JSON: `runs`, each with `folder`, `identity`, `profile`, `network`, `seed`, `data` (cifar10, imagenet,
+    /// imagenet-part, other or synthetic), `state` (finished, diverged, running, stopped or elsewhere), `host` (if elsewhere),
+    /// `iteration` and `iterations`; `skipped`, each with `folder` and `why`; and `queue`, what a cluster's queue says of
+    /// launched runs, by folder: `job`, `state` and `reason`.
     #[arg(long, value_enum, default_value_t = Format::Text, conflicts_with = "follow")]
     pub format: Format,
 }

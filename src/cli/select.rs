@@ -10,7 +10,8 @@ use crate::origin::DataKind;
 pub struct SelectionArgs {
     /// Name of the experiment (see `refig list`), or path to a manifest.
     pub experiment: String,
-    /// Scale of the experiment. Default: the only one; of several, `paper` with a usable GPU and CIFAR-10, otherwise `quick`.
+    /// Scale of the experiment. Default: the only one; of several, `paper` with a usable GPU and CIFAR-10, otherwise `quick`; on
+    /// ImageNet, `imagenette`.
     #[arg(long)]
     pub profile: Option<String>,
     /// Seeds, as a list (`0,2`) or an inclusive range (`0..4`). Default: the profile's.

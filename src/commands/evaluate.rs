@@ -5,13 +5,16 @@ use serde_json::{Value, json};
 
 use super::describe::network;
 use super::{compute, dataset};
-use crate::cli::{EvaluateArgs, Format, StatisticsArg};
+use crate::cli::{EvaluateArgs, Format, StatisticsArg, StrideInArg, ViewsArg};
 use crate::data::{self, DataSet};
 use crate::engine::Options;
 use crate::exit::Exit;
-use crate::network::{Family, Network};
+use crate::network::{Family, Network, Shortcut, Stem, StrideIn};
 use crate::orchestrate::{self, Subject};
-use crate::recipe::{Normalisation, Precision, Recipe, TrainingSplit};
+use crate::origin::DataName;
+use crate::recipe::{
+    Crop, EvaluationRecipe, FinalViews, Normalisation, Precision, Recipe, TrainingSplit,
+};
 use crate::record::{Ending, Evaluation, Statistics, Views};
 use crate::run::{self, WeightsHeader};
 use crate::train::{BOTH_STATISTICS, Stop};
@@ -29,14 +32,21 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
     let header = WeightsHeader::of(&weights, &args.weights)?;
     let (network, mut recipe) = match &header {
         Some(header) => of_run(args, header)?,
-        None => of_arguments(args)?,
+        None => of_arguments(args, &weights)?,
     };
+    let views = views(args, &network, &recipe)?;
+    if recipe.crop.is_some()
+        && let Some(size) = recipe.outsized()
+    {
+        return Err(Exit::Usage.error(format!("{}: recipe.{size}", place())));
+    }
     recipe.evaluation.statistics_augmented |= args.statistics_augmented;
     network
         .check_tensors(&weights.tensors)
         .with_context(place)?;
     let options = options(args, &recipe)?;
-    let opened = images(args, header.as_ref(), quiet, stop)?;
+    let mut opened = images(args, header.as_ref(), &recipe, quiet, stop)?;
+    number_classes(args, &network, &mut opened)?;
     let statistics: &[Statistics] = match args.statistics {
         Some(StatisticsArg::Population) => &[Statistics::Population],
         Some(StatisticsArg::Moving) => &[Statistics::Moving],
@@ -54,6 +64,7 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
         recipe: &recipe,
         seed: header.as_ref().map_or(0, |header| header.seed),
         statistics,
+        views: &views,
     };
     let rows = orchestrate::evaluate(&subject, &opened, &options, &data::cache_folder(), stop)
         .with_context(place)?;
@@ -93,13 +104,36 @@ fn of_run(args: &EvaluateArgs, header: &WeightsHeader) -> Result<(Network, Recip
         let trained = format!("shortcut option {:?}", trained.shortcut);
         return Err(refuse(format!("--shortcut {option}"), trained));
     }
+    if let Some(stride_in) = args.stride_in
+        && (!trained.bottleneck || convolution(stride_in) != trained.stride_in)
+    {
+        let option = match stride_in {
+            StrideInArg::First => "--stride-in 1x1",
+            StrideInArg::Middle => "--stride-in 3x3",
+        };
+        let trained = match (trained.bottleneck, trained.stride_in) {
+            (false, _) => "a network without bottlenecks",
+            (true, StrideIn::First) => "a network with the stride in the 1x1 convolutions",
+            (true, StrideIn::Middle) => "a network with the stride in the 3x3 convolutions",
+        };
+        return Err(refuse(option.into(), trained.into()));
+    }
     if let Some(name) = &args.network
         && !trained.name.eq_ignore_ascii_case(name.trim())
     {
         // Variants have names of their own.
-        let mut options = args.options.clone();
-        options.image_size = Some(recipe.image_size);
-        let (mut named, _) = self::network(name, &options)?;
+        let mut named = match recipe.crop {
+            Some(_) => Network {
+                stem: trained.stem,
+                stride_in: trained.stride_in,
+                ..Network::parse_table_1(name, trained.shortcut, trained.classes)?
+            },
+            None => {
+                let mut options = args.options.clone();
+                options.image_size = Some(recipe.image_size);
+                self::network(name, &options)?.0
+            }
+        };
         named.name.clone_from(&trained.name);
         if shortcut.is_none() {
             named.shortcut = trained.shortcut;
@@ -119,7 +153,7 @@ fn of_run(args: &EvaluateArgs, header: &WeightsHeader) -> Result<(Network, Recip
 }
 
 /// Network and recipe of weights that do not describe themselves.
-fn of_arguments(args: &EvaluateArgs) -> Result<(Network, Recipe)> {
+fn of_arguments(args: &EvaluateArgs, weights: &Weights) -> Result<(Network, Recipe)> {
     let name = args.network.as_ref().ok_or_else(|| {
         Exit::Usage.error(format!(
             "{} does not say which network it holds; name it: refig evaluate resnet-20 --weights {0}",
@@ -127,9 +161,21 @@ fn of_arguments(args: &EvaluateArgs) -> Result<(Network, Recipe)> {
         ))
     })?;
     let mut options = args.options.clone();
-    // The images are CIFAR-10's, so depths that are also in Table 1 mean the CIFAR network.
-    options.image_size.get_or_insert(32);
+    // 50 and 152 layers are also of the form 6n+2: the weights tell by their first layer.
+    let first = weights.tensors.get("conv1.weight");
+    if first.is_some_and(|first| first.shape.ends_with(&[3, 3])) {
+        options.image_size.get_or_insert(32);
+    }
     let (network, image_size) = network(name, &options)?;
+    if args.stride_in.is_some() && !network.bottleneck {
+        return Err(Exit::Usage.error(format!(
+            "--stride-in: {} has no bottlenecks; leave it out",
+            network.name
+        )));
+    }
+    if network.stem == Stem::Imagenet {
+        return of_pictures(args, weights, network, image_size);
+    }
     let usual = Recipe::default();
     let recipe = Recipe {
         normalisation: match &args.normalisation {
@@ -140,6 +186,87 @@ fn of_arguments(args: &EvaluateArgs) -> Result<(Network, Recipe)> {
         ..usual
     };
     Ok((network, recipe))
+}
+
+/// A network of Table 1 as its weights have it, and the recipe to evaluate it by: torchvision's, unless arguments say otherwise.
+fn of_pictures(
+    args: &EvaluateArgs,
+    weights: &Weights,
+    mut network: Network,
+    image_size: usize,
+) -> Result<(Network, Recipe)> {
+    let place = || args.weights.display().to_string();
+    let classifier = weights.tensors.get("fc.weight");
+    if let Some(&[classes, _]) = classifier.map(|tensor| &tensor.shape[..]) {
+        network.classes = classes;
+    }
+    network.check_sizes().with_context(place)?;
+    if network.bottleneck {
+        network.stride_in = args.stride_in.map_or(StrideIn::Middle, convolution);
+        if args.stride_in.is_none() {
+            note!(
+                "note: {}: the weights do not tell which convolutions have the stride; those of 3x3, as in torchvision (--stride-in 1x1 for the authors')",
+                place()
+            );
+        }
+    }
+    if args.options.shortcut.is_none() {
+        let fits = |&shortcut: &Shortcut| {
+            let network = Network {
+                shortcut,
+                ..network.clone()
+            };
+            network.check_tensors(&weights.tensors).is_ok()
+        };
+        let all = [Shortcut::A, Shortcut::B, Shortcut::C];
+        network.shortcut = all.into_iter().find(fits).unwrap_or(network.shortcut);
+    }
+    // At another size than 224, the same parts of a picture.
+    let scaled = |pixels: u32| ((pixels as usize * image_size + 112) / 224) as u32;
+    let (crop, usual) = (Crop::default(), EvaluationRecipe::default());
+    let recipe = Recipe {
+        normalisation: match &args.normalisation {
+            Some(name) => normalisation(name)?,
+            None => Normalisation::ChannelMeanStd,
+        },
+        image_size,
+        evaluation: EvaluationRecipe {
+            scales: usual.scales.iter().map(|&side| scaled(side)).collect(),
+            ..usual
+        },
+        crop: Some(Crop {
+            shorter_side: crop.shorter_side.map(scaled),
+            test_side: scaled(crop.test_side),
+            ..crop
+        }),
+        ..Recipe::default()
+    };
+    Ok((network, recipe))
+}
+
+fn convolution(stride_in: StrideInArg) -> StrideIn {
+    match stride_in {
+        StrideInArg::First => StrideIn::First,
+        StrideInArg::Middle => StrideIn::Middle,
+    }
+}
+
+/// The several views of `--views`, each once.
+fn views(args: &EvaluateArgs, network: &Network, recipe: &Recipe) -> Result<Vec<FinalViews>> {
+    if !args.views.is_empty() && recipe.crop.is_none() {
+        return Err(Exit::Usage.error(format!(
+            "--views: only pictures of ImageNet are seen in several views, and {} is for images of {} pixels; leave it out",
+            network.name, recipe.image_size
+        )));
+    }
+    let views = args.views.iter().map(|views| match views {
+        ViewsArg::TenCrop => FinalViews::TenCrop,
+        ViewsArg::MultiScale => FinalViews::MultiScale,
+    });
+    let mut views: Vec<FinalViews> = views.collect();
+    views.sort();
+    views.dedup();
+    Ok(views)
 }
 
 fn normalisation(name: &str) -> Result<Normalisation> {
@@ -170,34 +297,79 @@ fn options(args: &EvaluateArgs, recipe: &Recipe) -> Result<Options> {
 fn images(
     args: &EvaluateArgs,
     header: Option<&WeightsHeader>,
+    recipe: &Recipe,
     quiet: bool,
     stop: &Stop,
 ) -> Result<DataSet> {
-    let request = dataset::request(&args.data);
-    let Some(header) = header else {
-        return Ok(dataset::open(&request, quiet, stop)?.into());
-    };
-    if request.dir.is_none() {
-        let synthetic = data::synthetic(request.synthetic_seed);
-        if synthetic.digest() == header.data_digest {
-            return Ok(synthetic.into());
-        }
+    if let Some(header) = header
+        && let Some(synthetic) = synthetic(args, header, stop)?
+        && synthetic.digest() == header.data_digest
+    {
+        return Ok(synthetic);
     }
-    let opened = dataset::open(&request, quiet, stop)?;
-    if opened.digest() != header.data_digest {
+    let name = match recipe.crop {
+        Some(_) => DataName::Imagenet,
+        None => DataName::Cifar10,
+    };
+    let opened = dataset::to_train_on((name, false), &args.data, quiet, stop)?;
+    if header.is_some_and(|header| opened.digest() != header.data_digest) {
+        let source = match &opened {
+            DataSet::Memory(dataset) => &dataset.source,
+            DataSet::Pictures { collection, .. } => &collection.source,
+        };
         note!(
-            "note: {}: trained on other images than {}, so the error is not the recorded one",
-            args.weights.display(),
-            opened.source
+            "note: {}: trained on other images than {source}, so the error is not the recorded one",
+            args.weights.display()
         );
     }
-    Ok(opened.into())
+    Ok(opened)
+}
+
+/// The synthetic images, if a run may have been trained on them and no others are named.
+fn synthetic(args: &EvaluateArgs, header: &WeightsHeader, stop: &Stop) -> Result<Option<DataSet>> {
+    if header.recipe.crop.is_none() {
+        let request = dataset::request(&args.data);
+        let synthetic = || data::synthetic(request.synthetic_seed).into();
+        return Ok(request.dir.is_none().then(synthetic));
+    }
+    let mut request = dataset::pictures(&args.data);
+    request.allow_synthetic = !args.data.require_official;
+    // They are written to the cache folder, so not without need: they have ten classes.
+    let possible = request.allow_synthetic && header.network.classes == 10;
+    if request.dir.is_some() || !possible {
+        return Ok(None);
+    }
+    // Whether they are used is not known yet, so nothing is said of it.
+    let mut silent = super::data::progress(true, stop);
+    data::open_pictures(&request, &mut silent).map(Some)
+}
+
+/// Numbers the classes of a part of ImageNet as a network that tells all of them apart does.
+fn number_classes(args: &EvaluateArgs, network: &Network, opened: &mut DataSet) -> Result<()> {
+    let (ours, theirs) = (network.classes, opened.classes());
+    // That the images have more classes is refused by the evaluation.
+    if matches!(opened, DataSet::Memory(_)) || ours <= theirs {
+        return Ok(());
+    }
+    if ours == DataName::Imagenet.classes() && opened.number_among_all() {
+        note!(
+            "note: {}: the images are of {theirs} of its {ours} classes",
+            args.weights.display()
+        );
+        return Ok(());
+    }
+    Err(Exit::Usage.error(format!(
+        "{}: {} tells {ours} classes apart, but the images have {theirs}, and nothing says which; name images of the same classes with --data-dir",
+        args.weights.display(),
+        network.name
+    )))
 }
 
 fn print(format: Format, network: &Network, recipe: &Recipe, data: &DataSet, rows: &[Evaluation]) {
-    let split = match recipe.split {
-        TrainingSplit::All => "test",
-        TrainingSplit::HoldOut => "held-out",
+    let split = match (recipe.split, &recipe.crop) {
+        (TrainingSplit::All, None) => "test",
+        (TrainingSplit::All, Some(_)) => "validation",
+        (TrainingSplit::HoldOut, _) => "held-out",
     };
     match format {
         Format::Text => {

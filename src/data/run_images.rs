@@ -49,6 +49,16 @@ impl DataSet {
         }
     }
 
+    /// As [`Collection::number_among_all`]. False too for images in memory, and for those that a copy of this shares.
+    pub fn number_among_all(&mut self) -> bool {
+        match self {
+            DataSet::Memory(_) => false,
+            DataSet::Pictures { collection, .. } => {
+                Arc::get_mut(collection).is_some_and(Collection::number_among_all)
+            }
+        }
+    }
+
     /// The digests of the training and the test images.
     pub fn digests(&self) -> (String, String) {
         match self {

@@ -79,13 +79,14 @@ impl Experiment {
         resolve(&valid.own, valid.runs(), profile, &changes)
     }
 
-    /// The profiles of the manifest at `path`, sorted.
+    /// The data set of the manifest at `path`, and its profiles, sorted.
     ///
     /// # Errors
     /// As for [`Experiment::load`].
-    pub fn profiles(path: &Path) -> Result<Vec<String>> {
+    pub fn profiles(path: &Path) -> Result<(DataName, Vec<String>)> {
         let valid = Valid::new(Source::read(path)?)?;
-        Ok(valid.profiles().map(str::to_owned).collect())
+        let names = valid.profiles().map(str::to_owned).collect();
+        Ok((valid.runs().file.data, names))
     }
 }
 

@@ -4,15 +4,17 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::data::{self, DataSet};
+use crate::data::{self, DataSet, RunImages};
 use crate::engine::{self, Hyperparameters};
 use crate::exit::Exit;
 use crate::network::Network;
 use crate::random::Purpose;
-use crate::recipe::Recipe;
+use crate::recipe::{FinalViews, Recipe};
 use crate::record::{Evaluation, Split, Statistics};
 use crate::train::{self, EvaluationData, Signal, Stop, check_test_images};
 use crate::weights::Weights;
+
+use super::views::{Viewed, several_views};
 
 /// Weights, and how to evaluate them.
 pub struct Subject<'a> {
@@ -24,9 +26,11 @@ pub struct Subject<'a> {
     pub seed: u64,
     /// The kinds of statistics to evaluate with.
     pub statistics: &'a [Statistics],
+    /// Of pictures, several views to evaluate too, with the first kind of statistics.
+    pub views: &'a [FinalViews],
 }
 
-/// Evaluates weights on the test images: a row for each kind of statistics.
+/// Evaluates weights on the test images: a row for each kind of statistics, then one for each of the several views.
 ///
 /// # Errors
 /// [`Exit::Usage`] if the weights are not the network's, or the data has more classes; errors of the engine and the data;
@@ -88,8 +92,23 @@ pub fn evaluate(
         stop,
         &mut (),
     )?;
-    rows.ok_or_else(|| {
+    let stopped = || {
         let exit = stop.requested().map_or(Exit::Interrupted, Signal::exit);
         exit.error("stopped before the last image")
-    })
+    };
+    let mut rows = rows.ok_or_else(stopped)?;
+    if let (RunImages::Pictures(pictures), Some(&statistics)) = (&set, subject.statistics.first()) {
+        let viewed = Viewed {
+            network,
+            recipe,
+            seed: subject.seed,
+            views: subject.views,
+            statistics,
+            iteration: 0,
+        };
+        let engine = engine.as_mut();
+        let more = several_views(engine, pictures, &viewed, options, stop, &mut ())?;
+        rows.extend(more.ok_or_else(stopped)?);
+    }
+    Ok(rows)
 }

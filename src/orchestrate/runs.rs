@@ -18,7 +18,7 @@ use crate::train::{Keeper, LoopState, MiniBatches, Stop, Training, TrainingData}
 use crate::weights::Weights;
 
 use super::start::initial_weights;
-use super::views::final_views;
+use super::views::{Viewed, final_views};
 use super::{RunsObserver, Start, work};
 
 /// Options for training that do not affect results.
@@ -314,7 +314,14 @@ fn run_one(
     let mut ending = ending;
     if let (Ending::Finished, RunImages::Pictures(pictures)) = (ending, set) {
         let engine = engine.as_mut();
-        match final_views(engine, pictures, run, &engine_options, stop, observer)? {
+        match final_views(
+            engine,
+            pictures,
+            &Viewed::from(run),
+            &engine_options,
+            stop,
+            observer,
+        )? {
             Some(rows) => {
                 for row in rows {
                     directory.evaluation(row)?;

@@ -6,13 +6,39 @@ use anyhow::Result;
 use crate::data::imagenet::{self, Pictures};
 use crate::data::{self, Batch};
 use crate::engine::{self, Engine, Hyperparameters, Statistics, Tally};
+use crate::network::Network;
 use crate::plan::RunPlan;
 use crate::random::Purpose;
-use crate::recipe::FinalViews;
+use crate::recipe::{FinalViews, Recipe};
 use crate::record::{self, Evaluation, Split, Views};
 use crate::train::{
     EVALUATION_BATCH, EvaluationData, Observer, Phase, Scores, Stop, estimate_statistics,
 };
+
+/// What is tested with several views, and how.
+pub(super) struct Viewed<'a> {
+    pub network: &'a Network,
+    pub recipe: &'a Recipe,
+    pub seed: u64,
+    pub views: &'a [FinalViews],
+    pub statistics: record::Statistics,
+    /// Updates before the test.
+    pub iteration: u64,
+}
+
+impl<'a> From<&'a RunPlan> for Viewed<'a> {
+    /// A run at its end.
+    fn from(run: &'a RunPlan) -> Self {
+        Self {
+            network: &run.network,
+            recipe: &run.recipe,
+            seed: run.seed,
+            views: &run.recipe.evaluation.final_views,
+            statistics: record::Statistics::Population,
+            iteration: run.recipe.iterations,
+        }
+    }
+}
 
 /// Scale and engine of some views.
 struct Scale {
@@ -21,20 +47,20 @@ struct Scale {
     engine: Option<Box<dyn Engine>>,
 }
 
-/// The errors of the views that the recipe asks for after `iteration` updates, with population statistics; none if stopped.
+/// As [`several_views`], after estimating the population statistics.
 ///
 /// # Errors
 /// Errors of the data and the engine.
 pub(super) fn final_views(
     engine: &mut dyn Engine,
     pictures: &Pictures,
-    run: &RunPlan,
+    run: &Viewed<'_>,
     options: &engine::Options,
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> Result<Option<Vec<Evaluation>>> {
     let recipe = &run.recipe.evaluation;
-    if recipe.final_views.is_empty() {
+    if run.views.is_empty() {
         return Ok(Some(Vec::new()));
     }
     let training = pictures.len(Split::Train);
@@ -54,8 +80,23 @@ pub(super) fn final_views(
     if !estimate_statistics(engine, &data, recipe, stop, observer)? {
         return Ok(None);
     }
+    several_views(engine, pictures, run, options, stop, observer)
+}
+
+/// The errors of several views; none if stopped. Population statistics are those of the last estimate.
+///
+/// # Errors
+/// Errors of the data and the engine.
+pub(super) fn several_views(
+    engine: &mut dyn Engine,
+    pictures: &Pictures,
+    run: &Viewed<'_>,
+    options: &engine::Options,
+    stop: &Stop,
+    observer: &mut dyn Observer,
+) -> Result<Option<Vec<Evaluation>>> {
     let mut rows = Vec::new();
-    for views in &recipe.final_views {
+    for views in run.views {
         let (name, kind, mut scales) = match views {
             FinalViews::TenCrop => {
                 let side = pictures.test_side();
@@ -63,7 +104,7 @@ pub(super) fn final_views(
                 (Views::TenCrop, imagenet::Views::TenCrops, vec![scale])
             }
             FinalViews::MultiScale => {
-                let sides = recipe.scales.iter();
+                let sides = run.recipe.evaluation.scales.iter();
                 let scales = sides
                     .map(|&side| at(engine, run, options, side))
                     .collect::<Result<_>>()?;
@@ -76,9 +117,9 @@ pub(super) fn final_views(
         };
         let share = |count: u64| 100.0 * count as f64 / tally.images.max(1) as f64;
         rows.push(Evaluation {
-            iteration: run.recipe.iterations,
+            iteration: run.iteration,
             split: Split::Test,
-            statistics: record::Statistics::Population,
+            statistics: run.statistics,
             views: name,
             images: tally.images,
             loss: tally.loss / tally.images.max(1) as f64,
@@ -104,18 +145,20 @@ fn augmented(pictures: &Pictures, seed: u64, indices: &[u32], on_device: bool) -
     Ok(batch)
 }
 
-/// The network at another image size, with its population statistics as moving averages: after global average pooling, a
-/// network takes images of any size.
+/// The network at another image size, with the statistics that are asked for as moving averages: after global average
+/// pooling, a network takes images of any size.
 fn at(
     engine: &mut dyn Engine,
-    run: &RunPlan,
+    run: &Viewed<'_>,
     options: &engine::Options,
     side: u32,
 ) -> Result<Scale> {
-    let hyper = Hyperparameters::from(&run.recipe);
-    let mut other = engine::create(&run.network, side as usize, &hyper, options)?;
+    let hyper = Hyperparameters::from(run.recipe);
+    let mut other = engine::create(run.network, side as usize, &hyper, options)?;
     let mut state = engine.state(false)?;
-    state.tensors.extend(engine.population()?.tensors);
+    if run.statistics == record::Statistics::Population {
+        state.tensors.extend(engine.population()?.tensors);
+    }
     other.restore(&state)?;
     Ok(Scale {
         side,
@@ -126,13 +169,17 @@ fn at(
 fn tally(
     engine: &mut dyn Engine,
     pictures: &Pictures,
-    run: &RunPlan,
+    run: &Viewed<'_>,
     (views, scales): (imagenet::Views, &mut [Scale]),
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> Result<Option<Tally>> {
     let images: Vec<u32> = (0..pictures.len(Split::Test) as u32).collect();
     let average = run.recipe.evaluation.view_average;
+    let statistics = match run.statistics {
+        record::Statistics::Population => Statistics::Population,
+        record::Statistics::Moving => Statistics::Moving,
+    };
     let mut sum = Tally::default();
     let mut batch = Batch::default();
     // The other engines compute on the same device.
@@ -154,7 +201,7 @@ fn tally(
                 pictures.view(Split::Test, chunk, view, on_device, &mut batch)?;
                 let logits = match &mut scale.engine {
                     Some(engine) => engine.logits(&batch, Statistics::Moving)?,
-                    None => engine.logits(&batch, Statistics::Population)?,
+                    None => engine.logits(&batch, statistics)?,
                 };
                 scores.add(0, &logits)?;
             }

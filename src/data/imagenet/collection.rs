@@ -35,6 +35,26 @@ pub struct Collection {
     pub shrunk: Option<u32>,
 }
 
+impl Collection {
+    /// Numbers the classes of a part of ImageNet as those of all of it are, for networks that tell all of them apart. False if
+    /// one is none of ImageNet's; then nothing is changed.
+    pub fn number_among_all(&mut self) -> bool {
+        let all: Vec<&str> = classes::synsets().collect();
+        let number = |class: &String| -> Option<u16> {
+            let place = all.binary_search(&class.as_str()).ok()?;
+            u16::try_from(place).ok()
+        };
+        let numbers: Option<Vec<u16>> = self.classes.iter().map(number).collect();
+        let Some(numbers) = numbers else {
+            return false;
+        };
+        self.train.renumber(&numbers);
+        self.test.renumber(&numbers);
+        self.classes = all.into_iter().map(str::to_owned).collect();
+        true
+    }
+}
+
 /// Images left out that are named each time.
 const NAMED: usize = 20;
 

@@ -125,6 +125,13 @@ impl Split {
         })
     }
 
+    /// Gives each class another label, by that which it has.
+    pub(super) fn renumber(&mut self, labels: &[u16]) {
+        for label in &mut self.labels {
+            *label = labels[usize::from(*label)];
+        }
+    }
+
     /// The number of images.
     pub fn len(&self) -> usize {
         self.labels.len()

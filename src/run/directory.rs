@@ -251,7 +251,10 @@ impl RunDirectory {
         let bytes = checkpoint::to_bytes(identity, iteration, &place, state, loop_state)?;
         let temporary = self.disk.write_beside(&newest, &bytes)?;
         // Large networks take their time to write.
-        self.lock.check()?;
+        if let Err(taken_over) = self.lock.check() {
+            self.disk.remove(&temporary)?;
+            return Err(taken_over);
+        }
         if newest.exists() {
             self.disk.rename(&newest, &previous)?;
         }

@@ -20,7 +20,7 @@ pub enum Exit {
     Missing = 5,
     /// The requested device or instruction set is not available.
     Device = 6,
-    /// Another process is working on the run.
+    /// Another process is working on the run, or has taken it over.
     Busy = 7,
     /// Anything else: a bug or a hardware failure.
     Internal = 70,

@@ -88,6 +88,7 @@ fn go(
     let options = Options {
         results_dir: folder.join("results"),
         fresh: false,
+        take_over: false,
         experiment: "fig4".into(),
         overrides: Vec::new(),
         gpu: 0,

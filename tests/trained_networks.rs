@@ -113,6 +113,7 @@ fn train(results: &Path, plans: &[RunPlan], fresh: bool) -> anyhow::Result<Vec<(
         gpu: 0,
         results_dir: results.to_owned(),
         fresh,
+        take_over: false,
         overrides: vec![],
         threads: 1,
         keep: None,

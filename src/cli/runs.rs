@@ -56,6 +56,13 @@ pub struct WorkArgs {
     /// Start over instead of resuming or skipping.
     #[arg(long)]
     pub fresh: bool,
+    /// Take runs over from processes on other hosts that were killed.
+    ///
+    /// Only those that give no sign of life for some seconds. Such a process that hung and goes on ends without saving anything
+    /// more. On the same host a killed process is never in the way.
+    // A script may add it to a command that has it.
+    #[arg(long, overrides_with = "take_over")]
+    pub take_over: bool,
     /// Output format.
     ///
     /// JSON: an object a line with `run`, the name, and `event`: `started` (`iteration`, `iterations`), `progress`

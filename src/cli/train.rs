@@ -65,6 +65,13 @@ pub struct ReproduceArgs {
     /// Start over instead of resuming partial runs and skipping finished ones.
     #[arg(long)]
     pub fresh: bool,
+    /// Take runs over from processes on other hosts that were killed.
+    ///
+    /// Only those that give no sign of life for some seconds. Such a process that hung and goes on ends without saving anything
+    /// more. On the same host a killed process is never in the way.
+    // A script may add it to a command that has it.
+    #[arg(long, overrides_with = "take_over")]
+    pub take_over: bool,
     /// Omit the paper's curves from the figure.
     #[arg(long)]
     pub no_reference: bool,

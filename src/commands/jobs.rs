@@ -195,6 +195,7 @@ fn arguments(args: &ReproduceArgs, places: &Places) -> Vec<OsString> {
         ("--require-official", args.data.require_official),
         ("--skip-unreadable", args.data.skip_unreadable),
         ("--fresh", args.fresh),
+        ("--take-over", args.take_over),
     ] {
         if is_set {
             arguments.push(flag.into());

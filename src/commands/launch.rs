@@ -193,6 +193,7 @@ fn worker(
     for (flag, is_set) in [
         ("--require-official", args.data.require_official),
         ("--skip-unreadable", args.data.skip_unreadable),
+        ("--take-over", args.take_over),
     ] {
         if is_set {
             words.push(flag.into());

@@ -192,7 +192,8 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         jobs::make(&plan, &schedule, &devices, args, places, stop)?;
     } else {
         let labels = (&*experiment.name, &*experiment.overrides);
-        let options = training::options(labels, args.fresh, places, &compute, args.checkpoints);
+        let begin = (args.fresh, args.take_over);
+        let options = training::options(labels, begin, places, &compute, args.checkpoints);
         let mut progress = Progress::new(Style::choose(places.quiet));
         run_all(&runs, dataset, &options, stop, &mut progress)?;
     }

@@ -10,10 +10,11 @@ use crate::orchestrate::Options;
 /// Seconds between checkpoints outside evaluations.
 const KEEP_EVERY: u64 = 120;
 
-/// Options for training runs of `experiment` with these changes to its recipe.
+/// Options for training runs of `experiment` with these changes to its recipe, `fresh` or resuming, and whether to take them over
+/// from other hosts.
 pub fn options(
     (experiment, overrides): (&str, &[String]),
-    fresh: bool,
+    (fresh, take_over): (bool, bool),
     places: &Places,
     compute: &engine::Options,
     checkpoints: CheckpointArgs,
@@ -21,6 +22,7 @@ pub fn options(
     Options {
         results_dir: places.results_dir.clone(),
         fresh,
+        take_over,
         experiment: experiment.into(),
         overrides: overrides.to_vec(),
         gpu: match compute.device {

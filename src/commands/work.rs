@@ -86,7 +86,8 @@ fn make(
         )));
     }
     let experiment = (&*plan.experiment, &*plan.overrides);
-    let options = training::options(experiment, args.fresh, places, &compute, args.checkpoints);
+    let begin = (args.fresh, args.take_over);
+    let options = training::options(experiment, begin, places, &compute, args.checkpoints);
     let runs = std::slice::from_ref(&run.plan);
     let results = run_all(runs, dataset, &options, stop, observer)?;
     let ended = results.iter().any(|result| result.ending.is_final());

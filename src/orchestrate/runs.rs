@@ -13,7 +13,8 @@ use crate::processor::Processor;
 use crate::random::Purpose;
 use crate::recipe::{Crop, Normalisation, Recipe, TrainingSplit};
 use crate::record::{Ending, Recorder, Split};
-use crate::run::{Notes, Resume, RunDirectory};
+use crate::run::disk::Disk;
+use crate::run::{Locking, Notes, Resume, RunDirectory};
 use crate::train::{Keeper, LoopState, MiniBatches, Stop, Training, TrainingData};
 use crate::weights::Weights;
 
@@ -27,6 +28,8 @@ pub struct Options {
     pub results_dir: PathBuf,
     /// Restart partial and finished runs.
     pub fresh: bool,
+    /// Take runs over from processes on other hosts that give no sign of life.
+    pub take_over: bool,
     /// The experiment's name, for the run's notes.
     pub experiment: String,
     /// Changes to the recipe on the command line, as given, for the run's notes.
@@ -236,7 +239,12 @@ fn run_one(
         unreadable: images.unreadable,
         shrunk: images.shrunk,
     };
-    let mut directory = RunDirectory::open(&options.results_dir, run, &notes, options.fresh)?;
+    let locking = Locking {
+        take_over: options.take_over,
+        ..Locking::default()
+    };
+    let (disk, results, fresh) = (Disk::default(), &options.results_dir, options.fresh);
+    let mut directory = RunDirectory::open_as((disk, &locking), results, run, &notes, fresh)?;
     let resume = directory.resume()?;
     for warning in directory.warnings() {
         observer.warn(warning);

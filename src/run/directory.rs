@@ -9,6 +9,7 @@ use super::checkpoint::{self, Checkpoint};
 use super::disk::Disk;
 use super::done::Done;
 use super::format::{self, FORMAT, START_OVER};
+use super::heartbeat::Locking;
 use super::layout::{
     self, CHECKPOINT, DONE, EVALUATIONS, ITERATIONS, LOG, PREVIOUS, PROGRESS, RUN, WEIGHTS,
 };
@@ -53,7 +54,7 @@ pub struct RunDirectory {
     /// Number of engine threads since this start.
     threads: usize,
     warnings: Vec<String>,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl RunDirectory {
@@ -77,8 +78,22 @@ impl RunDirectory {
         notes: &Notes,
         fresh: bool,
     ) -> Result<Self> {
+        Self::open_as((disk, &Locking::default()), results_dir, plan, notes, fresh)
+    }
+
+    /// [`RunDirectory::open_on`], which may take the run over from another host.
+    ///
+    /// # Errors
+    /// As for [`RunDirectory::open`].
+    pub fn open_as(
+        (disk, locking): (Disk, &Locking),
+        results_dir: &Path,
+        plan: &RunPlan,
+        notes: &Notes,
+        fresh: bool,
+    ) -> Result<Self> {
         let folder = results_dir.join(plan.folder());
-        let lock = Lock::take(results_dir, &plan.folder())?;
+        let lock = Lock::take_as(locking, results_dir, &plan.folder())?;
         let removed = layout::removed(&folder);
         disk.remove_dir(&removed)?;
         if fresh && std::fs::symlink_metadata(&folder).is_ok() {
@@ -150,7 +165,7 @@ impl RunDirectory {
             last: 0,
             threads: notes.threads,
             warnings,
-            _lock: lock,
+            lock,
         };
         if begins {
             directory.write_run_file()?;
@@ -203,8 +218,20 @@ impl RunDirectory {
     /// Writes a checkpoint: first all rows recorded so far, then the state.
     ///
     /// # Errors
-    /// [`Exit::Storage`] if it cannot be written; the previous checkpoint is then unharmed.
+    /// [`Exit::Storage`] if it cannot be written; the previous checkpoint is then unharmed. [`Exit::Busy`] if another process
+    /// has taken the run over; the files are then that process's.
     pub fn checkpoint(&mut self, iteration: u64, state: &Weights, loop_state: &str) -> Result<()> {
+        self.lock.check()?;
+        let written = self.write_checkpoint(iteration, state, loop_state);
+        self.or_taken_over(written)
+    }
+
+    fn write_checkpoint(
+        &mut self,
+        iteration: u64,
+        state: &Weights,
+        loop_state: &str,
+    ) -> Result<()> {
         let mut place = self.place.clone();
         if !self.waiting.is_empty() {
             place.part += 1;
@@ -223,6 +250,11 @@ impl RunDirectory {
         let identity = self.file.plan.identity();
         let bytes = checkpoint::to_bytes(identity, iteration, &place, state, loop_state)?;
         let temporary = self.disk.write_beside(&newest, &bytes)?;
+        // Large networks take their time to write.
+        if let Err(taken_over) = self.lock.check() {
+            self.disk.remove(&temporary)?;
+            return Err(taken_over);
+        }
         if newest.exists() {
             self.disk.rename(&newest, &previous)?;
         }
@@ -237,8 +269,22 @@ impl RunDirectory {
     /// checkpoints and parts. If interrupted, the run is finished again from its last checkpoint.
     ///
     /// # Errors
-    /// [`Exit::Storage`] if something cannot be written.
+    /// [`Exit::Storage`] if something cannot be written; [`Exit::Busy`] if another process has taken the run over.
     pub fn finish(&mut self, outcome: Ending, weights: &Weights) -> Result<()> {
+        self.lock.check()?;
+        let finished = self.write_end(outcome, weights);
+        self.or_taken_over(finished)
+    }
+
+    /// A result, unless it is an error of what another process has done, which has taken the run over.
+    fn or_taken_over(&self, result: Result<()>) -> Result<()> {
+        result.map_err(|error| match self.lock.check() {
+            Err(taken) if Exit::of(&taken) == Exit::Busy => taken,
+            _ => error,
+        })
+    }
+
+    fn write_end(&mut self, outcome: Ending, weights: &Weights) -> Result<()> {
         ensure!(
             outcome.is_final(),
             Exit::Internal.error("a partial run cannot be finished; please report this")
@@ -263,6 +309,7 @@ impl RunDirectory {
             self.disk.replace(&self.folder.join(name), &bytes)?;
             files.insert(name.to_owned(), sha256(&bytes));
         }
+        self.lock.check()?;
         self.log(&format!("ends after iteration {}", self.last))?;
         let done = Done {
             format: FORMAT,

@@ -6,8 +6,8 @@
 //!   measured layer responses, `weights_header.rs` what final weights say about themselves
 //! - `provenance.rs` describes machine and program, `tree.rs` the repository, `sources.rs` the digest of the sources
 //! - `pack.rs` is a run in one file, to move it to another machine
-//! - `disk.rs` makes every change on disk, `fault.rs` interrupts it in tests; `space.rs` checks for room, `lock.rs` locks,
-//!   `own_folder.rs` creates hidden folders
+//! - `disk.rs` makes every change on disk, `fault.rs` interrupts it in tests; `space.rs` checks for room, `lock.rs` locks
+//!   and `heartbeat.rs` tells other hosts of it, `own_folder.rs` creates hidden folders
 
 mod checkpoint;
 mod directory;
@@ -15,6 +15,7 @@ pub mod disk;
 mod done;
 pub mod fault;
 mod format;
+mod heartbeat;
 mod layout;
 mod lock;
 pub mod own_folder;
@@ -38,6 +39,7 @@ pub use directory::{Resume, RunDirectory};
 pub use done::Done;
 pub use format::FORMAT;
 pub(crate) use format::{read_toml, to_toml};
+pub use heartbeat::Locking;
 pub use layout::is_plain_name;
 pub use lock::Owner;
 pub use pack::{pack, pack_on, unpack, unpack_on};

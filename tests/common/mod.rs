@@ -116,6 +116,11 @@ pub fn evaluation(iteration: u64, state: &Weights, statistics: Statistics) -> Ev
 /// an evaluation, an evaluation at the end.
 pub fn train(disk: Disk, results: &Path, fresh: bool) -> anyhow::Result<()> {
     let mut run = RunDirectory::open_on(disk, results, &plan(), &notes(), fresh)?;
+    train_in(&mut run, |_| {})
+}
+
+/// [`train`] in an open directory, with something that happens before each iteration.
+pub fn train_in(run: &mut RunDirectory, mut before: impl FnMut(u64)) -> anyhow::Result<()> {
     let (mut state, mut done, mut evaluated) = match run.resume()? {
         Resume::Done(_) => return Ok(()),
         Resume::New => (weights(1.0), 0, 0),
@@ -135,6 +140,7 @@ pub fn train(disk: Disk, results: &Path, fresh: bool) -> anyhow::Result<()> {
         if done == LAST {
             return run.finish(Ending::Finished, &state);
         }
+        before(done + 1);
         state = next(&state);
         done += 1;
         run.iteration(iteration(done, &state))?;

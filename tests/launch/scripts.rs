@@ -100,18 +100,25 @@ fn hyperqueue_gets_words_and_a_constant_script() {
     assert_eq!(words[at + 7..], launch.worker[..]);
     assert!(words.contains(&"--priority=3".to_owned()), "{words:?}");
 
-    // What it runs: the words as they are, and the number of the run.
-    let output = Command::new("sh")
-        .args(["-c", &words[at + 3], "refig", "40", "printf", "%s\\n"])
-        .args(HOSTILE)
-        .env("HQ_TASK_ID", "2")
-        .output()
-        .unwrap();
-    let expected = [&HOSTILE[..], &["--index", "42"]].concat().join("\n") + "\n";
-    assert_eq!(stdout(&output), expected);
+    // What it runs: the words as they are, and the number of the run. Made again, it takes the run over.
+    for (instance, flags) in [("0", &[][..]), ("1", &["--take-over"][..])] {
+        let output = Command::new("sh")
+            .args(["-c", &words[at + 3], "refig", "40", "printf", "%s\\n"])
+            .args(HOSTILE)
+            .env("HQ_TASK_ID", "2")
+            .env("HQ_INSTANCE_ID", instance)
+            .output()
+            .unwrap();
+        let expected = [&HOSTILE[..], flags, &["--index", "42"]]
+            .concat()
+            .join("\n")
+            + "\n";
+        assert_eq!(stdout(&output), expected);
+    }
 }
 
-/// Runs the script of a task with a worker that ends with a code, and gives what `scontrol` was asked for.
+/// Runs the script of a task with a worker that ends with a code, and gives what `scontrol` was asked for. The worker takes over
+/// if the task was restarted.
 fn run_task(code: &str, restarts: &str, state: &str) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -123,7 +130,7 @@ fn run_task(code: &str, restarts: &str, state: &str) -> (Option<i32>, String) {
     // Is warned once it is there, where it has to save its state first.
     program(
         &at("worker"),
-        "#!/bin/bash\ntrap 'exit \"$CODE\"' TERM\n\
+        "#!/bin/bash\ntrap 'exit \"$CODE\"' TERM\nprintf '%s\\n' \"$@\" > \"$FAKE/words\"\n\
          [ \"$CODE\" != 143 ] || kill -USR1 \"$PPID\"\nfor _ in {1..100}; do [ \"$CODE\" = 143 ] || exit \"$CODE\"; sleep 0.1; done\n",
     );
     let mut launch = launch("max_requeues = 2");
@@ -149,6 +156,9 @@ fn run_task(code: &str, restarts: &str, state: &str) -> (Option<i32>, String) {
         .env("SLURM_ARRAY_TASK_ID", "3")
         .output()
         .unwrap();
+    let flag = if restarts == "0" { "" } else { "--take-over\n" };
+    let words = std::fs::read_to_string(at("words")).unwrap();
+    assert_eq!(words, format!("a b\n{flag}--index\n1003\n"));
     let asked = std::fs::read_to_string(at("asked")).unwrap_or_default();
     (output.status.code(), asked)
 }

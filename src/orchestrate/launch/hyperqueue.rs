@@ -12,8 +12,9 @@ use super::task_ids::{self, TaskIds};
 use super::{Launch, words};
 use crate::exit::Exit;
 
-/// Turns the task's number into the plan's, and becomes the worker. A constant: everything else comes as an argument.
-const TASK: &str = r#"first=$1; shift; exec "$@" --index "$((HQ_TASK_ID + first))""#;
+/// Turns the task's number into the plan's, and becomes the worker. A constant: everything else comes as an argument. A task that
+/// is made again takes its run over from the worker that was lost.
+const TASK: &str = r#"first=$1; shift; [ "${HQ_INSTANCE_ID:-0}" -eq 0 ] || set -- "$@" --take-over; exec "$@" --index "$((HQ_TASK_ID + first))""#;
 /// Variables that say where data is. Tasks have the environment of HyperQueue's workers, not of what submits.
 const CARRIED: [&str; 3] = ["CIFAR10_DIR", "IMAGENET_DIR", "REFIG_CACHE"];
 

@@ -22,6 +22,10 @@ stop() {
 }
 trap stop TERM USR1
 
+# Slurm starts a task again when the one before has ended, maybe on another node and without a word.
+if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then
+    command+=(--take-over)
+fi
 "${command[@]}" --index "$index" &
 worker=$!
 # The warning may have come before there was a worker.

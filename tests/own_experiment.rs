@@ -66,7 +66,8 @@ fn an_experiment_of_ones_own_takes_fifteen_lines() {
     let readme = include_str!("../README.md");
     assert!(readme.contains(TWINS), "README.md shows another manifest");
     let (folder, path) = folder_with(&[("twins", TWINS)]);
-    assert_eq!(Experiment::profiles(&path).unwrap(), ["default"]);
+    let (_, profiles) = Experiment::profiles(&path).unwrap();
+    assert_eq!(profiles, ["default"]);
     let twins = Experiment::load(&path, "default", &[]).unwrap();
     let names: Vec<&str> = (twins.networks.iter())
         .map(|entry| entry.name.as_str())

@@ -53,6 +53,8 @@ fn plans(network: &str, data: &DataSet) -> Vec<RunPlan> {
 #[derive(Default)]
 struct Watch {
     seen: usize,
+    /// Images of the mean image, and all.
+    mean: Vec<(u64, u64)>,
     stop_at: Option<usize>,
     stop: Stop,
 }
@@ -70,8 +72,12 @@ impl Observer for Watch {
     fn iteration(&mut self, _: &Iteration) {
         self.see();
     }
-    fn phase(&mut self, _: Phase, _: u64, _: u64) {
-        self.see();
+    fn phase(&mut self, phase: Phase, done: u64, total: u64) {
+        match phase {
+            // No run has begun yet.
+            Phase::Mean => self.mean.push((done, total)),
+            _ => self.see(),
+        }
     }
 }
 
@@ -135,6 +141,7 @@ fn a_run_on_pictures_resumes_to_the_bit_wherever_it_was_stopped() {
         Ending::Finished
     );
     let whole = recorded(folder.path(), &plans[0]);
+    assert_eq!(watch.mean.last(), Some(&(600, 600)));
     let moments = watch.seen;
     assert!(moments > 20, "{moments}");
     // Ten moments over training, evaluation and the final views.
@@ -147,8 +154,10 @@ fn a_run_on_pictures_resumes_to_the_bit_wherever_it_was_stopped() {
         };
         let ending = go(folder.path(), &data, &plans, 1, &mut watch);
         assert_eq!(ending, Ending::Partial, "stopped at {stop_at} of {moments}");
-        let ending = go(folder.path(), &data, &plans, 2, &mut Watch::default());
+        let mut watch = Watch::default();
+        let ending = go(folder.path(), &data, &plans, 2, &mut watch);
         assert_eq!(ending, Ending::Finished);
+        assert!(watch.mean.is_empty(), "it was kept");
         assert!(
             recorded(folder.path(), &plans[0]) == whole,
             "stopped at {stop_at} of {moments}"

@@ -14,7 +14,7 @@ use crate::random::Purpose;
 use crate::recipe::{Crop, Normalisation, Recipe, TrainingSplit};
 use crate::record::{Ending, Recorder, Split};
 use crate::run::{Notes, Resume, RunDirectory};
-use crate::train::{Keeper, LoopState, MiniBatches, Stop, Training, TrainingData};
+use crate::train::{Keeper, LoopState, MiniBatches, Phase, Stop, Training, TrainingData};
 use crate::weights::Weights;
 
 use super::start::initial_weights;
@@ -154,6 +154,10 @@ impl Images {
             (Some(signal), _) => Err(signal.stopped()),
             (None, Progress::Note(text)) => {
                 observer.tell(&text);
+                Ok(())
+            }
+            (None, Progress::Mean { done, total }) => {
+                observer.phase(Phase::Mean, done, total);
                 Ok(())
             }
             (None, _) => Ok(()),

@@ -281,6 +281,41 @@ fn ten_crops_and_scales_are_averages_of_probabilities() {
 }
 
 #[test]
+fn views_of_one_decoding_are_those_made_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    let data = pictures(&cache);
+    let plans = plans("resnet-18", &data);
+    let images = [4, 0, 7, 2, 5];
+    let views: Vec<(imagenet::Views, u32, usize)> = (0..10)
+        .map(|number| (imagenet::Views::TenCrops, 36, number))
+        .chain([32, 64].map(|side| (imagenet::Views::Whole, side, 0)))
+        .collect();
+    // Memory of another form, and later of other views.
+    let mut batches = vec![data::Batch {
+        pixels: vec![1.0; 7],
+        ..data::Batch::default()
+    }];
+    for (threads, views) in [(1, &views[..]), (3, &views[3..]), (8, &views[..2])] {
+        let set = data.for_recipe(&plans[0].recipe, &cache, threads, &mut |_| Ok(()));
+        let RunImages::Pictures(pictures) = set.unwrap() else {
+            panic!("pictures");
+        };
+        pictures
+            .views(Split::Test, &images, views, &mut batches)
+            .unwrap();
+        assert_eq!(batches.len(), views.len());
+        for (&view, batch) in views.iter().zip(&batches) {
+            let mut alone = data::Batch::default();
+            pictures
+                .view(Split::Test, &images, view, true, &mut alone)
+                .unwrap();
+            assert!(*batch == alone, "{view:?} on {threads} threads");
+        }
+    }
+}
+
+#[test]
 fn crops_for_a_device_that_normalises_are_the_loaders_pixels_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cache");

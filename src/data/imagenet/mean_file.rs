@@ -184,6 +184,7 @@ pub(in crate::data) fn no_crop() -> anyhow::Error {
 mod tests {
     use std::sync::mpsc;
     use std::thread;
+    use std::time::Duration;
 
     use super::*;
     use crate::data::imagenet::{open, synthetic_pictures};
@@ -281,7 +282,7 @@ mod tests {
                 let mean = in_steps(STEP, &collection, of, &second, 1, &mut progress).unwrap();
                 (mean, summed)
             });
-            let note = notes.recv().unwrap();
+            let note = notes.recv_timeout(Duration::from_secs(60)).unwrap();
             assert!(note.starts_with("waiting for another process"), "{note}");
             fs::copy(at(&first), at(&second)).unwrap();
             drop(held);

@@ -149,6 +149,28 @@ fn an_image_that_cannot_be_decoded_is_an_error_by_name_unless_it_is_to_be_skippe
     assert_eq!(other.size().test_images, 1);
 }
 
+/// The mean image is computed before any worker starts, so each image is decoded for it once and a bad one is named once.
+#[test]
+fn workers_do_not_start_without_a_mean_image() {
+    let set = Set::new();
+    set.truncate(3);
+    let output = Command::new(env!("CARGO_BIN_EXE_refig"))
+        .args(["reproduce", "fig4", "--profile", "smoke", "--jobs", "2"])
+        .args(["--device", "cpu", "--data-dir"])
+        .arg(set.at("set"))
+        .arg("--results-dir")
+        .arg(set.at("results"))
+        .arg("--reports-dir")
+        .arg(set.at("reports"))
+        .env("REFIG_CACHE", set.at("cache"))
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(Exit::Data as i32), "{told}");
+    assert_eq!(told.matches("n02102040_3.JPEG").count(), 1, "{told}");
+    assert!(!told.contains("failed: "), "{told}");
+}
+
 #[test]
 fn a_damaged_list_is_made_again_and_an_interrupted_one_goes_on() {
     let set = Set::new();

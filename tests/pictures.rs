@@ -54,6 +54,8 @@ fn plans(network: &str, data: &DataSet) -> Vec<RunPlan> {
 #[derive(Default)]
 struct Watch {
     seen: usize,
+    /// Images of the mean image, and all.
+    mean: Vec<(u64, u64)>,
     stop_at: Option<usize>,
     stop: Stop,
 }
@@ -71,8 +73,12 @@ impl Observer for Watch {
     fn iteration(&mut self, _: &Iteration) {
         self.see();
     }
-    fn phase(&mut self, _: Phase, _: u64, _: u64) {
-        self.see();
+    fn phase(&mut self, phase: Phase, done: u64, total: u64) {
+        match phase {
+            // No run has begun yet.
+            Phase::Mean => self.mean.push((done, total)),
+            _ => self.see(),
+        }
     }
 }
 
@@ -137,6 +143,7 @@ fn a_run_on_pictures_resumes_to_the_bit_wherever_it_was_stopped() {
         Ending::Finished
     );
     let whole = recorded(folder.path(), &plans[0]);
+    assert_eq!(watch.mean.last(), Some(&(600, 600)));
     let moments = watch.seen;
     assert!(moments > 20, "{moments}");
     // Ten moments over training, evaluation and the final views.
@@ -149,8 +156,10 @@ fn a_run_on_pictures_resumes_to_the_bit_wherever_it_was_stopped() {
         };
         let ending = go(folder.path(), &data, &plans, 1, &mut watch);
         assert_eq!(ending, Ending::Partial, "stopped at {stop_at} of {moments}");
-        let ending = go(folder.path(), &data, &plans, 2, &mut Watch::default());
+        let mut watch = Watch::default();
+        let ending = go(folder.path(), &data, &plans, 2, &mut watch);
         assert_eq!(ending, Ending::Finished);
+        assert!(watch.mean.is_empty(), "it was kept");
         assert!(
             recorded(folder.path(), &plans[0]) == whole,
             "stopped at {stop_at} of {moments}"
@@ -270,6 +279,41 @@ fn ten_crops_and_scales_are_averages_of_probabilities() {
             "{views:?}: {} and {by_hand}",
             row.error
         );
+    }
+}
+
+#[test]
+fn views_of_one_decoding_are_those_made_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    let data = pictures(&cache);
+    let plans = plans("resnet-18", &data);
+    let images = [4, 0, 7, 2, 5];
+    let views: Vec<(imagenet::Views, u32, usize)> = (0..10)
+        .map(|number| (imagenet::Views::TenCrops, 36, number))
+        .chain([32, 64].map(|side| (imagenet::Views::Whole, side, 0)))
+        .collect();
+    // Memory of another form, and later of other views.
+    let mut batches = vec![data::Batch {
+        pixels: vec![1.0; 7],
+        ..data::Batch::default()
+    }];
+    for (threads, views) in [(1, &views[..]), (3, &views[3..]), (8, &views[..2])] {
+        let set = data.for_recipe(&plans[0].recipe, &cache, threads, &mut |_| Ok(()));
+        let RunImages::Pictures(pictures) = set.unwrap() else {
+            panic!("pictures");
+        };
+        pictures
+            .views(Split::Test, &images, views, &mut batches)
+            .unwrap();
+        assert_eq!(batches.len(), views.len());
+        for (&view, batch) in views.iter().zip(&batches) {
+            let mut alone = data::Batch::default();
+            pictures
+                .view(Split::Test, &images, view, true, &mut alone)
+                .unwrap();
+            assert!(*batch == alone, "{view:?} on {threads} threads");
+        }
     }
 }
 

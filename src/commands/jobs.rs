@@ -5,8 +5,10 @@ use std::ffi::OsString;
 use anyhow::Result;
 
 use super::compute;
+use super::data::progress;
 use crate::again::again;
 use crate::cli::{ComputeArgs, Places, ReproduceArgs};
+use crate::data::{self, DataSet};
 use crate::engine::{self, Device};
 use crate::exit::Exit;
 use crate::note;
@@ -60,13 +62,15 @@ pub fn devices(args: &ReproduceArgs) -> Result<(engine::Options, Vec<Device>)> {
     Ok((all, devices))
 }
 
-/// Makes what is left of the runs of `plan`, which are those of `schedule`. Returns early if `stop` is raised.
+/// Makes what is left of the runs of `plan`, which are those of `schedule`, on `dataset`. Returns early if `stop` is raised.
 ///
 /// # Errors
-/// The exit code of the first run of the plan that failed, once all are made that can be.
+/// The exit code of the first run of the plan that failed, once all are made that can be; before that, those of computing the
+/// mean image.
 pub fn make(
     plan: &FrozenPlan,
     schedule: &Schedule,
+    dataset: DataSet,
     devices: &[Device],
     args: &ReproduceArgs,
     places: &Places,
@@ -79,6 +83,16 @@ pub fn make(
     let jobs = jobs.min(unfinished.div_ceil(devices.len()).max(1));
     let jobs = jobs.min(held_at_once((plan, &left), devices, jobs, args, places));
     let slots = slots(devices, jobs, args.compute.threads, compute::threads());
+    // Once with all threads, and not by each worker with its own.
+    let unmade = plan.runs.iter().zip(&left).filter(|(_, left)| **left > 0.0);
+    dataset.keep_means(
+        unmade.map(|(run, _)| &run.plan.recipe),
+        &data::cache_folder(),
+        slots.iter().map(|slot| slot.threads).sum(),
+        &mut progress(places.quiet, stop),
+    )?;
+    // Each worker has its own.
+    drop(dataset);
     let workers = Workers::new(&places.results_dir, plan, arguments(args, places))?;
     let order = Order::new(plan, &left);
     let mut board = Board::new(Style::choose(places.quiet), plan, &left);

@@ -186,10 +186,8 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         .map(|how| (how, dataset.clone()));
     if jobs::are_asked_for(args) {
         let test_images = dataset.size().test_images;
-        // Each worker has its own.
-        drop(dataset);
         let plan = FrozenPlan::new(experiment, &runs, test_images);
-        jobs::make(&plan, &schedule, &devices, args, places, stop)?;
+        jobs::make(&plan, &schedule, dataset, &devices, args, places, stop)?;
     } else {
         let labels = (&*experiment.name, &*experiment.overrides);
         let begin = (args.fresh, args.take_over);

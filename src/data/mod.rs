@@ -7,7 +7,8 @@
 //! - `images.rs` has `ImageSet` and `Dataset`, their splits, downscaling and sampling
 //! - `imagenet/` has photographs of many sizes: decoding, scaling, cropping
 //! - `download.rs` downloads a file from the first place that delivers it, at the pace of `pace.rs`, into the file of `part.rs`
-//! - `temporary.rs` has files and folders that no other process uses, `sealed.rs` files that save reading images again
+//! - `temporary.rs` has files and folders that no other process uses, `sealed.rs` files that save reading images again,
+//!   `lock.rs` has one process make what others wait for
 //! - `run_images.rs`: a data set of either kind, and its images as a recipe sees them
 //! - `progress.rs` and `error.rs`: what opening and downloading report
 //!
@@ -28,6 +29,7 @@ mod error;
 pub mod imagenet;
 mod images;
 mod loader;
+mod lock;
 mod mean_image;
 mod minibatch;
 mod normalise;

@@ -146,7 +146,8 @@ impl DataSet {
                 let size = recipe.image_size;
                 let mean = match recipe.normalisation {
                     Normalisation::PerPixelMean => {
-                        imagenet::mean_image(collection, crop.test_side, size, cache, progress)?
+                        let of = (crop.test_side, size);
+                        imagenet::mean_image(collection, of, cache, threads, progress)?
                     }
                     Normalisation::ChannelMeanStd => imagenet::channel_mean(size),
                 };
@@ -156,6 +157,33 @@ impl DataSet {
                 Ok(RunImages::Pictures(Arc::new(pictures)))
             }
         }
+    }
+
+    /// Computes the mean images that `recipes` need and keeps them in `cache`, so that processes which start after this find
+    /// them. Images in memory need none.
+    ///
+    /// # Errors
+    /// As [`DataSet::for_recipe`].
+    pub fn keep_means<'a>(
+        &self,
+        recipes: impl IntoIterator<Item = &'a Recipe>,
+        cache: &Path,
+        threads: usize,
+        progress: &mut Report,
+    ) -> Result<()> {
+        let DataSet::Pictures { collection, .. } = self else {
+            return Ok(());
+        };
+        let mut kept = Vec::new();
+        for recipe in recipes {
+            let crop = recipe.crop.as_ref().ok_or_else(imagenet::no_crop)?;
+            let of = (crop.test_side, recipe.image_size);
+            if recipe.normalisation == Normalisation::PerPixelMean && !kept.contains(&of) {
+                imagenet::mean_image(collection, of, cache, threads, progress)?;
+                kept.push(of);
+            }
+        }
+        Ok(())
     }
 }
 

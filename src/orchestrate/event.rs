@@ -30,7 +30,7 @@ pub enum Event {
         loss: Option<f64>,
         error: f64,
     },
-    /// An evaluation is at this image of its phase.
+    /// An evaluation, or the mean image before the run begins, is at this image of its phase.
     Phase {
         phase: PhaseName,
         done: u64,
@@ -74,10 +74,11 @@ pub enum Event {
     },
 }
 
-/// The phase of an evaluation.
+/// The name of a phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PhaseName {
+    Mean,
     Statistics,
     Test,
     Clean,
@@ -86,6 +87,7 @@ pub enum PhaseName {
 impl From<Phase> for PhaseName {
     fn from(phase: Phase) -> Self {
         match phase {
+            Phase::Mean => PhaseName::Mean,
             Phase::Statistics => PhaseName::Statistics,
             Phase::Test => PhaseName::Test,
             Phase::Clean => PhaseName::Clean,
@@ -96,6 +98,7 @@ impl From<Phase> for PhaseName {
 impl From<PhaseName> for Phase {
     fn from(name: PhaseName) -> Self {
         match name {
+            PhaseName::Mean => Phase::Mean,
             PhaseName::Statistics => Phase::Statistics,
             PhaseName::Test => Phase::Test,
             PhaseName::Clean => Phase::Clean,
@@ -200,6 +203,11 @@ mod tests {
             Event::Started {
                 iteration: 0,
                 iterations: 60,
+            },
+            Event::Phase {
+                phase: Phase::Mean.into(),
+                done: 64,
+                total: 600,
             },
             Event::evaluation(&row),
             Event::Finished {

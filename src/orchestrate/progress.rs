@@ -63,6 +63,8 @@ pub struct Progress {
     worked: f64,
     started: Instant,
     run: Option<Current>,
+    /// Tenths of the mean image already reported, while it is computed.
+    mean: Option<u64>,
 }
 
 /// The current run.
@@ -117,6 +119,7 @@ impl Progress {
             worked: 0.0,
             started: Instant::now(),
             run: None,
+            mean: None,
         }
     }
 
@@ -134,6 +137,45 @@ impl Progress {
             run.recent.clear();
         }
         self.iteration(last);
+    }
+
+    /// Begins a bar in place of the last one.
+    fn begin_bar(&mut self, name: &str, from: u64, length: u64) {
+        self.clear();
+        let bar = |target| ProgressBar::with_draw_target(Some(length), target);
+        let bar = match &self.together {
+            None => bar(ProgressDrawTarget::stderr()),
+            Some(together) => {
+                let hidden = bar(ProgressDrawTarget::hidden());
+                together.bars.insert_before(&together.total, hidden)
+            }
+        };
+        self.bar = bar
+            .with_style(bar_style())
+            .with_prefix(name.to_owned())
+            .with_position(from);
+    }
+
+    /// The mean image is computed before a run begins, so it has a bar or lines of its own.
+    fn mean_image(&mut self, done: u64, total: u64) {
+        const NAME: &str = "mean image";
+        if self.style == Style::Bars {
+            if self.mean.is_none() {
+                self.begin_bar(NAME, done, total);
+            }
+            self.bar.set_position(done);
+            let left = duration(self.bar.eta().as_secs_f64());
+            self.bar.set_message(format!("left {left}"));
+        }
+        let tenths = done * 10 / total.max(1);
+        if self.style == Style::Lines && tenths > self.mean.unwrap_or(0) {
+            self.line(&format!("{NAME}: {} %", 10 * tenths));
+        }
+        self.mean = Some(tenths);
+        if done == total {
+            self.clear();
+            self.mean = None;
+        }
     }
 
     /// Removes the bar.
@@ -241,12 +283,13 @@ impl Observer for Progress {
     }
 
     fn phase(&mut self, phase: Phase, done: u64, total: u64) {
+        let what = match phase {
+            Phase::Mean => return self.mean_image(done, total),
+            Phase::Statistics => "batch-norm statistics",
+            Phase::Test => "test images",
+            Phase::Clean => "clean pass",
+        };
         if self.style == Style::Bars {
-            let what = match phase {
-                Phase::Statistics => "batch-norm statistics",
-                Phase::Test => "test images",
-                Phase::Clean => "clean pass",
-            };
             self.bar.set_message(format!("{what} {done}/{total}"));
         }
     }
@@ -299,19 +342,10 @@ impl RunsObserver for Progress {
             self.line(&format!("{name}: resumes after iteration {from}"));
         }
         if self.style == Style::Bars {
-            let bar = |target| ProgressBar::with_draw_target(Some(iterations), target);
-            let bar = match &self.together {
-                None => bar(ProgressDrawTarget::stderr()),
-                Some(together) => {
-                    let hidden = bar(ProgressDrawTarget::hidden());
-                    together.bars.insert_before(&together.total, hidden)
-                }
-            };
-            self.bar = bar
-                .with_style(bar_style())
-                .with_prefix(name.clone())
-                .with_position(from);
+            self.begin_bar(&name, from, iterations);
         }
+        // A worker may not have said that it was complete.
+        self.mean = None;
         self.run = Some(Current {
             name,
             place,
@@ -375,7 +409,38 @@ fn shorten(rate: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
     use super::*;
+
+    /// What was written.
+    #[derive(Clone, Default)]
+    struct Written(Rc<RefCell<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_mean_image_has_a_line_for_each_tenth_since_it_was_resumed() {
+        let written = Written::default();
+        let mut progress = Progress::to(Style::Lines, Box::new(written.clone()));
+        for done in (650..=1000).step_by(50) {
+            progress.phase(Phase::Mean, done, 1000);
+        }
+        // Another set's.
+        progress.phase(Phase::Mean, 1, 10);
+        let text = String::from_utf8(written.0.borrow().clone()).unwrap();
+        let expected = [60, 70, 80, 90, 100, 10].map(|part| format!("mean image: {part} %\n"));
+        assert_eq!(text, expected.concat());
+    }
 
     #[test]
     fn rates_have_no_rounding_digits() {

@@ -15,7 +15,7 @@ use crate::recipe::{Crop, Normalisation, Recipe, TrainingSplit};
 use crate::record::{Ending, Recorder, Split};
 use crate::run::disk::Disk;
 use crate::run::{Locking, Notes, Resume, RunDirectory};
-use crate::train::{Keeper, LoopState, MiniBatches, Stop, Training, TrainingData};
+use crate::train::{Keeper, LoopState, MiniBatches, Phase, Stop, Training, TrainingData};
 use crate::weights::Weights;
 
 use super::start::initial_weights;
@@ -157,6 +157,10 @@ impl Images {
             (Some(signal), _) => Err(signal.stopped()),
             (None, Progress::Note(text)) => {
                 observer.tell(&text);
+                Ok(())
+            }
+            (None, Progress::Mean { done, total }) => {
+                observer.phase(Phase::Mean, done, total);
                 Ok(())
             }
             (None, _) => Ok(()),

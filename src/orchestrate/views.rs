@@ -15,6 +15,9 @@ use crate::train::{
     EVALUATION_BATCH, EvaluationData, Observer, Phase, Scores, Stop, estimate_statistics,
 };
 
+/// The most bytes of crops that wait for the network: ten of each image of a batch at the paper's size.
+const MOST_BYTES: usize = 200 << 20;
+
 /// What is tested with several views, and how.
 pub(super) struct Viewed<'a> {
     pub network: &'a Network,
@@ -181,32 +184,46 @@ fn tally(
         record::Statistics::Moving => Statistics::Moving,
     };
     let mut sum = Tally::default();
-    let mut batch = Batch::default();
-    // The other engines compute on the same device.
-    let on_device = engine.normalises();
+    let mut batches = Vec::new();
     // Larger pictures take more memory, which nothing else has needed.
     let crop = run.recipe.image_size;
     let sides = scales.iter().map(|scale| views.size(crop, scale.side));
     let largest = sides.max().unwrap_or(crop).max(crop);
     let at_once = (EVALUATION_BATCH * crop * crop / (largest * largest)).max(1);
+    // All views in their order, each with the place of its scale.
+    let (mut places, mut all) = (Vec::new(), Vec::new());
+    for (place, scale) in scales.iter().enumerate() {
+        for number in 0..views.draws(scale.side, 0).len() {
+            places.push(place);
+            all.push((views, scale.side, number));
+        }
+    }
+    // Views that are made of one decoding of each image.
+    let together = (MOST_BYTES / (3 * largest * largest * at_once)).max(1);
     for chunk in images.chunks(at_once) {
         observer.phase(Phase::Test, sum.images, images.len() as u64);
         let mut scores = Scores::new(average, chunk.len(), run.network.classes);
-        for scale in scales.iter_mut() {
-            for number in 0..views.draws(scale.side, 0).len() {
+        for (places, all) in places.chunks(together).zip(all.chunks(together)) {
+            if stop.requested().is_some() {
+                return Ok(None);
+            }
+            // Crops as bytes, a quarter of their pixels, whether or not the device normalises them.
+            pictures.views(Split::Test, chunk, all, &mut batches)?;
+            for (&place, batch) in places.iter().zip(&batches) {
                 if stop.requested().is_some() {
                     return Ok(None);
                 }
-                let view = (views, scale.side, number);
-                pictures.view(Split::Test, chunk, view, on_device, &mut batch)?;
-                let logits = match &mut scale.engine {
-                    Some(engine) => engine.logits(&batch, Statistics::Moving)?,
-                    None => engine.logits(&batch, statistics)?,
+                let logits = match &mut scales[place].engine {
+                    Some(engine) => engine.logits(batch, Statistics::Moving)?,
+                    None => engine.logits(batch, statistics)?,
                 };
                 scores.add(0, &logits)?;
             }
         }
-        let tally = scores.tally(&batch.labels)?;
+        let labels = batches
+            .first()
+            .map_or(&[][..], |batch| batch.labels.as_slice());
+        let tally = scores.tally(labels)?;
         sum.images += tally.images;
         sum.loss += tally.loss;
         sum.wrong += tally.wrong;

@@ -14,11 +14,11 @@ pub trait MiniBatches {
     fn recycle(&mut self, _batch: Batch) {}
 }
 
-/// Normalised, unaugmented images of a split by their indices.
-pub type ImagesAt<'a> = dyn Fn(Split, &[u32]) -> anyhow::Result<Batch> + 'a;
+/// Normalised, unaugmented images of a split by their indices. Made on a thread of their own, ahead of the engine.
+pub type ImagesAt<'a> = dyn Fn(Split, &[u32]) -> anyhow::Result<Batch> + Sync + 'a;
 
-/// Normalised training images behind the population statistics by their indices.
-pub type StatisticsAt<'a> = dyn Fn(&[u32]) -> anyhow::Result<Batch> + 'a;
+/// Normalised training images behind the population statistics by their indices. Made like [`ImagesAt`].
+pub type StatisticsAt<'a> = dyn Fn(&[u32]) -> anyhow::Result<Batch> + Sync + 'a;
 
 /// The images of one run.
 pub struct TrainingData<'a> {

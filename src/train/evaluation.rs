@@ -6,6 +6,7 @@ use crate::exit::Exit;
 use crate::recipe::EvaluationRecipe;
 use crate::record::{Evaluation, Split, Statistics, Views};
 
+use super::ahead::ahead;
 use super::data::{ImagesAt, StatisticsAt, TrainingData};
 use super::observer::{Observer, Phase};
 use super::stop::Stop;
@@ -75,16 +76,24 @@ pub fn evaluate(
         let mut tallies = vec![Tally::default(); data.statistics.len()];
         let mut done = 0;
         let total = indices.len() as u64;
-        for chunk in indices.chunks(EVALUATION_BATCH) {
-            if stop.requested().is_some() {
-                return Ok(None);
+        let chunks = indices.chunks(EVALUATION_BATCH);
+        let make = |chunk: &[u32]| (data.batch)(split, chunk);
+        let ended = ahead(chunks.clone(), &make, |next| {
+            for chunk in chunks {
+                if stop.requested().is_some() {
+                    return Ok(false);
+                }
+                observer.phase(phase, done, total);
+                let batch = next()?;
+                for (tally, &statistics) in tallies.iter_mut().zip(data.statistics) {
+                    add(tally, engine.evaluate(&batch, of_engine(statistics))?);
+                }
+                done += chunk.len() as u64;
             }
-            observer.phase(phase, done, total);
-            let batch = (data.batch)(split, chunk)?;
-            for (tally, &statistics) in tallies.iter_mut().zip(data.statistics) {
-                add(tally, engine.evaluate(&batch, of_engine(statistics))?);
-            }
-            done += chunk.len() as u64;
+            Ok(true)
+        })?;
+        if !ended {
+            return Ok(None);
         }
         observer.phase(phase, total, total);
         for (&statistics, tally) in data.statistics.iter().zip(tallies) {
@@ -131,14 +140,20 @@ pub fn estimate_statistics(
     engine.begin_population()?;
     let total = data.sample.len() as u64;
     let mut done = 0;
-    for chunk in data.sample.chunks(recipe.statistics_batch.max(1)) {
-        if stop.requested().is_some() {
-            return Ok(false);
+    let chunks = data.sample.chunks(recipe.statistics_batch.max(1));
+    let ended = ahead(chunks.clone(), data.statistics_batch, |next| {
+        for chunk in chunks {
+            if stop.requested().is_some() {
+                return Ok(false);
+            }
+            observer.phase(Phase::Statistics, done, total);
+            engine.add_population(&next()?)?;
+            done += chunk.len() as u64;
         }
-        observer.phase(Phase::Statistics, done, total);
-        let batch = (data.statistics_batch)(chunk)?;
-        engine.add_population(&batch)?;
-        done += chunk.len() as u64;
+        Ok(true)
+    })?;
+    if !ended {
+        return Ok(false);
     }
     observer.phase(Phase::Statistics, done, total);
     engine.finish_population(recipe.pooling)?;

@@ -2,6 +2,7 @@
 //!
 //! - `training.rs`: the loop over iterations
 //! - `evaluation.rs`: batch-norm statistics estimated on training images, then loss and error
+//! - `ahead.rs`: an evaluation's next batch, made while the engine works
 //! - `scores.rs`: scores averaged over several views of an image
 //! - `schedule.rs`: the learning rate of each update
 //! - `state.rs`: the loop's own state, kept with every checkpoint, and the warm-up
@@ -9,6 +10,7 @@
 //! - `observer.rs` and `data.rs`: what a caller provides
 //! - `construct.rs`: a deeper plain network constructed from a trained shallower one
 
+mod ahead;
 mod construct;
 mod data;
 mod evaluation;

@@ -14,9 +14,11 @@ pub trait Keeper: Recorder {
     fn keep(&mut self, state: &Weights, at: &LoopState) -> anyhow::Result<()>;
 }
 
-/// The phase of an evaluation.
+/// What takes long besides updates: the mean image, and the phases of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// Computing the mean image of the training images, before a run begins.
+    Mean,
     /// Estimating batch-norm statistics on training images.
     Statistics,
     /// Evaluating the test images.
@@ -29,7 +31,7 @@ pub enum Phase {
 pub trait Observer {
     /// An update was made.
     fn iteration(&mut self, _row: &Iteration) {}
-    /// An evaluation is in progress: `done` of `total` images of this phase.
+    /// An evaluation or the mean image is in progress: `done` of `total` images of this phase.
     fn phase(&mut self, _phase: Phase, _done: u64, _total: u64) {}
     /// An evaluation is complete; called once for each of its rows.
     fn evaluation(&mut self, _row: &Evaluation) {}

@@ -1,9 +1,8 @@
 //! Installs CIFAR-10 into a folder: downloaded or copied, verified, and complete or not there at all.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -14,6 +13,7 @@ use super::shards::Shards;
 use crate::data::download::{self, DownloadError, Fault, Wanted};
 use crate::data::error::storage_error;
 use crate::data::images::Dataset;
+use crate::data::lock;
 use crate::data::pace::Pace;
 use crate::data::part;
 use crate::data::progress::{Progress, Report};
@@ -267,18 +267,6 @@ impl Drop for Staging {
     }
 }
 
-/// Opens the lock file, which may be new. Through a link a file would be created elsewhere.
-fn open_lock(path: &Path) -> io::Result<File> {
-    match temporary::create_new(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        created => return created,
-    }
-    if std::fs::symlink_metadata(path)?.is_symlink() {
-        return Err(io::Error::other("it is a link; remove it"));
-    }
-    OpenOptions::new().write(true).open(path)
-}
-
 /// Locks `destination` for one process. Others wait, then find the data installed. None if the file system has no locks.
 fn lock(
     destination: &Path,
@@ -296,24 +284,12 @@ fn lock(
     };
     std::fs::create_dir_all(destination).map_err(|error| fault(destination, error))?;
     let path = destination.join("cifar10.lock");
-    let file = open_lock(&path).map_err(|error| fault(&path, error))?;
-    let mut waiting = false;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => {
-                if !std::mem::replace(&mut waiting, true) {
-                    progress(Progress::Note(format!(
-                        "waiting for another process that is fetching CIFAR-10 into {}",
-                        destination.display()
-                    )))
-                    .map_err(DownloadError::Refused)?;
-                } else {
-                    progress(Progress::Waiting).map_err(DownloadError::Refused)?;
-                }
-                std::thread::sleep(Duration::from_millis(200));
-            }
-            Err(TryLockError::Error(_)) => return Ok(None),
-        }
-    }
+    let file = lock::open(&path).map_err(|error| fault(&path, error))?;
+    let waiting = || {
+        format!(
+            "waiting for another process that is fetching CIFAR-10 into {}",
+            destination.display()
+        )
+    };
+    lock::wait(file, waiting, progress).map_err(DownloadError::Refused)
 }

@@ -12,7 +12,7 @@ use tar::{Archive, Entries, Entry, PaxExtensions};
 
 use super::classes;
 use super::listing::{Container, Found, Kind, Listing, MOST_BYTES, NO_GROUP, container, is_image};
-use super::workers::each;
+use super::workers::{cores, each};
 use crate::console::one_line;
 use crate::data::progress::{Progress, Report};
 use crate::exit::Exit;
@@ -81,6 +81,7 @@ pub(super) fn list(
     let mut parts: Vec<Option<Part>> = Vec::new();
     parts.resize_with(sections.len(), || None);
     each(
+        cores(),
         sections.len(),
         |unit| read(&sections[unit], members, &done),
         |unit| {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
 use super::classes::first;
-use super::workers::each;
+use super::workers::{cores, each};
 use crate::data::progress::{Progress, Report};
 use crate::exit::Exit;
 
@@ -142,6 +142,7 @@ pub(super) fn class_folders(root: &Path, part: &Path, progress: &mut Report) -> 
     folders.sort();
     let mut found: Vec<Vec<Found>> = vec![Vec::new(); folders.len()];
     each(
+        cores(),
         folders.len(),
         |unit| folder(root, &folders[unit].1),
         |done| {
@@ -289,6 +290,7 @@ pub(super) fn digest_files(
     let done = AtomicU64::new(0);
     let mut digests = Vec::with_capacity(unread.len());
     let ended = each(
+        cores(),
         units.len(),
         |unit| {
             let mut bytes = Vec::new();

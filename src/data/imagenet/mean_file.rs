@@ -1,6 +1,9 @@
 //! The mean image of a set: computed once, in steps that survive an interruption, and kept in the cache folder.
 
+use std::fs::{self, File};
 use std::io;
+use std::mem;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -10,6 +13,7 @@ use super::mean::PixelSums;
 use super::pictures::Desk;
 use super::views::Views;
 use super::workers;
+use crate::data::lock;
 use crate::data::mean_image::MeanImage;
 use crate::data::normalise::PIXEL_SCALE;
 use crate::data::progress::{Progress, Report};
@@ -27,36 +31,62 @@ const MAGIC: &Magic = b"refig-mean-img\0\x01";
 const MOST_BYTES: u64 = 1 << 30;
 
 /// The mean of the central crops of `size` pixels, from training images scaled to a shorter side of `side` (Krizhevsky et al.
-/// 2012, section 2).
+/// 2012, section 2). `threads` decode. Of several processes, one computes it while the others wait.
 ///
 /// # Errors
 /// [`Exit::Data`] for an image that cannot be read or decoded, by name; that of `progress`.
 pub(in crate::data) fn mean_image(
     collection: &Collection,
-    side: u32,
-    size: usize,
+    (side, size): (u32, usize),
     cache: &Path,
+    threads: usize,
+    progress: &mut Report,
+) -> Result<MeanImage> {
+    in_steps(STEP, collection, (side, size), cache, threads, progress)
+}
+
+/// [`mean_image`], saved after every `step` images.
+fn in_steps(
+    step: usize,
+    collection: &Collection,
+    (side, size): (u32, usize),
+    cache: &Path,
+    threads: usize,
     progress: &mut Report,
 ) -> Result<MeanImage> {
     let path = path(collection, side, size, cache);
     let total = collection.train.len();
+    let lacks = |sums: &PixelSums| (sums.images as usize) < total;
     let mut sums = load(&path, size).unwrap_or_default();
-    if (sums.images as usize) < total && total > STEP {
+    let mut lock = None;
+    if lacks(&sums) {
+        lock = alone(&path, progress)?;
+        // Another process may have come further.
+        sums = load(&path, size).unwrap_or_default();
+    }
+    if lacks(&sums) && total > step {
         progress(Progress::Note(format!(
             "computing the mean image of {total} training images, once"
         )))?;
     }
-    while (sums.images as usize) < total {
+    let mut told = false;
+    while lacks(&sums) {
         let from = sums.images as usize;
-        let to = (from + STEP).min(total);
-        add(collection, (side, size), from..to, &mut sums, progress)?;
+        let to = (from + step).min(total);
+        let part = (side, size);
+        add(collection, part, from..to, threads, &mut sums, progress)?;
         if let Err(error) = save(&path, &sums) {
-            progress(Progress::Note(format!(
-                "cannot keep the mean image {}: {error}; the next start computes it again (move the cache with REFIG_CACHE)",
-                path.display()
-            )))?;
+            // The others would wait for nothing.
+            lock = None;
+            if !mem::replace(&mut told, true) {
+                progress(Progress::Note(format!(
+                    "cannot keep the mean image {}: {error}; the next start computes it again (move the cache with REFIG_CACHE)",
+                    path.display()
+                )))?;
+            }
         }
     }
+    drop(lock);
     Ok(sums.mean([PIXEL_SCALE; 3]))
 }
 
@@ -72,10 +102,27 @@ pub(in crate::data) fn mean_left(
     collection.train.len().saturating_sub(summed)
 }
 
+/// Waits until no other process computes the same. Where nothing can be locked, several do so at the same time, with the same
+/// result.
+fn alone(path: &Path, progress: &mut Report) -> Result<Option<File>> {
+    let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let Ok(file) = folder.and_then(|()| lock::open(&path.with_extension("lock"))) else {
+        return Ok(None);
+    };
+    let waiting = || {
+        format!(
+            "waiting for another process that is computing the mean image {}",
+            path.display()
+        )
+    };
+    lock::wait(file, waiting, progress)
+}
+
 fn add(
     collection: &Collection,
     (side, size): (u32, usize),
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
+    threads: usize,
     sums: &mut PixelSums,
     progress: &mut Report,
 ) -> Result<()> {
@@ -92,7 +139,8 @@ fn add(
         }
         Ok(sums)
     };
-    workers::each(range.len().div_ceil(UNIT), sum, |part| match part {
+    let units = range.len().div_ceil(UNIT);
+    workers::each(threads, units, sum, |part| match part {
         None => progress(Progress::Waiting),
         Some((_, part)) => {
             done += part.images;
@@ -120,7 +168,7 @@ fn load(path: &Path, size: usize) -> Option<PixelSums> {
     (sums.len() == 3 * size * size).then_some(PixelSums { images, sums })
 }
 
-/// Without tidying: workers of the same set do this at the same time.
+/// Without tidying: where nothing can be locked, several processes do this at the same time.
 fn save(path: &Path, sums: &PixelSums) -> io::Result<()> {
     let mut kept = MAGIC.to_vec();
     kept.extend(sums.images.to_le_bytes());
@@ -142,4 +190,118 @@ pub(in crate::data) fn channel_mean(size: usize) -> MeanImage {
 pub(in crate::data) fn no_crop() -> anyhow::Error {
     Exit::Usage
         .error("recipe.crop is missing: pictures of many sizes need it; see experiments/fig4.toml")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::data::imagenet::{open, synthetic_pictures};
+
+    const SIDE: u32 = 36;
+    const SIZE: usize = 32;
+    /// Of 600 images.
+    const STEP: usize = 128;
+
+    fn pictures(folder: &Path) -> Collection {
+        let images = synthetic_pictures(&folder.join("pictures")).unwrap();
+        open(&images, &folder.join("index"), &mut |_| Ok(())).unwrap()
+    }
+
+    /// The bits of the mean image, and how many images were summed after each unit.
+    fn mean(collection: &Collection, cache: &Path, threads: usize) -> (Vec<u32>, Vec<u64>) {
+        let mut seen = Vec::new();
+        let mut progress = |progress: Progress| -> Result<()> {
+            if let Progress::Mean { done, .. } = progress {
+                seen.push(done);
+            }
+            Ok(())
+        };
+        let of = (SIDE, SIZE);
+        let mean = in_steps(STEP, collection, of, cache, threads, &mut progress).unwrap();
+        let bits = mean.mean.iter().map(|value| value.to_bits()).collect();
+        (bits, seen)
+    }
+
+    #[test]
+    fn an_interrupted_mean_goes_on_from_its_last_step_to_the_same_bits() {
+        let folder = tempfile::tempdir().unwrap();
+        let collection = pictures(folder.path());
+        let total = collection.train.len() as u64;
+        let (whole, seen) = mean(&collection, &folder.path().join("whole"), 3);
+        assert_eq!(seen.last(), Some(&total));
+        let cache = folder.path().join("interrupted");
+        let mut interrupt = |progress: Progress| match progress {
+            Progress::Mean { done, .. } if done > 2 * STEP as u64 => {
+                Err(Exit::Interrupted.error("stopped"))
+            }
+            _ => Ok(()),
+        };
+        let of = (SIDE, SIZE);
+        let stopped = in_steps(STEP, &collection, of, &cache, 2, &mut interrupt).unwrap_err();
+        assert_eq!(Exit::of(&stopped), Exit::Interrupted);
+        let (resumed, seen) = mean(&collection, &cache, 1);
+        assert!(seen[0] > 2 * STEP as u64, "{seen:?}");
+        assert_eq!(seen.last(), Some(&total));
+        assert!(resumed == whole);
+        // Then it is there.
+        let (kept, seen) = mean(&collection, &cache, 1);
+        assert!(kept == whole && seen.is_empty(), "{seen:?}");
+    }
+
+    #[test]
+    fn a_damaged_file_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let collection = pictures(folder.path());
+        let cache = folder.path().join("cache");
+        let (whole, _) = mean(&collection, &cache, 2);
+        let path = path(&collection, SIDE, SIZE, &cache);
+        let good = fs::read(&path).unwrap();
+        let mut flipped = good.clone();
+        flipped[MAGIC.len() + 100] ^= 1;
+        for damaged in [&flipped[..], &good[..good.len() / 2], &[]] {
+            fs::write(&path, damaged).unwrap();
+            let (again, seen) = mean(&collection, &cache, 2);
+            assert!(again == whole && seen[0] <= UNIT as u64, "{seen:?}");
+            assert!(fs::read(&path).unwrap() == good);
+        }
+    }
+
+    #[test]
+    fn one_process_computes_what_the_others_wait_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let collection = pictures(folder.path());
+        let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+        let (whole, _) = mean(&collection, &first, 2);
+        let at = |cache: &Path| path(&collection, SIDE, SIZE, cache);
+        let held = alone(&at(&second), &mut |_| Ok(())).unwrap().unwrap();
+        let (send, notes) = mpsc::channel();
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                let mut summed = 0;
+                let mut progress = |progress: Progress| -> Result<()> {
+                    match progress {
+                        Progress::Note(note) => send.send(note).unwrap(),
+                        Progress::Mean { .. } => summed += 1,
+                        _ => {}
+                    }
+                    Ok(())
+                };
+                let of = (SIDE, SIZE);
+                let mean = in_steps(STEP, &collection, of, &second, 1, &mut progress).unwrap();
+                (mean, summed)
+            });
+            let note = notes.recv_timeout(Duration::from_secs(60)).unwrap();
+            assert!(note.starts_with("waiting for another process"), "{note}");
+            fs::copy(at(&first), at(&second)).unwrap();
+            drop(held);
+            let (mean, summed) = waits.join().unwrap();
+            assert_eq!(summed, 0);
+            let bits: Vec<u32> = mean.mean.iter().map(|value| value.to_bits()).collect();
+            assert!(bits == whole);
+        });
+    }
 }

@@ -5,7 +5,7 @@
 //! - `listing.rs` lists class folders and flat folders; `archives.rs` reads tars in place and `shards.rs` Parquet files
 //! - `classes.rs` has the synsets; `labels.rs` finds the labels of a flat validation set, `matlab.rs` the devkit's
 //!   `meta.mat`
-//! - `index.rs` keeps what was found, so that unchanged images are not read again; `workers.rs` reads on all cores
+//! - `index.rs` keeps what was found, so that unchanged images are not read again; `workers.rs` reads on several threads
 //! - `collection.rs` joins them: images sorted by digest, the same whatever their layout; `split.rs` has those of one part
 //! - `unreadable.rs` finds the images that cannot be decoded
 //! - `synthetic.rs` writes pictures where there are none, `photographs.rs` makes files as large as ImageNet's

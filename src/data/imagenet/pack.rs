@@ -353,7 +353,7 @@ fn prepare(
         Ok(bytes)
     };
     let mut images = vec![Vec::new(); members.len()];
-    workers::each(members.len(), read, |done| {
+    workers::each(workers::cores(), members.len(), read, |done| {
         if let Some((unit, bytes)) = done {
             images[unit] = bytes;
             tick(split.size(members[unit].0))?;

@@ -1,8 +1,9 @@
 //! Mini-batches of photographs: read, decoded, framed and, unless the device does it, normalised on all cores. Which thread does
 //! what changes nothing.
 
+use std::slice::ChunksExactMut;
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
 
 use anyhow::Result;
@@ -141,9 +142,9 @@ impl Pictures {
         for spot in spots {
             let draw = self.draw(seed, spot);
             let start = Instant::now();
-            desk.read(images, &draw)?;
+            desk.read(images, draw.index)?;
             let read = Instant::now();
-            desk.decode(images, &draw)?;
+            desk.decode(images, draw.index)?;
             let decoded = Instant::now();
             let crop = desk.frame(&draw, size);
             let framed = Instant::now();
@@ -195,6 +196,63 @@ impl Pictures {
         self.fill(split, &draws, size, on_device, batch)
     }
 
+    /// Fills a batch for each of `views` with the crops that [`Pictures::view`] leaves to be normalised, but decodes each image
+    /// once for all of them.
+    ///
+    /// # Errors
+    /// As [`Pictures::training`].
+    ///
+    /// # Panics
+    /// If there is no such view.
+    pub fn views(
+        &self,
+        split: record::Split,
+        indices: &[u32],
+        views: &[(Views, u32, usize)],
+        batches: &mut Vec<Batch>,
+    ) -> Result<()> {
+        let images = self.split(split);
+        batches.resize_with(views.len(), Batch::default);
+        let made: Vec<(usize, Vec<Draw>)> = views
+            .iter()
+            .map(|&(views, side, number)| {
+                let draws = indices
+                    .iter()
+                    .map(|&index| views.draws(side, index)[number]);
+                (views.size(self.framing.size, side), draws.collect())
+            })
+            .collect();
+        let share = indices.len().div_ceil(self.threads).max(1);
+        // The places of the crops of each thread's images, by view.
+        let mut shares: Vec<Vec<ChunksExactMut<'_, u8>>> = Vec::new();
+        shares.resize_with(indices.len().div_ceil(share), Vec::new);
+        for (batch, (size, draws)) in batches.iter_mut().zip(&made) {
+            let values = 3 * size * size;
+            let bytes = self.begin_crops(images, draws, *size, batch);
+            for (places, bytes) in shares.iter_mut().zip(bytes.chunks_mut(share * values)) {
+                places.push(bytes.chunks_exact_mut(values));
+            }
+        }
+        let made = &made;
+        thread::scope(|scope| {
+            let threads = shares.into_iter().enumerate().map(|(thread, mut places)| {
+                scope.spawn(move || {
+                    let mut desk = Desk::default();
+                    let own = indices.iter().enumerate().skip(thread * share).take(share);
+                    for (image, &index) in own {
+                        let crops = made.iter().zip(&mut places);
+                        let crops = crops.filter_map(|((size, draws), places)| {
+                            Some((&draws[image], *size, places.next()?))
+                        });
+                        desk.crops(images, index, crops)?;
+                    }
+                    Ok(())
+                })
+            });
+            join(threads.collect())
+        })
+    }
+
     /// The shorter side of pictures that are tested at one size.
     pub fn test_side(&self) -> u32 {
         self.test_side
@@ -209,38 +267,44 @@ impl Pictures {
         batch: &mut Batch,
     ) -> Result<()> {
         let images = self.split(split);
-        batch.size = size;
-        batch.drawn = None;
-        batch.labels.clear();
-        batch
-            .labels
-            .extend(draws.iter().map(|draw| images.label(draw.index as usize)));
-        let values = 3 * size * size * draws.len();
         if on_device {
-            batch.pixels.clear();
-            let reused = batch.crops.take();
-            let (mut bytes, mut shifts) =
-                reused.map_or_else(Default::default, |crops| (crops.bytes, crops.shifts));
-            bytes.resize(values, 0);
-            shifts.clear();
-            shifts.extend(draws.iter().map(|draw| draw.shift));
-            self.each(images, draws, size, &mut bytes, |crop, _, into| {
+            let bytes = self.begin_crops(images, draws, size, batch);
+            return self.each(images, draws, size, bytes, |crop, _, into| {
                 into.copy_from_slice(crop);
-            })?;
-            let mean = Arc::clone(&self.mean);
-            batch.crops = Some(Crops {
-                bytes,
-                shifts,
-                mean,
             });
-            return Ok(());
         }
+        begin(images, draws, size, batch);
         batch.crops = None;
         let pixels = &mut batch.pixels;
-        pixels.resize(values, 0.0);
+        pixels.resize(3 * size * size * draws.len(), 0.0);
         self.each(images, draws, size, pixels, |crop, draw, into| {
             inputs(crop, &self.mean, draw.shift, into);
         })
+    }
+
+    /// Makes room in a batch for crops that are left to be normalised, and gives the place of their bytes.
+    fn begin_crops<'b>(
+        &self,
+        images: &Split,
+        draws: &[Draw],
+        size: usize,
+        batch: &'b mut Batch,
+    ) -> &'b mut [u8] {
+        begin(images, draws, size, batch);
+        batch.pixels.clear();
+        let reused = batch.crops.take();
+        let (mut bytes, mut shifts) =
+            reused.map_or_else(Default::default, |crops| (crops.bytes, crops.shifts));
+        bytes.resize(3 * size * size * draws.len(), 0);
+        shifts.clear();
+        shifts.extend(draws.iter().map(|draw| draw.shift));
+        let mean = Arc::clone(&self.mean);
+        let crops = batch.crops.insert(Crops {
+            bytes,
+            shifts,
+            mean,
+        });
+        &mut crops.bytes
     }
 
     /// Has all threads crop images, and `write` each crop to its place in `into`, a value for each of its bytes.
@@ -256,29 +320,42 @@ impl Pictures {
         let share = draws.len().div_ceil(self.threads).max(1);
         let shares = draws.chunks(share).zip(into.chunks_mut(share * values));
         let write = &write;
-        let ended: Vec<Result<()>> = thread::scope(|scope| {
-            let threads: Vec<_> = shares
-                .map(|(draws, into)| {
-                    scope.spawn(move || {
-                        let mut desk = Desk::default();
-                        for (draw, into) in draws.iter().zip(into.chunks_exact_mut(values)) {
-                            write(desk.crop(images, draw, size)?, draw, into);
-                        }
-                        Ok(())
-                    })
+        thread::scope(|scope| {
+            let threads = shares.map(|(draws, into)| {
+                scope.spawn(move || {
+                    let mut desk = Desk::default();
+                    for (draw, into) in draws.iter().zip(into.chunks_exact_mut(values)) {
+                        write(desk.crop(images, draw, size)?, draw, into);
+                    }
+                    Ok(())
                 })
-                .collect();
-            threads
-                .into_iter()
-                .map(|thread| {
-                    thread.join().unwrap_or_else(|_| {
-                        Err(Exit::Internal.error("a decoding thread failed; please report this"))
-                    })
-                })
-                .collect()
-        });
-        ended.into_iter().collect()
+            });
+            join(threads.collect())
+        })
     }
+}
+
+/// Size and labels of a batch.
+fn begin(images: &Split, draws: &[Draw], size: usize, batch: &mut Batch) {
+    batch.size = size;
+    batch.drawn = None;
+    batch.labels.clear();
+    batch
+        .labels
+        .extend(draws.iter().map(|draw| images.label(draw.index as usize)));
+}
+
+/// Waits for all threads. The error is that of the first that failed, in their order.
+fn join(threads: Vec<ScopedJoinHandle<'_, Result<()>>>) -> Result<()> {
+    let ended: Vec<Result<()>> = threads
+        .into_iter()
+        .map(|thread| {
+            thread.join().unwrap_or_else(|_| {
+                Err(Exit::Internal.error("a decoding thread failed; please report this"))
+            })
+        })
+        .collect();
+    ended.into_iter().collect()
 }
 
 /// One thread's memory, to use again.
@@ -293,13 +370,31 @@ pub(super) struct Desk {
 impl Desk {
     /// The crop of an image, `[size][size][3]`.
     pub(super) fn crop(&mut self, images: &Split, draw: &Draw, size: usize) -> Result<&[u8]> {
-        self.read(images, draw)?;
+        self.read(images, draw.index)?;
         let share = budget::DECODED.take(weight(&self.bytes));
-        self.decode(images, draw)?;
+        self.decode(images, draw.index)?;
         self.frame(draw, size);
         self.forget_large();
         drop(share);
         Ok(&self.crop)
+    }
+
+    /// Decodes an image once for several crops, each with its size and place.
+    fn crops<'a, 'b>(
+        &mut self,
+        images: &Split,
+        index: u32,
+        crops: impl Iterator<Item = (&'a Draw, usize, &'b mut [u8])>,
+    ) -> Result<()> {
+        self.read(images, index)?;
+        let share = budget::DECODED.take(weight(&self.bytes));
+        self.decode(images, index)?;
+        for (draw, size, into) in crops {
+            frame(&self.picture, draw, size, &mut self.scratch, into);
+        }
+        self.forget_large();
+        drop(share);
+        Ok(())
     }
 
     /// Gives back the memory of a picture that is far larger than most.
@@ -311,13 +406,13 @@ impl Desk {
         }
     }
 
-    fn read(&mut self, images: &Split, draw: &Draw) -> Result<()> {
-        images.read(draw.index as usize, &mut self.bytes)
+    fn read(&mut self, images: &Split, index: u32) -> Result<()> {
+        images.read(index as usize, &mut self.bytes)
     }
 
-    fn decode(&mut self, images: &Split, draw: &Draw) -> Result<()> {
+    fn decode(&mut self, images: &Split, index: u32) -> Result<()> {
         decode_into(&self.bytes, false, &mut self.picture)
-            .map_err(|why| cannot_decode(&images.name(draw.index as usize), &why))
+            .map_err(|why| cannot_decode(&images.name(index as usize), &why))
     }
 
     fn frame(&mut self, draw: &Draw, size: usize) -> &[u8] {

@@ -62,7 +62,8 @@ impl Sample {
         let sample = Self::new(place, count)?;
         let make =
             |index: usize| sample.write(index, index % CLASSES, &photographs::photograph(index)?);
-        workers::each(count, make, |_| progress(Progress::Waiting))?;
+        let wait = |_| progress(Progress::Waiting);
+        workers::each(workers::cores(), count, make, wait)?;
         Ok(sample)
     }
 

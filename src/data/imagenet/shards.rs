@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::classes::{self, first, synset_in, synsets};
 use super::listing::{Found, Kind, Listing, MOST_BYTES, NO_GROUP, container};
-use super::workers::each;
+use super::workers::{cores, each};
 use crate::console::one_line;
 use crate::data::progress::{Progress, Report};
 use crate::exit::Exit;
@@ -129,6 +129,7 @@ pub(super) fn list(root: &Path, files: &[PathBuf], progress: &mut Report) -> Res
     let mut found: Vec<Vec<Row>> = Vec::new();
     found.resize_with(units.len(), Vec::new);
     each(
+        cores(),
         units.len(),
         |unit| {
             let (number, group, groups) = units[unit];

@@ -102,7 +102,8 @@ fn decode_all(
         }
         Ok((images.len(), found))
     };
-    workers::each(range.len().div_ceil(UNIT), decode, |part| match part {
+    let units = range.len().div_ceil(UNIT);
+    workers::each(workers::cores(), units, decode, |part| match part {
         None => progress(Progress::Waiting),
         Some((_, (images, mut found))) => {
             done += images as u64;

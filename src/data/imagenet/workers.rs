@@ -1,4 +1,4 @@
-//! Work on all cores, in units that any thread may take.
+//! Work on several threads, in units that any of them may take.
 
 use std::any::Any;
 use std::num::NonZero;
@@ -16,16 +16,20 @@ use crate::exit::Exit;
 /// How often `take` is called while no unit is done.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Calls `work` for the units `0..units` on all cores. `take` gets each result with its unit, in whatever order they are
+/// As many threads as there are cores to run them.
+pub(super) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Calls `work` for the units `0..units` on so many `threads`. `take` gets each result with its unit, in whatever order they are
 /// done, and a few times a second nothing. The first error of either ends the work.
 pub(super) fn each<T: Send>(
+    threads: usize,
     units: usize,
     work: impl Fn(usize) -> Result<T> + Sync,
     mut take: impl FnMut(Option<(usize, T)>) -> Result<()>,
 ) -> Result<()> {
-    let threads = thread::available_parallelism()
-        .map_or(1, NonZero::get)
-        .min(units);
+    let threads = threads.max(1).min(units);
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
         // Bounded, so that results do not pile up.
@@ -76,12 +80,16 @@ fn failed(panic: &(dyn Any + Send)) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::sync::Mutex;
+
     use super::*;
 
     #[test]
     fn every_unit_is_taken_once_and_an_error_ends_the_work() {
         let mut seen = vec![0; 100];
         each(
+            4,
             100,
             |unit| Ok(unit * unit),
             |done| {
@@ -94,15 +102,33 @@ mod tests {
         )
         .unwrap();
         assert_eq!(seen, vec![1; 100]);
-        each(0, |_| Ok(()), |_| Ok(())).unwrap();
+        each(4, 0, |_| Ok(()), |_| Ok(())).unwrap();
         let failing = |unit| match unit {
             7 => anyhow::bail!("unit 7"),
             _ => Ok(()),
         };
-        let error = each(10_000, failing, |_| Ok(())).unwrap_err();
+        let error = each(4, 10_000, failing, |_| Ok(())).unwrap_err();
         assert_eq!(error.to_string(), "unit 7");
-        let stopped = each(10_000, |_| Ok(()), |_| anyhow::bail!("stop")).unwrap_err();
+        let stopped = each(4, 10_000, |_| Ok(()), |_| anyhow::bail!("stop")).unwrap_err();
         assert_eq!(stopped.to_string(), "stop");
+    }
+
+    #[test]
+    fn no_more_threads_work_than_are_asked_for() {
+        let threads = Mutex::new(HashSet::new());
+        for asked in [1, 2] {
+            threads.lock().unwrap().clear();
+            let work = |_| {
+                threads.lock().unwrap().insert(thread::current().id());
+                // Otherwise the first might be done before the next begins.
+                thread::sleep(Duration::from_millis(1));
+                Ok(())
+            };
+            each(asked, 200, work, |_| Ok(())).unwrap();
+            let found = threads.lock().unwrap().len();
+            assert!((1..=asked).contains(&found), "{found} of {asked}");
+        }
+        each(0, 3, |_| Ok(()), |_| Ok(())).unwrap();
     }
 
     #[test]
@@ -111,7 +137,7 @@ mod tests {
             7 => panic!("pixel 7 is missing"),
             _ => Ok(()),
         };
-        let error = each(10_000, panics, |_| Ok(())).unwrap_err();
+        let error = each(4, 10_000, panics, |_| Ok(())).unwrap_err();
         assert_eq!(Exit::of(&error), Exit::Internal);
         assert!(error.to_string().contains("pixel 7 is missing"), "{error}");
     }

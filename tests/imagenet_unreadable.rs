@@ -172,6 +172,21 @@ fn workers_do_not_start_without_a_mean_image() {
 }
 
 #[test]
+fn an_empty_file_is_an_error_by_name() {
+    let set = Set::new();
+    let cache = set.at("cache");
+    fs::write(set.image(3), "").unwrap();
+    let (data, _, _) = opened(&set.at("set"), &cache, false);
+    let read = data.for_recipe(&recipe(), &cache, 2, &mut |_| Ok(()));
+    let error = read.err().unwrap();
+    assert_eq!(Exit::of(&error), Exit::Data);
+    let error = format!("{error:#}");
+    for part in ["n02102040_3.JPEG", "empty file", "--skip-unreadable"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[test]
 fn a_damaged_list_is_made_again_and_an_interrupted_one_goes_on() {
     let set = Set::new();
     let (dir, cache) = (set.at("set"), set.at("cache"));

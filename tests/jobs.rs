@@ -36,23 +36,32 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Both runs at once, much longer than usual.
-fn long(folder: &Path) -> Command {
+/// Both runs at once, of so many iterations.
+fn both(folder: &Path, iterations: u32) -> Command {
     let mut command = tiny(folder, "reproduce", "1");
     for change in [
-        "recipe.iterations=20000",
-        "recipe.drops=[]",
-        "recipe.evaluation.interval=20000",
+        format!("recipe.iterations={iterations}"),
+        "recipe.drops=[]".into(),
+        format!("recipe.evaluation.interval={iterations}"),
     ] {
-        command.args(["--set", change]);
+        command.args(["--set", change.as_str()]);
     }
     command.args(["--jobs", "2"]);
     command
 }
 
+/// Both runs at once, much longer than usual.
+fn long(folder: &Path) -> Command {
+    both(folder, 20_000)
+}
+
 /// Begins both runs, and gives the parent once both have made some iterations.
 fn at_work(folder: &Path) -> Child {
-    let parent = long(folder).spawn().unwrap();
+    begun(&mut long(folder), folder)
+}
+
+fn begun(command: &mut Command, folder: &Path) -> Child {
+    let parent = command.spawn().unwrap();
     until("both runs begin", || {
         find(&folder.join("results")).is_ok_and(|runs| runs.len() == 2)
     });
@@ -273,17 +282,40 @@ fn a_killed_parent_leaves_no_child() {
 
 #[test]
 fn a_killed_worker_is_named_and_the_other_goes_on() {
+    // Long enough that neither run ends before the signals.
+    const ITERATIONS: u32 = 3000;
     let folder = tempfile::tempdir().unwrap();
-    let parent = at_work(folder.path());
+    let mut command = both(folder.path(), ITERATIONS);
+    let parent = begun(command.stderr(Stdio::piped()), folder.path());
     let children = workers(folder.path());
+    let arguments = std::fs::read(format!("/proc/{}/cmdline", children[0])).unwrap();
+    let arguments = String::from_utf8(arguments).unwrap();
+    let network = ["plain-8", "resnet-8"]
+        .into_iter()
+        .find(|network| arguments.contains(&format!("--run={network}-s1")))
+        .unwrap();
     signal(&children[0], "-KILL");
     until("the worker ends", || workers(folder.path()).len() == 1);
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(workers(folder.path()).len(), 1, "the other goes on");
     signal(&parent.id().to_string(), "-INT");
     let output = parent.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(Exit::Interrupted as i32));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(Exit::Interrupted as i32),
+        "{said}"
+    );
     assert_eq!(workers(folder.path()), Vec::<String>::new());
+    let failed = format!("{network} s1: failed: killed (signal 9)");
+    assert!(said.contains(&failed), "{said}");
+    // The same command ends with what undisturbed runs give.
+    let whole = tempfile::tempdir().unwrap();
+    for place in [&folder, &whole] {
+        let status = both(place.path(), ITERATIONS).status().unwrap();
+        assert!(status.success());
+    }
+    assert_same_results(whole.path(), folder.path());
 }
 
 #[test]

@@ -193,7 +193,8 @@ pub fn read(path: &Path) -> Result<FrozenPlan> {
         return Err(Exit::Usage.error(format!("no plan at {}; {REMEDY}", path.display())));
     };
     plan.check().map_err(|fault| {
-        let path = path.display();
+        // It may quote the file.
+        let (path, fault) = (path.display(), one_line(&fault));
         Exit::Storage.error(format!("cannot use {path}: {fault}; {REMEDY}"))
     })?;
     plan.experiment = one_line(&plan.experiment);

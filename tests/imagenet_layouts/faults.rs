@@ -1,12 +1,14 @@
 //! What is refused or named: labels that nothing tells, damaged files, classes that are not there.
 
 use std::fs;
+#[cfg(unix)]
+use std::path::Path;
 use std::process::Command;
 
 use refig::data::imagenet::{open, verify};
 use refig::exit::Exit;
 
-use super::images::{flat, folders, official, parquet, tar, test, write};
+use super::images::{SYNSETS, devkit, flat, folders, official, parquet, tar, test, train, write};
 use super::places::{Places, load, refused};
 
 #[test]
@@ -69,6 +71,95 @@ fn nothing_is_guessed() {
         notes.iter().any(|note| note.contains("sorted as text")),
         "{notes:?}"
     );
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let places = Places::new();
+    // The same image twice in a list: fine with one class, refused with two.
+    flat(&places.at("flat"));
+    let list: String = test()
+        .into_iter()
+        .map(|(class, name, _)| format!("{name} {class}\n"))
+        .collect();
+    let (class, name, _) = test().remove(0);
+    let other = SYNSETS[usize::from(class == SYNSETS[0])];
+    write(places.at("flat/val.txt"), format!("{list}{name} {class}\n"));
+    load(&places.at("flat"), &places.at("cache"));
+    write(places.at("flat/val.txt"), format!("{list}{name} {other}\n"));
+    let told = refused(&places.at("flat"));
+    assert!(told.contains("val.txt: ILSVRC2012_val_00000001"), "{told}");
+    assert!(told.contains(class) && told.contains(other), "{told}");
+    // The ground truth of more images than there are: those are a part. Of more than ImageNet has: it is another file.
+    fs::remove_file(places.at("flat/val.txt")).unwrap();
+    let (meta, truth) = devkit();
+    let truth_file = places.at("flat/ILSVRC2012_validation_ground_truth.txt");
+    write(places.at("flat/meta.mat"), meta);
+    write(truth_file.clone(), format!("{truth}{}", "1\n".repeat(7)));
+    load(&places.at("flat"), &places.at("cache"));
+    write(truth_file, format!("{truth}{}", "1\n".repeat(50_000)));
+    let told = refused(&places.at("flat"));
+    assert!(told.contains("50002 lines"), "{told}");
+    // An image twice in an archive.
+    let mut members = Vec::new();
+    for (part, images) in [("train", train()), ("val", test())] {
+        for (class, name, bytes) in images {
+            members.push((format!("set/{part}/{class}/{name}"), bytes));
+        }
+    }
+    let (name, _) = members[2].clone();
+    write(places.at("set.tar"), tar(members.clone()));
+    load(&places.at("set.tar"), &places.at("cache"));
+    members.push((name.clone(), b"another".to_vec()));
+    write(places.at("set.tar"), tar(members));
+    let told = refused(&places.at("set.tar"));
+    assert!(
+        told.contains(&format!("{name} is twice in set.tar")),
+        "{told}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_left_out_and_never_waited_for() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let pipe = |path: &Path| {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let made = Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    };
+    let places = Places::new();
+    folders(&places.at("set"), "val");
+    let (plain, _) = load(&places.at("set"), &places.at("cache"));
+    let class = places.at("set/train/n01440764");
+    pipe(&class.join("pipe.JPEG"));
+    // A folder that is named like an image, with one in it, and beside class folders.
+    let inner = class.join("folder.JPEG");
+    fs::create_dir(&inner).unwrap();
+    fs::create_dir(places.at("set/train/empty.JPEG")).unwrap();
+    let (found, _) = load(&places.at("set"), &places.at("cache"));
+    assert_eq!(found.train.digest(), plain.train.digest());
+    assert_eq!(found.skipped, 1);
+    write(inner.join("inner.JPEG"), "inner");
+    let (found, _) = load(&places.at("set"), &places.at("cache"));
+    assert_eq!(found.train.len(), plain.train.len() + 1);
+    // A name that is not UTF-8. Some file systems have none.
+    if fs::write(class.join(OsStr::from_bytes(b"\xff.JPEG")), "x").is_ok() {
+        let (again, _) = load(&places.at("set"), &places.at("cache"));
+        assert_eq!(again.train.digest(), found.train.digest());
+        assert_eq!(again.skipped, 2);
+    }
+    // Pipes in place of archives.
+    pipe(&places.at("pipes/ILSVRC2012_img_train.tar"));
+    pipe(&places.at("pipes/ILSVRC2012_img_val.tar"));
+    pipe(&places.at("set.tar"));
+    write(places.at("pipes/val.txt"), "x n01440764\n");
+    for name in ["pipes", "set.tar"] {
+        let told = refused(&places.at(name));
+        assert!(told.contains("not a regular file"), "{name}: {told}");
+    }
 }
 
 #[test]

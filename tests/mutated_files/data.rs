@@ -2,11 +2,17 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use refig::data::imagenet::{Scratch, Views, decode, frame, open};
-use refig::data::{RECORD_BYTES, load};
+use refig::data::imagenet::{
+    Framing, PictureLoader, Pictures, Scratch, Views, decode, frame, open,
+};
+use refig::data::{Batch, MeanImage, Order, RECORD_BYTES, load};
+use refig::exit::Exit;
+use refig::recipe::{Crop, Recipe};
+use refig::record::Split;
 use refig::record::foreign::{ForeignImage, ForeignImages};
 use refig::record::parquet::foreign_to_bytes;
 
@@ -338,5 +344,69 @@ fn trees() {
         std::fs::write(&path, summed(bytes)).unwrap();
         std::fs::remove_dir_all(cache.path().join("imagenet")).ok();
         open(&path, cache.path(), &mut |_| Ok(())).map(drop)
+    });
+}
+
+/// Photographs in class folders, through the loader.
+#[test]
+fn photographs() {
+    let kind = Kind::new("photographs", 15);
+    let (folder, cache) = (folder(), folder());
+    let mut paths = Vec::new();
+    for (number, name) in [
+        "turned.JPEG",
+        "progressive.JPEG",
+        "restarts.JPEG",
+        "grey.JPEG",
+        "cmyk-adobe.JPEG",
+        "png.JPEG",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let part = if number < 4 { "train" } else { "val" };
+        let class = folder.path().join(part).join(SYNSETS[number % 2]);
+        std::fs::create_dir_all(&class).unwrap();
+        let path = class.join(name);
+        std::fs::copy(Path::new("tests/fixtures/pictures").join(name), &path).unwrap();
+        paths.push(path);
+    }
+    let recipe = Recipe {
+        batch: 4,
+        image_size: SIDE,
+        crop: Some(Crop {
+            shorter_side: [20, 28],
+            test_side: 20,
+            ..Crop::default()
+        }),
+        ..Recipe::default()
+    };
+    let files = Files::of(paths);
+    let load = || -> anyhow::Result<()> {
+        // Else a file that has not changed its time would be taken from there.
+        std::fs::remove_dir_all(cache.path().join("imagenet")).ok();
+        let collection = open(folder.path(), cache.path(), &mut |_| Ok(()))?;
+        let framing = Framing::new(recipe.crop.as_ref().unwrap(), SIDE, true);
+        let mean = MeanImage {
+            size: SIDE,
+            mean: vec![100.0; 3 * SIDE * SIDE],
+            divisor: [1.0; 3],
+        };
+        let pictures = Arc::new(Pictures::new(Arc::new(collection), framing, 20, mean, 2));
+        let order = Order::new(pictures.len(Split::Train), &recipe, 1)?;
+        let mut loader = PictureLoader::new(pictures.clone(), order, 1, 0, false)?;
+        let batch = loader.next()?;
+        assert_eq!(batch.pixels.len(), 4 * 3 * SIDE * SIDE);
+        let mut batch = Batch::default();
+        pictures.plain(Split::Test, &[0, 1], false, &mut batch)
+    };
+    load().unwrap();
+    kind.hold(files.whole(), |which, bytes| {
+        let done = files.with(which, bytes, load);
+        if let Err(error) = &done {
+            // A thread's panic.
+            assert_ne!(Exit::of(error), Exit::Internal, "{error:#}");
+        }
+        done
     });
 }

@@ -1,4 +1,4 @@
-//! Manifests, plans, baselines, verdicts and the paper's curves.
+//! Manifests, plans, site files, baselines, verdicts and the paper's curves.
 
 use std::path::{Path, PathBuf};
 
@@ -6,11 +6,14 @@ use refig::console::one_line;
 use refig::exit::Exit;
 use refig::judge::{Baseline, PaperCurves};
 use refig::manifest;
-use refig::plan::RunPlan;
+use refig::orchestrate::launch::Site;
+use refig::orchestrate::plan_file::{self, FrozenPlan};
+use refig::plan::{self, RunPlan};
+use refig::processor::{Instructions, Processor};
 use refig::publish::page::site;
 
 use super::common;
-use super::hold::{Files, Kind, folder};
+use super::hold::{Files, Kind, folder, sealed};
 
 /// The files of a folder with this ending, in order.
 fn ending(folder: &str, ending: &str) -> Vec<PathBuf> {
@@ -63,6 +66,50 @@ fn plans() {
         // serde quotes the file; whoever reads a plan makes one line of it.
         let read = read(bytes).map_err(|error| Exit::Usage.error(one_line(&error.to_string())));
         read.map(drop)
+    });
+}
+
+/// The files that `refig plan` writes.
+#[test]
+fn frozen() {
+    let kind = Kind::new("frozen", 20);
+    let folder = folder();
+    let path = Path::new("experiments/construction.toml");
+    let experiment = manifest::Experiment::load(path, "quick", &[]).unwrap();
+    let processor = Processor::Cpu(Instructions::Avx2);
+    let runs = plan::runs(&experiment, &[1], "d1", processor).unwrap();
+    let path = folder.path().join("plan.toml");
+    plan_file::write(&path, &FrozenPlan::new(&experiment, &runs, 2000)).unwrap();
+    let files = Files::of(vec![path]);
+    assert!(plan_file::read(files.path(0)).is_ok());
+    kind.hold(files.whole(), |which, bytes| {
+        // Half of them with the digest that belongs to what is in them, as for runs.
+        let forged = bytes.len().is_multiple_of(2).then(|| sealed(bytes));
+        let bytes = forged.flatten().unwrap_or_else(|| bytes.to_vec());
+        files.with(which, &bytes, || {
+            let plan = plan_file::read(files.path(which))?;
+            assert!(plan.at(0).is_ok());
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn sites() {
+    let kind = Kind::new("sites", 30);
+    let documented = include_str!("../../docs/cluster.md");
+    let (_, block) = documented.split_once("```toml\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    assert!(Site::parse(block).is_ok());
+    let others = "gpus = \"a100:2\"\nprogram = \"refig\"\n[options]\nnice = 10\n[report]\nexclusive = true\n";
+    assert!(Site::parse(others).is_ok());
+    let files = [block, others].map(|text| text.as_bytes().to_vec());
+    kind.hold(&files, |_, bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        let site = Site::parse(&text).map_err(|fault| Exit::Usage.error(fault))?;
+        // What its script has of it.
+        let _ = (site.gres(), site.others(true).count());
+        Ok(())
     });
 }
 

@@ -104,7 +104,27 @@ pub(super) fn list(
         }
     }
     progress(Progress::Read { done: total, total })?;
+    once(&listing)?;
     Ok(listing)
+}
+
+/// Checks that no archive has an image twice, of which one is meant to replace the other.
+fn once(listing: &Listing) -> Result<()> {
+    let key = |image: &Found| (image.container, image.group);
+    let mut images: Vec<&Found> = listing.images.iter().collect();
+    images.sort_unstable_by(|one, other| {
+        let names = || one.name.cmp(&other.name);
+        key(one).cmp(&key(other)).then_with(names)
+    });
+    let same = |pair: &&[&Found]| key(pair[0]) == key(pair[1]) && pair[0].name == pair[1].name;
+    match images.windows(2).find(same) {
+        Some(pair) => Err(Exit::Data.error(format!(
+            "{} is twice in {}; make the archive anew, with one of them",
+            one_line(&pair[0].name),
+            listing.containers[pair[0].container as usize].path
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// The archives of classes in an archive.

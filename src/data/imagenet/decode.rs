@@ -1,7 +1,7 @@
 //! From the bytes of a file to pixels.
 //!
 //! A file that cannot be decoded to its end is an error and not a picture that is partly grey. One kind goes unnoticed: a
-//! scan of several, or one with restart markers, that stops early although an end marker follows.
+//! progressive file that has its end marker behind a whole scan although others followed once. It is coarse, not grey.
 
 use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,6 +13,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::header::{Header, UPRIGHT};
+use super::scans;
 use crate::console::{self, one_line};
 use crate::exit::Exit;
 
@@ -137,6 +138,15 @@ fn unpacked(bytes: &[u8], orient: bool, picture: &mut Picture) -> Result<(), Und
     if bytes.is_empty() {
         return Err(Undecodable::new("empty file"));
     }
+    let kinds: [(&[u8], &str); 4] = [
+        (b"GIF8", "GIF"),
+        (b"RIFF", "WebP"),
+        (b"BM", "BMP"),
+        (b"II*\0", "TIFF"),
+    ];
+    if let Some((_, kind)) = kinds.iter().find(|(start, _)| bytes.starts_with(start)) {
+        return Err(Undecodable::new(format!("neither JPEG nor PNG but {kind}")));
+    }
     let first = &bytes[..bytes.len().min(4)];
     Err(Undecodable::new(format!(
         "neither JPEG nor PNG: begins with {first:02x?}"
@@ -162,7 +172,13 @@ fn jpeg(bytes: &[u8], picture: &mut Picture) -> Result<u8, Undecodable> {
         catch_unwind(AssertUnwindSafe(|| decoder.decode_into(pixels)))
     });
     match decoded {
-        Ok(Ok(())) => Ok(header.orientation),
+        Ok(Ok(())) => {
+            // Else the decoder has noticed by itself what is missing.
+            if !header.single {
+                scans::check(&stream)?;
+            }
+            Ok(header.orientation)
+        }
         Ok(Err(error)) => Err(Undecodable::new(format!("damaged JPEG: {error}"))),
         Err(_) => Err(Undecodable::new(
             "damaged JPEG: its data make no sense to the decoder",

@@ -61,9 +61,10 @@ impl Header {
             match marker {
                 // Start of a frame: precision, height, width, components.
                 0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
-                    let &[_, h0, h1, w0, w1, count, ..] = segment else {
+                    let &[precision, h0, h1, w0, w1, count, ..] = segment else {
                         return Err(Undecodable::new("damaged JPEG: short frame header"));
                     };
+                    known(marker, precision, count)?;
                     header.height = usize::from(u16::from_be_bytes([h0, h1]));
                     header.width = usize::from(u16::from_be_bytes([w0, w1]));
                     header.single &= matches!(marker, 0xc0 | 0xc1);
@@ -115,6 +116,29 @@ impl Header {
     }
 }
 
+/// Checks that a frame is of a kind that is decoded.
+fn known(marker: u8, precision: u8, components: u8) -> Result<(), Undecodable> {
+    let other = match marker {
+        0xc3 | 0xc7 | 0xcb | 0xcf => "lossless",
+        0xc5 | 0xc6 | 0xcd | 0xce => "hierarchical",
+        0xc9 | 0xca => "arithmetic-coded",
+        _ if precision != 8 => {
+            return Err(Undecodable::new(format!(
+                "JPEG of {precision} bits, where 8 are decoded"
+            )));
+        }
+        _ if !matches!(components, 1 | 3 | 4) => {
+            return Err(Undecodable::new(format!(
+                "JPEG of {components} components, where 1, 3 or 4 are decoded"
+            )));
+        }
+        _ => return Ok(()),
+    };
+    Err(Undecodable::new(format!(
+        "{other} JPEG, where baseline and progressive ones are decoded"
+    )))
+}
+
 fn cut_off(bytes: &[u8]) -> Undecodable {
     Undecodable::new(format!(
         "truncated JPEG: no end marker in its {} bytes",
@@ -123,7 +147,7 @@ fn cut_off(bytes: &[u8]) -> Undecodable {
 }
 
 /// The next marker at or after `at`, and where it is.
-fn next_marker(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
+pub(super) fn next_marker(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
     let pair = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0xff);
     let from = at + bytes.get(at..)?.windows(2).position(pair)?;
     Some((bytes[from + 1], from))

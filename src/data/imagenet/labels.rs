@@ -36,6 +36,9 @@ const MOST_TEXT: u64 = 16 << 20;
 /// The most bytes that the devkit may unpack to.
 const MOST_DEVKIT: u64 = 256 << 20;
 
+/// Validation images of ImageNet.
+const IMAGES: usize = 50_000;
+
 /// What to do where labels are missing.
 pub(super) const REMEDY: &str = "put ILSVRC2012_devkit_t12.tar.gz (or its data/meta.mat and data/ILSVRC2012_validation_ground_truth.txt), Kaggle's LOC_val_solution.csv, or a list val.txt with `name synset` in each line beside it, or sort the images into class folders";
 
@@ -66,7 +69,8 @@ pub(super) fn find(folders: &[PathBuf], images: &str) -> Result<Labels> {
     for folder in folders {
         let path = folder.join(KAGGLE);
         if path.is_file() {
-            return labelled(&path, kaggle(&text(&path)?));
+            let names = kaggle(&text(&path)?).map_err(|fault| contradicts(&path, &fault))?;
+            return labelled(&path, names);
         }
         if let Some(labels) = devkit(folder)? {
             return Ok(labels);
@@ -77,7 +81,8 @@ pub(super) fn find(folders: &[PathBuf], images: &str) -> Result<Labels> {
                 continue;
             }
             // Kaggle's and Caffe's val.txt hold numbers that are no synsets.
-            if let Some((names, numbers)) = list(&text(&path)?) {
+            let listed = list(&text(&path)?).map_err(|fault| contradicts(&path, &fault))?;
+            if let Some((names, numbers)) = listed {
                 return Ok(Labels {
                     source: path,
                     names,
@@ -91,7 +96,14 @@ pub(super) fn find(folders: &[PathBuf], images: &str) -> Result<Labels> {
     )))
 }
 
-fn labelled(path: &Path, names: Option<HashMap<String, String>>) -> Result<Labels> {
+fn contradicts(path: &Path, fault: &str) -> anyhow::Error {
+    Exit::Data.error(format!(
+        "{}: {fault}; keep one line for each image",
+        path.display()
+    ))
+}
+
+fn labelled(path: &Path, names: Option<Names>) -> Result<Labels> {
     match names {
         Some(names) => Ok(Labels {
             source: path.to_owned(),
@@ -105,24 +117,41 @@ fn labelled(path: &Path, names: Option<HashMap<String, String>>) -> Result<Label
     }
 }
 
-/// Kaggle's table: a name, then the synset and boxes. Its rows are in no order.
-fn kaggle(table: &str) -> Option<HashMap<String, String>> {
-    let mut names = HashMap::new();
-    for line in table.lines().skip(1).filter(|line| !line.trim().is_empty()) {
-        let (name, prediction) = line.split_once(',')?;
-        let synset = prediction.split_whitespace().next()?;
-        if !is_synset(synset) {
-            return None;
-        }
-        names.insert(stem(name.trim()).to_owned(), synset.to_owned());
+/// Synsets by name without ending.
+type Names = HashMap<String, String>;
+
+/// Adds an image, which may be there with the same synset.
+fn add(names: &mut Names, name: &str, synset: &str) -> Result<(), String> {
+    let name = stem(name);
+    match names.insert(name.to_owned(), synset.to_owned()) {
+        Some(before) if before != synset => Err(format!(
+            "{} is {before} in one line and {synset} in another",
+            one_line(name)
+        )),
+        _ => Ok(()),
     }
-    (!names.is_empty()).then_some(names)
 }
 
-type Listed = (HashMap<String, String>, Vec<String>);
+/// Kaggle's table: a name, then the synset and boxes. Its rows are in no order. None if it is no such table.
+fn kaggle(table: &str) -> Result<Option<Names>, String> {
+    let mut names = HashMap::new();
+    for line in table.lines().skip(1).filter(|line| !line.trim().is_empty()) {
+        let row = line.split_once(',').and_then(|(name, prediction)| {
+            let synset = prediction.split_whitespace().next()?;
+            is_synset(synset).then_some((name.trim(), synset))
+        });
+        let Some((name, synset)) = row else {
+            return Ok(None);
+        };
+        add(&mut names, name, synset)?;
+    }
+    Ok((!names.is_empty()).then_some(names))
+}
 
-/// A list of `name synset`, or of synsets alone.
-fn list(text: &str) -> Option<Listed> {
+type Listed = (Names, Vec<String>);
+
+/// A list of `name synset`, or of synsets alone. None if it is neither.
+fn list(text: &str) -> Result<Option<Listed>, String> {
     let (mut names, mut numbers) = (HashMap::new(), Vec::new());
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let mut words = line
@@ -131,13 +160,13 @@ fn list(text: &str) -> Option<Listed> {
         match (words.next().map(str::trim), words.next().map(str::trim)) {
             (Some(synset), None) if is_synset(synset) => numbers.push(synset.to_owned()),
             (Some(name), Some(synset)) if is_synset(synset) => {
-                names.insert(stem(name).to_owned(), synset.to_owned());
+                add(&mut names, name, synset)?;
             }
-            _ => return None,
+            _ => return Ok(None),
         }
     }
     // Either kind, not a mixture.
-    (names.is_empty() != numbers.is_empty()).then_some((names, numbers))
+    Ok((names.is_empty() != numbers.is_empty()).then_some((names, numbers)))
 }
 
 /// A file's name without folders and ending.
@@ -221,6 +250,14 @@ fn translate(truth: &str, meta: &[u8], path: &Path) -> Result<Vec<String>> {
             path.display()
         ))
     };
+    let lines = truth.lines().filter(|line| !line.trim().is_empty());
+    // Fewer, and more than there are images, is a part of ImageNet.
+    let count = lines.clone().count();
+    if count > IMAGES {
+        return Err(wrong(format!(
+            "the ground truth has {count} lines, where ImageNet has {IMAGES} validation images"
+        )));
+    }
     let synsets = matlab::synsets(meta).map_err(|error| wrong(format!("meta.mat: {error:#}")))?;
     let classes: HashMap<u32, String> = synsets
         .into_iter()
@@ -230,9 +267,7 @@ fn translate(truth: &str, meta: &[u8], path: &Path) -> Result<Vec<String>> {
     if let Some(name) = classes.values().find(|name| !is_synset(name)) {
         return Err(wrong(format!("meta.mat names a class '{name}'")));
     }
-    truth
-        .lines()
-        .filter(|line| !line.trim().is_empty())
+    lines
         .enumerate()
         .map(|(line, number)| {
             let known = number
@@ -306,29 +341,41 @@ mod tests {
     #[test]
     fn lists_of_numbers_are_not_taken_for_labels() {
         assert!(
-            list("ILSVRC2012_val_00000001 1\n").is_none(),
+            list("ILSVRC2012_val_00000001 1\n").unwrap().is_none(),
             "Kaggle's ImageSets"
         );
         assert!(
-            list("ILSVRC2012_val_00000001.JPEG 65\n").is_none(),
+            list("ILSVRC2012_val_00000001.JPEG 65\n").unwrap().is_none(),
             "Caffe's"
         );
-        let (names, _) = list("a.JPEG n01751748\nb.JPEG\tn01440764\t0\t1\n").unwrap();
+        let listed = list("a.JPEG n01751748\nb.JPEG\tn01440764\t0\t1\n");
+        let (names, _) = listed.unwrap().unwrap();
         assert_eq!(
             (names["a"].as_str(), names["b"].as_str()),
             ("n01751748", "n01440764")
         );
-        let (_, numbers) = list("n01751748\nn01440764\n").unwrap();
+        let (_, numbers) = list("n01751748\nn01440764\n").unwrap().unwrap();
         assert_eq!(numbers, ["n01751748", "n01440764"]);
-        assert!(list("").is_none());
+        assert!(list("").unwrap().is_none());
     }
 
     #[test]
     fn kaggles_rows_are_in_no_order() {
         let table = "ImageId,PredictionString\nILSVRC2012_val_00000009,n03794056 1 2 3 4 \nILSVRC2012_val_00000001,n01751748 1 1 2 2 n01751748 3 3 4 4 \n";
-        let names = kaggle(table).unwrap();
+        let names = kaggle(table).unwrap().unwrap();
         assert_eq!(names["ILSVRC2012_val_00000001"], "n01751748");
         assert_eq!(names.len(), 2);
-        assert!(kaggle("ImageId,PredictionString\na,b 1\n").is_none());
+        let table = "ImageId,PredictionString\na,b 1\n";
+        assert!(kaggle(table).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_image_has_one_class() {
+        let twice = "a.JPEG n01751748\na n01751748\n";
+        assert_eq!(list(twice).unwrap().unwrap().0.len(), 1);
+        let fault = list("a.JPEG n01751748\na n01440764\n").unwrap_err();
+        assert!(fault.contains("a is n01751748"), "{fault}");
+        let table = "ImageId,PredictionString\na,n01751748 1\na,n01440764 1\n";
+        assert!(kaggle(table).unwrap_err().contains("n01440764"));
     }
 }

@@ -325,7 +325,8 @@ fn folder(path: &Path) -> Result<Option<Place>> {
         if name.starts_with('.') {
             continue;
         }
-        if is_image(&name) {
+        // A folder may be named like an image.
+        if is_image(&name) && (flat || !inner.is_dir()) {
             flat = true;
         } else if name.ends_with(".tar") {
             tars.push(inner);

@@ -249,6 +249,10 @@ pub(super) fn container(root: &Path, path: &Path) -> Result<Container> {
     let unreadable =
         |why: String| Exit::Data.error(format!("cannot read {}: {why}", path.display()));
     let metadata = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
+    // A pipe would be waited for.
+    if !metadata.is_file() {
+        return Err(unreadable("it is not a regular file".into()));
+    }
     Ok(Container {
         path: relative(root, path).ok_or_else(|| unreadable("its name is not UTF-8".into()))?,
         size: metadata.len(),

@@ -13,7 +13,8 @@
 //!   `shrink.rs` makes its pictures smaller, `sample.rs` copies some of it into a folder
 //!
 //! From a file to a network's input:
-//! - `decode.rs` turns a file into pixels, `header.rs` reads what has to be known of a JPEG beforehand
+//! - `decode.rs` turns a file into pixels, `header.rs` reads what has to be known of a JPEG beforehand,
+//!   `scans.rs` finds the data that its scans lack
 //! - `views.rs` draws scale, crop, mirror image and colour of a training image, and lists the crops that are tested
 //! - `resize.rs` applies such a decision to pixels, `colour.rs` has AlexNet's principal components
 //! - `mean.rs` sums pixels, `mean_file.rs` computes the mean image once and keeps it
@@ -40,6 +41,7 @@ mod photographs;
 mod pictures;
 mod resize;
 mod sample;
+mod scans;
 mod shards;
 mod shrink;
 mod split;

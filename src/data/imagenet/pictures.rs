@@ -15,6 +15,7 @@ use super::resize::{Scratch, frame};
 use super::split::Split;
 use super::views::{Draw, Framing, Views, draw, draw_for_statistics};
 use crate::data::crops::Crops;
+use crate::data::loader::panic_text;
 use crate::data::mean_image::{MeanImage, inputs};
 use crate::data::minibatch::Batch;
 use crate::data::order::Spot;
@@ -350,8 +351,11 @@ fn join(threads: Vec<ScopedJoinHandle<'_, Result<()>>>) -> Result<()> {
     let ended: Vec<Result<()>> = threads
         .into_iter()
         .map(|thread| {
-            thread.join().unwrap_or_else(|_| {
-                Err(Exit::Internal.error("a decoding thread failed; please report this"))
+            thread.join().unwrap_or_else(|panic| {
+                Err(Exit::Internal.error(format!(
+                    "a decoding thread failed: {}; please report this",
+                    panic_text(panic.as_ref())
+                )))
             })
         })
         .collect();

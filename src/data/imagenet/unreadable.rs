@@ -19,7 +19,7 @@ const UNIT: usize = 64;
 /// Images between two savings of what has been found.
 const STEP: usize = 16_384;
 /// Begins every file; the last byte changes whenever what the decoder accepts does.
-const MAGIC: &Magic = b"refig-undecode\0\x01";
+const MAGIC: &Magic = b"refig-undecode\0\x02";
 /// The most bytes of a file.
 const MOST_BYTES: u64 = 1 << 30;
 

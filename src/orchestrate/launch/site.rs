@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::site_check::asks_for_gpus;
 use super::site_kinds;
+use crate::console::one_line;
 use crate::exit::Exit;
 use crate::regular;
 
@@ -139,10 +140,11 @@ impl Site {
         }
         let site: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| at(span.start));
-            let message = error.message().replace('\n', " ");
+            let message = one_line(error.message());
             format!("{}: {message}", line.unwrap_or_default())
         })?;
-        site.check().map_err(|fault| format!(": {fault}"))?;
+        site.check()
+            .map_err(|fault| format!(": {}", one_line(&fault)))?;
         Ok(site)
     }
 

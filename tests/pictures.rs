@@ -347,6 +347,20 @@ fn crops_for_a_device_that_normalises_are_the_loaders_pixels_to_the_bit() {
     // Evaluation, and whole pictures, which are larger than the mean image.
     let plain = |on_device| set.batch(Split::Test, &[1, 0, 3], on_device).unwrap();
     same([&plain(false), &plain(true)]);
+    // Behind the statistics: as they are, or augmented, in the same way whatever is beside them.
+    let mut recipe = recipe.clone();
+    for augmented in [false, true] {
+        recipe.evaluation.statistics_augmented = augmented;
+        let statistics = |indices: &[u32], on_device| {
+            let batch = set.statistics_batch(&recipe, 1, indices, on_device);
+            batch.unwrap()
+        };
+        let pixels = statistics(&[1, 0, 3], false);
+        same([&pixels, &statistics(&[1, 0, 3], true)]);
+        assert!(pixels.part(1..2).pixels == statistics(&[0], false).pixels);
+        let as_it_is = set.batch(Split::Train, &[1, 0, 3], false).unwrap();
+        assert_eq!(pixels.pixels != as_it_is.pixels, augmented);
+    }
     let RunImages::Pictures(pictures) = &set else {
         panic!("pictures");
     };

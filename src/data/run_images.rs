@@ -266,11 +266,12 @@ impl RunImages {
         indices: &[u32],
         on_device: bool,
     ) -> Result<Batch> {
-        if !recipe.evaluation.statistics_augmented {
-            return self.batch(Split::Train, indices, on_device);
-        }
+        let augmented = recipe.evaluation.statistics_augmented;
         let mut batch = Batch::default();
         match self {
+            RunImages::Memory { .. } if !augmented => {
+                return self.batch(Split::Train, indices, on_device);
+            }
             RunImages::Memory { train, .. } => {
                 let augmentation = &recipe.augmentation;
                 let decisions: Vec<Decision> = indices
@@ -289,7 +290,7 @@ impl RunImages {
                 }
             }
             RunImages::Pictures(pictures) => {
-                pictures.for_statistics(seed, indices, on_device, &mut batch)?;
+                pictures.for_statistics(augmented, seed, indices, on_device, &mut batch)?;
             }
         }
         Ok(batch)

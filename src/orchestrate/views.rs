@@ -72,9 +72,10 @@ pub(super) fn final_views(
     let data = EvaluationData {
         test_images: pictures.len(Split::Test),
         batch: &|split, indices| plain(pictures, split, indices, on_device),
-        statistics_batch: &|indices| match recipe.statistics_augmented {
-            true => augmented(pictures, run.seed, indices, on_device),
-            false => plain(pictures, Split::Train, indices, on_device),
+        statistics_batch: &|indices| {
+            let (augmented, mut batch) = (recipe.statistics_augmented, Batch::default());
+            pictures.for_statistics(augmented, run.seed, indices, on_device, &mut batch)?;
+            Ok(batch)
         },
         sample: &data::sample(training, count, run.seed, Purpose::Statistics),
         clean: &[],
@@ -139,12 +140,6 @@ pub(super) fn several_views(
 fn plain(pictures: &Pictures, split: Split, indices: &[u32], on_device: bool) -> Result<Batch> {
     let mut batch = Batch::default();
     pictures.plain(split, indices, on_device, &mut batch)?;
-    Ok(batch)
-}
-
-fn augmented(pictures: &Pictures, seed: u64, indices: &[u32], on_device: bool) -> Result<Batch> {
-    let mut batch = Batch::default();
-    pictures.for_statistics(seed, indices, on_device, &mut batch)?;
     Ok(batch)
 }
 

@@ -107,18 +107,22 @@ impl Pictures {
         self.fill(record::Split::Train, &draws, size, on_device, batch)
     }
 
-    /// Fills `batch` with the training images at `indices`, augmented for the population statistics, as [`Pictures::training`]
-    /// does.
+    /// Fills `batch` with training images behind the population statistics, as [`Pictures::training`] does: centre crops, or if
+    /// they are `augmented`, what is drawn for them.
     ///
     /// # Errors
     /// As [`Pictures::training`].
     pub fn for_statistics(
         &self,
+        augmented: bool,
         seed: u64,
         indices: &[u32],
         on_device: bool,
         batch: &mut Batch,
     ) -> Result<()> {
+        if !augmented {
+            return self.plain(record::Split::Train, indices, on_device, batch);
+        }
         let draws: Vec<Draw> = indices
             .iter()
             .map(|&index| draw_for_statistics(&self.framing, seed, index))

@@ -45,8 +45,7 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
         .check_tensors(&weights.tensors)
         .with_context(place)?;
     let options = options(args, &recipe)?;
-    let mut opened = images(args, header.as_ref(), &recipe, quiet, stop)?;
-    number_classes(args, &network, &mut opened)?;
+    // Before images are opened, which may take long.
     let statistics: &[Statistics] = match args.statistics {
         Some(StatisticsArg::Population) => &[Statistics::Population],
         Some(StatisticsArg::Moving) => &[Statistics::Moving],
@@ -58,6 +57,8 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
             "--statistics-augmented applies to population statistics; add --statistics population, or drop it",
         ));
     }
+    let mut opened = images(args, header.as_ref(), &recipe, quiet, stop)?;
+    number_classes(args, &network, &mut opened)?;
     let subject = Subject {
         weights: &weights,
         network: &network,

@@ -66,14 +66,12 @@ impl Loading {
             test_images: data.test_images,
             mean_images: 0.0,
         };
-        loading.mean_images = loading.of_mean_images(runs, threads, data);
+        loading.mean_images = loading.of_mean_images(runs, data);
         Ok(loading)
     }
 
-    /// Seconds to decode all training images once for each mean image that is not kept, on all cores.
-    fn of_mean_images(&self, runs: &[&RunPlan], threads: usize, data: &Prospect) -> f64 {
-        let cores = engine::Options::default().thread_count();
-        let share = threads.min(cores) as f64 / cores as f64;
+    /// Seconds to decode all training images once for each mean image that is not kept, with the threads that were timed.
+    fn of_mean_images(&self, runs: &[&RunPlan], data: &Prospect) -> f64 {
         let cache = data::cache_folder();
         let mut known = BTreeSet::new();
         let mut seconds = 0.0;
@@ -84,7 +82,7 @@ impl Loading {
                 && known.insert((crop.test_side, recipe.image_size))
             {
                 let left = data.mean_left(crop.test_side, recipe.image_size, &cache);
-                seconds += left as f64 * self.of_picture(recipe) * share;
+                seconds += left as f64 * self.of_picture(recipe);
             }
         }
         seconds
@@ -105,7 +103,7 @@ impl Loading {
             // The next mini-batches are prepared while the device computes.
             false => computation.training.max(mini_batches),
         };
-        // Evaluations prepare and compute in turn, on every device.
+        // As if evaluations prepared and computed in turn: several views do, other batches are prepared one ahead.
         training + computation.evaluation + each * left.evaluation
     }
 }

@@ -4,7 +4,7 @@
 //! A block of output channels is two vectors wide. Twelve rows of it (six with half the registers) stay in registers, so that
 //! two loads and a broadcast a row feed twice as many multiply-adds, and what is read may come from the L2 cache.
 
-use super::vector::{Vector, unroll, will_read, will_write};
+use super::vector::{Vector, unroll, will_read, will_read_later, will_write};
 use crate::processor::Instructions;
 
 /// Channels that are adjacent in packed rows, `[group of channels][row][channel]`. Channels come in multiples of it.
@@ -32,6 +32,34 @@ impl Instructions {
     }
 }
 
+/// Pixels that will be copied next, of which products prefetch some, so that copying does not wait for memory.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead<'a> {
+    /// The first of the channels.
+    pub from: *const f32,
+    /// The place of each pixel, relative to `from`.
+    pub places: &'a [usize],
+    /// Which of the pixels from a row on are prefetched with it, as start and end.
+    pub share: (usize, usize),
+}
+
+impl Ahead<'_> {
+    pub(super) const NONE: Ahead<'static> = Ahead {
+        from: std::ptr::null(),
+        places: &[],
+        share: (0, 0),
+    };
+
+    /// Prefetches a cache line of each of the pixels of a row's share, as far as there are so many.
+    #[inline(always)]
+    fn prefetch(&self, row: usize, channel: usize) {
+        let end = (row + self.share.1).min(self.places.len());
+        for pixel in row + self.share.0..end {
+            will_read_later(self.from.wrapping_add(self.places[pixel] + channel));
+        }
+    }
+}
+
 /// `c = a * b`, or `c += ...`, for one block of output channels.
 pub(super) struct RowsByBlock<'a> {
     /// The rows' channels, `[group of channels][row][channel]`. There is room for the twelve rows after the last.
@@ -49,6 +77,8 @@ pub(super) struct RowsByBlock<'a> {
     /// Whether to add to what is there. A sum that is begun in one call and continued in another has the same bits as a sum
     /// in one call.
     pub accumulate: bool,
+    /// Pixels with as many channels as are summed over.
+    pub ahead: Ahead<'a>,
 }
 
 impl RowsByBlock<'_> {
@@ -95,7 +125,8 @@ impl RowsByBlock<'_> {
             });
             let mut group = self.a.wrapping_add(row * LANE);
             let mut b = self.b;
-            for _ in 0..self.depth / LANE {
+            for channel in (0..self.depth).step_by(LANE) {
+                self.ahead.prefetch(row, channel);
                 // All rows leave the cache line of a group at once; the next ones may be as far away as the L3 cache.
                 let next = group.wrapping_add(self.apart);
                 unroll!(16: ROW in 0..R => { will_read(next.wrapping_add(ROW * LANE)); });
@@ -131,7 +162,7 @@ impl RowsByBlock<'_> {
 
 /// Adds the products of one group of channels of `x`, `[row][channel]`, and a block of channels of `d`,
 /// `[row][channel of the block]`, over `count` rows to `to`, `[channel of x][channel of the block]`, or writes them with
-/// `fresh`.
+/// `fresh`. Meanwhile prefetches a cache line of each of the pixels that are named.
 ///
 /// # Safety
 /// As for [`Vector`]; all pointers must be valid, and nobody else may access the sums.
@@ -142,17 +173,23 @@ pub(super) unsafe fn add_outer_products<V: Vector>(
     count: usize,
     to: *mut f32,
     fresh: bool,
+    ahead: [Ahead<'_>; 2],
 ) {
     let mut channel = 0;
     while channel < LANE {
+        let ahead = match channel {
+            0 => ahead[0],
+            8 => ahead[1],
+            _ => Ahead::NONE,
+        };
         let x = x.wrapping_add(channel);
         let to = to.wrapping_add(channel * width::<V>());
         // SAFETY: as above.
         unsafe {
             channel += if V::MANY_REGISTERS {
-                outer_products::<V, 8>(x, d, count, to, fresh)
+                outer_products::<V, 8>(x, d, count, to, fresh, ahead)
             } else {
-                outer_products::<V, 4>(x, d, count, to, fresh)
+                outer_products::<V, 4>(x, d, count, to, fresh, ahead)
             };
         }
     }
@@ -166,11 +203,14 @@ unsafe fn outer_products<V: Vector, const C: usize>(
     count: usize,
     to: *mut f32,
     fresh: bool,
+    ahead: Ahead<'_>,
 ) -> usize {
     unsafe {
         let mut sum = [V::splat(0.0); 32];
+        unroll!(16: PLACE in 0..C * VECTORS => { will_write(to.wrapping_add(PLACE * V::LANES)); });
         let (mut x, mut d) = (x, d);
-        for _ in 0..count {
+        for row in 0..count {
+            ahead.prefetch(row, 0);
             let mut w = [V::splat(0.0); VECTORS];
             unroll!(2: VEC in 0..VECTORS => {
                 w[VEC] = V::load(d.wrapping_add(VEC * V::LANES));

@@ -76,6 +76,19 @@ pub(super) fn will_read(from: *const f32) {
     let _ = from;
 }
 
+/// Prefetches the cache line of an address, valid or not, into the L2 cache.
+#[inline(always)]
+pub(super) fn will_read_later(from: *const f32) {
+    // SAFETY: as above.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(from.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = from;
+}
+
 /// Prefetches the cache line of an address, valid or not, for writing.
 #[inline(always)]
 pub(super) fn will_write(to: *const f32) {

@@ -4,10 +4,10 @@ use super::super::context::Context;
 use super::super::conv_shape::ConvShape;
 use super::super::feature::{Feature, zero_halo};
 use super::super::near::with_near;
-use super::super::product::{LANE, RowsByBlock, width};
+use super::super::product::{Ahead, LANE, RowsByBlock, width};
 use super::super::shared_slice::SharedSlice;
 use super::super::vector::{Kernel, Vector, dispatch};
-use super::grid::Grid;
+use super::grid::{Grid, gather};
 
 /// Floats of copied pixels that a task aims to keep in the L2 cache.
 const NEAR: usize = 96 << 10;
@@ -17,6 +17,10 @@ const PIXELS: (usize, usize) = (48, 192);
 
 /// Channels that are summed over before the next pixels' turn, so that a block of weights stays in the caches.
 const DEPTH: usize = 256;
+
+/// Most copies that a task makes one after the other, so that the pixels of the next are prefetched; and fewest tasks per thread.
+const COPIES: usize = 4;
+const TASKS: usize = 8;
 
 /// Weights in memory, seen from a pass: it reads inputs and computes outputs.
 #[derive(Clone, Copy)]
@@ -144,28 +148,33 @@ fn convolve(
     let packed = &packed[..blocks * depth * width];
     let pixels = source.pixels();
     let some = (NEAR / depth / 12 * 12).clamp(PIXELS.0, PIXELS.1);
+    let copies = (pixels.div_ceil(some) / (TASKS * ctx.threads.count())).clamp(1, COPIES);
+    let of_a_task = some * copies;
     let to = SharedSlice::new(to);
-    ctx.pass(pixels.div_ceil(some), &|task| {
-        let pixels = (task * some, ((task + 1) * some).min(pixels));
+    ctx.pass(pixels.div_ceil(of_a_task), &|task| {
+        let (first, last) = (task * of_a_task, ((task + 1) * of_a_task).min(pixels));
         if !accumulate {
             let image = |pixel: usize| pixel.div_ceil(target.of_an_image());
-            for image in image(pixels.0)..image(pixels.1) {
+            for image in image(first)..image(last) {
                 zero_halo(output, image, to);
             }
         }
-        let places: Vec<usize> = (pixels.0..pixels.1).map(|pixel| target.at(pixel)).collect();
+        let places = |grid: Grid| {
+            let mut places = vec![0; last - first];
+            grid.places(first, &mut places);
+            places
+        };
         with_near((some + 12) * depth, |near| {
             dispatch(
                 ctx.instructions,
                 &Pass {
                     packed,
                     from,
-                    source,
-                    pixels,
                     depth,
                     blocks,
                     to: to.pointer(0),
-                    places: &places,
+                    places: (&places(source), &places(target)),
+                    some,
                     near: near.as_mut_ptr(),
                     accumulate,
                 },
@@ -179,15 +188,15 @@ struct Pass<'a> {
     /// `[block of output channels][input channel][channel of a block]`
     packed: &'a [f32],
     from: &'a [f32],
-    source: Grid,
-    pixels: (usize, usize),
     /// Input channels.
     depth: usize,
     blocks: usize,
     to: *mut f32,
-    /// The pixels' first output channels.
-    places: &'a [usize],
-    /// Room for the pixels' input channels.
+    /// The pixels' first input channels and first output channels.
+    places: (&'a [usize], &'a [usize]),
+    /// Pixels that are copied at a time.
+    some: usize,
+    /// Room for their input channels.
     near: *mut f32,
     accumulate: bool,
 }
@@ -195,31 +204,50 @@ struct Pass<'a> {
 impl Kernel for Pass<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
-        let count = self.places.len();
-        let apart = (count + 12) * LANE;
-        // SAFETY: features were checked, `near` has room, and no other task writes these pixels.
-        unsafe {
-            let channels = (0, self.depth);
-            let from = self.from.as_ptr();
-            self.source
-                .gather::<V>(from, self.pixels, channels, LANE, self.near, apart);
-            for block in 0..self.blocks {
-                let mut first = 0;
-                while first < self.depth {
-                    let depth = DEPTH.min(self.depth - first);
-                    let b = (block * self.depth + first) * width::<V>();
+        let mut copies = self.places.0.chunks(self.some).peekable();
+        let mut outputs = self.places.1.chunks(self.some);
+        while let (Some(places), Some(outputs)) = (copies.next(), outputs.next()) {
+            let next = copies.peek().copied().unwrap_or_default();
+            // SAFETY: features were checked, `near` has room, and no other task writes these pixels.
+            unsafe { self.multiply::<V>(places, outputs, next) };
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// Computes the pixels whose inputs begin at `places`, and prefetches those at `next`.
+    #[inline(always)]
+    unsafe fn multiply<V: Vector>(&self, places: &[usize], outputs: &[usize], next: &[usize]) {
+        let apart = (places.len() + 12) * LANE;
+        let (from, channels) = (self.from.as_ptr(), (0, self.depth));
+        // SAFETY: as above.
+        unsafe { gather::<V>(from, places, channels, LANE, self.near, apart) };
+        for block in 0..self.blocks {
+            // All blocks together prefetch each of twelve pixels once.
+            let share = |block: usize| 12 * block / self.blocks;
+            let mut first = 0;
+            while first < self.depth {
+                let depth = DEPTH.min(self.depth - first);
+                let b = (block * self.depth + first) * width::<V>();
+                // SAFETY: as above.
+                unsafe {
                     RowsByBlock {
                         a: self.near.cast_const().wrapping_add(first / LANE * apart),
                         apart,
                         depth,
                         b: self.packed.as_ptr().wrapping_add(b),
                         c: self.to.wrapping_add(block * width::<V>()),
-                        places: self.places,
+                        places: outputs,
                         accumulate: self.accumulate || first > 0,
+                        ahead: Ahead {
+                            from: from.wrapping_add(first),
+                            places: next,
+                            share: (share(block), share(block + 1)),
+                        },
                     }
                     .multiply::<V>();
-                    first += depth;
                 }
+                first += depth;
             }
         }
     }

@@ -4,10 +4,10 @@
 use super::super::context::Context;
 use super::super::conv_shape::ConvShape;
 use super::super::near::with_near;
-use super::super::product::{LANE, WIDEST, add_outer_products, width};
+use super::super::product::{Ahead, LANE, WIDEST, add_outer_products, width};
 use super::super::shared_slice::SharedSlice;
 use super::super::vector::{Kernel, Vector, dispatch};
-use super::grid::Grid;
+use super::grid::{Grid, gather};
 
 /// Most groups that the pixels of a mini-batch are split into. Fixed, so that sums do not depend on the number of threads.
 const GROUPS: usize = 16;
@@ -145,55 +145,96 @@ struct Pass<'a> {
     near: *mut f32,
 }
 
+/// Where the pixels begin that are summed in registers.
+struct Span {
+    x: [usize; SPAN],
+    dy: [usize; SPAN],
+    count: usize,
+}
+
+impl Span {
+    fn x(&self) -> &[usize] {
+        &self.x[..self.count]
+    }
+
+    fn dy(&self) -> &[usize] {
+        &self.dy[..self.count]
+    }
+}
+
 impl Kernel for Pass<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
+        let mut pixel = self.pixels.0;
+        let mut span = self.span(pixel);
+        while span.count > 0 {
+            let next = self.span(pixel + span.count);
+            // SAFETY: features were checked, `near` and `sums` have room, and no other task writes these sums.
+            unsafe { self.add::<V>(&span, &next, pixel == self.pixels.0) };
+            pixel += span.count;
+            span = next;
+        }
+    }
+}
+
+impl Pass<'_> {
+    #[inline(always)]
+    fn span(&self, pixel: usize) -> Span {
+        let count = SPAN.min(self.pixels.1 - pixel);
+        let (mut x, mut dy) = ([0; SPAN], [0; SPAN]);
+        self.grids.0.places(pixel, &mut x[..count]);
+        self.grids.1.places(pixel, &mut dy[..count]);
+        Span { x, dy, count }
+    }
+
+    /// Adds a span to the sums, and prefetches the next.
+    #[inline(always)]
+    unsafe fn add<V: Vector>(&self, span: &Span, next: &Span, fresh: bool) {
         let width = width::<V>();
         let blocks = self.blocks.1 - self.blocks.0;
         let gradients = self.near.wrapping_add(SPAN * INPUTS.min(self.inputs));
-        let mut pixel = self.pixels.0;
-        while pixel < self.pixels.1 {
-            let pixels = (pixel, (pixel + SPAN).min(self.pixels.1));
-            let count = pixels.1 - pixels.0;
-            let fresh = pixel == self.pixels.0;
-            // SAFETY: features were checked, `near` and `sums` have room, and no other task writes these sums.
-            unsafe {
-                let channels = (self.blocks.0 * width, self.blocks.1 * width);
-                self.grids.1.gather::<V>(
-                    self.dy.as_ptr(),
-                    pixels,
-                    channels,
-                    width,
-                    gradients,
-                    SPAN * width,
-                );
-                let mut first = 0;
-                while first < self.inputs {
-                    let last = (first + INPUTS).min(self.inputs);
-                    self.grids.0.gather::<V>(
-                        self.x.as_ptr(),
-                        pixels,
-                        (first, last),
-                        LANE,
-                        self.near,
-                        SPAN * LANE,
-                    );
-                    for block in 0..blocks {
-                        let d = gradients.cast_const().wrapping_add(block * SPAN * width);
-                        let sums = self.sums.wrapping_add(block * self.inputs * width);
-                        for channel in (first..last).step_by(LANE) {
-                            let x = self
-                                .near
-                                .cast_const()
-                                .wrapping_add((channel - first) * SPAN);
-                            let to = sums.wrapping_add(channel * width);
-                            add_outer_products::<V>(x, d, count, to, fresh);
-                        }
-                    }
-                    first = last;
+        let (x, dy) = (self.x.as_ptr(), self.dy.as_ptr());
+        let outputs = (self.blocks.0 * width, self.blocks.1 * width);
+        // SAFETY: as above.
+        unsafe { gather::<V>(dy, span.dy(), outputs, width, gradients, SPAN * width) };
+        let mut first = 0;
+        while first < self.inputs {
+            let last = (first + INPUTS).min(self.inputs);
+            // SAFETY: as above.
+            unsafe { gather::<V>(x, span.x(), (first, last), LANE, self.near, SPAN * LANE) };
+            // What is copied next.
+            let (then, places) = if last < self.inputs {
+                (last, span.x())
+            } else {
+                (0, next.x())
+            };
+            let ahead = |from, places| Ahead {
+                from,
+                places,
+                share: (0, 1),
+            };
+            for block in 0..blocks {
+                let d = gradients.cast_const().wrapping_add(block * SPAN * width);
+                let sums = self.sums.wrapping_add(block * self.inputs * width);
+                for channel in (first..last).step_by(LANE) {
+                    let lane = channel - first;
+                    let inputs = match block {
+                        0 => ahead(x.wrapping_add(then + lane), places),
+                        _ => Ahead::NONE,
+                    };
+                    let outputs = if last == self.inputs && lane < width {
+                        ahead(dy.wrapping_add(outputs.0 + block * width + lane), next.dy())
+                    } else {
+                        Ahead::NONE
+                    };
+                    let x = self.near.cast_const().wrapping_add(lane * SPAN);
+                    let to = sums.wrapping_add(channel * width);
+                    let ahead = [inputs, outputs];
+                    // SAFETY: as above.
+                    unsafe { add_outer_products::<V>(x, d, span.count, to, fresh, ahead) };
                 }
             }
-            pixel = pixels.1;
+            first = last;
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::super::super::context::Context;
 use super::super::super::feature::{Feature, zero_halo};
 use super::super::super::near::with_near;
-use super::super::super::product::{LANE, RowsByBlock, width};
+use super::super::super::product::{Ahead, LANE, RowsByBlock, width};
 use super::super::super::shared_slice::SharedSlice;
 use super::super::super::vector::{Kernel, Vector, dispatch, unroll};
 use super::super::kernels::Kernels;
@@ -161,6 +161,7 @@ impl Kernel for Outputs<'_> {
                         c: self.products.wrapping_add(place * TILES * width),
                         places: self.places,
                         accumulate: first > 0,
+                        ahead: Ahead::NONE,
                     }
                     .multiply::<V>();
                 }

@@ -7,7 +7,7 @@ use super::super::super::context::Context;
 use super::super::super::conv_shape::ConvShape;
 use super::super::super::feature::Feature;
 use super::super::super::near::with_near;
-use super::super::super::product::{LANE, add_outer_products, width};
+use super::super::super::product::{Ahead, LANE, add_outer_products, width};
 use super::super::super::shared_slice::SharedSlice;
 use super::super::super::vector::{Kernel, Vector, dispatch, unroll};
 use super::tiles::{SIDE, Tiling, chunks, patch};
@@ -207,7 +207,7 @@ impl Kernel for Sums<'_> {
                     let to = sums.wrapping_add(channel * width);
                     let fresh = self.fresh && first == 0;
                     // SAFETY: patches and gradients hold the chunk's tiles, and no other task has these sums.
-                    unsafe { add_outer_products::<V>(x, d, count, to, fresh) };
+                    unsafe { add_outer_products::<V>(x, d, count, to, fresh, [Ahead::NONE; 2]) };
                 }
             }
         }

@@ -15,8 +15,9 @@ const GROUPS: usize = 16;
 /// Most floats of all groups' sums together, unless a single group has more. Wide layers get fewer groups.
 const SUMS: usize = 1 << 20;
 
-/// Pixels that are summed in registers before they are added to memory.
-const SPAN: usize = 128;
+/// Most pixels that are summed in registers before they are added to memory: those of a group of channels and of a block stay
+/// in the L1 cache. A third of 392 fits, which a 16th of a mini-batch of 8 has at 28x28 pixels.
+const SPAN: usize = 136;
 
 /// Input channels that are copied at a time, so that copies stay in the L2 cache.
 const INPUTS: usize = 256;
@@ -165,22 +166,24 @@ impl Span {
 impl Kernel for Pass<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) {
-        let mut pixel = self.pixels.0;
-        let mut span = self.span(pixel);
-        while span.count > 0 {
-            let next = self.span(pixel + span.count);
+        let spans = (self.pixels.1 - self.pixels.0).div_ceil(SPAN);
+        let mut span = self.span(0, spans);
+        for index in 0..spans {
+            let next = self.span(index + 1, spans);
             // SAFETY: features were checked, `near` and `sums` have room, and no other task writes these sums.
-            unsafe { self.add::<V>(&span, &next, pixel == self.pixels.0) };
-            pixel += span.count;
+            unsafe { self.add::<V>(&span, &next, index == 0) };
             span = next;
         }
     }
 }
 
 impl Pass<'_> {
+    /// One of several spans, which differ by a pixel at most; an empty one after the last.
     #[inline(always)]
-    fn span(&self, pixel: usize) -> Span {
-        let count = SPAN.min(self.pixels.1 - pixel);
+    fn span(&self, index: usize, spans: usize) -> Span {
+        let pixels = self.pixels.1 - self.pixels.0;
+        let cut = |index: usize| self.pixels.0 + pixels * index.min(spans) / spans;
+        let (pixel, count) = (cut(index), cut(index + 1) - cut(index));
         let (mut x, mut dy) = ([0; SPAN], [0; SPAN]);
         self.grids.0.places(pixel, &mut x[..count]);
         self.grids.1.places(pixel, &mut dy[..count]);

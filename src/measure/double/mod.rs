@@ -8,6 +8,8 @@
 
 mod map;
 mod pass;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

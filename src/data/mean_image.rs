@@ -103,6 +103,6 @@ mod tests {
         let mut into = [0.0; 12];
         inputs(&IMAGE, wide, &mean, [0.0; 3], &mut into);
         assert_eq!(into[..3], [-2.25, 1.125, 1.6875]);
-        assert_eq!(*mean.at(wide), [4.5, 5.5, 6.5].repeat(4));
+        assert_eq!(*mean.at(wide), [4.5f32, 5.5, 6.5].repeat(4));
     }
 }

@@ -162,7 +162,7 @@ impl<D: Arithmetic> Trainer<D> {
         let serves = |known: &mut RecordedPass<D>| known.serves(shape.images, of);
         if let Some(mut recorded) = self.recorded.take_if(serves) {
             let session = self.model.session.clone();
-            // SAFETY: `place` keeps the storage of this size, and `restore`, which moves parameters, drops the recording.
+            // SAFETY: `place` keeps the storage of this size or drops the recording; so does `restore`, which moves parameters.
             let replayed = unsafe { recorded.replay(&session, &mut self.cache, batch) };
             if replayed.map_err(device_error)? {
                 with(self, &recorded.pass)?;

@@ -1,6 +1,6 @@
 //! Crops and mirror images: what is drawn, and what becomes of the pixels.
 
-use refig::data::{Batch, Decision, ImageSet, Normaliser, apply, batch, decide};
+use refig::data::{Batch, Decision, ImageSet, ImageSize, Normaliser, apply, batch, decide};
 use refig::random::{Purpose, Stream};
 use refig::recipe::{Augmentation, Normalisation, PaddingValue};
 
@@ -138,11 +138,11 @@ fn every_crop_and_mirror_image_equals_the_naive_one() {
                 let mut filled = Batch {
                     pixels: vec![77.0; 999_999],
                     labels: vec![9; 50],
-                    size: 1,
+                    size: ImageSize::square(1),
                     ..Batch::default()
                 };
                 apply(&images, &normaliser, &augmentation, &decisions, &mut filled);
-                assert_eq!(filled.size, SIZE);
+                assert_eq!(filled.size, ImageSize::square(SIZE));
                 assert_eq!(filled.pixels.len(), decisions.len() * SIZE * SIZE * 3);
                 for ((found, &decision), &label) in filled
                     .pixels

@@ -11,7 +11,8 @@ use std::path::Path;
 use std::process::Command;
 
 use common::python;
-use refig::data::imagenet::{Draw, Picture, Scratch, Views, decode, decode_into, frame};
+use refig::data::ImageSize;
+use refig::data::imagenet::{Draw, Picture, Scratch, View, decode, decode_into, frame};
 
 fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(Path::new("tests/fixtures/pictures").join(name)).unwrap()
@@ -201,17 +202,14 @@ fn ten_crops_of_a_picture_are_where_they_should_be() {
             .collect(),
     };
     let mut scratch = Scratch::default();
-    let mut view = |draw: &Draw, size: usize| {
-        let mut into = vec![0; 3 * size * size];
-        frame(&picture, draw, size, &mut scratch, &mut into);
+    let mut made = |view: &View| {
+        let mut into = vec![0; 3 * view.size.pixels()];
+        frame(&picture, &view.draw(0), view.size, &mut scratch, &mut into);
         into
     };
     // The shorter side stays at 20.
-    let views: Vec<Vec<u8>> = Views::TenCrops
-        .draws(20, 0)
-        .iter()
-        .map(|draw| view(draw, 16))
-        .collect();
+    let views = View::ten_crops(20, ImageSize::square(16));
+    let views: Vec<Vec<u8>> = views.iter().map(&mut made).collect();
     let places = [(0, 0), (14, 0), (0, 4), (14, 4), (7, 2)];
     for ((plain, mirrored), (left, top)) in views[..5].iter().zip(&views[5..]).zip(places) {
         assert_eq!(plain[..3], [left, top, 0]);
@@ -219,10 +217,16 @@ fn ten_crops_of_a_picture_are_where_they_should_be() {
         assert_eq!(mirrored[..3], [left + 15, top, 0]);
         assert_eq!(mirrored[3 * 255..], [left, top + 15, 0]);
     }
-    let whole = view(&Views::Whole.draws(20, 0)[0], 20);
+    assert_eq!(made(&View::whole(20, picture.size())), picture.pixels);
+    // What is too long is cut off at both ends alike.
+    let long = ImageSize {
+        height: 20,
+        width: 21,
+    };
+    let middle = made(&View::centre(20, long));
     assert_eq!(
-        (&whole[..3], &whole[3 * 399..]),
-        (&[5, 0, 0][..], &[24, 19, 0][..])
+        (&middle[..3], &middle[3 * 419..]),
+        (&[4, 0, 0][..], &[24, 19, 0][..])
     );
 }
 
@@ -370,7 +374,8 @@ fn whole_pictures_are_pillows() {
                 shift: [0.0; 3],
             };
             let mut crop = vec![0; 3 * 32 * 32];
-            frame(&picture, &draw, 32, &mut Scratch::default(), &mut crop);
+            let size = ImageSize::square(32);
+            frame(&picture, &draw, size, &mut Scratch::default(), &mut crop);
             let (largest, average) = difference(&crop, &read(&name, "rgb"));
             println!("{name}: at most {largest} levels from Pillow, {average:.3} on average");
             assert!(largest <= 1, "{name}: {largest}, {average}");

@@ -1,11 +1,14 @@
 //! Networks of Table 1 on JPEGs: a stopped run resumes to the bit, several views give what they give one by one, and a device that
 //! normalises is left what gives the same pixels.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use refig::data::{self, DataSet, RunImages, imagenet};
+use refig::data::imagenet::View;
+use refig::data::{self, DataSet, ImageSize, RunImages};
 use refig::engine::{self, Hyperparameters, Statistics};
 use refig::manifest::Experiment;
 use refig::orchestrate::{Options, RunsObserver, run_all};
@@ -221,13 +224,10 @@ fn ten_crops_and_scales_are_averages_of_probabilities() {
         first.add_population(&batch).unwrap();
     }
     first.finish_population(recipe.evaluation.pooling).unwrap();
-    let mut larger = engine::create(&plan.network, 64, &hyper, &options).unwrap();
-    let mut state = first.state(false).unwrap();
-    state.tensors.extend(first.population().unwrap().tensors);
-    larger.restore(&state).unwrap();
 
     let images = pictures.len(Split::Test);
     let mut wrong = [0usize; 2];
+    let mut shapes = BTreeSet::new();
     for image in 0..images as u32 {
         let mut means = [vec![0.0; 10], vec![0.0; 10]];
         let mut label = 0;
@@ -236,26 +236,29 @@ fn ten_crops_and_scales_are_averages_of_probabilities() {
                 *mean += p;
             }
         };
-        for crop in 0..10 {
+        for view in View::ten_crops(36, ImageSize::square(32)) {
             let mut batch = data::Batch::default();
-            let view = (imagenet::Views::TenCrops, 36, crop);
             pictures
                 .view(Split::Test, &[image], view, false, &mut batch)
                 .unwrap();
             add(0, &first.logits(&batch, Statistics::Population).unwrap());
             label = usize::from(batch.labels[0]);
         }
+        // Generated pictures are 128 pixels high, and 128, 144 or 160 wide.
+        let stored = pictures.sizes(Split::Test, &[image]).unwrap()[0];
         for side in [32, 64] {
             let mut batch = data::Batch::default();
-            let view = (imagenet::Views::Whole, side, 0);
+            let view = View::whole(side, stored);
+            let size = ImageSize {
+                height: side as usize,
+                width: side as usize * stored.width / 128,
+            };
+            assert_eq!(view.size, size);
+            shapes.insert(size);
             pictures
                 .view(Split::Test, &[image], view, false, &mut batch)
                 .unwrap();
-            let logits = match side {
-                32 => first.logits(&batch, Statistics::Population).unwrap(),
-                _ => larger.logits(&batch, Statistics::Moving).unwrap(),
-            };
-            add(1, &logits);
+            add(1, &first.logits(&batch, Statistics::Population).unwrap());
         }
         for (wrong, means) in wrong.iter_mut().zip(&means) {
             let better = (0..10).filter(|&class| {
@@ -264,6 +267,7 @@ fn ten_crops_and_scales_are_averages_of_probabilities() {
             *wrong += usize::from(better.count() > 0);
         }
     }
+    assert_eq!(shapes.len(), 6);
     let row = |views| -> &Evaluation {
         rows.evaluations
             .iter()
@@ -289,9 +293,16 @@ fn views_of_one_decoding_are_those_made_one_by_one() {
     let data = pictures(&cache);
     let plans = plans("resnet-18", &data);
     let images = [4, 0, 7, 2, 5];
-    let views: Vec<(imagenet::Views, u32, usize)> = (0..10)
-        .map(|number| (imagenet::Views::TenCrops, 36, number))
-        .chain([32, 64].map(|side| (imagenet::Views::Whole, side, 0)))
+    let wide = ImageSize {
+        height: 30,
+        width: 36,
+    };
+    // Some of the images only, and all of them.
+    let views: Vec<(Range<usize>, View)> = View::ten_crops(36, ImageSize::square(32))
+        .into_iter()
+        .chain([36, 64].map(|side| View::centre(side, wide)))
+        .zip([0..5, 1..4, 2..2].into_iter().cycle())
+        .map(|(view, range)| (range, view))
         .collect();
     // Memory of another form, and later of other views.
     let mut batches = vec![data::Batch {
@@ -307,10 +318,11 @@ fn views_of_one_decoding_are_those_made_one_by_one() {
             .views(Split::Test, &images, views, &mut batches)
             .unwrap();
         assert_eq!(batches.len(), views.len());
-        for (&view, batch) in views.iter().zip(&batches) {
+        for ((range, view), batch) in views.iter().zip(&batches) {
             let mut alone = data::Batch::default();
+            let shown = &images[range.clone()];
             pictures
-                .view(Split::Test, &images, view, true, &mut alone)
+                .view(Split::Test, shown, *view, true, &mut alone)
                 .unwrap();
             assert!(*batch == alone, "{view:?} on {threads} threads");
         }
@@ -329,7 +341,7 @@ fn crops_for_a_device_that_normalises_are_the_loaders_pixels_to_the_bit() {
     let same = |[pixels, left]: [&data::Batch; 2]| {
         assert!(left.pixels.is_empty() && pixels.crops.is_none());
         assert_eq!((&left.labels, left.size), (&pixels.labels, pixels.size));
-        let made = left.crops.as_ref().unwrap().pixels();
+        let made = left.crops.as_ref().unwrap().pixels(left.size);
         assert!(!made.is_empty() && bits(&made) == bits(&pixels.pixels));
     };
     // Training: every image with a colour shift of its own.
@@ -367,12 +379,13 @@ fn crops_for_a_device_that_normalises_are_the_loaders_pixels_to_the_bit() {
     let mut used = plain(true);
     for on_device in [false, true] {
         let mut fresh = data::Batch::default();
-        let view = (imagenet::Views::Whole, 64, 0);
+        let stored = pictures.sizes(Split::Test, &[2]).unwrap()[0];
+        let view = View::whole(64, stored);
         for (batch, on_device) in [(&mut used, on_device), (&mut fresh, !on_device)] {
             pictures
-                .view(Split::Test, &[2, 0], view, on_device, batch)
+                .view(Split::Test, &[2, 2], view, on_device, batch)
                 .unwrap();
-            assert_eq!(batch.size, 64);
+            assert_eq!(batch.size, view.size);
         }
         // The memory of a mini-batch of the other form shows nothing of it.
         match on_device {

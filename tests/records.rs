@@ -102,12 +102,21 @@ fn views_are_a_column_only_where_some_are_not_of_the_centre() {
     };
     write_evaluations(&path, &[row(Views::Centre)], &provenance()).unwrap();
     assert!(!column());
-    let rows = [Views::Centre, Views::TenCrop, Views::MultiScale].map(row);
+    let rows = [
+        Views::Centre,
+        Views::TenCrop,
+        Views::MultiScale,
+        Views::SquareScales,
+    ]
+    .map(row);
     write_evaluations(&path, &rows, &provenance()).unwrap();
     assert!(column());
     assert_eq!(read_evaluations(&path).unwrap(), rows);
     assert!(rows[0].is_of(Split::Test, Statistics::Population));
     assert!(!rows[1].is_of(Split::Test, Statistics::Population));
+    // What earlier versions wrote under this name was of squares.
+    assert_eq!(Views::parse("multi-scale"), Some(Views::SquareScales));
+    assert_ne!(Views::MultiScale.name(), "multi-scale");
 }
 
 #[test]

@@ -225,6 +225,32 @@ fn a_table_of_several_errors_has_a_pair_of_columns_for_each() {
 }
 
 #[test]
+fn errors_of_squares_are_not_taken_for_those_of_whole_pictures() {
+    let ten = shipped("table3", "smoke").with_classes(10);
+    for (views, ours) in [
+        (Views::MultiScale, ["60.00 (1)", "29.00 (1)"]),
+        (Views::SquareScales, ["not measured"; 2]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (results, reports) = (folder.path().join("results"), folder.path().join("reports"));
+        let errors = [(Views::Centre, 70.0, 35.0), (views, 60.0, 29.0)];
+        let (run, part) = (("resnet-50", 1), Origin::ImagenetPart);
+        record_views(&results, &ten, run, part, &errors);
+        render(&shipped("table4", "smoke"), &results, &reports, &[1]).unwrap();
+        let file = reports.join("table4/smoke-imagenet-part/table4.md");
+        let text = std::fs::read_to_string(file).unwrap();
+        let mut rows = text.lines();
+        let row = rows.find(|line| line.starts_with("| ResNet | 50 |"));
+        let [error, top5] = ours;
+        let says = format!("| 20.74 | {error} | 5.25 | {top5} |");
+        assert!(
+            row.is_some_and(|row| row.ends_with(&says)),
+            "{says}\n{text}"
+        );
+    }
+}
+
+#[test]
 fn bars_stand_beside_the_papers_and_missing_ones_are_shown_as_missing() {
     let folder = tempfile::tempdir().unwrap();
     let (results, reports) = (folder.path().join("results"), folder.path().join("reports"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use refig::data::Batch;
+use refig::data::{Batch, ImageSize};
 use refig::engine::{self, Hyperparameters, Options, Statistics};
 use refig::exit::Exit;
 use refig::network::{Network, Shortcut, initialise};
@@ -115,7 +115,7 @@ fn logits(network: &Network, weights: &Weights, size: usize) -> Vec<f32> {
             .map(|_| stream.normal() as f32)
             .collect(),
         labels: vec![0, 9],
-        size,
+        size: ImageSize::square(size),
         ..Batch::default()
     };
     engine.logits(&batch, Statistics::Moving).unwrap()

@@ -1,5 +1,6 @@
 //! Augmentation in two steps: draw decisions from a random stream, then apply them to pixels.
 
+use super::image_size::ImageSize;
 use super::images::ImageSet;
 use super::minibatch::{Batch, Decision};
 use super::normalise::Normaliser;
@@ -93,7 +94,7 @@ pub fn apply(
         normaliser.size(),
         "normaliser and images differ in size"
     );
-    batch.size = size;
+    batch.size = ImageSize::square(size);
     (batch.drawn, batch.crops) = (None, None);
     labels(images, decisions, &mut batch.labels);
     batch.pixels.resize(decisions.len() * size * size * 3, 0.0);

@@ -3,13 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::image_size::ImageSize;
 use super::mean_image::{MeanImage, inputs};
 
-/// Square crops, scaled and mirrored, whose colours are still to be shifted and from which the mean image is still to be
+/// Crops, scaled and mirrored, whose colours are still to be shifted and from which the mean image is still to be
 /// subtracted: a quarter of the bytes of their pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Crops {
-    /// `[images][size][size][3]`
+    /// `[images][height][width][3]`
     pub bytes: Vec<u8>,
     /// Grey levels that are added to red, green and blue of each image.
     pub shifts: Vec<[f32; 3]>,
@@ -17,13 +18,13 @@ pub struct Crops {
 }
 
 impl Crops {
-    /// The normalised pixels, made on the CPU: `[images][size][size][3]`.
-    pub fn pixels(&self) -> Vec<f32> {
+    /// The normalised pixels of crops of this size, made on the CPU: `[images][height][width][3]`.
+    pub fn pixels(&self, size: ImageSize) -> Vec<f32> {
         let mut pixels = vec![0.0; self.bytes.len()];
-        let each = self.image_bytes();
+        let each = (3 * size.pixels()).max(1);
         let crops = self.bytes.chunks_exact(each);
         for ((into, crop), &shift) in pixels.chunks_exact_mut(each).zip(crops).zip(&self.shifts) {
-            inputs(crop, &self.mean, shift, into);
+            inputs(crop, size, &self.mean, shift, into);
         }
         pixels
     }
@@ -51,6 +52,8 @@ impl Crops {
 mod tests {
     use super::*;
 
+    const SIZE: ImageSize = ImageSize::square(2);
+
     /// Three crops of 2x2 pixels.
     fn crops(mean_size: usize) -> Crops {
         Crops {
@@ -75,7 +78,7 @@ mod tests {
     fn every_pixel_is_shifted_then_centred_then_scaled() {
         for mean_size in [2, 3] {
             let crops = crops(mean_size);
-            let (mean, inverse) = (crops.mean.at(2), crops.mean.inverse());
+            let (mean, inverse) = (crops.mean.at(SIZE), crops.mean.inverse());
             let expected: Vec<f32> = crops
                 .bytes
                 .iter()
@@ -85,7 +88,7 @@ mod tests {
                     (shifted - mean[at % 12]) * inverse[at % 3]
                 })
                 .collect();
-            assert_eq!(bits(&crops.pixels()), bits(&expected), "{mean_size}");
+            assert_eq!(bits(&crops.pixels(SIZE)), bits(&expected), "{mean_size}");
         }
     }
 
@@ -95,7 +98,7 @@ mod tests {
         assert_eq!(crops.part(0..3), crops);
         let part = crops.part(1..3);
         assert_eq!(part.shifts, crops.shifts[1..]);
-        assert_eq!(bits(&part.pixels()), bits(&crops.pixels()[12..]));
-        assert!(crops.part(2..2).pixels().is_empty());
+        assert_eq!(bits(&part.pixels(SIZE)), bits(&crops.pixels(SIZE)[12..]));
+        assert!(crops.part(2..2).pixels(SIZE).is_empty());
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::augment;
+use super::image_size::ImageSize;
 use super::minibatch::{Batch, Decision, Drawn, Originals};
 use crate::recipe::Augmentation;
 
@@ -28,7 +29,7 @@ impl Originals {
         decisions: &[Decision],
         batch: &mut Batch,
     ) {
-        batch.size = self.images().size;
+        batch.size = ImageSize::square(self.images().size);
         batch.pixels.clear();
         batch.crops = None;
         augment::labels(self.images(), decisions, &mut batch.labels);

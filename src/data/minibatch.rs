@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::crops::Crops;
+use super::image_size::ImageSize;
 use super::images::ImageSet;
 use super::normalise::Normaliser;
 use crate::exit::Exit;
@@ -26,10 +27,11 @@ pub struct Decision {
 /// A mini-batch: normalised pixels, or decisions or crops that a device turns into pixels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// `[images][size][size][3]`; empty if `drawn` or `crops` is set.
+    /// `[images][height][width][3]`; empty if `drawn` or `crops` is set.
     pub pixels: Vec<f32>,
     pub labels: Vec<u16>,
-    pub size: usize,
+    /// Of every image.
+    pub size: ImageSize,
     pub drawn: Option<Drawn>,
     /// Never together with `drawn`.
     pub crops: Option<Crops>,
@@ -58,7 +60,7 @@ impl Batch {
     /// # Panics
     /// If there are fewer images.
     pub fn part(&self, images: Range<usize>) -> Self {
-        let floats = 3 * self.size * self.size;
+        let floats = 3 * self.size.pixels();
         let pixels = match (&self.drawn, &self.crops) {
             (None, None) => self.pixels[images.start * floats..images.end * floats].to_vec(),
             _ => Vec::new(),

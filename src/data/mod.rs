@@ -13,7 +13,7 @@
 //! - `progress.rs` and `error.rs`: what opening and downloading report
 //!
 //! Mini-batches:
-//! - `minibatch.rs` has `Batch` and its three forms: pixels, decisions and crops
+//! - `minibatch.rs` has `Batch` and its three forms: pixels, decisions and crops; `image_size.rs` how large its images are
 //! - `order.rs` chooses the images of each mini-batch
 //! - `augment.rs` draws crops and flips and applies them, `normalise.rs` fits means and scales
 //! - `drawn.rs` leaves cropping and normalising to a device that holds the images, `crops.rs` only normalising
@@ -26,6 +26,7 @@ mod crops;
 mod download;
 mod drawn;
 mod error;
+mod image_size;
 pub mod imagenet;
 mod images;
 mod loader;
@@ -51,6 +52,7 @@ pub use cifar10::{
 };
 pub use crops::Crops;
 pub use download::{Archive, DownloadError, download};
+pub use image_size::ImageSize;
 pub use images::{Dataset, ImageSet, sample};
 pub use loader::Loader;
 pub use mean_image::MeanImage;

@@ -1,5 +1,7 @@
 //! The engine's interface: what the training loop and the measurements call, and the plain data that passes through it.
 
+use std::ops::AddAssign;
+
 use anyhow::Result;
 
 use crate::data::Batch;
@@ -27,13 +29,22 @@ pub enum Statistics {
     Population,
 }
 
-/// Sums over the images of one evaluated batch; callers add them up.
+/// Sums over evaluated images, of one or of many batches.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tally {
     pub images: u64,
     pub loss: f64,
     pub wrong: u64,
     pub wrong_top5: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.images += other.images;
+        self.loss += other.loss;
+        self.wrong += other.wrong;
+        self.wrong_top5 += other.wrong_top5;
+    }
 }
 
 /// Training hyperparameters, except for the learning rate, which each step is given.
@@ -88,16 +99,11 @@ pub trait Engine: Send {
     /// # Errors
     /// If no batch was added.
     fn finish_population(&mut self, pooling: Pooling) -> Result<()>;
-    /// The statistics of the last `finish_population` under the names of the running statistics. In their place in a
-    /// `state`, an engine for images of any size computes with [`Statistics::Moving`] what this one does with
-    /// [`Statistics::Population`].
-    ///
-    /// # Errors
-    /// If there are none.
-    fn population(&self) -> Result<Weights>;
     /// Loss and errors of one batch in evaluation mode.
     fn evaluate(&mut self, batch: &Batch, statistics: Statistics) -> Result<Tally>;
-    /// Logits of one batch in evaluation mode, `[images][classes]`.
+    /// Logits of one batch in evaluation mode, `[images][classes]`. Images may have another size than those that the engine
+    /// trains on, and another width than height: a network's last features are means over all places. Weights are shared, but
+    /// the memory of activations is allocated anew wherever the size changes, so batches of a size are best kept together.
     fn logits(&mut self, batch: &Batch, statistics: Statistics) -> Result<Vec<f32>>;
     /// Parameters and running statistics under torchvision's names; with `velocity`, also `velocity.NAME` for each
     /// parameter. Enough to resume bit for bit.

@@ -7,7 +7,7 @@ use dfdx::prelude::{Cpu, CpuError};
 
 use super::cpu::{self, Context, CrossEntropy, Feature};
 use super::residency::{Numbers, Residency};
-use crate::data::{Crops, Drawn, MeanImage, Originals};
+use crate::data::{Crops, Drawn, ImageSize, MeanImage, Originals};
 
 type Floats = Numbers<Cpu>;
 
@@ -75,7 +75,7 @@ unsafe impl Residency for Cpu {
         Ok(indices.map(|index| labels[index].into()).collect())
     }
 
-    fn keep_mean(_: &Context, _: &MeanImage, _: usize) -> Result<(), CpuError> {
+    fn keep_mean(_: &Context, _: &MeanImage, _: ImageSize) -> Result<(), CpuError> {
         Ok(())
     }
 
@@ -86,7 +86,11 @@ unsafe impl Residency for Cpu {
         shape: Feature,
         into: &mut Floats,
     ) -> Result<(), CpuError> {
-        cpu::add_halo(workers, &crops.pixels(), shape, into);
+        let size = ImageSize {
+            height: shape.height,
+            width: shape.width,
+        };
+        cpu::add_halo(workers, &crops.pixels(size), shape, into);
         Ok(())
     }
 

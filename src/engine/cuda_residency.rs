@@ -7,7 +7,7 @@ use dfdx::prelude::{Cuda, CudaError, Storage};
 use super::cpu::{CrossEntropy, Feature};
 use super::cuda::{self, Gpu, Nvidia};
 use super::residency::{Numbers, Residency};
-use crate::data::{Crops, Drawn, MeanImage, Originals};
+use crate::data::{Crops, Drawn, ImageSize, MeanImage, Originals};
 
 type Floats = Numbers<Cuda>;
 
@@ -93,7 +93,7 @@ unsafe impl Residency for Cuda {
     fn keep_mean(
         gpu: &Nvidia,
         mean: &MeanImage,
-        size: usize,
+        size: ImageSize,
     ) -> Result<cuda::Mean<Nvidia>, CudaError> {
         Ok(cuda::Mean::new(gpu, mean, size)?)
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::data::{Batch, MeanImage, Originals};
+use crate::data::{Batch, ImageSize, MeanImage, Originals};
 
 use super::activation::Activation;
 use super::cpu::Feature;
@@ -19,12 +19,12 @@ pub struct MiniBatch<D: Residency> {
 /// Image sets kept at a time: one to train on and one to test with.
 const SETS: usize = 2;
 
-/// What a device keeps in its memory for mini-batches of one size.
+/// What a device keeps in its memory for mini-batches.
 pub struct ImageCache<D: Residency> {
     /// Image sets, the most recently added last.
     sets: Vec<(Arc<Originals>, D::Images)>,
-    /// The latest mean image.
-    mean: Option<(Arc<MeanImage>, D::Mean)>,
+    /// The latest mean image, and the size of the crops that it is for.
+    mean: Option<(Arc<MeanImage>, ImageSize, D::Mean)>,
 }
 
 impl<D: Residency> Default for ImageCache<D> {
@@ -53,7 +53,7 @@ impl<D: Residency> ImageCache<D> {
                 D::put_labels(workers, &batch.labels)
             }
             (None, Some(crops)) => {
-                let mean = self.mean(workers, &crops.mean, shape.height)?;
+                let mean = self.mean(workers, &crops.mean, batch.size)?;
                 D::put_crops(workers, mean, crops, shape, into)?;
                 D::put_labels(workers, &batch.labels)
             }
@@ -80,17 +80,17 @@ impl<D: Residency> ImageCache<D> {
         Ok(&sets[place].1)
     }
 
-    /// The device's copy of a mean image for crops of `size` pixels, made if there is none.
+    /// The device's copy of a mean image for crops of this size, made if there is none.
     fn mean(
         &mut self,
         workers: &D::Workers,
         mean: &Arc<MeanImage>,
-        size: usize,
+        size: ImageSize,
     ) -> Result<&D::Mean, D::Err> {
         let kept = match self.mean.take() {
-            Some(kept) if Arc::ptr_eq(&kept.0, mean) => kept,
-            _ => (Arc::clone(mean), D::keep_mean(workers, mean, size)?),
+            Some(kept) if Arc::ptr_eq(&kept.0, mean) && kept.1 == size => kept,
+            _ => (Arc::clone(mean), size, D::keep_mean(workers, mean, size)?),
         };
-        Ok(&self.mean.insert(kept).1)
+        Ok(&self.mean.insert(kept).2)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dfdx::prelude::{Device, Storage};
 
 use super::cpu::{CrossEntropy, Feature};
-use crate::data::{Crops, Drawn, MeanImage, Originals};
+use crate::data::{Crops, Drawn, ImageSize, MeanImage, Originals};
 
 /// A device's storage, counted in 32-bit floats.
 pub type Numbers<D> = <D as Storage<f32>>::Vec;
@@ -109,11 +109,11 @@ pub unsafe trait Residency: Device<f32> {
         into: &mut Numbers<Self>,
     ) -> Result<Self::Labels, Self::Err>;
 
-    /// Keeps the mean image for crops of `size` x `size` pixels.
+    /// Keeps the mean image for crops of this size.
     fn keep_mean(
         workers: &Self::Workers,
         mean: &MeanImage,
-        size: usize,
+        size: ImageSize,
     ) -> Result<Self::Mean, Self::Err>;
 
     /// Writes the pixels of `crops`, whose mean image is `mean`, bit for bit those of [`Crops::pixels`], into a feature.

@@ -4,7 +4,7 @@ mod crops;
 mod pieces;
 
 use super::{Differentiable, Hyperparameters, Options, Statistics, Step, create_differentiable};
-use crate::data::Batch;
+use crate::data::{Batch, ImageSize};
 use crate::network::{Family, Network, Role, Shortcut, Stem, StrideIn};
 use crate::random::{Purpose, Stream};
 use crate::recipe::{DecayOn, MomentumForm, Pooling};
@@ -56,9 +56,13 @@ fn weights(network: &Network) -> Weights {
 }
 
 fn batch(images: usize, size: usize, seed: u64) -> Batch {
+    batch_of(images, ImageSize::square(size), seed)
+}
+
+fn batch_of(images: usize, size: ImageSize, seed: u64) -> Batch {
     let mut stream = Stream::new(seed, Purpose::Synthetic, 0, 0);
     Batch {
-        pixels: (0..images * size * size * 3)
+        pixels: (0..images * size.pixels() * 3)
             .map(|_| stream.normal() as f32)
             .collect(),
         labels: (0..images).map(|_| stream.below(3) as u16).collect(),
@@ -302,7 +306,7 @@ fn moving_averages_take_the_mean_of_groups_and_unbiased_variances() {
     let halves = [&images.pixels[..3 * 108], &images.pixels[3 * 108..]].map(|pixels| Batch {
         pixels: pixels.to_vec(),
         labels: images.labels[..3].to_vec(),
-        size: 6,
+        size: ImageSize::square(6),
         ..Batch::default()
     });
     let running = |hyper: &Hyperparameters, images: &Batch| {
@@ -335,9 +339,10 @@ fn moving_averages_take_the_mean_of_groups_and_unbiased_variances() {
 
 /// Biased variance of the stem's first channel over all images and pixels.
 fn stem_variance(images: &Batch, weights: &[f32]) -> f64 {
-    let size = images.size as isize;
+    let side = images.size.height;
+    let size = side as isize;
     let mut values = Vec::new();
-    for image in images.pixels.chunks(3 * images.size * images.size) {
+    for image in images.pixels.chunks(3 * side * side) {
         for (y, x) in (0..size).flat_map(|y| (0..size).map(move |x| (y, x))) {
             let mut sum = 0.0;
             for (channel, dy, dx) in
@@ -454,6 +459,6 @@ fn images_that_the_device_draws_are_those_of_the_loader() {
     assert!(other.step(&wrong, 0.1).is_err());
     let mut larger = engine_at(&network, &hyper(), 1, 8);
     let mut wrong = originals.batch(&[1, 2]);
-    wrong.size = 8;
+    wrong.size = ImageSize::square(8);
     assert!(larger.step(&wrong, 0.1).is_err());
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, anyhow};
 use dfdx::prelude::NoneTape;
 
-use crate::data::Batch;
+use crate::data::{Batch, ImageSize};
 use crate::network::Network;
 use crate::recipe::Pooling;
 use crate::weights::{Tensor, Weights};
@@ -34,10 +34,11 @@ const NO_POPULATION: &str =
 pub struct Trainer<D: Arithmetic> {
     model: Model<D>,
     hyper: Hyperparameters,
-    image_size: usize,
+    /// Of the images that it trains on.
+    image_size: ImageSize,
     classes: usize,
-    /// Images of the latest mini-batch; the pool keeps memory for this size.
-    images: usize,
+    /// Shape of the latest mini-batch; the pool keeps memory for it.
+    placed: Option<Feature>,
     cache: ImageCache<D>,
     losses: LossLedger<D>,
     /// The pass that a step replays, if the device can.
@@ -66,9 +67,9 @@ impl<D: Arithmetic> Trainer<D> {
             sums: vec![PopulationSums::default(); model.running().count()],
             model,
             hyper: *hyper,
-            image_size,
+            image_size: ImageSize::square(image_size),
             classes: network.classes,
-            images: 0,
+            placed: None,
             cache: ImageCache::default(),
             losses: LossLedger::default(),
             recorded: None,
@@ -77,21 +78,40 @@ impl<D: Arithmetic> Trainer<D> {
         })
     }
 
+    /// The shape of a mini-batch to train on, or to evaluate as in training.
     fn check(&self, batch: &Batch) -> Result<Feature> {
+        if batch.size != self.image_size {
+            return Err(anyhow!(
+                "a mini-batch of images of {}; the engine takes {}",
+                batch.size,
+                self.image_size
+            ));
+        }
+        self.shape(batch)
+    }
+
+    /// The shape of a mini-batch of any image size.
+    fn shape(&self, batch: &Batch) -> Result<Feature> {
         let (images, size) = (batch.labels.len(), batch.size);
         let label = batch.labels.iter().max();
-        let values = images * size * size * 3;
+        let values = images * size.pixels() * 3;
         let (found, expected) = match (&batch.drawn, &batch.crops) {
             (None, None) => (batch.pixels.len(), values),
             (None, Some(crops)) if crops.shifts.len() == images => (crops.bytes.len(), values),
             (None, Some(crops)) => (crops.shifts.len(), images),
-            (Some(drawn), _) if drawn.from.images().size == size => (drawn.decisions.len(), images),
-            (Some(drawn), _) => (drawn.from.images().size, size),
+            (Some(drawn), _) => (drawn.decisions.len(), images),
         };
-        if size != self.image_size || images == 0 || found != expected {
+        if let Some(drawn) = &batch.drawn
+            && ImageSize::square(drawn.from.images().size) != size
+        {
             return Err(anyhow!(
-                "a mini-batch of {images} images of {size}x{size} with {found} values instead of {expected}; the engine takes {0}x{0}",
-                self.image_size
+                "a mini-batch of images of {size}, drawn from {:?}",
+                drawn.from
+            ));
+        }
+        if values == 0 || found != expected {
+            return Err(anyhow!(
+                "a mini-batch of {images} images of {size} with {found} values instead of {expected}"
             ));
         }
         match label {
@@ -101,19 +121,24 @@ impl<D: Arithmetic> Trainer<D> {
             )),
             _ => Ok(Feature {
                 halo: self.model.image_halo(),
-                ..Feature::new(images, size, size, 3)
+                ..Feature::new(images, size.height, size.width, 3)
             }),
         }
     }
 
-    fn place(&mut self, batch: &Batch) -> Result<MiniBatch<D>> {
-        let shape = self.check(batch)?;
+    /// Brings in a mini-batch of this shape, which was checked.
+    fn place(&mut self, batch: &Batch, shape: Feature) -> Result<MiniBatch<D>> {
         let session = &self.model.session;
-        if shape.images != self.images {
+        let before = self.placed.replace(shape);
+        if before.is_some_and(|before| (before.height, before.width) != (shape.height, shape.width))
+        {
+            // Nothing lies at another image size, a recorded pass neither.
+            self.recorded = None;
+            session.keep_only(&[]);
+        } else if before != Some(shape) {
             // The memory that a recorded pass writes must not be freed.
             let recorded = self.recorded.as_ref().map(RecordedPass::images);
             session.keep_only(&[shape.images, recorded.unwrap_or(shape.images)]);
-            self.images = shape.images;
         }
         let mut images = session.lend(shape).map_err(device_error)?;
         let labels = self
@@ -133,10 +158,11 @@ impl<D: Arithmetic> Trainer<D> {
         of: usize,
         with: impl FnOnce(&mut Self, &Pass<D>) -> Result<()>,
     ) -> Result<()> {
-        let images = self.check(batch)?.images;
-        if let Some(mut recorded) = self.recorded.take_if(|known| known.serves(images, of)) {
+        let shape = self.check(batch)?;
+        let serves = |known: &mut RecordedPass<D>| known.serves(shape.images, of);
+        if let Some(mut recorded) = self.recorded.take_if(serves) {
             let session = self.model.session.clone();
-            // SAFETY: `place` keeps the storage of this size, and `restore`, which moves parameters, drops the recording.
+            // SAFETY: `place` keeps the storage of this size or drops the recording; so does `restore`, which moves parameters.
             let replayed = unsafe { recorded.replay(&session, &mut self.cache, batch) };
             if replayed.map_err(device_error)? {
                 with(self, &recorded.pass)?;
@@ -146,8 +172,8 @@ impl<D: Arithmetic> Trainer<D> {
         }
         // By the second mini-batch of a size all its scratch memory and buffers exist, so nothing is reallocated while
         // recording.
-        let record = self.images == images && self.recorded.is_none() && !self.unreplayable;
-        let placed = self.place(batch)?;
+        let record = self.placed == Some(shape) && self.recorded.is_none() && !self.unreplayable;
+        let placed = self.place(batch, shape)?;
         if !record || !D::begin_recording(&self.model.session.workers) {
             let pass = self.model.pass(placed, of)?;
             return with(self, &pass);
@@ -221,10 +247,15 @@ impl<D: Arithmetic> Trainer<D> {
         D::cross_entropy(workers, logits, &forward.labels, self.classes).map_err(device_error)
     }
 
-    /// Runs a batch forward in evaluation mode.
-    fn predict(&mut self, batch: &Batch, statistics: Statistics) -> Result<Forward<D>> {
+    /// Runs a batch of this shape forward in evaluation mode.
+    fn predict(
+        &mut self,
+        batch: &Batch,
+        shape: Feature,
+        statistics: Statistics,
+    ) -> Result<Forward<D>> {
         self.with_moments(statistics, |trainer, moments| {
-            let placed = trainer.place(batch)?;
+            let placed = trainer.place(batch, shape)?;
             let model = &trainer.model;
             model.predict(&mut NoneTape, placed, &mut NormMode::Fixed(moments))
         })
@@ -291,7 +322,8 @@ impl<D: Arithmetic> Trainer<D> {
             mode: Box::new(mode),
             observer: &mut observer,
         };
-        let placed = self.place(batch)?;
+        let shape = self.check(batch)?;
+        let placed = self.place(batch, shape)?;
         self.model.predict(&mut NoneTape, placed, &mut observed)?;
         Ok(found)
     }
@@ -334,7 +366,8 @@ impl<D: Arithmetic> Engine for Trainer<D> {
 
     fn add_population(&mut self, batch: &Batch) -> Result<()> {
         let mut statistics = NormStatistics::new();
-        let placed = self.place(batch)?;
+        let shape = self.check(batch)?;
+        let placed = self.place(batch, shape)?;
         self.model
             .predict(&mut NoneTape, placed, &mut NormMode::Batch(&mut statistics))?;
         let session = &self.model.session;
@@ -371,22 +404,9 @@ impl<D: Arithmetic> Engine for Trainer<D> {
         Ok(())
     }
 
-    fn population(&self) -> Result<Weights> {
-        let population = self.population.as_ref().context(NO_POPULATION)?;
-        let mut found = Weights::default();
-        for ([mean, variance], moments) in self.model.running().zip(population) {
-            for (index, numbers) in [(mean, &moments.mean), (variance, &moments.variance)] {
-                let named = &self.model.tensors[index];
-                let (shape, data) = (named.shape.clone(), self.model.download(numbers)?);
-                let tensor = Tensor { shape, data };
-                found.tensors.insert(named.name.clone(), tensor);
-            }
-        }
-        Ok(found)
-    }
-
     fn evaluate(&mut self, batch: &Batch, statistics: Statistics) -> Result<Tally> {
-        let forward = self.predict(batch, statistics)?;
+        let shape = self.check(batch)?;
+        let forward = self.predict(batch, shape, statistics)?;
         let sums = self.cross_entropy(&forward)?;
         Ok(Tally {
             images: batch.labels.len() as u64,
@@ -397,7 +417,8 @@ impl<D: Arithmetic> Engine for Trainer<D> {
     }
 
     fn logits(&mut self, batch: &Batch, statistics: Statistics) -> Result<Vec<f32>> {
-        let forward = self.predict(batch, statistics)?;
+        let shape = self.shape(batch)?;
+        let forward = self.predict(batch, shape, statistics)?;
         self.model.download(forward.logits.values.numbers())
     }
 
@@ -429,7 +450,8 @@ impl<D: Arithmetic> Differentiable for Trainer<D> {
     }
 
     fn differentiate(&mut self, batch: &Batch) -> Result<FirstStep> {
-        let placed = self.place(batch)?;
+        let shape = self.check(batch)?;
+        let placed = self.place(batch, shape)?;
         let found = self.model.pass(placed, batch.labels.len())?;
         let mut gradients = Weights::default();
         let parameters = self.model.tensors.iter();

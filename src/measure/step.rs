@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::{median, proc_kilobytes};
-use crate::data::{Batch, ImageSet, Normaliser, Originals};
+use crate::data::{Batch, ImageSet, ImageSize, Normaliser, Originals};
 use crate::engine::cpu::{Context, peak_sample};
 use crate::engine::{self, Device, Engine, Hyperparameters, Options};
 use crate::exit::Exit;
@@ -107,7 +107,7 @@ fn random_batch(batch: usize, image_size: usize, classes: usize) -> Batch {
         labels: (0..batch)
             .map(|_| stream.below(classes as u64) as u16)
             .collect(),
-        size: image_size,
+        size: ImageSize::square(image_size),
         ..Batch::default()
     }
 }
@@ -212,7 +212,7 @@ impl StepBench {
         if steps == 0 {
             return Err(Exit::Usage.error("0 steps leave nothing to measure; must be at least 1"));
         }
-        let (batch, image_size) = (self.images.labels.len(), self.images.size);
+        let (batch, image_size) = (self.images.labels.len(), self.images.size.height);
         let operations = operations(&self.network, image_size, batch) / 1e9;
         let processor = self.processor.take();
         let measured = match &processor {

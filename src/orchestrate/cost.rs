@@ -1,8 +1,12 @@
 //! Counts a run's arithmetic, and the pictures that it decodes, in advance.
 
-use crate::data::imagenet;
+use crate::data::ImageSize;
+use crate::data::imagenet::View;
 use crate::plan::RunPlan;
 use crate::recipe::FinalViews;
+
+/// How much wider a whole picture is than a square as high: ImageNet's mean picture has 500 x 375 pixels.
+const LONGER: f64 = 4.0 / 3.0;
 
 /// The remaining work of a run, in multiply-adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -97,14 +101,15 @@ pub fn picture_work(run: &RunPlan, done: u64, test_images: usize) -> PictureWork
     for kind in &evaluation.final_views {
         match kind {
             FinalViews::TenCrop => {
-                let crops = imagenet::Views::TenCrops.draws(crop.test_side, 0).len() as f64;
+                let size = ImageSize::square(recipe.image_size);
+                let crops = View::ten_crops(crop.test_side, size).len() as f64;
                 prepared += crops * test;
                 views += crops * test * an_image(recipe.image_size);
             }
             FinalViews::MultiScale => {
                 for &side in &evaluation.scales {
                     prepared += test;
-                    views += test * an_image(side as usize);
+                    views += test * an_image(side as usize) * LONGER;
                 }
             }
         }

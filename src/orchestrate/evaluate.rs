@@ -107,7 +107,7 @@ pub fn evaluate(
             iteration: 0,
         };
         let engine = engine.as_mut();
-        let more = several_views(engine, pictures, &viewed, options, stop, &mut ())?;
+        let more = several_views(engine, pictures, &viewed, stop, &mut ())?;
         rows.extend(more.ok_or_else(stopped)?);
     }
     Ok(rows)

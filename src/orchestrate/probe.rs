@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::data::Batch;
+use crate::data::{Batch, ImageSize};
 use crate::engine::{self, Device, Hyperparameters, Statistics};
 use crate::network::{Family, Network, Stem, initialise};
 use crate::plan::RunPlan;
@@ -159,7 +159,7 @@ fn time(run: &RunPlan, options: &engine::Options, budget: Duration) -> anyhow::R
             .map(|_| 2.0 * stream.uniform() as f32 - 1.0)
             .collect(),
         labels: (0..images).map(|at| (at % CLASSES) as u16).collect(),
-        size: recipe.image_size,
+        size: ImageSize::square(recipe.image_size),
         ..Batch::default()
     };
     let work = images as f64 * network.multiply_adds(recipe.image_size) as f64;

@@ -326,14 +326,7 @@ fn run_one(
     let mut ending = ending;
     if let (Ending::Finished, RunImages::Pictures(pictures)) = (ending, set) {
         let engine = engine.as_mut();
-        match final_views(
-            engine,
-            pictures,
-            &Viewed::from(run),
-            &engine_options,
-            stop,
-            observer,
-        )? {
+        match final_views(engine, pictures, &Viewed::from(run), stop, observer)? {
             Some(rows) => {
                 for row in rows {
                     directory.evaluation(row)?;

@@ -1,11 +1,13 @@
 //! The final test of a run with several views of each image: ten crops (Tables 2 and 3), or the whole image at several scales
-//! (Table 4).
+//! (Table 4), of which the network makes one answer each: it is fully convolutional.
+
+use std::ops::Range;
 
 use anyhow::Result;
 
-use crate::data::imagenet::{self, Pictures};
-use crate::data::{self, Batch};
-use crate::engine::{self, Engine, Hyperparameters, Statistics, Tally};
+use crate::data::imagenet::{Pictures, View};
+use crate::data::{self, Batch, ImageSize};
+use crate::engine::{Engine, Statistics, Tally};
 use crate::network::Network;
 use crate::plan::RunPlan;
 use crate::random::Purpose;
@@ -17,6 +19,9 @@ use crate::train::{
 
 /// The most bytes of crops that wait for the network: ten of each image of a batch at the paper's size.
 const MOST_BYTES: usize = 200 << 20;
+
+/// Images whose sizes are looked up before it is asked whether to stop.
+const HEADERS: usize = 1024;
 
 /// What is tested with several views, and how.
 pub(super) struct Viewed<'a> {
@@ -43,13 +48,6 @@ impl<'a> From<&'a RunPlan> for Viewed<'a> {
     }
 }
 
-/// Scale and engine of some views.
-struct Scale {
-    side: u32,
-    /// Another engine, where the image size is not the training's.
-    engine: Option<Box<dyn Engine>>,
-}
-
 /// As [`several_views`], after estimating the population statistics.
 ///
 /// # Errors
@@ -58,7 +56,6 @@ pub(super) fn final_views(
     engine: &mut dyn Engine,
     pictures: &Pictures,
     run: &Viewed<'_>,
-    options: &engine::Options,
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> Result<Option<Vec<Evaluation>>> {
@@ -84,7 +81,7 @@ pub(super) fn final_views(
     if !estimate_statistics(engine, &data, recipe, stop, observer)? {
         return Ok(None);
     }
-    several_views(engine, pictures, run, options, stop, observer)
+    several_views(engine, pictures, run, stop, observer)
 }
 
 /// The errors of several views; none if stopped. Population statistics are those of the last estimate.
@@ -95,28 +92,23 @@ pub(super) fn several_views(
     engine: &mut dyn Engine,
     pictures: &Pictures,
     run: &Viewed<'_>,
-    options: &engine::Options,
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> Result<Option<Vec<Evaluation>>> {
+    let mut test = Test {
+        engine,
+        pictures,
+        run,
+        stop,
+        observer: &mut *observer,
+    };
     let mut rows = Vec::new();
     for views in run.views {
-        let (name, kind, mut scales) = match views {
-            FinalViews::TenCrop => {
-                let side = pictures.test_side();
-                let scale = Scale { side, engine: None };
-                (Views::TenCrop, imagenet::Views::TenCrops, vec![scale])
-            }
-            FinalViews::MultiScale => {
-                let sides = run.recipe.evaluation.scales.iter();
-                let scales = sides
-                    .map(|&side| at(engine, run, options, side))
-                    .collect::<Result<_>>()?;
-                (Views::MultiScale, imagenet::Views::Whole, scales)
-            }
+        let (name, tally) = match views {
+            FinalViews::TenCrop => (Views::TenCrop, test.ten_crops()?),
+            FinalViews::MultiScale => (Views::MultiScale, test.scales()?),
         };
-        let test = (kind, &mut scales[..]);
-        let Some(tally) = tally(engine, pictures, run, test, stop, observer)? else {
+        let Some(tally) = tally else {
             return Ok(None);
         };
         let share = |count: u64| 100.0 * count as f64 / tally.images.max(1) as f64;
@@ -143,86 +135,169 @@ fn plain(pictures: &Pictures, split: Split, indices: &[u32], on_device: bool) ->
     Ok(batch)
 }
 
-/// The network at another image size, with the statistics that are asked for as moving averages: after global average
-/// pooling, a network takes images of any size.
-fn at(
-    engine: &mut dyn Engine,
-    run: &Viewed<'_>,
-    options: &engine::Options,
-    side: u32,
-) -> Result<Scale> {
-    let hyper = Hyperparameters::from(run.recipe);
-    let mut other = engine::create(run.network, side as usize, &hyper, options)?;
-    let mut state = engine.state(false)?;
-    if run.statistics == record::Statistics::Population {
-        state.tensors.extend(engine.population()?.tensors);
-    }
-    other.restore(&state)?;
-    Ok(Scale {
-        side,
-        engine: Some(other),
-    })
+/// A network's test on pictures.
+struct Test<'a> {
+    engine: &'a mut dyn Engine,
+    pictures: &'a Pictures,
+    run: &'a Viewed<'a>,
+    stop: &'a Stop,
+    observer: &'a mut dyn Observer,
 }
 
-fn tally(
-    engine: &mut dyn Engine,
-    pictures: &Pictures,
-    run: &Viewed<'_>,
-    (views, scales): (imagenet::Views, &mut [Scale]),
-    stop: &Stop,
-    observer: &mut dyn Observer,
-) -> Result<Option<Tally>> {
-    let images: Vec<u32> = (0..pictures.len(Split::Test) as u32).collect();
-    let average = run.recipe.evaluation.view_average;
-    let statistics = match run.statistics {
-        record::Statistics::Population => Statistics::Population,
-        record::Statistics::Moving => Statistics::Moving,
-    };
-    let mut sum = Tally::default();
-    let mut batches = Vec::new();
-    // Larger pictures take more memory, which nothing else has needed.
-    let crop = run.recipe.image_size;
-    let sides = scales.iter().map(|scale| views.size(crop, scale.side));
-    let largest = sides.max().unwrap_or(crop).max(crop);
-    let at_once = (EVALUATION_BATCH * crop * crop / (largest * largest)).max(1);
-    // All views in their order, each with the place of its scale.
-    let (mut places, mut all) = (Vec::new(), Vec::new());
-    for (place, scale) in scales.iter().enumerate() {
-        for number in 0..views.draws(scale.side, 0).len() {
-            places.push(place);
-            all.push((views, scale.side, number));
-        }
-    }
-    // Views that are made of one decoding of each image.
-    let together = (MOST_BYTES / (3 * largest * largest * at_once)).max(1);
-    for chunk in images.chunks(at_once) {
-        observer.phase(Phase::Test, sum.images, images.len() as u64);
-        let mut scores = Scores::new(average, chunk.len(), run.network.classes);
-        for (places, all) in places.chunks(together).zip(all.chunks(together)) {
-            if stop.requested().is_some() {
-                return Ok(None);
-            }
-            // Crops as bytes, a quarter of their pixels, whether or not the device normalises them.
-            pictures.views(Split::Test, chunk, all, &mut batches)?;
-            for (&place, batch) in places.iter().zip(&batches) {
-                if stop.requested().is_some() {
+/// A test image, and how large it is at each scale.
+struct Scaled {
+    image: u32,
+    sizes: Vec<ImageSize>,
+}
+
+impl Test<'_> {
+    /// The sums of ten crops; none if stopped.
+    fn ten_crops(&mut self) -> Result<Option<Tally>> {
+        let size = ImageSize::square(self.run.recipe.image_size);
+        let all = View::ten_crops(self.pictures.test_side(), size);
+        let images = self.images();
+        let mut sum = Tally::default();
+        let mut batches = Vec::new();
+        // Views that are made of one decoding of each image.
+        let together = (MOST_BYTES / (3 * size.pixels() * EVALUATION_BATCH)).max(1);
+        for chunk in images.chunks(EVALUATION_BATCH) {
+            self.progress(sum.images, &images);
+            let mut scores = self.scores(chunk);
+            for views in all.chunks(together) {
+                let views = views.iter().map(|&view| (0..chunk.len(), view));
+                let views: Vec<(Range<usize>, View)> = views.collect();
+                if !self.add(chunk, &views, &mut batches, &mut scores)? {
                     return Ok(None);
                 }
-                let logits = match &mut scales[place].engine {
-                    Some(engine) => engine.logits(batch, Statistics::Moving)?,
-                    None => engine.logits(batch, statistics)?,
-                };
-                scores.add(0, &logits)?;
             }
+            let labels = self.pictures.labels(Split::Test, chunk);
+            sum += scores.tally(&labels)?;
         }
-        let labels = batches
-            .first()
-            .map_or(&[][..], |batch| batch.labels.as_slice());
-        let tally = scores.tally(labels)?;
-        sum.images += tally.images;
-        sum.loss += tally.loss;
-        sum.wrong += tally.wrong;
-        sum.wrong_top5 += tally.wrong_top5;
+        Ok(Some(sum))
     }
-    Ok(Some(sum))
+
+    /// The sums of whole pictures at several scales; none if stopped. Images are taken in the order of their sizes, so that those
+    /// of a size are computed together: whenever it changes, the engine allocates its activations anew. The sums are those in
+    /// the images' own order.
+    fn scales(&mut self) -> Result<Option<Tally>> {
+        let recipe = self.run.recipe;
+        let scales = &recipe.evaluation.scales;
+        let images = self.images();
+        let Some(sorted) = self.sorted(&images, scales)? else {
+            return Ok(None);
+        };
+        // As many pixels at once as other evaluations take.
+        let most = EVALUATION_BATCH * recipe.image_size * recipe.image_size;
+        let mut each = vec![Tally::default(); images.len()];
+        let (mut done, mut rest) = (0, &sorted[..]);
+        let mut batches = Vec::new();
+        while !rest.is_empty() {
+            self.progress(done, &images);
+            let (chunk, behind) = rest.split_at(decoded_together(rest));
+            let mut views = Vec::new();
+            for (scale, &side) in scales.iter().enumerate() {
+                let mut first = 0;
+                for alike in chunk.chunk_by(|a, b| a.sizes[scale] == b.sizes[scale]) {
+                    let size = alike[0].sizes[scale];
+                    for batch in alike.chunks((most / size.pixels()).max(1)) {
+                        let end = first + batch.len();
+                        views.push((first..end, View::centre(side, size)));
+                        first = end;
+                    }
+                }
+            }
+            let shown: Vec<u32> = chunk.iter().map(|scaled| scaled.image).collect();
+            let mut scores = self.scores(&shown);
+            if !self.add(&shown, &views, &mut batches, &mut scores)? {
+                return Ok(None);
+            }
+            let labels = self.pictures.labels(Split::Test, &shown);
+            for (&image, tally) in shown.iter().zip(scores.tallies(&labels)?) {
+                each[image as usize] = tally;
+            }
+            done += chunk.len() as u64;
+            rest = behind;
+        }
+        let mut sum = Tally::default();
+        for tally in each {
+            sum += tally;
+        }
+        Ok(Some(sum))
+    }
+
+    /// All images with their sizes at these scales, those of the same sizes next to one another; none if stopped.
+    fn sorted(&mut self, images: &[u32], scales: &[u32]) -> Result<Option<Vec<Scaled>>> {
+        let mut sorted = Vec::with_capacity(images.len());
+        for chunk in images.chunks(HEADERS) {
+            if self.stop.requested().is_some() {
+                return Ok(None);
+            }
+            self.progress(0, images);
+            let stored = self.pictures.sizes(Split::Test, chunk)?;
+            sorted.extend(chunk.iter().zip(stored).map(|(&image, stored)| {
+                Scaled {
+                    image,
+                    sizes: scales
+                        .iter()
+                        .map(|&side| View::whole(side, stored).size)
+                        .collect(),
+                }
+            }));
+        }
+        // By the largest scale first, which tells most apart. Images of the same sizes keep their order.
+        sorted.sort_by(|a, b| a.sizes.iter().rev().cmp(b.sizes.iter().rev()));
+        Ok(Some(sorted))
+    }
+
+    /// Adds views of images, each of a range of them, to their scores. False if stopped.
+    fn add(
+        &mut self,
+        images: &[u32],
+        views: &[(Range<usize>, View)],
+        batches: &mut Vec<Batch>,
+        scores: &mut Scores,
+    ) -> Result<bool> {
+        let statistics = match self.run.statistics {
+            record::Statistics::Population => Statistics::Population,
+            record::Statistics::Moving => Statistics::Moving,
+        };
+        if self.stop.requested().is_some() {
+            return Ok(false);
+        }
+        // Crops as bytes, a quarter of their pixels, whether or not the device normalises them.
+        self.pictures.views(Split::Test, images, views, batches)?;
+        for ((range, _), batch) in views.iter().zip(&*batches) {
+            if self.stop.requested().is_some() {
+                return Ok(false);
+            }
+            let logits = self.engine.logits(batch, statistics)?;
+            scores.add(range.start, &logits)?;
+        }
+        Ok(true)
+    }
+
+    fn images(&self) -> Vec<u32> {
+        (0..self.pictures.len(Split::Test) as u32).collect()
+    }
+
+    fn scores(&self, images: &[u32]) -> Scores {
+        let average = self.run.recipe.evaluation.view_average;
+        Scores::new(average, images.len(), self.run.network.classes)
+    }
+
+    fn progress(&mut self, done: u64, images: &[u32]) {
+        self.observer.phase(Phase::Test, done, images.len() as u64);
+    }
+}
+
+/// How many of the first images are decoded together: as many as have no more than [`MOST_BYTES`] at all scales, at least one.
+fn decoded_together(images: &[Scaled]) -> usize {
+    let mut left = MOST_BYTES;
+    let fit = images.iter().take_while(|image| {
+        let bytes: usize = image.sizes.iter().map(|size| 3 * size.pixels()).sum();
+        let fits = left.checked_sub(bytes);
+        left = fits.unwrap_or(left);
+        fits.is_some()
+    });
+    fit.count().max(1)
 }

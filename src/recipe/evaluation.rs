@@ -38,7 +38,7 @@ pub struct EvaluationRecipe {
 pub enum FinalViews {
     /// Four corners, the centre, and their mirror images (Tables 2 and 3).
     TenCrop,
-    /// The central square of the picture at each of `scales`; the network is fully convolutional (Table 4).
+    /// The whole picture at each of `scales`; the network is fully convolutional (Table 4).
     MultiScale,
 }
 

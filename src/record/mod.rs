@@ -90,23 +90,32 @@ pub enum Views {
     TenCrop,
     /// The whole image at several scales, averaged.
     MultiScale,
+    /// The central square at several scales, averaged, as earlier versions did. Such rows are read and shown, under the name
+    /// that they were written with, but count as nobody's multi-scale error.
+    SquareScales,
 }
 
 impl Views {
-    /// The name in records: `centre`, `ten-crop`, `multi-scale`.
+    /// The name in records: `centre`, `ten-crop`, `multi-scale-whole`; `multi-scale` of earlier versions' squares.
     pub fn name(self) -> &'static str {
         match self {
             Views::Centre => "centre",
             Views::TenCrop => "ten-crop",
-            Views::MultiScale => "multi-scale",
+            Views::MultiScale => "multi-scale-whole",
+            Views::SquareScales => "multi-scale",
         }
     }
 
     /// The inverse of [`name`](Self::name).
     pub fn parse(name: &str) -> Option<Self> {
-        [Views::Centre, Views::TenCrop, Views::MultiScale]
-            .into_iter()
-            .find(|views| views.name() == name)
+        [
+            Views::Centre,
+            Views::TenCrop,
+            Views::MultiScale,
+            Views::SquareScales,
+        ]
+        .into_iter()
+        .find(|views| views.name() == name)
     }
 }
 

@@ -74,7 +74,7 @@ pub fn iterations_to_bytes(rows: &[Iteration], provenance: &Provenance) -> Resul
 }
 
 /// The bytes of a Parquet file with columns `network`, `seed`, `iteration`, `split` (test, train), `statistics` (population, moving),
-/// `images`, `loss`, `error`, `top5_error`; and `views` (centre, ten-crop, multi-scale) if some are not of the centre.
+/// `images`, `loss`, `error`, `top5_error`; and `views` ([`Views::name`]) if some are not of the centre.
 ///
 /// # Errors
 /// Those of polars.

@@ -153,7 +153,7 @@ mod tests {
                 .map(|_| stream.normal() as f32)
                 .collect(),
             labels: (0..64).map(|_| stream.below(10) as u16).collect(),
-            size: 8,
+            size: crate::data::ImageSize::square(8),
             ..crate::data::Batch::default()
         }
     }

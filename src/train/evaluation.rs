@@ -86,7 +86,7 @@ pub fn evaluate(
                 observer.phase(phase, done, total);
                 let batch = next()?;
                 for (tally, &statistics) in tallies.iter_mut().zip(data.statistics) {
-                    add(tally, engine.evaluate(&batch, of_engine(statistics))?);
+                    *tally += engine.evaluate(&batch, of_engine(statistics))?;
                 }
                 done += chunk.len() as u64;
             }
@@ -158,13 +158,6 @@ pub fn estimate_statistics(
     observer.phase(Phase::Statistics, done, total);
     engine.finish_population(recipe.pooling)?;
     Ok(true)
-}
-
-fn add(sum: &mut Tally, batch: Tally) {
-    sum.images += batch.images;
-    sum.loss += batch.loss;
-    sum.wrong += batch.wrong;
-    sum.wrong_top5 += batch.wrong_top5;
 }
 
 /// Checks the number of test images.

@@ -66,12 +66,24 @@ impl Scores {
         Ok(())
     }
 
-    /// Sums of the loss of the averages and of their errors. The class with the highest average is the answer; in case of a
-    /// tie the first one, as for a single view.
+    /// Sums over the images, in their order, of what [`Scores::tallies`] gives.
+    ///
+    /// # Errors
+    /// As [`Scores::tallies`].
+    pub fn tally(&self, labels: &[u16]) -> Result<Tally> {
+        let mut sum = Tally::default();
+        for tally in self.tallies(labels)? {
+            sum += tally;
+        }
+        Ok(sum)
+    }
+
+    /// The loss of each image's averages, and whether they are wrong. The class with the highest average is the answer; in case
+    /// of a tie the first one, as for a single view.
     ///
     /// # Errors
     /// [`Exit::Internal`] if the labels are not those of the images, or if some images have fewer views than others.
-    pub fn tally(&self, labels: &[u16]) -> Result<Tally> {
+    pub fn tallies(&self, labels: &[u16]) -> Result<Vec<Tally>> {
         let views = self.views.first().copied().unwrap_or(0);
         let uneven = self.views.iter().any(|&count| count != views || count == 0);
         let misfit = labels
@@ -86,20 +98,22 @@ impl Scores {
                 self.views.iter().max().unwrap_or(&0)
             )));
         }
-        let mut tally = Tally::default();
-        for (sums, &label) in self.sums.chunks_exact(self.classes.max(1)).zip(labels) {
+        let rows = self.sums.chunks_exact(self.classes.max(1)).zip(labels);
+        let tallies = rows.map(|(sums, &label)| {
             let label = usize::from(label);
             let means: Vec<f64> = sums.iter().map(|sum| sum / f64::from(views)).collect();
-            tally.images += 1;
-            tally.loss += match self.average {
-                ViewAverage::Logits => log_sum(&means) - means[label],
-                ViewAverage::Softmax => -means[label].ln(),
-            };
             let rank = rank(&means, label);
-            tally.wrong += u64::from(rank >= 1);
-            tally.wrong_top5 += u64::from(rank >= 5);
-        }
-        Ok(tally)
+            Tally {
+                images: 1,
+                loss: match self.average {
+                    ViewAverage::Logits => log_sum(&means) - means[label],
+                    ViewAverage::Softmax => -means[label].ln(),
+                },
+                wrong: u64::from(rank >= 1),
+                wrong_top5: u64::from(rank >= 5),
+            }
+        });
+        Ok(tallies.collect())
     }
 }
 

@@ -6,10 +6,8 @@ use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use refig::data::imagenet::{
-    Framing, PictureLoader, Pictures, Scratch, Views, decode, frame, open,
-};
-use refig::data::{Batch, MeanImage, Order, RECORD_BYTES, load};
+use refig::data::imagenet::{Framing, PictureLoader, Pictures, Scratch, View, decode, frame, open};
+use refig::data::{Batch, ImageSize, MeanImage, Order, RECORD_BYTES, load};
 use refig::exit::Exit;
 use refig::recipe::{Crop, Recipe};
 use refig::record::Split;
@@ -230,9 +228,22 @@ fn pictures() {
         assert_eq!(picture.pixels.len(), 3 * picture.width * picture.height);
         // However narrow it is, a crop of it can be made.
         let mut crop = vec![0; 3 * SIDE * SIDE];
-        for draw in Views::TenCrops.draws(SIDE as u32 + 4, 0) {
-            frame(&picture, &draw, SIDE, &mut Scratch::default(), &mut crop);
+        let size = ImageSize::square(SIDE);
+        for view in View::ten_crops(SIDE as u32 + 4, size) {
+            let draw = view.draw(0);
+            frame(&picture, &draw, size, &mut Scratch::default(), &mut crop);
         }
+        // And all of it seen, or the middle of it.
+        let whole = View::whole(SIDE as u32, picture.size());
+        let mut crop = vec![0; 3 * whole.size.pixels()];
+        let draw = whole.draw(0);
+        frame(
+            &picture,
+            &draw,
+            whole.size,
+            &mut Scratch::default(),
+            &mut crop,
+        );
         Ok(())
     });
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use refig::data::{Batch, ImageSet};
+use refig::data::{Batch, ImageSet, ImageSize};
 use refig::recipe::{EvaluationRecipe, Recipe};
 use refig::record::{Ending, Split};
 use refig::train::{LoopState, MiniBatches, Observer, Stop, Training, TrainingData};
@@ -31,7 +31,7 @@ fn batch(set: &ImageSet, indices: &[u32]) -> Batch {
             .iter()
             .map(|&at| set.labels[at as usize].into())
             .collect(),
-        size: set.size,
+        size: ImageSize::square(set.size),
         ..Batch::default()
     }
 }

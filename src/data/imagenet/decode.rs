@@ -15,6 +15,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::header::{Header, UPRIGHT};
 use super::scans;
 use crate::console::{self, one_line};
+use crate::data::image_size::ImageSize;
 use crate::exit::Exit;
 
 /// The most pixels of a picture, as many as Pillow takes without a warning. A file that claims more is damaged or an attack.
@@ -40,6 +41,16 @@ pub struct Picture {
     pub height: usize,
     /// `[height][width][3]`: red, green, blue.
     pub pixels: Vec<u8>,
+}
+
+impl Picture {
+    /// Height and width.
+    pub fn size(&self) -> ImageSize {
+        ImageSize {
+            height: self.height,
+            width: self.width,
+        }
+    }
 }
 
 /// Why a file has no pixels.
@@ -93,6 +104,19 @@ pub fn decode_into(bytes: &[u8], orient: bool, picture: &mut Picture) -> Result<
 
 /// About how many bytes decoding takes; none if that cannot be told beforehand.
 pub(super) fn weight(bytes: &[u8]) -> Option<usize> {
+    let (size, each) = announced(bytes)?;
+    let pixels = size.width.saturating_mul(size.height);
+    Some(pixels.saturating_mul(each))
+}
+
+/// The size of the picture that a file has, by its header; none if that does not tell it.
+pub(super) fn size(bytes: &[u8]) -> Option<ImageSize> {
+    let (size, _) = announced(bytes)?;
+    Some(size).filter(|size| size.height > 0 && size.width > 0)
+}
+
+/// The size that a file's header announces, and about how many bytes a pixel takes while it is decoded.
+fn announced(bytes: &[u8]) -> Option<(ImageSize, usize)> {
     // Of several scans a decoder keeps the coefficients, two bytes for each sample.
     let (width, height, each) = if bytes.starts_with(&JPEG) {
         let header = Header::read(bytes).ok()?;
@@ -107,7 +131,7 @@ pub(super) fn weight(bytes: &[u8]) -> Option<usize> {
     } else {
         return None;
     };
-    Some(width.saturating_mul(height).saturating_mul(each))
+    Some((ImageSize { height, width }, each))
 }
 
 fn unpack(bytes: &[u8]) -> Result<Vec<u8>, Undecodable> {

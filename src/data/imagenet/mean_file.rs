@@ -11,8 +11,9 @@ use anyhow::Result;
 use super::collection::Collection;
 use super::mean::PixelSums;
 use super::pictures::Desk;
-use super::views::Views;
+use super::views::View;
 use super::workers;
+use crate::data::image_size::ImageSize;
 use crate::data::lock;
 use crate::data::mean_image::MeanImage;
 use crate::data::normalise::PIXEL_SCALE;
@@ -134,8 +135,9 @@ fn add(
         let mut sums = PixelSums::default();
         let from = range.start + unit * UNIT;
         for index in from..(from + UNIT).min(range.end) {
-            let centre = Views::Centre.draws(side, index as u32)[0];
-            sums.add(desk.crop(images, &centre, size)?);
+            let centre = View::centre(side, ImageSize::square(size));
+            let draw = centre.draw(index as u32);
+            sums.add(desk.crop(images, &draw, centre.size)?);
         }
         Ok(sums)
     };

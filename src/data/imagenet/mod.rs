@@ -15,7 +15,7 @@
 //! From a file to a network's input:
 //! - `decode.rs` turns a file into pixels, `header.rs` reads what has to be known of a JPEG beforehand,
 //!   `scans.rs` finds the data that its scans lack
-//! - `views.rs` draws scale, crop, mirror image and colour of a training image, and lists the crops that are tested
+//! - `views.rs` draws scale, crop, mirror image and colour of a training image, and lists what is seen of a test image
 //! - `resize.rs` applies such a decision to pixels, `colour.rs` has AlexNet's principal components
 //! - `mean.rs` sums pixels, `mean_file.rs` computes the mean image once and keeps it
 //! - `pictures.rs` does all of this for a mini-batch, `loader.rs` ahead of the network; `budget.rs` bounds the memory of what is
@@ -66,4 +66,4 @@ pub use split::Split;
 pub(super) use synthetic::{SYNTHETIC_SIZE, has_synthetic_pictures, synthetic_pictures};
 pub use trial::Trial;
 pub use verify::{Findings, is_whole, verify};
-pub use views::{Draw, Framing, Views, draw};
+pub use views::{Draw, Framing, View, draw};

@@ -1,7 +1,7 @@
 //! Mini-batches of photographs: read, decoded, framed and, unless the device does it, normalised on all cores. Which thread does
 //! what changes nothing.
 
-use std::slice::ChunksExactMut;
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
@@ -10,11 +10,12 @@ use anyhow::Result;
 
 use super::budget;
 use super::collection::Collection;
-use super::decode::{Picture, cannot_decode, decode_into, weight};
+use super::decode::{self, Picture, cannot_decode, decode_into, weight};
 use super::resize::{Scratch, frame};
 use super::split::Split;
-use super::views::{Draw, Framing, Views, draw, draw_for_statistics};
+use super::views::{Draw, Framing, View, draw, draw_for_statistics};
 use crate::data::crops::Crops;
+use crate::data::image_size::ImageSize;
 use crate::data::loader::panic_text;
 use crate::data::mean_image::{MeanImage, inputs};
 use crate::data::minibatch::Batch;
@@ -84,6 +85,42 @@ impl Pictures {
         self.collection.classes.len()
     }
 
+    /// The classes of images.
+    pub fn labels(&self, split: record::Split, indices: &[u32]) -> Vec<u16> {
+        let images = self.split(split);
+        let labels = indices.iter().map(|&index| images.label(index as usize));
+        labels.collect()
+    }
+
+    /// The size of each image, as it is stored.
+    ///
+    /// # Errors
+    /// [`Exit::Data`] for the first image that cannot be read, or does not tell its size and cannot be decoded, by name.
+    pub fn sizes(&self, split: record::Split, indices: &[u32]) -> Result<Vec<ImageSize>> {
+        let images = self.split(split);
+        let mut sizes = vec![ImageSize::default(); indices.len()];
+        let share = indices.len().div_ceil(self.threads).max(1);
+        let shares = indices.chunks(share).zip(sizes.chunks_mut(share));
+        thread::scope(|scope| {
+            let threads = shares.map(|(indices, sizes)| {
+                scope.spawn(move || {
+                    let mut desk = Desk::default();
+                    for (&index, size) in indices.iter().zip(sizes) {
+                        *size = desk.size(images, index)?;
+                    }
+                    Ok(())
+                })
+            });
+            join(threads.collect())
+        })?;
+        Ok(sizes)
+    }
+
+    /// Of a training image's crop.
+    fn size(&self) -> ImageSize {
+        ImageSize::square(self.framing.size)
+    }
+
     fn split(&self, split: record::Split) -> &Split {
         match split {
             record::Split::Train => &self.collection.train,
@@ -103,8 +140,7 @@ impl Pictures {
         batch: &mut Batch,
     ) -> Result<()> {
         let draws: Vec<Draw> = spots.iter().map(|spot| self.draw(seed, spot)).collect();
-        let size = self.framing.size;
-        self.fill(record::Split::Train, &draws, size, on_device, batch)
+        self.fill(record::Split::Train, &draws, self.size(), on_device, batch)
     }
 
     /// Fills `batch` with training images behind the population statistics, as [`Pictures::training`] does: centre crops, or if
@@ -127,8 +163,7 @@ impl Pictures {
             .iter()
             .map(|&index| draw_for_statistics(&self.framing, seed, index))
             .collect();
-        let size = self.framing.size;
-        self.fill(record::Split::Train, &draws, size, on_device, batch)
+        self.fill(record::Split::Train, &draws, self.size(), on_device, batch)
     }
 
     fn draw(&self, seed: u64, spot: &Spot) -> Draw {
@@ -140,9 +175,9 @@ impl Pictures {
     /// # Errors
     /// As [`Pictures::training`].
     pub fn phases(&self, seed: u64, spots: &[Spot]) -> Result<Phases> {
-        let (images, size) = (&self.collection.train, self.framing.size);
+        let (images, size) = (&self.collection.train, self.size());
         let mut desk = Desk::default();
-        let mut pixels = vec![0.0; 3 * size * size];
+        let mut pixels = vec![0.0; 3 * size.pixels()];
         let mut phases = Phases::default();
         for spot in spots {
             let draw = self.draw(seed, spot);
@@ -153,7 +188,7 @@ impl Pictures {
             let decoded = Instant::now();
             let crop = desk.frame(&draw, size);
             let framed = Instant::now();
-            inputs(crop, &self.mean, draw.shift, &mut pixels);
+            inputs(crop, size, &self.mean, draw.shift, &mut pixels);
             phases.rest += framed.elapsed().as_secs_f64();
             phases.read += (read - start).as_secs_f64();
             phases.decode += (decoded - read).as_secs_f64();
@@ -173,82 +208,67 @@ impl Pictures {
         on_device: bool,
         batch: &mut Batch,
     ) -> Result<()> {
-        let view = (Views::Centre, self.test_side, 0);
+        let view = View::centre(self.test_side, self.size());
         self.view(split, indices, view, on_device, batch)
     }
 
-    /// Fills `batch` with view number `number` of each image, of pictures whose shorter side is `side`, as
-    /// [`Pictures::training`] does.
+    /// Fills `batch` with a view of each image, as [`Pictures::training`] does.
     ///
     /// # Errors
     /// As [`Pictures::training`].
     ///
     /// # Panics
-    /// If there is no such view.
+    /// If an image is smaller than the view; none is smaller than its own [`View::whole`].
     pub fn view(
         &self,
         split: record::Split,
         indices: &[u32],
-        (views, side, number): (Views, u32, usize),
+        view: View,
         on_device: bool,
         batch: &mut Batch,
     ) -> Result<()> {
-        let draws: Vec<Draw> = indices
-            .iter()
-            .map(|&index| views.draws(side, index)[number])
-            .collect();
-        let size = views.size(self.framing.size, side);
-        self.fill(split, &draws, size, on_device, batch)
+        let draws: Vec<Draw> = indices.iter().map(|&index| view.draw(index)).collect();
+        self.fill(split, &draws, view.size, on_device, batch)
     }
 
-    /// Fills a batch for each of `views` with the crops that [`Pictures::view`] leaves to be normalised, but decodes each image
-    /// once for all of them.
+    /// Fills a batch for each of `views`, which is one of a range of the images, with the crops that [`Pictures::view`] leaves to
+    /// be normalised, but decodes each image once for all of them.
     ///
     /// # Errors
     /// As [`Pictures::training`].
     ///
     /// # Panics
-    /// If there is no such view.
+    /// As [`Pictures::view`], and if there are fewer images than in a range.
     pub fn views(
         &self,
         split: record::Split,
         indices: &[u32],
-        views: &[(Views, u32, usize)],
+        views: &[(Range<usize>, View)],
         batches: &mut Vec<Batch>,
     ) -> Result<()> {
         let images = self.split(split);
         batches.resize_with(views.len(), Batch::default);
-        let made: Vec<(usize, Vec<Draw>)> = views
-            .iter()
-            .map(|&(views, side, number)| {
-                let draws = indices
-                    .iter()
-                    .map(|&index| views.draws(side, index)[number]);
-                (views.size(self.framing.size, side), draws.collect())
-            })
-            .collect();
-        let share = indices.len().div_ceil(self.threads).max(1);
-        // The places of the crops of each thread's images, by view.
-        let mut shares: Vec<Vec<ChunksExactMut<'_, u8>>> = Vec::new();
-        shares.resize_with(indices.len().div_ceil(share), Vec::new);
-        for (batch, (size, draws)) in batches.iter_mut().zip(&made) {
-            let values = 3 * size * size;
-            let bytes = self.begin_crops(images, draws, *size, batch);
-            for (places, bytes) in shares.iter_mut().zip(bytes.chunks_mut(share * values)) {
-                places.push(bytes.chunks_exact_mut(values));
+        // The crops of each image.
+        let mut crops: Vec<Vec<Crop<'_>>> = Vec::new();
+        crops.resize_with(indices.len(), Vec::new);
+        for (batch, (range, view)) in batches.iter_mut().zip(views) {
+            let shown = &indices[range.clone()];
+            let draws: Vec<Draw> = shown.iter().map(|&index| view.draw(index)).collect();
+            let bytes = self.begin_crops(images, &draws, view.size, batch);
+            let bytes = bytes.chunks_exact_mut(3 * view.size.pixels());
+            let places = crops[range.clone()].iter_mut();
+            for ((crops, draw), bytes) in places.zip(draws).zip(bytes) {
+                let size = view.size;
+                crops.push(Crop { draw, size, bytes });
             }
         }
-        let made = &made;
+        let share = indices.len().div_ceil(self.threads).max(1);
+        let shares = indices.chunks(share).zip(crops.chunks_mut(share));
         thread::scope(|scope| {
-            let threads = shares.into_iter().enumerate().map(|(thread, mut places)| {
+            let threads = shares.map(|(indices, crops)| {
                 scope.spawn(move || {
                     let mut desk = Desk::default();
-                    let own = indices.iter().enumerate().skip(thread * share).take(share);
-                    for (image, &index) in own {
-                        let crops = made.iter().zip(&mut places);
-                        let crops = crops.filter_map(|((size, draws), places)| {
-                            Some((&draws[image], *size, places.next()?))
-                        });
+                    for (&index, crops) in indices.iter().zip(crops) {
                         desk.crops(images, index, crops)?;
                     }
                     Ok(())
@@ -267,7 +287,7 @@ impl Pictures {
         &self,
         split: record::Split,
         draws: &[Draw],
-        size: usize,
+        size: ImageSize,
         on_device: bool,
         batch: &mut Batch,
     ) -> Result<()> {
@@ -281,9 +301,9 @@ impl Pictures {
         begin(images, draws, size, batch);
         batch.crops = None;
         let pixels = &mut batch.pixels;
-        pixels.resize(3 * size * size * draws.len(), 0.0);
+        pixels.resize(3 * size.pixels() * draws.len(), 0.0);
         self.each(images, draws, size, pixels, |crop, draw, into| {
-            inputs(crop, &self.mean, draw.shift, into);
+            inputs(crop, size, &self.mean, draw.shift, into);
         })
     }
 
@@ -292,7 +312,7 @@ impl Pictures {
         &self,
         images: &Split,
         draws: &[Draw],
-        size: usize,
+        size: ImageSize,
         batch: &'b mut Batch,
     ) -> &'b mut [u8] {
         begin(images, draws, size, batch);
@@ -300,7 +320,7 @@ impl Pictures {
         let reused = batch.crops.take();
         let (mut bytes, mut shifts) =
             reused.map_or_else(Default::default, |crops| (crops.bytes, crops.shifts));
-        bytes.resize(3 * size * size * draws.len(), 0);
+        bytes.resize(3 * size.pixels() * draws.len(), 0);
         shifts.clear();
         shifts.extend(draws.iter().map(|draw| draw.shift));
         let mean = Arc::clone(&self.mean);
@@ -317,11 +337,11 @@ impl Pictures {
         &self,
         images: &Split,
         draws: &[Draw],
-        size: usize,
+        size: ImageSize,
         into: &mut [T],
         write: impl Fn(&[u8], &Draw, &mut [T]) + Sync,
     ) -> Result<()> {
-        let values = 3 * size * size;
+        let values = 3 * size.pixels();
         let share = draws.len().div_ceil(self.threads).max(1);
         let shares = draws.chunks(share).zip(into.chunks_mut(share * values));
         let write = &write;
@@ -341,7 +361,7 @@ impl Pictures {
 }
 
 /// Size and labels of a batch.
-fn begin(images: &Split, draws: &[Draw], size: usize, batch: &mut Batch) {
+fn begin(images: &Split, draws: &[Draw], size: ImageSize, batch: &mut Batch) {
     batch.size = size;
     batch.drawn = None;
     batch.labels.clear();
@@ -366,6 +386,13 @@ fn join(threads: Vec<ScopedJoinHandle<'_, Result<()>>>) -> Result<()> {
     ended.into_iter().collect()
 }
 
+/// A crop to make, and where its bytes go.
+struct Crop<'a> {
+    draw: Draw,
+    size: ImageSize,
+    bytes: &'a mut [u8],
+}
+
 /// One thread's memory, to use again.
 #[derive(Default)]
 pub(super) struct Desk {
@@ -376,8 +403,8 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// The crop of an image, `[size][size][3]`.
-    pub(super) fn crop(&mut self, images: &Split, draw: &Draw, size: usize) -> Result<&[u8]> {
+    /// The crop of an image, `[height][width][3]`.
+    pub(super) fn crop(&mut self, images: &Split, draw: &Draw, size: ImageSize) -> Result<&[u8]> {
         self.read(images, draw.index)?;
         let share = budget::DECODED.take(weight(&self.bytes));
         self.decode(images, draw.index)?;
@@ -387,22 +414,32 @@ impl Desk {
         Ok(&self.crop)
     }
 
-    /// Decodes an image once for several crops, each with its size and place.
-    fn crops<'a, 'b>(
-        &mut self,
-        images: &Split,
-        index: u32,
-        crops: impl Iterator<Item = (&'a Draw, usize, &'b mut [u8])>,
-    ) -> Result<()> {
+    /// Decodes an image once for several crops.
+    fn crops(&mut self, images: &Split, index: u32, crops: &mut [Crop<'_>]) -> Result<()> {
         self.read(images, index)?;
         let share = budget::DECODED.take(weight(&self.bytes));
         self.decode(images, index)?;
-        for (draw, size, into) in crops {
-            frame(&self.picture, draw, size, &mut self.scratch, into);
+        for Crop { draw, size, bytes } in crops {
+            frame(&self.picture, draw, *size, &mut self.scratch, bytes);
         }
         self.forget_large();
         drop(share);
         Ok(())
+    }
+
+    /// The size of an image, which most files tell before they are decoded.
+    fn size(&mut self, images: &Split, index: u32) -> Result<ImageSize> {
+        self.read(images, index)?;
+        let size = match decode::size(&self.bytes) {
+            Some(size) => size,
+            None => {
+                let _share = budget::DECODED.take(weight(&self.bytes));
+                self.decode(images, index)?;
+                self.picture.size()
+            }
+        };
+        self.forget_large();
+        Ok(size)
     }
 
     /// Gives back the memory of a picture that is far larger than most.
@@ -423,8 +460,8 @@ impl Desk {
             .map_err(|why| cannot_decode(&images.name(index as usize), &why))
     }
 
-    fn frame(&mut self, draw: &Draw, size: usize) -> &[u8] {
-        self.crop.resize(3 * size * size, 0);
+    fn frame(&mut self, draw: &Draw, size: ImageSize) -> &[u8] {
+        self.crop.resize(3 * size.pixels(), 0);
         frame(&self.picture, draw, size, &mut self.scratch, &mut self.crop);
         &self.crop
     }

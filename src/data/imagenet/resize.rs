@@ -8,7 +8,8 @@ use std::array;
 use std::ops::Range;
 
 use super::decode::Picture;
-use super::views::Draw;
+use super::views::{Draw, scaled};
+use crate::data::image_size::ImageSize;
 
 /// Bits of a weight: 1 fits into 16 bits with a sign.
 const WEIGHT_BITS: u32 = 14;
@@ -25,23 +26,29 @@ pub struct Scratch {
     sums: Vec<i32>,
 }
 
-/// Fills `into`, `[size][size][3]`, with a crop of the picture scaled so that its shorter side is that of `draw`. The result
-/// is that of cropping the whole scaled picture, but only the crop is computed.
+/// Fills `into`, `[height][width][3]`, with a crop of this size of the picture scaled so that its shorter side is that of `draw`.
+/// The result is that of cropping the whole scaled picture, but only the crop is computed.
 ///
 /// # Panics
-/// If the picture is empty, its shorter side would be less than `size`, or `into` has another length.
-pub fn frame(picture: &Picture, draw: &Draw, size: usize, scratch: &mut Scratch, into: &mut [u8]) {
-    let [width, height] = scaled(picture, draw.shorter_side);
+/// If the picture is empty, would be smaller than the crop, or `into` has another length.
+pub fn frame(
+    picture: &Picture,
+    draw: &Draw,
+    size: ImageSize,
+    scratch: &mut Scratch,
+    into: &mut [u8],
+) {
+    let whole = scaled(picture.size(), draw.shorter_side);
     assert!(
-        size <= width.min(height),
-        "a crop of {size} from a picture of {width} x {height}"
+        size.height <= whole.height && size.width <= whole.width,
+        "a crop of {size} from a picture of {whole}"
     );
     let (top, left) = (
-        place(draw.down, height - size),
-        place(draw.across, width - size),
+        place(draw.down, whole.height - size.height),
+        place(draw.across, whole.width - size.width),
     );
-    let crop = [top..top + size, left..left + size];
-    resize(picture, [width, height], crop, draw.flip, scratch, into);
+    let crop = [top..top + size.height, left..left + size.width];
+    resize(picture, whole, crop, draw.flip, scratch, into);
 }
 
 /// The whole picture, scaled so that its shorter side is `side`.
@@ -49,25 +56,14 @@ pub fn frame(picture: &Picture, draw: &Draw, size: usize, scratch: &mut Scratch,
 /// # Panics
 /// If the picture is empty.
 pub(super) fn whole(picture: &Picture, side: u32, scratch: &mut Scratch) -> Picture {
-    let [width, height] = scaled(picture, side);
-    let mut pixels = vec![0; 3 * width * height];
-    let all = [0..height, 0..width];
-    resize(picture, [width, height], all, false, scratch, &mut pixels);
+    let size = scaled(picture.size(), side);
+    let mut pixels = vec![0; 3 * size.pixels()];
+    let all = [0..size.height, 0..size.width];
+    resize(picture, size, all, false, scratch, &mut pixels);
     Picture {
-        width,
-        height,
+        width: size.width,
+        height: size.height,
         pixels,
-    }
-}
-
-/// Width and height with the shorter side at `side`, and the longer side rounded down, as torchvision does.
-fn scaled(picture: &Picture, side: u32) -> [usize; 2] {
-    let (width, height) = (picture.width, picture.height);
-    let longer =
-        |long: usize, short: usize| (u64::from(side) * long as u64 / short as u64) as usize;
-    match width <= height {
-        true => [side as usize, longer(height, width)],
-        false => [longer(width, height), side as usize],
     }
 }
 
@@ -76,10 +72,10 @@ fn place(fraction: u32, room: usize) -> usize {
     ((u64::from(fraction) * (room as u64 + 1)) >> 32) as usize
 }
 
-/// Fills `into` with `rows` and `columns` of the picture scaled to `[width, height]`, or with their mirror image.
+/// Fills `into` with `rows` and `columns` of the picture scaled to `size`, or with their mirror image.
 fn resize(
     picture: &Picture,
-    [width, height]: [usize; 2],
+    size: ImageSize,
     [rows, columns]: [Range<usize>; 2],
     flip: bool,
     scratch: &mut Scratch,
@@ -87,8 +83,8 @@ fn resize(
 ) {
     let (across, count) = (columns.len(), rows.len());
     assert_eq!(into.len(), 3 * across * count, "bytes of a crop");
-    scratch.down.fit(picture.height, height, rows);
-    scratch.across.fit(picture.width, width, columns);
+    scratch.down.fit(picture.height, size.height, rows);
+    scratch.across.fit(picture.width, size.width, columns);
     let Scratch {
         down,
         across: taps,
@@ -286,10 +282,11 @@ mod tests {
 
     fn resized(
         picture: &Picture,
-        size: [usize; 2],
+        [width, height]: [usize; 2],
         crop: [Range<usize>; 2],
         flip: bool,
     ) -> Vec<u8> {
+        let size = ImageSize { height, width };
         let mut into = vec![0; 3 * crop[0].len() * crop[1].len()];
         resize(
             picture,
@@ -383,9 +380,10 @@ mod tests {
     #[test]
     fn the_shorter_side_is_scaled_and_the_crop_placed() {
         let picture = noise(500, 375);
-        assert_eq!(scaled(&picture, 256), [341, 256]);
-        assert_eq!(scaled(&noise(3, 4), 256), [256, 341]);
-        assert_eq!(scaled(&noise(4, 4), 224), [224, 224]);
+        let size = |width, height| ImageSize { height, width };
+        assert_eq!(scaled(picture.size(), 256), size(341, 256));
+        assert_eq!(scaled(size(3, 4), 256), size(256, 341));
+        assert_eq!(scaled(size(4, 4), 224), size(224, 224));
         let half = 1 << 31;
         for (fraction, room, expected) in [
             (0, 32, 0),
@@ -411,9 +409,19 @@ mod tests {
             vec![1; 3 * 32 * 32],
             vec![2; 3 * 32 * 32],
         );
-        frame(&picture, &draw, 32, &mut scratch, &mut first);
-        frame(&noise(9, 3000), &draw, 32, &mut scratch, &mut second);
-        frame(&picture, &draw, 32, &mut scratch, &mut second);
+        let square = ImageSize::square(32);
+        frame(&picture, &draw, square, &mut scratch, &mut first);
+        let long = noise(9, 3000);
+        frame(&long, &draw, square, &mut scratch, &mut second);
+        frame(&picture, &draw, square, &mut scratch, &mut second);
         assert_eq!(first, second);
+        // A crop need not be square: all of the picture.
+        let plain = Draw {
+            flip: false,
+            ..draw
+        };
+        let mut all = vec![3; 3 * 341 * 256];
+        frame(&picture, &plain, size(341, 256), &mut scratch, &mut all);
+        assert_eq!(all, whole(&picture, 256, &mut scratch).pixels);
     }
 }

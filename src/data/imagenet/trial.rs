@@ -12,6 +12,7 @@ use super::photographs::photograph;
 use super::pictures::Pictures;
 use super::resize::{Scratch, frame};
 use super::views::{Framing, draw};
+use crate::data::image_size::ImageSize;
 use crate::data::mean_image::{MeanImage, inputs};
 use crate::data::minibatch::Batch;
 use crate::data::order::Spot;
@@ -151,9 +152,9 @@ fn made(
     framing: &Framing,
     mean: Option<&MeanImage>,
 ) -> Result<()> {
-    let size = framing.size;
+    let size = ImageSize::square(framing.size);
     let (mut picture, mut scratch) = (Picture::default(), Scratch::default());
-    let mut crop = vec![0; 3 * size * size];
+    let mut crop = vec![0; 3 * size.pixels()];
     let mut pixels = vec![0.0; crop.len()];
     for (file, &position) in files.iter().cycle().zip(positions) {
         decode_into(file, false, &mut picture)
@@ -161,7 +162,7 @@ fn made(
         let draw = draw(framing, 0, 0, position, 0);
         frame(&picture, &draw, size, &mut scratch, &mut crop);
         if let Some(mean) = mean {
-            inputs(&crop, mean, draw.shift, &mut pixels);
+            inputs(&crop, size, mean, draw.shift, &mut pixels);
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Which part of a picture a network sees: drawn while training, listed for a test.
 
 use super::colour::Colour;
+use crate::data::image_size::ImageSize;
 use crate::random::{Purpose, Stream};
 use crate::recipe::Crop;
 
@@ -80,53 +81,92 @@ fn drawn_from(mut stream: Stream, framing: &Framing, index: u32) -> Draw {
     }
 }
 
-/// The parts of a test image of which a network's answers are averaged.
+/// A part of a test image. A network's answers may be averaged over several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Views {
-    /// A crop from the centre.
-    Centre,
-    /// Crops from the four corners and the centre, and their mirror images (AlexNet, section 4.1).
-    TenCrops,
-    /// The central square that is as high or wide as the picture.
-    Whole,
+pub struct View {
+    /// As in [`Draw`].
+    pub shorter_side: u32,
+    pub down: u32,
+    pub across: u32,
+    pub flip: bool,
+    /// Of the crop.
+    pub size: ImageSize,
 }
 
 /// The centre, rounded up and left like Caffe's.
 const CENTRE: u32 = (1 << 31) - 1;
 
-impl Views {
-    /// What is done to image `index`, for each view: top left, top right, bottom left, bottom right, centre, and the mirror
-    /// images in this order.
-    pub fn draws(self, shorter_side: u32, index: u32) -> Vec<Draw> {
-        let view = |down, across, flip| Draw {
-            index,
+/// How many times as long as its shorter side a picture is seen. One of 640 x 7680 pixels takes the memory of about a hundred
+/// crops of 224 x 224, which every evaluation takes; what is longer is cut off at both ends.
+const LONGEST: usize = 12;
+
+impl View {
+    /// A crop from the centre.
+    pub fn centre(shorter_side: u32, size: ImageSize) -> Self {
+        Self {
             shorter_side,
-            down,
-            across,
-            flip,
-            shift: [0.0; 3],
-        };
-        let crops = |flip| {
-            [
-                view(0, 0, flip),
-                view(0, u32::MAX, flip),
-                view(u32::MAX, 0, flip),
-                view(u32::MAX, u32::MAX, flip),
-                view(CENTRE, CENTRE, flip),
-            ]
-        };
-        match self {
-            Views::Centre | Views::Whole => vec![view(CENTRE, CENTRE, false)],
-            Views::TenCrops => [crops(false), crops(true)].concat(),
+            down: CENTRE,
+            across: CENTRE,
+            flip: false,
+            size,
         }
     }
 
-    /// Width and height of each view, where a crop has `size`.
-    pub fn size(self, size: usize, shorter_side: u32) -> usize {
-        match self {
-            Views::Centre | Views::TenCrops => size,
-            Views::Whole => shorter_side as usize,
+    /// All of a picture of the size `picture`, which is scaled so that its shorter side is `shorter_side`; of one more than
+    /// twelve times as long as that, the middle.
+    pub fn whole(shorter_side: u32, picture: ImageSize) -> Self {
+        let scaled = scaled(picture, shorter_side);
+        let most = LONGEST * shorter_side as usize;
+        let size = ImageSize {
+            height: scaled.height.min(most),
+            width: scaled.width.min(most),
+        };
+        Self::centre(shorter_side, size)
+    }
+
+    /// Crops from the four corners and the centre, and their mirror images (AlexNet, section 4.1): top left, top right, bottom
+    /// left, bottom right, centre, and the mirror images in this order.
+    pub fn ten_crops(shorter_side: u32, size: ImageSize) -> [Self; 10] {
+        let most = u32::MAX;
+        let places = [(0, 0), (0, most), (most, 0), (most, most), (CENTRE, CENTRE)];
+        std::array::from_fn(|number| {
+            let (down, across) = places[number % 5];
+            Self {
+                shorter_side,
+                down,
+                across,
+                flip: number >= 5,
+                size,
+            }
+        })
+    }
+
+    /// What is done to image `index`.
+    pub fn draw(&self, index: u32) -> Draw {
+        Draw {
+            index,
+            shorter_side: self.shorter_side,
+            down: self.down,
+            across: self.across,
+            flip: self.flip,
+            shift: [0.0; 3],
         }
+    }
+}
+
+/// A size with the shorter side at `side`, and the longer side rounded down, as torchvision does.
+pub(super) fn scaled(size: ImageSize, side: u32) -> ImageSize {
+    let longer =
+        |long: usize, short: usize| (u64::from(side) * long as u64 / short as u64) as usize;
+    match size.width <= size.height {
+        true => ImageSize {
+            width: side as usize,
+            height: longer(size.height, size.width),
+        },
+        false => ImageSize {
+            width: longer(size.width, size.height),
+            height: side as usize,
+        },
     }
 }
 
@@ -187,12 +227,10 @@ mod tests {
 
     #[test]
     fn ten_crops_are_corners_centre_and_their_mirror_images() {
-        let draws = Views::TenCrops.draws(256, 7);
+        let size = ImageSize::square(224);
+        let views = View::ten_crops(256, size);
         let most = u32::MAX;
-        let places: Vec<_> = draws
-            .iter()
-            .map(|draw| (draw.down, draw.across, draw.flip))
-            .collect();
+        let places = views.map(|view| (view.down, view.across, view.flip));
         for (half, flip) in places.chunks(5).zip([false, true]) {
             assert_eq!(
                 half,
@@ -205,14 +243,35 @@ mod tests {
                 ]
             );
         }
-        assert!(
-            draws
-                .iter()
-                .all(|draw| (draw.index, draw.shorter_side) == (7, 256))
-        );
-        assert_eq!(Views::Centre.draws(256, 7), draws[4..5]);
-        assert_eq!(Views::Whole.draws(256, 7), draws[4..5]);
-        assert_eq!(Views::Whole.size(224, 256), 256);
-        assert_eq!(Views::TenCrops.size(224, 256), 224);
+        let as_told = |view: &View| (view.shorter_side, view.size) == (256, size);
+        assert!(views.iter().all(as_told));
+        assert_eq!(View::centre(256, size), views[4]);
+        let expected = Draw {
+            index: 7,
+            shorter_side: 256,
+            down: most,
+            across: 0,
+            flip: true,
+            shift: [0.0; 3],
+        };
+        assert_eq!(views[7].draw(7), expected);
+    }
+
+    #[test]
+    fn a_whole_picture_is_a_rectangle_of_at_most_twelve_to_one() {
+        let size = |width, height| ImageSize { height, width };
+        for (side, picture, expected) in [
+            (224, size(500, 375), size(298, 224)),
+            (640, size(500, 375), size(853, 640)),
+            (640, size(375, 500), size(640, 853)),
+            (256, size(400, 400), size(256, 256)),
+            (64, size(100, 1199), size(64, 767)),
+            (64, size(100, 1200), size(64, 768)),
+            (64, size(100, 1201), size(64, 768)),
+            (32, size(5000, 2), size(384, 32)),
+        ] {
+            let view = View::whole(side, picture);
+            assert_eq!(view, View::centre(side, expected), "{picture} at {side}");
+        }
     }
 }

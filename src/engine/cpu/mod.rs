@@ -62,5 +62,5 @@ pub use norm_shape::NormShape;
 pub use peak::peak_sample;
 pub use pool::{mean_pool_backward, mean_pool_forward};
 pub use sgd::{SgdStep, sgd_update};
-pub use shortcut::{Shortcut, shortcut_a_backward};
+pub use shortcut::{Shortcut, shortcut_a_backward, subsampling};
 pub use threads::Threads;

@@ -30,9 +30,11 @@ impl Shortcut<'_> {
     }
 }
 
-/// The stride of option A's shortcut from `from` to `to`, which has at least as many channels.
-pub(super) fn subsampling(from: Feature, to: Feature) -> usize {
-    let stride = from.height.div_ceil(to.height.max(1)).max(1);
+/// The stride of option A's shortcut from `from` to `to`, which has at least as many channels. A single row or column does not
+/// tell it, so the longer side does.
+pub fn subsampling(from: Feature, to: Feature) -> usize {
+    let stride = |from: usize, to: usize| from.div_ceil(to.max(1)).max(1);
+    let stride = stride(from.height, to.height).max(stride(from.width, to.width));
     assert!(
         from.images == to.images
             && from.channels <= to.channels

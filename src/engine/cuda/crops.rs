@@ -4,7 +4,7 @@ use super::arguments::{CROPS, PutCrops, Shape};
 use super::gpu::{Gpu, Slot, check_feature};
 use super::index::size;
 use super::kernel;
-use crate::data::{Crops, MeanImage};
+use crate::data::{Crops, ImageSize, MeanImage};
 use crate::engine::cpu::Feature;
 
 /// Threads per block.
@@ -12,20 +12,20 @@ const THREADS: usize = 256;
 
 /// A mean image in GPU memory, for crops of one size.
 pub struct Mean<G: Gpu> {
-    /// `[side][side][3]`
+    /// `[height][width][3]`
     mean: G::Numbers,
     inverse: [f32; 3],
-    /// Width and height of the crops.
-    side: usize,
+    /// Of the crops.
+    size: ImageSize,
 }
 
 impl<G: Gpu> Mean<G> {
-    /// Copies a mean image to the GPU as it is subtracted from crops of `side` x `side` pixels.
-    pub fn new(gpu: &G, mean: &MeanImage, side: usize) -> Result<Self, G::Error> {
+    /// Copies a mean image to the GPU as it is subtracted from crops of this size.
+    pub fn new(gpu: &G, mean: &MeanImage, size: ImageSize) -> Result<Self, G::Error> {
         Ok(Self {
-            mean: gpu.upload(&mean.at(side))?,
+            mean: gpu.upload(&mean.at(size))?,
             inverse: mean.inverse(),
-            side,
+            size,
         })
     }
 }
@@ -40,7 +40,7 @@ pub fn put_crops<G: Gpu>(
     into: &mut G::Numbers,
 ) -> Result<(), G::Error> {
     let shape = (feature.height, feature.width, feature.channels);
-    assert_eq!(shape, (mean.side, mean.side, 3));
+    assert_eq!(shape, (mean.size.height, mean.size.width, 3));
     assert_eq!(crops.shifts.len(), feature.images, "shifts");
     assert_eq!(crops.bytes.len(), 3 * feature.pixels(), "bytes");
     check_feature(gpu, "into", into, feature);

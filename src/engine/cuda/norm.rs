@@ -4,7 +4,7 @@ use super::arguments::{Address, Norm, NormApply, NormGradientApply, Shape};
 use super::gpu::{Gpu, Slot, check, check_feature};
 use super::index::{Divisor, size};
 use super::kernel;
-use crate::engine::cpu::{Feature, NormShape};
+use crate::engine::cpu::{Feature, NormShape, subsampling};
 
 /// Threads per block.
 const THREADS: usize = 256;
@@ -32,19 +32,6 @@ pub enum Gate<'a, N> {
     Recomputed,
     /// Where this output is above 0.
     Output(&'a N),
-}
-
-/// The stride of option A's shortcut from `from` to `to`, which has at least as many channels.
-pub fn subsampling(from: Feature, to: Feature) -> usize {
-    let stride = from.height.div_ceil(to.height.max(1)).max(1);
-    assert!(
-        from.images == to.images
-            && from.channels <= to.channels
-            && from.height.div_ceil(stride) == to.height
-            && from.width.div_ceil(stride) == to.width,
-        "no option A shortcut from {from:?} to {to:?}"
-    );
-    stride
 }
 
 fn group_images(shape: NormShape) -> usize {

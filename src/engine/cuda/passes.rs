@@ -4,8 +4,7 @@ use super::arguments::{Add, MaxPool, Pool, Shape, Subsample};
 use super::gpu::{Gpu, check, check_feature};
 use super::index::{Divisor, size};
 use super::kernel;
-use super::norm::subsampling;
-use crate::engine::cpu::Feature;
+use crate::engine::cpu::{Feature, subsampling};
 use crate::engine::residency::Kind;
 use crate::recipe::Precision;
 

@@ -10,7 +10,7 @@ use super::self_check::{
     Comparison, TENSOR_TOLERANCE, TOLERANCE, noise, noisy_feature, originals, self_check,
 };
 use super::{convolution, norm};
-use crate::data::Loader;
+use crate::data::{ImageSize, Loader};
 use crate::engine::cpu::{
     Context, ConvShape, Feature, Instructions, LinearShape, NormShape, SgdStep,
 };
@@ -135,6 +135,10 @@ fn convolutions_of_the_papers_networks_agree_with_the_cpu() {
             conv(1, 33, 33, 3, 64, 7, 2),
             conv(1, 14, 14, 64, 256, 1, 1),
             conv(1, 7, 7, 256, 128, 1, 2),
+            // Of whole photographs, wide and high.
+            conv(2, 32, 43, 3, 64, 7, 2),
+            conv(1, 19, 11, 64, 64, 3, 1),
+            conv(2, 7, 10, 256, 512, 1, 2),
         ] {
             all.convolution(shape).unwrap();
         }
@@ -236,14 +240,19 @@ fn drawn_images_are_the_loaders_to_the_bit() {
 fn crops_are_the_loaders_pixels_to_the_bit() {
     // As many as a launch takes, more of them, and sizes for which only the mean over all places can be subtracted.
     compare(|all| {
-        for (images, size, mean_size, halo) in [
-            (1, 1, 1, 0),
-            (5, 32, 32, 3),
-            (2, 33, 32, 3),
-            (256, 6, 6, 1),
-            (601, 5, 5, 2),
-            (257, 4, 7, 3),
+        for (images, height, width, mean_size, halo) in [
+            (1, 1, 1, 1, 0),
+            (5, 32, 32, 32, 3),
+            (2, 33, 32, 32, 3),
+            (2, 33, 33, 32, 3),
+            (256, 6, 6, 6, 1),
+            (601, 5, 5, 5, 2),
+            (257, 4, 4, 7, 3),
+            // As many pixels as the mean image has, at other places.
+            (3, 2, 8, 4, 3),
+            (3, 8, 2, 4, 3),
         ] {
+            let size = ImageSize { height, width };
             all.crops(images, size, mean_size, halo).unwrap();
         }
     });

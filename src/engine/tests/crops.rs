@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{engine, engine_at, hyper, tiny};
-use crate::data::{Batch, Crops, MeanImage};
+use crate::data::{Batch, Crops, ImageSize, MeanImage};
 use crate::engine::Hyperparameters;
 use crate::network::{Family, Shortcut};
 use crate::random::{Purpose, Stream};
@@ -20,7 +20,7 @@ fn crops(mean: &Arc<MeanImage>, seed: u64) -> Batch {
     let shifts = shifts.collect();
     Batch {
         labels: (0..IMAGES).map(|_| stream.below(3) as u16).collect(),
-        size: SIZE,
+        size: ImageSize::square(SIZE),
         crops: Some(Crops {
             bytes,
             shifts,
@@ -33,7 +33,7 @@ fn crops(mean: &Arc<MeanImage>, seed: u64) -> Batch {
 /// The same mini-batch as the loader makes it for a device that does not normalise.
 fn normalised(batch: &Batch) -> Batch {
     Batch {
-        pixels: batch.crops.as_ref().unwrap().pixels(),
+        pixels: batch.crops.as_ref().unwrap().pixels(batch.size),
         crops: None,
         ..batch.clone()
     }

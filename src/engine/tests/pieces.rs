@@ -1,9 +1,9 @@
-//! Steps in pieces against steps in one, population statistics for other engines.
+//! Steps in pieces against steps in one, and images of other sizes than those to train on.
 
 use std::sync::Arc;
 
-use super::{batch, engine, engine_at, hyper, tiny};
-use crate::data::{Batch, ImageSet, Normaliser, Originals};
+use super::{batch, batch_of, engine, hyper, tiny};
+use crate::data::{Batch, ImageSet, ImageSize, Normaliser, Originals};
 use crate::engine::{Hyperparameters, Statistics, Step};
 use crate::network::{Family, Network, Shortcut};
 use crate::recipe::{MomentumForm, Normalisation, Pooling};
@@ -102,7 +102,8 @@ fn a_part_of_a_mini_batch_has_its_images() {
     let whole = batch(5, 6, 1);
     let part = whole.part(1..3);
     assert_eq!(part.pixels, whole.pixels[108..324]);
-    assert_eq!((&part.labels[..], part.size), (&whole.labels[1..3], 6));
+    assert_eq!(part.labels, whole.labels[1..3]);
+    assert_eq!(part.size, ImageSize::square(6));
     let set = ImageSet {
         size: 6,
         pixels: (0..4 * 108).map(|at| (at % 251) as u8).collect(),
@@ -118,37 +119,54 @@ fn a_part_of_a_mini_batch_has_its_images() {
 }
 
 #[test]
-fn an_engine_evaluates_with_the_population_of_another() {
-    let network = tiny(Family::Resnet, Shortcut::B);
-    let mut first = engine(&network, &hyper(), 2);
-    let error = first.population().unwrap_err().to_string();
-    assert!(error.contains("no population statistics"), "{error}");
-    for seed in 0..2 {
-        first.step(&batch(6, 6, seed), 0.05).unwrap();
+fn logits_of_images_of_any_size_are_each_images_own_and_leave_no_trace() {
+    for (family, shortcut) in [
+        (Family::Plain, Shortcut::A),
+        (Family::Resnet, Shortcut::A),
+        (Family::Resnet, Shortcut::B),
+    ] {
+        let network = tiny(family, shortcut);
+        let prepared = |threads: usize| {
+            let mut engine = engine(&network, &hyper(), threads);
+            for seed in 0..2 {
+                engine.step(&batch(6, 6, seed), 0.05).unwrap();
+            }
+            engine.begin_population().unwrap();
+            for seed in 2..4 {
+                engine.add_population(&batch(6, 6, seed)).unwrap();
+            }
+            engine.finish_population(Pooling::Total).unwrap();
+            engine
+        };
+        let [mut whole, mut single, mut untouched] = [2, 1, 1].map(prepared);
+        for (height, width) in [(6, 6), (9, 5), (5, 9), (5, 10), (12, 12), (1, 7), (6, 6)] {
+            let size = ImageSize { height, width };
+            let images = batch_of(5, size, 9);
+            for statistics in [Statistics::Population, Statistics::Moving] {
+                let found = whole.logits(&images, statistics).unwrap();
+                assert!(found.len() == 15 && found.iter().all(|logit| logit.is_finite()));
+                let alone = (0..5).flat_map(|image| {
+                    let image = images.part(image..image + 1);
+                    single.logits(&image, statistics).unwrap()
+                });
+                assert_eq!(alone.collect::<Vec<_>>(), found, "{size}");
+            }
+            // Training and curves are of one size.
+            if size != ImageSize::square(6) {
+                let error = whole.step(&images, 0.1).unwrap_err().to_string();
+                assert!(
+                    error.contains(&size.to_string()) && error.contains("6x6"),
+                    "{error}"
+                );
+                assert!(whole.evaluate(&images, Statistics::Moving).is_err());
+                assert!(whole.add_population(&images).is_err());
+                assert!(whole.differentiate(&images).is_err());
+                assert!(whole.responses(&images, None).is_err());
+            }
+        }
+        let images = batch(6, 6, 20);
+        let steps = [&mut whole, &mut untouched].map(|engine| engine.step(&images, 0.05).unwrap());
+        assert_eq!(steps[0], steps[1]);
+        assert_eq!(whole.state(true).unwrap(), untouched.state(true).unwrap());
     }
-    first.begin_population().unwrap();
-    for seed in 2..4 {
-        first.add_population(&batch(6, 6, seed)).unwrap();
-    }
-    first.finish_population(Pooling::Total).unwrap();
-    let population = first.population().unwrap();
-    let convolutions = network.convolutions().len();
-    assert_eq!(population.tensors.len(), 2 * convolutions);
-    let mut state = first.state(false).unwrap();
-    let moving = state.clone();
-    state.tensors.extend(population.tensors);
-    assert_ne!(state, moving);
-    let restored = |size: usize| {
-        let mut other = engine_at(&network, &hyper(), 1, size);
-        other.restore(&state).unwrap();
-        other
-    };
-    let images = batch(5, 6, 9);
-    let expected = first.logits(&images, Statistics::Population).unwrap();
-    let found = restored(6).logits(&images, Statistics::Moving).unwrap();
-    assert_eq!(found, expected);
-    // The network is fully convolutional.
-    let larger = batch(5, 12, 9);
-    let logits = restored(12).logits(&larger, Statistics::Moving).unwrap();
-    assert!(logits.len() == 15 && logits.iter().all(|logit| logit.is_finite()));
 }

@@ -1,29 +1,30 @@
-//! Activations of square images and the loops over their pixels.
+//! Activations and the loops over their pixels.
 
+use crate::data::ImageSize;
 use crate::network::Convolution;
 
-/// An activation of square images, `[images][side][side][channels]`.
+/// An activation, `[images][height][width][channels]`.
 #[derive(Clone, Debug)]
 pub struct Map {
     pub images: usize,
-    pub side: usize,
+    pub size: ImageSize,
     pub channels: usize,
     pub data: Vec<f64>,
 }
 
 impl Map {
-    pub fn zeros(images: usize, side: usize, channels: usize) -> Self {
+    pub fn zeros(images: usize, size: ImageSize, channels: usize) -> Self {
         Self {
             images,
-            side,
+            size,
             channels,
-            data: vec![0.0f64; images * side * side * channels],
+            data: vec![0.0f64; images * size.pixels() * channels],
         }
     }
 
     /// The index of a pixel's first channel.
     fn at(&self, image: usize, y: usize, x: usize) -> usize {
-        ((image * self.side + y) * self.side + x) * self.channels
+        ((image * self.size.height + y) * self.size.width + x) * self.channels
     }
 
     pub fn add(&mut self, other: &Self) {
@@ -51,21 +52,30 @@ pub fn moments(x: &Map) -> (Vec<f64>, Vec<f64>) {
 /// Calls `each` with the first index of an output pixel, of the input pixel under a place of the kernel, and that place.
 fn windows(x: &Map, y: &Map, convolution: &Convolution, mut each: impl FnMut(usize, usize, usize)) {
     let (kernel, stride) = (convolution.kernel, convolution.stride);
-    let inside = |at: usize, place: usize| {
+    let inside = |at: usize, place: usize, length: usize| {
         let padded = (at * stride + place).checked_sub(kernel / 2);
-        padded.filter(|&at| at < x.side)
+        padded.filter(|&at| at < length)
     };
     for image in 0..y.images {
-        for row in 0..y.side {
-            for column in 0..y.side {
+        for row in 0..y.size.height {
+            for column in 0..y.size.width {
                 for place in 0..kernel * kernel {
-                    let from = inside(row, place / kernel).zip(inside(column, place % kernel));
-                    if let Some((down, across)) = from {
+                    let down = inside(row, place / kernel, x.size.height);
+                    let across = inside(column, place % kernel, x.size.width);
+                    if let Some((down, across)) = down.zip(across) {
                         each(y.at(image, row, column), x.at(image, down, across), place);
                     }
                 }
             }
         }
+    }
+}
+
+/// What a stride leaves of a size.
+fn strided(size: ImageSize, stride: usize) -> ImageSize {
+    ImageSize {
+        height: size.height.div_ceil(stride),
+        width: size.width.div_ceil(stride),
     }
 }
 
@@ -84,8 +94,7 @@ fn transposed(weight: &[f64], convolution: &Convolution) -> Vec<f64> {
 pub fn convolve(x: &Map, weight: &[f64], convolution: &Convolution) -> Map {
     let (inputs, outputs) = (convolution.inputs, convolution.outputs);
     let weight = transposed(weight, convolution);
-    let side = x.side.div_ceil(convolution.stride);
-    let mut y = Map::zeros(x.images, side, outputs);
+    let mut y = Map::zeros(x.images, strided(x.size, convolution.stride), outputs);
     let mut data = std::mem::take(&mut y.data);
     windows(x, &y, convolution, |to, from, place| {
         let sums = &mut data[to..to + outputs];
@@ -110,7 +119,7 @@ pub fn convolve_backward(
     let (inputs, outputs) = (convolution.inputs, convolution.outputs);
     let weight = transposed(weight, convolution);
     let mut turned = vec![0.0f64; weight.len()];
-    let mut dx = Map::zeros(x.images, x.side, x.channels);
+    let mut dx = Map::zeros(x.images, x.size, x.channels);
     windows(x, dy, convolution, |to, from, place| {
         let slopes = &dy.data[to..to + outputs];
         for input in 0..inputs {
@@ -135,7 +144,7 @@ pub fn convolve_backward(
 
 /// The ImageNet stem's pooling, 3x3 with stride 2, and the index that each maximum came from, the first one of a tie.
 pub fn max_pool(x: &Map) -> (Map, Vec<usize>) {
-    let mut y = Map::zeros(x.images, x.side.div_ceil(2), x.channels);
+    let mut y = Map::zeros(x.images, strided(x.size, 2), x.channels);
     y.data.fill(f64::NEG_INFINITY);
     let mut places = vec![0; y.data.len()];
     let window = Convolution {
@@ -161,10 +170,13 @@ pub fn max_pool(x: &Map) -> (Map, Vec<usize>) {
 
 /// Calls `each` with the first indices of a pixel after option A's subsampling and of the pixel that it takes.
 fn subsampled(from: &Map, to: &Map, mut each: impl FnMut(usize, usize)) {
-    let stride = from.side.div_ceil(to.side);
+    let stride = |from: usize, to: usize| from.div_ceil(to);
+    let down = stride(from.size.height, to.size.height);
+    // A single row does not tell the stride.
+    let stride = down.max(stride(from.size.width, to.size.width));
     for image in 0..to.images {
-        for row in 0..to.side {
-            for column in 0..to.side {
+        for row in 0..to.size.height {
+            for column in 0..to.size.width {
                 let pixel = from.at(image, row * stride, column * stride);
                 each(to.at(image, row, column), pixel);
             }

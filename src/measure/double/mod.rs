@@ -8,6 +8,8 @@
 
 mod map;
 mod pass;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -69,7 +71,7 @@ impl<'a> Double<'a> {
         let network = self.network;
         let images = Map {
             images: batch.labels.len(),
-            side: batch.size,
+            size: batch.size,
             channels: 3,
             data: batch.pixels.iter().map(|&value| value.into()).collect(),
         };
@@ -110,14 +112,14 @@ impl<'a> Double<'a> {
                 layers,
                 join: block.join,
                 projection,
-                input: (input.side, input.channels),
+                input: (input.size, input.channels),
             });
             x = branch;
         }
-        let pixels = (x.side * x.side) as f64;
+        let pixels = x.size.pixels() as f64;
         let mut features = vec![0.0f64; x.images * x.channels];
         for (place, value) in x.data.iter().enumerate() {
-            let image = place / (x.side * x.side * x.channels);
+            let image = place / (x.size.pixels() * x.channels);
             features[image * x.channels + place % x.channels] += value / pixels;
         }
         let (weight, bias) = (&self.values["fc.weight"], &self.values["fc.bias"]);

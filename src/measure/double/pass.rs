@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::data::ImageSize;
 use crate::network::{Convolution, Join};
 
 use super::map::{Map, convolve_backward, subsample_backward};
@@ -24,12 +25,12 @@ pub(super) struct ReluInput {
     pub(super) before: Map,
 }
 
-/// A block's layers, and the side and channels of its input.
+/// A block's layers, and the size and channels of its input.
 pub(super) struct BlockPass {
     pub(super) layers: Vec<Layer>,
     pub(super) join: Join,
     pub(super) projection: Option<Layer>,
-    pub(super) input: (usize, usize),
+    pub(super) input: (ImageSize, usize),
 }
 
 /// A place at a ReLU: which one, in the order of the forward pass, and the index of the value.
@@ -144,9 +145,9 @@ impl Pass<'_> {
         gradients.insert("fc.weight".into(), dweight);
         gradients.insert("fc.bias".into(), dbias);
 
-        let mut d = Map::zeros(images, self.last.side, channels);
-        let pixels = (d.side * d.side) as f64;
-        let image_size = d.side * d.side * channels;
+        let mut d = Map::zeros(images, self.last.size, channels);
+        let pixels = d.size.pixels() as f64;
+        let image_size = d.size.pixels() * channels;
         for (place, value) in d.data.iter_mut().enumerate() {
             *value = dfeatures[place / image_size * channels + place % channels] / pixels;
         }
@@ -177,7 +178,7 @@ impl Pass<'_> {
         }
         if let Some(maxima) = &self.maxima {
             let stem = &self.stem.normalised;
-            let mut whole = Map::zeros(images, stem.side, stem.channels);
+            let mut whole = Map::zeros(images, stem.size, stem.channels);
             for (&from, value) in maxima.iter().zip(&d.data) {
                 whole.data[from] += value;
             }

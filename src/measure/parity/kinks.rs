@@ -86,7 +86,7 @@ pub fn judge(
     let work: u64 = recording
         .steps()
         .map(|(batch, _)| {
-            let forward = recording.network.multiply_adds(batch.size);
+            let forward = recording.network.multiply_adds(batch.size.height);
             // A forward and a backward pass for each of the two trajectories.
             forward.saturating_mul(6 * batch.labels.len() as u64)
         })
@@ -301,7 +301,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::data::Batch;
+    use crate::data::{Batch, ImageSize};
     use crate::engine::{Hyperparameters, Instructions};
     use crate::measure::parity::replay;
     use crate::network::{Family, Network, Shortcut, initialise};
@@ -350,7 +350,7 @@ mod tests {
         Batch {
             pixels: pixels.collect(),
             labels: vec![1, 7],
-            size: 8,
+            size: ImageSize::square(8),
             ..Batch::default()
         }
     }

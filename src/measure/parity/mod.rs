@@ -111,7 +111,7 @@ pub fn compare(file: &Path, options: &Options) -> Result<Report> {
 
 /// The engine with the weights before the first step.
 fn start(recording: &Recording, options: &Options) -> Result<Box<dyn Differentiable>> {
-    let size = recording.first()?.size;
+    let size = recording.first()?.size.height;
     let (network, hyper) = (&recording.network, &recording.hyper);
     let mut engine = engine::create_differentiable(network, size, hyper, options)?;
     engine.restore(&recording.before)?;

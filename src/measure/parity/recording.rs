@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::console::one_line;
-use crate::data::Batch;
+use crate::data::{Batch, ImageSize};
 use crate::engine::Hyperparameters;
 use crate::exit::Exit;
 use crate::network::{Family, Network, Shortcut, Stem, StrideIn};
@@ -127,11 +127,11 @@ impl Recording {
             {
                 return Err(refuse(&format!(
                     "images of {} pixels in step {step} after some of {}",
-                    batch.size, first.size
+                    batch.size.height, first.size.height
                 )));
             }
             let bytes = (batch.labels.len() as u64)
-                .checked_mul(network.activation_bytes(batch.size))
+                .checked_mul(network.activation_bytes(batch.size.height))
                 .filter(|&bytes| bytes <= MOST_BYTES);
             if bytes.is_none() {
                 return Err(refuse(&format!(
@@ -267,7 +267,7 @@ fn batch(tensors: &BTreeMap<String, Tensor>, step: usize, classes: usize) -> Res
     Ok(Batch {
         pixels: pixels.collect(),
         labels,
-        size,
+        size: ImageSize::square(size),
         ..Batch::default()
     })
 }

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use super::comparison::Comparison;
 use super::difference::{Difference, exact_error};
-use crate::data::{Crops, MeanImage};
+use crate::data::{Crops, ImageSize, MeanImage};
 use crate::engine::cpu::{self, Feature};
 use crate::engine::cuda::crops::{Mean, put_crops};
 use crate::engine::cuda::feature::download_feature;
 use crate::engine::cuda::gpu::Gpu;
 use crate::random::{Purpose, Stream};
 
-/// Random crops of `size` pixels, each with a shift of its own, and a mean image of `mean_size` pixels.
-fn random(images: usize, size: usize, mean_size: usize) -> Crops {
+/// Random crops of a size, each with a shift of its own, and a mean image of `mean_size` pixels.
+fn random(images: usize, size: ImageSize, mean_size: usize) -> Crops {
     let mut stream = Stream::new(11, Purpose::Synthetic, 0, 0);
-    let bytes = images * size * size * 3;
+    let bytes = images * size.pixels() * 3;
     Crops {
         bytes: (0..bytes).map(|_| stream.below(256) as u8).collect(),
         shifts: (0..images)
@@ -35,17 +35,17 @@ impl<G: Gpu> Comparison<'_, G> {
     pub fn crops(
         &mut self,
         images: usize,
-        size: usize,
+        size: ImageSize,
         mean_size: usize,
         halo: usize,
     ) -> Result<(), G::Error> {
         let crops = random(images, size, mean_size);
         let feature = Feature {
             halo,
-            ..Feature::new(images, size, size, 3)
+            ..Feature::new(images, size.height, size.width, 3)
         };
         let mut expected = vec![f32::NAN; feature.storage()];
-        cpu::add_halo(self.ctx, &crops.pixels(), feature, &mut expected);
+        cpu::add_halo(self.ctx, &crops.pixels(size), feature, &mut expected);
         let mut into = self.blank_feature(feature)?;
         let mean = Mean::new(self.gpu, &crops.mean, size)?;
         put_crops(self.gpu, &mean, &crops, feature, &mut into)?;

@@ -24,6 +24,7 @@ pub use images::originals;
 pub use noise::{noise, noisy_feature};
 
 use super::gpu::Gpu;
+use crate::data::ImageSize;
 use crate::engine::cpu::{
     Context, ConvShape, Feature, Instructions, LinearShape, NormShape, SgdStep,
 };
@@ -69,8 +70,13 @@ pub fn self_check<G: Gpu>(gpu: &G) -> Result<Vec<Difference>, G::Error> {
         all.drawn(8, 5, padding_value, 2, 1)?;
     }
     for mean_size in [8, 5] {
-        all.crops(5, 8, mean_size, 3)?;
+        all.crops(5, ImageSize::square(8), mean_size, 3)?;
     }
+    let wide = ImageSize {
+        height: 4,
+        width: 9,
+    };
+    all.crops(5, wide, 6, 3)?;
     all.classifier(LinearShape {
         images: 5,
         inputs: 64,

@@ -94,10 +94,6 @@ impl Engine for Fake {
         Ok(())
     }
 
-    fn population(&self) -> anyhow::Result<Weights> {
-        unreachable!("the loop leaves the statistics with the engine")
-    }
-
     fn evaluate(&mut self, batch: &Batch, with: engine::Statistics) -> anyhow::Result<Tally> {
         let statistics = match with {
             engine::Statistics::Population => {

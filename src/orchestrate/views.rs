@@ -3,6 +3,7 @@
 
 use anyhow::Result;
 
+use super::tallies::Tallies;
 use crate::data::imagenet::{self, Pictures};
 use crate::data::{self, Batch};
 use crate::engine::{self, Engine, Hyperparameters, Statistics, Tally};
@@ -53,12 +54,13 @@ struct Scale {
 /// As [`several_views`], after estimating the population statistics.
 ///
 /// # Errors
-/// Errors of the data and the engine.
+/// Errors of the data and the engine, and of keeping the tallies.
 pub(super) fn final_views(
     engine: &mut dyn Engine,
     pictures: &Pictures,
     run: &Viewed<'_>,
     options: &engine::Options,
+    tallies: &mut Tallies<'_>,
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> Result<Option<Vec<Evaluation>>> {
@@ -84,18 +86,19 @@ pub(super) fn final_views(
     if !estimate_statistics(engine, &data, recipe, stop, observer)? {
         return Ok(None);
     }
-    several_views(engine, pictures, run, options, stop, observer)
+    several_views(engine, pictures, run, options, tallies, stop, observer)
 }
 
-/// The errors of several views; none if stopped. Population statistics are those of the last estimate.
+/// The errors of several views; none if stopped. Population statistics are those of the last estimate. Goes on from `tallies`.
 ///
 /// # Errors
-/// Errors of the data and the engine.
+/// Errors of the data and the engine, and of keeping the tallies.
 pub(super) fn several_views(
     engine: &mut dyn Engine,
     pictures: &Pictures,
     run: &Viewed<'_>,
     options: &engine::Options,
+    tallies: &mut Tallies<'_>,
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> Result<Option<Vec<Evaluation>>> {
@@ -115,8 +118,8 @@ pub(super) fn several_views(
                 (Views::MultiScale, imagenet::Views::Whole, scales)
             }
         };
-        let test = (kind, &mut scales[..]);
-        let Some(tally) = tally(engine, pictures, run, test, stop, observer)? else {
+        let test = (name, kind, &mut scales[..]);
+        let Some(tally) = tally(engine, pictures, run, test, tallies, stop, observer)? else {
             return Ok(None);
         };
         let share = |count: u64| 100.0 * count as f64 / tally.images.max(1) as f64;
@@ -168,7 +171,8 @@ fn tally(
     engine: &mut dyn Engine,
     pictures: &Pictures,
     run: &Viewed<'_>,
-    (views, scales): (imagenet::Views, &mut [Scale]),
+    (name, views, scales): (Views, imagenet::Views, &mut [Scale]),
+    tallies: &mut Tallies<'_>,
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> Result<Option<Tally>> {
@@ -178,7 +182,7 @@ fn tally(
         record::Statistics::Population => Statistics::Population,
         record::Statistics::Moving => Statistics::Moving,
     };
-    let mut sum = Tally::default();
+    let mut sum = tallies.begun(name, images.len());
     let mut batches = Vec::new();
     // Larger pictures take more memory, which nothing else has needed.
     let crop = run.recipe.image_size;
@@ -195,7 +199,7 @@ fn tally(
     }
     // Views that are made of one decoding of each image.
     let together = (MOST_BYTES / (3 * largest * largest * at_once)).max(1);
-    for chunk in images.chunks(at_once) {
+    for chunk in images[sum.images as usize..].chunks(at_once) {
         observer.phase(Phase::Test, sum.images, images.len() as u64);
         let mut scores = Scores::new(average, chunk.len(), run.network.classes);
         for (places, all) in places.chunks(together).zip(all.chunks(together)) {
@@ -223,6 +227,7 @@ fn tally(
         sum.loss += tally.loss;
         sum.wrong += tally.wrong;
         sum.wrong_top5 += tally.wrong_top5;
+        tallies.advance(name, sum)?;
     }
     Ok(Some(sum))
 }

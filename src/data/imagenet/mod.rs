@@ -9,8 +9,9 @@
 //! - `collection.rs` joins them: images sorted by digest, the same whatever their layout; `split.rs` has those of one part
 //! - `unreadable.rs` finds the images that cannot be decoded
 //! - `synthetic.rs` writes pictures where there are none, `photographs.rs` makes files as large as ImageNet's
-//! - `verify.rs` compares a collection with the published counts and labels, `pack.rs` copies it into a few large files,
-//!   `shrink.rs` makes its pictures smaller, `sample.rs` copies some of it into a folder
+//! - `verify.rs` compares a collection with the published counts and labels, `published.rs` its archives with the published
+//!   ones; `pack.rs` copies it into a few large files, `shrink.rs` makes its pictures smaller, `sample.rs` copies some of it into
+//!   a folder
 //!
 //! From a file to a network's input:
 //! - `decode.rs` turns a file into pixels, `header.rs` reads what has to be known of a JPEG beforehand,
@@ -39,6 +40,7 @@ mod mean_file;
 mod pack;
 mod photographs;
 mod pictures;
+mod published;
 mod resize;
 mod sample;
 mod scans;
@@ -60,6 +62,7 @@ pub use mean::PixelSums;
 pub(super) use mean_file::{channel_mean, mean_image, mean_left, no_crop};
 pub use pack::{Packed, Packing, pack};
 pub use pictures::{Phases, Pictures};
+pub(super) use published::archives_bytes;
 pub use resize::{Scratch, frame};
 pub use sample::Sample;
 pub use split::Split;

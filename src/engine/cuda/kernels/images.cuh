@@ -33,9 +33,10 @@ struct DrawnImage {
 };
 
 struct Drawing {
-    // [images of the set][3][height][width], and a class each
+    // [images of the set][3][height][width]
     const unsigned char *bytes;
-    const unsigned char *classes;
+    // The number of each image's class, which a float holds exactly.
+    const float *classes;
     // [height][width][3]
     const float *mean;
     void *feature;
@@ -56,7 +57,7 @@ template <typename T> DEVICE void draw_images_as(const Drawing &a) {
     const unsigned place = blockIdx.x * IMAGE_THREADS + threadIdx.x;
     const unsigned floats = a.shape.by_padded_image.divisor * a.shape.channels;
     if (place < a.count)
-        a.labels[a.first + place] = a.classes[a.drawn[place].index];
+        a.labels[a.first + place] = static_cast<unsigned short>(a.classes[a.drawn[place].index]);
     if (place >= a.count * floats)
         return;
     const unsigned index = a.first * floats + place;

@@ -15,7 +15,7 @@
 //!
 //! From a file to a network's input:
 //! - `decode.rs` turns a file into pixels, `header.rs` reads what has to be known of a JPEG beforehand,
-//!   `scans.rs` finds the data that its scans lack
+//!   `scans.rs` finds the data that its scans lack; `decoding.rs` tells where the time goes
 //! - `views.rs` draws scale, crop, mirror image and colour of a training image, and lists the crops that are tested
 //! - `resize.rs` applies such a decision to pixels, `colour.rs` has AlexNet's principal components
 //! - `mean.rs` sums pixels, `mean_file.rs` computes the mean image once and keeps it
@@ -28,6 +28,7 @@ mod classes;
 mod collection;
 mod colour;
 mod decode;
+mod decoding;
 mod header;
 mod index;
 mod labels;
@@ -57,6 +58,7 @@ mod workers;
 pub use collection::{Collection, open, open_readable};
 pub use colour::Colour;
 pub use decode::{MOST_PIXELS, Picture, Undecodable, decode, decode_into};
+pub use decoding::Decoding;
 pub use loader::PictureLoader;
 pub use mean::PixelSums;
 pub(super) use mean_file::{channel_mean, mean_image, mean_left, no_crop};

@@ -267,6 +267,10 @@ fn the_loader_of_pictures_is_timed_with_its_parts() {
     assert_eq!(names, ["read", "decode", "resize", "rest"]);
     let shares = phases.iter().map(|phase| phase["share"].as_f64().unwrap());
     assert!((shares.sum::<f64>() - 1.0).abs() < 1e-9, "{phases:?}");
+    // The pictures that are made have the one kind of scan of which this can be told.
+    let share = |name: &str| found["decoding"][name].as_f64().unwrap();
+    assert_eq!(found["decoding"]["images"], 50);
+    assert!((0.0..=1.0).contains(&(share("entropy") + share("transform"))));
     let output = loader(folder.path(), &[&SMALL[..], &["--pairs", "1"]].concat());
     let words = String::from_utf8_lossy(&output.stdout);
     assert!(words.contains("SYNTHETIC"), "{words}");
@@ -275,6 +279,7 @@ fn the_loader_of_pictures_is_timed_with_its_parts() {
         words.contains("entropy decoding and inverse DCT"),
         "{words}"
     );
+    assert!(words.contains("estimated from 50 files"), "{words}");
     let refused = loader(folder.path(), &["--size", "300"]);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("32 to 256"));

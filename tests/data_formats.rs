@@ -358,7 +358,7 @@ fn real_cifar10_is_the_same_from_python_and_from_a_download_of_parquet() {
     let mut records = Vec::new();
     for set in [&expected.train, &expected.test] {
         for image in 0..set.len() {
-            records.push(set.labels[image]);
+            records.push(set.labels[image] as u8);
             records.extend_from_slice(set.image(image));
         }
     }

@@ -9,7 +9,7 @@ fn images(count: usize) -> Arc<ImageSet> {
     Arc::new(ImageSet {
         size: 4,
         pixels: (0..count * 48).map(|at| (at * 31 % 251) as u8).collect(),
-        labels: (0..count).map(|image| (image % 10) as u8).collect(),
+        labels: (0..count).map(|image| (image % 10) as u16).collect(),
         digest: String::new(),
     })
 }

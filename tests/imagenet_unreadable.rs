@@ -212,8 +212,13 @@ fn a_damaged_list_is_made_again_and_an_interrupted_one_goes_on() {
             fs::write(&path, bytes).unwrap();
         }
     }
-    let (again, _, decoded) = opened(&dir, &cache, true);
+    let (again, notes, decoded) = opened(&dir, &cache, true);
     assert!(decoded);
+    let why = |note: &String| {
+        note.starts_with("decoding all images again, because ")
+            && note.ends_with(" cannot be used: its digest is wrong")
+    };
+    assert!(notes.iter().any(why), "{notes:?}");
     assert_eq!(again.digest(), data.digest());
 }
 

@@ -175,30 +175,35 @@ fn the_work_of_pictures_counts_every_view() {
     let of = |run: &RunPlan, done| picture_work(run, done, 10_000);
     // Three evaluations of 2,000 and 10,000 images, and a clean pass.
     let plain = PictureWork {
-        views: 0.0,
         training: 60_000.0,
         evaluation: 41_000.0,
+        ..PictureWork::default()
     };
     assert_eq!(of(&single, 0), plain);
     let an_image = ten.network.multiply_adds(32) as f64;
     assert_eq!(
         of(&ten, 0),
         PictureWork {
-            views: 102_000.0 * an_image,
-            evaluation: plain.evaluation + 102_000.0,
+            statistics: 2_000.0 * an_image,
+            views: 100_000.0 * an_image,
+            evaluation: plain.evaluation + 2_000.0,
+            viewed: 100_000.0,
             ..plain
         }
     );
     let large = both.network.multiply_adds(64) as f64;
     let found = of(&both, 0);
-    assert_eq!(found.evaluation, plain.evaluation + 122_000.0);
+    assert_eq!(found.evaluation, plain.evaluation + 2_000.0);
+    assert_eq!(found.viewed, 120_000.0);
+    assert_eq!(found.statistics, 2_000.0 * an_image);
     // Whole pictures, of which the mean one is 4 to 3.
     let whole = 10_000.0 * (an_image + large) * 4.0 / 3.0;
-    let ratio = found.views / (102_000.0 * an_image + whole);
+    let ratio = found.views / (100_000.0 * an_image + whole);
     assert!((ratio - 1.0).abs() < 1e-12, "{ratio}");
     // The final test is left as long as the run is.
     let late = of(&both, 600);
     assert_eq!((late.training, late.views), (0.0, found.views));
+    assert_eq!(late.statistics, found.statistics);
     // What plans record is not affected.
     assert_eq!(work(&both, 0, 10_000), work(&plan(600, 200), 0, 10_000));
 }

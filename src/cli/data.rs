@@ -95,7 +95,8 @@ pub enum DataAction {
     },
     /// Read a whole data set and compare it with the published one.
     ///
-    /// CIFAR-10 is compared by its digests; ImageNet by its classes, counts, and image-label pairs that are known.
+    /// CIFAR-10 is compared by its digests; ImageNet by its official archives' md5s, where it is read from them, its classes, counts,
+    /// and image-label pairs that are known.
     Verify {
         /// Data set.
         #[arg(value_enum)]

@@ -83,7 +83,8 @@ pub struct ReproduceArgs {
 /// How often the state of a run is saved.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct CheckpointArgs {
-    /// Save the state of a run at least this often, besides at every evaluation. Default: 120. Does not affect the results.
+    /// Save the state of a run at least this often, besides at every evaluation, and how far its final test with several views is.
+    /// Default: 120. Does not affect the results.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub checkpoint_every: Option<u64>,
 }

@@ -186,6 +186,7 @@ pub fn progress(quiet: bool, stop: &Stop) -> impl FnMut(Progress) -> Result<()> 
             Progress::Pack { done, total } => ("packing", done, total),
             Progress::Mean { done, total } => ("mean image", done, total),
             Progress::Decode { done, total } => ("decoding images", done, total),
+            Progress::Digest { done, total } => ("md5 of the archive", done, total),
         };
         if bar.length() != Some(total) {
             bar.set_length(total);

@@ -13,7 +13,7 @@ use crate::engine::{self, Device};
 use crate::exit::Exit;
 use crate::note;
 use crate::orchestrate::jobs::{Board, Order, Workers, memory, option, slots, supervise};
-use crate::orchestrate::plan_file::FrozenPlan;
+use crate::orchestrate::plan_file::{FrozenPlan, FrozenRun};
 use crate::orchestrate::{Left, Schedule, Style};
 use crate::train::Stop;
 
@@ -77,16 +77,26 @@ pub fn make(
     stop: &Stop,
 ) -> Result<()> {
     let left = left(plan, schedule);
+    let each = plan.runs.iter().zip(&left);
+    let unfinished: Vec<&FrozenRun> = each
+        .filter(|(_, left)| **left > 0.0)
+        .map(|(run, _)| run)
+        .collect();
     // No more slots than runs, which would leave cores idle.
-    let unfinished = left.iter().filter(|left| **left > 0.0).count();
     let jobs = args.jobs.unwrap_or(1);
-    let jobs = jobs.min(unfinished.div_ceil(devices.len()).max(1));
-    let jobs = jobs.min(held_at_once((plan, &left), devices, jobs, args, places));
+    let jobs = jobs.min(unfinished.len().div_ceil(devices.len()).max(1));
+    let images = memory::of_images(plan.data);
+    let jobs = jobs.min(held_at_once(
+        (&unfinished, images),
+        devices,
+        jobs,
+        args,
+        places,
+    ));
     let slots = slots(devices, jobs, args.compute.threads, compute::threads());
     // Once with all threads, and not by each worker with its own.
-    let unmade = plan.runs.iter().zip(&left).filter(|(_, left)| **left > 0.0);
     dataset.keep_means(
-        unmade.map(|(run, _)| &run.plan.recipe),
+        unfinished.iter().map(|run| &run.plan.recipe),
         &data::cache_folder(),
         slots.iter().map(|slot| slot.threads).sum(),
         &mut progress(places.quiet, stop),
@@ -115,9 +125,10 @@ pub fn make(
     }
 }
 
-/// How many of the runs that are left the memory holds at a time on each device. Says so if that is less than `jobs`.
+/// How many of these runs the memory holds at a time on each device, each with so many bytes of images. Says so if that is less
+/// than `jobs`.
 fn held_at_once(
-    (plan, left): (&FrozenPlan, &[f64]),
+    (runs, images): (&[&FrozenRun], u64),
     devices: &[Device],
     jobs: usize,
     args: &ReproduceArgs,
@@ -128,14 +139,13 @@ fn held_at_once(
         .keep_memory
         .map(|mebibytes| (mebibytes as u64) << 20);
     let on_gpu = devices.iter().any(|device| *device != Device::Cpu);
-    let unfinished = plan.runs.iter().zip(left).filter(|(_, left)| **left > 0.0);
-    let largest = unfinished
-        .map(|(run, _)| (memory::of_step(&run.plan, on_gpu, keep), run))
+    let largest = runs
+        .iter()
+        .map(|run| (memory::of_step(&run.plan, on_gpu, keep), run))
         .max_by_key(|(bytes, _)| *bytes);
     let Some((step, run)) = largest else {
         return jobs;
     };
-    let images = memory::of_images(plan.data);
     // What all devices together take of the machine, and what each takes of its own memory.
     let (on_host, on_card) = match on_gpu {
         true => (images * devices.len() as u64, Some(step)),

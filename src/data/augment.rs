@@ -136,7 +136,7 @@ pub(super) fn labels(images: &ImageSet, decisions: &[Decision], labels: &mut Vec
     labels.extend(
         decisions
             .iter()
-            .map(|decision| u16::from(images.labels[decision.index as usize])),
+            .map(|decision| images.labels[decision.index as usize]),
     );
 }
 

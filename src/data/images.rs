@@ -20,7 +20,7 @@ pub struct ImageSet {
     pub size: usize,
     /// `[images][3][size][size]`, as in the files (red, green, blue planes).
     pub pixels: Vec<u8>,
-    pub labels: Vec<u8>,
+    pub labels: Vec<u16>,
     /// sha256 (hex) over the sorted digests of the records, so independent of the order of the files.
     /// Subsets and downscaled sets keep the digest of the records they were made from.
     pub digest: String,
@@ -165,7 +165,7 @@ mod tests {
             pixels: (0..images * 3 * size * size)
                 .map(|_| stream.below(256) as u8)
                 .collect(),
-            labels: (0..images).map(|image| (image % 10) as u8).collect(),
+            labels: (0..images).map(|image| (image % 10) as u16).collect(),
             digest: "d".into(),
         }
     }

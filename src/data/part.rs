@@ -79,7 +79,10 @@ impl Part {
 
     /// md5 in hex.
     pub fn md5(&mut self) -> Result<String> {
-        let digest = self.file.rewind().and_then(|()| md5(&mut self.file));
+        let digest = self
+            .file
+            .rewind()
+            .and_then(|()| md5(&mut self.file, |_| Ok(())));
         digest.map_err(|error| storage_error(&self.path, &error))
     }
 
@@ -144,15 +147,23 @@ fn is_same(_: &Metadata, _: &Metadata) -> bool {
     true
 }
 
-/// md5 of what is left to read, in hex.
-pub(super) fn md5(from: &mut File) -> io::Result<String> {
+/// md5 of what is left to read, in hex. `tick` is told of each read of so many bytes, and its error ends the work.
+///
+/// # Errors
+/// Of the system, and that of `tick`.
+pub(super) fn md5<E: From<io::Error>>(
+    from: &mut File,
+    mut tick: impl FnMut(u64) -> Result<(), E>,
+) -> Result<String, E> {
     let mut digest = Md5::new();
     let mut buffer = vec![0u8; 1 << 17];
     loop {
-        match from.read(&mut buffer)? {
-            0 => return Ok(hex(&digest.finalize())),
-            count => digest.update(&buffer[..count]),
+        let count = from.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(hex(&digest.finalize()));
         }
+        digest.update(&buffer[..count]);
+        tick(count as u64)?;
     }
 }
 

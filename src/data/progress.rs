@@ -11,6 +11,8 @@ pub enum Progress {
     Download { done: u64, total: u64 },
     /// Images decoded so far to know those that cannot be, out of `total`.
     Decode { done: u64, total: u64 },
+    /// Bytes of an archive digested so far, out of `total`.
+    Digest { done: u64, total: u64 },
     /// Images summed for the mean image so far, out of `total`.
     Mean { done: u64, total: u64 },
     /// Bytes copied or unpacked so far, out of `total`.

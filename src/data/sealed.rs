@@ -5,8 +5,10 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use anyhow::Result;
 use sha2::{Digest, Sha256};
 
+use super::progress::{Progress, Report};
 use super::temporary;
 use crate::temporaries;
 
@@ -40,6 +42,27 @@ pub(super) fn read(path: &Path, magic: &Magic, most: u64) -> io::Result<Option<V
     bytes.truncate(length);
     bytes.drain(..magic.len());
     Ok(Some(bytes))
+}
+
+/// What was read from `path`, or nothing where that cannot be used: what is done again because of it may take hours, so it is said.
+///
+/// # Errors
+/// That of `progress`.
+pub(super) fn usable<T: Default>(
+    read: io::Result<Option<T>>,
+    path: &Path,
+    again: &str,
+    progress: &mut Report,
+) -> Result<T> {
+    let error = match read {
+        Ok(kept) => return Ok(kept.unwrap_or_default()),
+        Err(error) => error,
+    };
+    progress(Progress::Note(format!(
+        "{again}, because {} cannot be used: {error}",
+        path.display()
+    )))?;
+    Ok(T::default())
 }
 
 /// Writes `bytes`, which begin with a magic number, in place of an older file. After a crash there is either; of several that

@@ -82,9 +82,6 @@ fn variable(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-/// Bytes of ILSVRC 2012's archives of training and of validation images.
-const IMAGENET_ARCHIVES: [u64; 2] = [147_897_477_120, 6_744_924_160];
-
 /// The pictures that [`open_pictures`] is asked for.
 #[derive(Clone, Debug)]
 pub struct PictureRequest {
@@ -189,7 +186,7 @@ pub fn foresee_pictures(request: &PictureRequest, progress: &mut Report) -> Resu
         false => (
             Origin::Imagenet,
             Size::IMAGENET,
-            IMAGENET_ARCHIVES.iter().sum::<u64>(),
+            imagenet::archives_bytes(),
             "ImageNet, which is to be named with --data-dir or IMAGENET_DIR",
         ),
         true => (

@@ -72,7 +72,7 @@ unsafe impl Residency for Cpu {
             .decisions
             .iter()
             .map(|decision| decision.index as usize);
-        Ok(indices.map(|index| labels[index].into()).collect())
+        Ok(indices.map(|index| labels[index]).collect())
     }
 
     fn keep_mean(_: &Context, _: &MeanImage, _: ImageSize) -> Result<(), CpuError> {

@@ -428,7 +428,7 @@ fn images_that_the_device_draws_are_those_of_the_loader() {
     let set = crate::data::ImageSet {
         size: 6,
         pixels: (0..20 * 108).map(|_| stream.below(256) as u8).collect(),
-        labels: (0..20).map(|_| stream.below(3) as u8).collect(),
+        labels: (0..20).map(|_| stream.below(3) as u16).collect(),
         digest: String::new(),
     };
     let normaliser = crate::data::Normaliser::fit(&set, crate::recipe::Normalisation::PerPixelMean);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::contender::{Contender, PAUSE, remedy};
 use super::step::{forget_peak_memory, peak_memory_mb};
 use super::{median, percent};
-use crate::data::imagenet::{Pictures, Sample};
+use crate::data::imagenet::{Decoding, Pictures, Sample};
 use crate::data::{self, DataSet, Order, PictureRequest, Progress, Report, RunImages};
 use crate::exit::Exit;
 use crate::recipe::{Crop, Recipe};
@@ -27,8 +27,9 @@ const SCRIPT_NAME: &str = "torchvision_loader.py";
 /// What decodes and scales pictures on PyTorch's side, as the script is asked for it.
 const DECODERS: [&str; 2] = ["torchvision", "pillow"];
 
-/// Images whose preparation is timed part by part.
+/// Images whose preparation is timed part by part, and how many of these are decoded again to see what takes how long.
 const PHASE_IMAGES: usize = 200;
+const DECODED_IMAGES: usize = 50;
 /// The smallest crop.
 const LEAST_SIZE: usize = 32;
 const SEED: u64 = 0;
@@ -99,6 +100,8 @@ pub struct PicturesReport {
     /// Of this process while it prepared mini-batches, in MB of 2^20 bytes, if the system tells.
     pub peak_memory_mb: Option<f64>,
     pub phases: Vec<Phase>,
+    /// What takes how much of the time of decoding, if there were files of which this can be told.
+    pub decoding: Option<Decoding>,
     /// Versions on the other side.
     pub pytorch: Option<String>,
     pub opponents: Vec<Opponent>,
@@ -157,7 +160,7 @@ impl PictureBench {
         let RunImages::Pictures(pictures) = &images else {
             return Err(Exit::Internal.error("pictures were opened as images in memory"));
         };
-        let phases = phases(pictures, &recipe)?;
+        let (phases, decoding) = phases(pictures, &recipe)?;
         forget_peak_memory();
         // To begin with, a turn each that does not count.
         self.turn(&images, &recipe, batches, 0)?;
@@ -208,6 +211,7 @@ impl PictureBench {
             images_per_second: median(&rates),
             peak_memory_mb: peak_memory_mb(),
             phases,
+            decoding,
             pytorch: versions,
             ratio: opponents
                 .iter()
@@ -313,8 +317,8 @@ fn images(
     opened.for_recipe(recipe, &cache, threads, &mut silent)
 }
 
-/// The parts of the preparation of an image.
-fn phases(pictures: &Pictures, recipe: &Recipe) -> Result<Vec<Phase>> {
+/// The parts of the preparation of an image, and those of decoding.
+fn phases(pictures: &Pictures, recipe: &Recipe) -> Result<(Vec<Phase>, Option<Decoding>)> {
     let recipe = Recipe {
         batch: PHASE_IMAGES,
         ..recipe.clone()
@@ -328,12 +332,14 @@ fn phases(pictures: &Pictures, recipe: &Recipe) -> Result<Vec<Phase>> {
         ms: 1e3 * seconds / spots.len() as f64,
         share: seconds / whole,
     };
-    Ok(vec![
+    let phases = vec![
         phase("read", found.read),
         phase("decode", found.decode),
         phase("resize", found.resize),
         phase("rest", found.rest),
-    ])
+    ];
+    spots.truncate(DECODED_IMAGES);
+    Ok((phases, pictures.decoding(&spots)?))
 }
 
 impl Opponent {
@@ -381,6 +387,14 @@ impl PicturesReport {
                 phase.ms,
                 percent(phase.share)
             );
+            if let (Some(decoding), "decode") = (&self.decoding, phase.name) {
+                text += &format!(
+                    "         estimated from {} files and such that lack a part: {} reading codes, at least {} inverse DCT\n",
+                    decoding.images,
+                    percent(decoding.entropy),
+                    percent(decoding.transform)
+                );
+            }
         }
         if let Some(pytorch) = &self.pytorch {
             text += &format!(

@@ -116,12 +116,12 @@ fn random_batch(batch: usize, image_size: usize, classes: usize) -> Batch {
 fn random_originals(batch: usize, image_size: usize, classes: usize) -> Result<Batch> {
     let mut stream = Stream::new(0, Purpose::Synthetic, 0, 0);
     let bytes = batch * image_size * image_size * 3;
-    // Labels are bytes here.
-    let classes = classes.min(1 << 8) as u64;
     let images = ImageSet {
         size: image_size,
         pixels: (0..bytes).map(|_| stream.below(256) as u8).collect(),
-        labels: (0..batch).map(|_| stream.below(classes) as u8).collect(),
+        labels: (0..batch)
+            .map(|_| stream.below(classes as u64) as u16)
+            .collect(),
         digest: String::new(),
     };
     let normaliser = Normaliser::from_channels(image_size, [127.5; 3], [74.0; 3])?;

@@ -27,12 +27,15 @@ impl Work {
 /// What pictures add to the remaining work of a run. Nothing for images in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PictureWork {
-    /// Multiply-adds of the final test with several views, its statistics included.
+    /// Multiply-adds of the statistics of the final test with several views, and of the test itself.
+    pub statistics: f64,
     pub views: f64,
     /// Pictures to prepare for mini-batches.
     pub training: f64,
-    /// Pictures to prepare for evaluations and the final test, once for each view.
+    /// Pictures to prepare for evaluations and those statistics.
     pub evaluation: f64,
+    /// Pictures to prepare for the final test, once for each view.
+    pub viewed: f64,
 }
 
 /// What is left of a run.
@@ -90,13 +93,13 @@ pub fn picture_work(run: &RunPlan, done: u64, test_images: usize) -> PictureWork
     let statistics = evaluation.statistics_images as f64;
     let an_image = |side: usize| run.network.multiply_adds(side) as f64;
     // Both kinds of statistics see the same images.
-    let mut prepared =
+    let mut evaluated =
         left.evaluations * (statistics + test) + left.clean_passes * evaluation.clean_images as f64;
-    let mut views = 0.0;
+    let (mut gathered, mut views, mut prepared) = (0.0, 0.0, 0.0);
     if !evaluation.final_views.is_empty() {
         // They are gathered once more.
-        prepared += statistics;
-        views += statistics * an_image(recipe.image_size);
+        evaluated += statistics;
+        gathered += statistics * an_image(recipe.image_size);
     }
     for kind in &evaluation.final_views {
         match kind {
@@ -115,8 +118,10 @@ pub fn picture_work(run: &RunPlan, done: u64, test_images: usize) -> PictureWork
         }
     }
     PictureWork {
+        statistics: gathered,
         views,
         training: left.iterations * recipe.batch as f64,
-        evaluation: prepared,
+        evaluation: evaluated,
+        viewed: prepared,
     }
 }

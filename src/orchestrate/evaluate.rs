@@ -14,6 +14,7 @@ use crate::record::{Evaluation, Split, Statistics};
 use crate::train::{self, EvaluationData, Signal, Stop, check_test_images};
 use crate::weights::Weights;
 
+use super::tallies::Tallies;
 use super::views::{Viewed, several_views};
 
 /// Weights, and how to evaluate them.
@@ -107,7 +108,8 @@ pub fn evaluate(
             iteration: 0,
         };
         let engine = engine.as_mut();
-        let more = several_views(engine, pictures, &viewed, stop, &mut ())?;
+        let tallies = &mut Tallies::unkept();
+        let more = several_views(engine, pictures, &viewed, tallies, stop, &mut ())?;
         rows.extend(more.ok_or_else(stopped)?);
     }
     Ok(rows)

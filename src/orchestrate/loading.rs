@@ -97,14 +97,16 @@ impl Loading {
     pub fn seconds(&self, run: &RunPlan, done: u64, computation: Computation) -> f64 {
         let left = picture_work(run, done, self.test_images);
         let each = self.of_picture(&run.recipe);
-        let mini_batches = each * left.training;
-        let training = match self.shared {
-            true => computation.training + mini_batches,
-            // The next mini-batches are prepared while the device computes.
-            false => computation.training.max(mini_batches),
+        let together = |computed: f64, pictures: f64| match self.shared {
+            true => computed + each * pictures,
+            // The next batches are prepared while the device computes.
+            false => computed.max(each * pictures),
         };
-        // As if evaluations prepared and computed in turn: several views do, other batches are prepared one ahead.
-        training + computation.evaluation + each * left.evaluation
+        together(computation.training, left.training)
+            + together(computation.evaluation, left.evaluation)
+            // Several views are prepared and computed in turn.
+            + computation.views
+            + each * left.viewed
     }
 }
 
@@ -121,7 +123,7 @@ mod tests {
         let run = RunPlan::new(&fig4.networks[0], 1, "paper", "", Processor::Cuda).unwrap();
         let left = picture_work(&run, 0, 50_000);
         let of = key(&run.recipe).unwrap();
-        let seconds = |shared, training, each| {
+        let seconds = |shared, (training, evaluation), each| {
             let loading = Loading {
                 each: BTreeMap::from([(of, each)]),
                 shared,
@@ -130,17 +132,26 @@ mod tests {
             };
             let computation = Computation {
                 training,
-                evaluation: 7.0,
+                evaluation,
+                views: 5.0,
             };
             loading.seconds(&run, 0, computation)
         };
-        // A second for all mini-batches, and what evaluations prepare.
+        // A second for all mini-batches, and what evaluations prepare. Several views are made in turn on any device.
         let each = 1.0 / left.training;
-        let tested = 7.0 + left.evaluation * each;
+        let (prepared, viewed) = (left.evaluation * each, 5.0 + left.viewed * each);
+        assert!(prepared > 0.0 && prepared < 7.0 && left.viewed > 0.0);
         let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
-        assert!(near(seconds(true, 3.0, each), 4.0 + tested));
-        assert!(near(seconds(false, 3.0, each), 3.0 + tested));
-        assert!(near(seconds(false, 0.5, each), 1.0 + tested));
-        assert!(near(seconds(true, 3.0, 0.0), 10.0));
+        assert!(near(
+            seconds(true, (3.0, 7.0), each),
+            11.0 + prepared + viewed
+        ));
+        assert!(near(seconds(false, (3.0, 7.0), each), 10.0 + viewed));
+        assert!(near(seconds(false, (0.5, 7.0), each), 8.0 + viewed));
+        assert!(near(
+            seconds(false, (3.0, 0.0), each),
+            3.0 + prepared + viewed
+        ));
+        assert!(near(seconds(true, (3.0, 7.0), 0.0), 15.0));
     }
 }

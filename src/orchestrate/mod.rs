@@ -8,7 +8,7 @@
 //!   `json_lines.rs`: what a worker says of its run
 //! - `signals.rs`: handles Ctrl-C and SIGTERM
 //! - `launch/`: submits the runs to a cluster
-//! - `views.rs`: the final test with several views of each picture
+//! - `views.rs`: the final test with several views of each picture; `tallies.rs`: how far it has come
 //! - `responses.rs`: measures layer responses of finished runs; `evaluate.rs`: evaluates weights as their run was
 mod cost;
 mod evaluate;
@@ -26,6 +26,7 @@ mod runs;
 mod schedule;
 mod signals;
 mod start;
+mod tallies;
 mod views;
 
 pub use cost::{PictureWork, Work, picture_work, work};

@@ -64,8 +64,10 @@ fn small(run: &RunPlan) -> Network {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Computation {
     pub training: f64,
-    /// That of evaluations and the final test.
+    /// That of evaluations, and of the statistics of the final test with several views.
     pub evaluation: f64,
+    /// That of the final test with several views.
+    pub views: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -96,11 +98,12 @@ impl Probe {
     /// that was not measured.
     pub fn computation(&self, run: &RunPlan, done: u64, test_images: usize) -> Computation {
         let left = work(run, done, test_images);
-        let views = picture_work(run, done, test_images).views;
+        let pictures = picture_work(run, done, test_images);
         let speed = self.speeds.get(&key(run));
         speed.map_or_else(Computation::default, |speed| Computation {
             training: speed.training * left.training,
-            evaluation: speed.evaluation * (left.evaluation + views),
+            evaluation: speed.evaluation * (left.evaluation + pictures.statistics),
+            views: speed.evaluation * pictures.views,
         })
     }
 }
@@ -225,12 +228,13 @@ mod tests {
         };
         assert_eq!(probe.computation(&basic, 0, 50_000), Computation::default());
         let found = probe.computation(&bottleneck, 0, 50_000);
-        let (left, views) = (
+        let (left, pictures) = (
             work(&bottleneck, 0, 50_000),
-            picture_work(&bottleneck, 0, 50_000).views,
+            picture_work(&bottleneck, 0, 50_000),
         );
         assert_eq!(found.training, 3.0 * left.training);
-        assert_eq!(found.evaluation, left.evaluation + views);
+        assert_eq!(found.evaluation, left.evaluation + pictures.statistics);
+        assert!(pictures.statistics > 0.0 && found.views == pictures.views);
     }
 
     #[test]

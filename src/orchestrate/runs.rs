@@ -19,6 +19,7 @@ use crate::train::{Keeper, LoopState, MiniBatches, Phase, Stop, Training, Traini
 use crate::weights::Weights;
 
 use super::start::initial_weights;
+use super::tallies::Tallies;
 use super::views::{Viewed, final_views};
 use super::{RunsObserver, Start, work};
 
@@ -42,7 +43,7 @@ pub struct Options {
     pub keep: Option<usize>,
     /// Threads that prepare mini-batches ahead; 0 prepares them between steps.
     pub workers: usize,
-    /// Wall clock between checkpoints outside evaluations.
+    /// Wall clock between checkpoints outside evaluations, and in the final test with several views.
     pub keep_every: Duration,
     /// Where the mean image of pictures is kept.
     pub cache: PathBuf,
@@ -326,14 +327,19 @@ fn run_one(
     let mut ending = ending;
     if let (Ending::Finished, RunImages::Pictures(pictures)) = (ending, set) {
         let engine = engine.as_mut();
-        match final_views(engine, pictures, &Viewed::from(run), stop, observer)? {
+        let mut tallies = Tallies::of(&directory, options.keep_every);
+        let viewed = Viewed::from(run);
+        match final_views(engine, pictures, &viewed, &mut tallies, stop, observer)? {
             Some(rows) => {
                 for row in rows {
                     directory.evaluation(row)?;
                 }
             }
-            // The state before this was saved; the same command makes this part again.
-            None => ending = Ending::Partial,
+            // The state before this was saved; the same command goes on from here.
+            None => {
+                tallies.keep()?;
+                ending = Ending::Partial;
+            }
         }
     }
     if ending.is_final() {

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use anyhow::Result;
 
+use super::tallies::Tallies;
 use crate::data::imagenet::{Pictures, View};
 use crate::data::{self, Batch, ImageSize};
 use crate::engine::{Engine, Statistics, Tally};
@@ -51,11 +52,12 @@ impl<'a> From<&'a RunPlan> for Viewed<'a> {
 /// As [`several_views`], after estimating the population statistics.
 ///
 /// # Errors
-/// Errors of the data and the engine.
+/// Errors of the data and the engine, and of keeping the tallies.
 pub(super) fn final_views(
     engine: &mut dyn Engine,
     pictures: &Pictures,
     run: &Viewed<'_>,
+    tallies: &mut Tallies<'_>,
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> Result<Option<Vec<Evaluation>>> {
@@ -81,17 +83,18 @@ pub(super) fn final_views(
     if !estimate_statistics(engine, &data, recipe, stop, observer)? {
         return Ok(None);
     }
-    several_views(engine, pictures, run, stop, observer)
+    several_views(engine, pictures, run, tallies, stop, observer)
 }
 
-/// The errors of several views; none if stopped. Population statistics are those of the last estimate.
+/// The errors of several views; none if stopped. Population statistics are those of the last estimate. Goes on from `tallies`.
 ///
 /// # Errors
-/// Errors of the data and the engine.
+/// Errors of the data and the engine, and of keeping the tallies.
 pub(super) fn several_views(
     engine: &mut dyn Engine,
     pictures: &Pictures,
     run: &Viewed<'_>,
+    tallies: &mut Tallies<'_>,
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> Result<Option<Vec<Evaluation>>> {
@@ -99,6 +102,7 @@ pub(super) fn several_views(
         engine,
         pictures,
         run,
+        tallies,
         stop,
         observer: &mut *observer,
     };
@@ -136,10 +140,11 @@ fn plain(pictures: &Pictures, split: Split, indices: &[u32], on_device: bool) ->
 }
 
 /// A network's test on pictures.
-struct Test<'a> {
+struct Test<'a, 'run> {
     engine: &'a mut dyn Engine,
     pictures: &'a Pictures,
     run: &'a Viewed<'a>,
+    tallies: &'a mut Tallies<'run>,
     stop: &'a Stop,
     observer: &'a mut dyn Observer,
 }
@@ -150,17 +155,17 @@ struct Scaled {
     sizes: Vec<ImageSize>,
 }
 
-impl Test<'_> {
+impl Test<'_, '_> {
     /// The sums of ten crops; none if stopped.
     fn ten_crops(&mut self) -> Result<Option<Tally>> {
         let size = ImageSize::square(self.run.recipe.image_size);
         let all = View::ten_crops(self.pictures.test_side(), size);
         let images = self.images();
-        let mut sum = Tally::default();
+        let mut sum = self.tallies.begun(Views::TenCrop, images.len());
         let mut batches = Vec::new();
         // Views that are made of one decoding of each image.
         let together = (MOST_BYTES / (3 * size.pixels() * EVALUATION_BATCH)).max(1);
-        for chunk in images.chunks(EVALUATION_BATCH) {
+        for chunk in images[sum.images as usize..].chunks(EVALUATION_BATCH) {
             self.progress(sum.images, &images);
             let mut scores = self.scores(chunk);
             for views in all.chunks(together) {
@@ -172,13 +177,14 @@ impl Test<'_> {
             }
             let labels = self.pictures.labels(Split::Test, chunk);
             sum += scores.tally(&labels)?;
+            self.tallies.advance(Views::TenCrop, sum)?;
         }
         Ok(Some(sum))
     }
 
     /// The sums of whole pictures at several scales; none if stopped. Images are taken in the order of their sizes, so that those
-    /// of a size are computed together: whenever it changes, the engine allocates its activations anew. The sums are those in
-    /// the images' own order.
+    /// of a size are computed together: whenever it changes, the engine allocates its activations anew. Losses are added
+    /// one by one in this order.
     fn scales(&mut self) -> Result<Option<Tally>> {
         let recipe = self.run.recipe;
         let scales = &recipe.evaluation.scales;
@@ -188,11 +194,11 @@ impl Test<'_> {
         };
         // As many pixels at once as other evaluations take.
         let most = EVALUATION_BATCH * recipe.image_size * recipe.image_size;
-        let mut each = vec![Tally::default(); images.len()];
-        let (mut done, mut rest) = (0, &sorted[..]);
+        let mut sum = self.tallies.begun(Views::MultiScale, images.len());
+        let mut rest = &sorted[sum.images as usize..];
         let mut batches = Vec::new();
         while !rest.is_empty() {
-            self.progress(done, &images);
+            self.progress(sum.images, &images);
             let (chunk, behind) = rest.split_at(decoded_together(rest));
             let mut views = Vec::new();
             for (scale, &side) in scales.iter().enumerate() {
@@ -212,15 +218,11 @@ impl Test<'_> {
                 return Ok(None);
             }
             let labels = self.pictures.labels(Split::Test, &shown);
-            for (&image, tally) in shown.iter().zip(scores.tallies(&labels)?) {
-                each[image as usize] = tally;
+            for tally in scores.tallies(&labels)? {
+                sum += tally;
             }
-            done += chunk.len() as u64;
+            self.tallies.advance(Views::MultiScale, sum)?;
             rest = behind;
-        }
-        let mut sum = Tally::default();
-        for tally in each {
-            sum += tally;
         }
         Ok(Some(sum))
     }

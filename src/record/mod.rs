@@ -81,7 +81,10 @@ pub enum Statistics {
 }
 
 /// How an image was shown to the network in an evaluation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
 pub enum Views {
     /// Once: the whole image of CIFAR-10, the centre crop of an ImageNet image.
     #[default]

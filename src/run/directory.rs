@@ -11,15 +11,17 @@ use super::done::Done;
 use super::format::{self, FORMAT, START_OVER};
 use super::heartbeat::Locking;
 use super::layout::{
-    self, CHECKPOINT, DONE, EVALUATIONS, ITERATIONS, LOG, PREVIOUS, PROGRESS, RUN, WEIGHTS,
+    self, CHECKPOINT, DONE, EVALUATIONS, ITERATIONS, LOG, PREVIOUS, PROGRESS, RUN, VIEWS, WEIGHTS,
 };
 use super::lock::Lock;
 use super::parts::{Place, Rows, drop_parts, read_parts, take_digests, write_part};
 use super::progress::Progress;
 use super::provenance::{self, Provenance};
+use super::refusals::{refuse_another_run, refuse_lost, refuse_other_device};
 use super::run_file::{Notes, RunFile};
 use super::space;
 use super::view::RunView;
+use super::view_tallies::{self, ViewTally};
 use super::weights_header::WeightsHeader;
 use crate::digest::sha256;
 use crate::exit::Exit;
@@ -49,6 +51,8 @@ pub struct RunDirectory {
     /// Iteration of the last checkpoint.
     place: Place,
     waiting: Rows,
+    /// How far the final test with several views came before this start.
+    views: Vec<ViewTally>,
     /// The last recorded iteration.
     last: u64,
     /// Number of engine threads since this start.
@@ -162,6 +166,7 @@ impl RunDirectory {
             done,
             place: Place::default(),
             waiting: Rows::default(),
+            views: Vec::new(),
             last: 0,
             threads: notes.threads,
             warnings,
@@ -189,6 +194,7 @@ impl RunDirectory {
         let found = checkpoint::newest(&self.folder, self.file.plan.identity())?;
         let Some(mut found) = found else {
             drop_parts(&self.disk, &self.folder, 0)?;
+            self.disk.remove(&self.folder.join(VIEWS))?;
             return Ok(Resume::New);
         };
         if let Some(warning) = found.warning {
@@ -211,8 +217,39 @@ impl RunDirectory {
         let restart = Provenance::now(iteration, self.file.plan.processor, self.threads);
         self.file.restarts.push(restart);
         self.write_run_file()?;
+        self.take_views(iteration)?;
         self.log(&format!("resumes after iteration {iteration}"))?;
         Ok(Resume::At(found.checkpoint))
+    }
+
+    /// Reads how far the final test came. It is of the weights at the last iteration, so before that there is none.
+    fn take_views(&mut self, iteration: u64) -> Result<()> {
+        let path = self.folder.join(VIEWS);
+        if iteration < self.file.plan.recipe.iterations {
+            return self.disk.remove(&path);
+        }
+        match view_tallies::load(&path, &self.file.plan) {
+            Ok(views) => self.views = views,
+            Err(error) if format::is_newer(&path) => return Err(error),
+            Err(error) => self.warn(format!("{error:#}"))?,
+        }
+        Ok(())
+    }
+
+    /// How far the final test with several views came before this start; empty if it had not begun.
+    pub fn view_tallies(&self) -> &[ViewTally] {
+        &self.views
+    }
+
+    /// Keeps how far the final test with several views has come, until the run is finished.
+    ///
+    /// # Errors
+    /// As for [`RunDirectory::checkpoint`].
+    pub fn keep_view_tallies(&self, tallies: &[ViewTally]) -> Result<()> {
+        self.lock.check()?;
+        let bytes = view_tallies::to_bytes(&self.file.plan, tallies)?;
+        let kept = self.disk.replace(&self.folder.join(VIEWS), &bytes);
+        self.or_taken_over(kept)
     }
 
     /// Writes a checkpoint: first all rows recorded so far, then the state.
@@ -388,7 +425,7 @@ impl RunDirectory {
 
     /// Removes what only an unfinished run needs. Idempotent.
     fn clear(&self) -> Result<()> {
-        for name in [PROGRESS, CHECKPOINT, PREVIOUS] {
+        for name in [PROGRESS, CHECKPOINT, PREVIOUS, VIEWS] {
             self.disk.remove(&self.folder.join(name))?;
         }
         drop_parts(&self.disk, &self.folder, 0)
@@ -417,71 +454,4 @@ impl Recorder for RunDirectory {
         self.waiting.evaluations.push(row);
         Ok(())
     }
-}
-
-fn refuse_another_run(folder: &Path, kept: &RunFile, plan: &RunPlan) -> Result<()> {
-    ensure!(
-        kept.plan.same_run(plan),
-        Exit::Storage.error(format!(
-            "{}: the folder holds another run, {}; rename it to that, or choose another folder with --results-dir",
-            folder.display(),
-            kept.plan.folder()
-        ))
-    );
-    Ok(())
-}
-
-/// Refuses to start over silently where a run was further along: what says how far is gone.
-pub(super) fn refuse_lost(folder: &Path, plan: &RunPlan) -> Result<()> {
-    if folder.join(ITERATIONS).exists() && !folder.join(PROGRESS).exists() {
-        let done = folder.join(DONE);
-        return Err(format::unreadable(&done, &"it is missing", START_OVER));
-    }
-    match Progress::load(folder, plan) {
-        Some(progress) if progress.iteration > 0 => {
-            let checkpoint = folder.join(CHECKPOINT);
-            Err(format::unreadable(
-                &checkpoint,
-                &"it is missing",
-                START_OVER,
-            ))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Refuses to start over silently where a run was started with other arithmetic: hours of work would be lost from sight.
-fn refuse_other_device(results_dir: &Path, plan: &RunPlan) -> Result<()> {
-    let folder = results_dir.join(&plan.profile);
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        return Ok(());
-    };
-    let mut names: Vec<_> = entries
-        .filter_map(|entry| Some(entry.ok()?.file_name()))
-        .collect();
-    names.sort();
-    let alike = format!("{}-s{}-", plan.network.name, plan.seed);
-    for name in names {
-        if !name.to_string_lossy().starts_with(&alike) {
-            continue;
-        }
-        // Unreadable runs do not concern this one.
-        let Ok(Some(run)) = RunView::look(&folder.join(&name)) else {
-            continue;
-        };
-        let other = run.plan();
-        let alike = plan.on(other.processor)?.same_run(other);
-        if run.ending == Ending::Partial && run.iteration > 0 && alike && !other.same_run(plan) {
-            return Err(Exit::Storage.error(format!(
-                "{}: this run was started on {} and is at iteration {}; on {} its numbers would differ: \
-                 finish it on {}, or start over with --fresh",
-                run.folder.display(),
-                other.processor,
-                run.iteration,
-                plan.processor,
-                other.processor,
-            )));
-        }
-    }
-    Ok(())
 }

@@ -7,6 +7,7 @@ pub use crate::plain_name::is_plain_name;
 pub(super) const RUN: &str = "run.toml";
 pub(super) const DONE: &str = "done.json";
 pub(super) const PROGRESS: &str = "progress.json";
+pub(super) const VIEWS: &str = "views.json";
 pub(super) const LOG: &str = "log";
 pub(super) const PARTS: &str = "parts";
 pub(super) const ITERATIONS: &str = "iterations.parquet";

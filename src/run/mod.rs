@@ -1,9 +1,9 @@
 //! Runs on disk: layout, lock, atomic writes, provenance, checkpoints, and a read-only view.
 //!
-//! - `directory.rs` is a run in training, `view.rs` a read-only view
+//! - `directory.rs` is a run in training, which `refusals.rs` may keep from being opened; `view.rs` a read-only view
 //! - `layout.rs` names the files, `format.rs` their version; `run_file.rs` is `run.toml`, `done.rs` is `done.json`,
-//!   `progress.rs` is `progress.json`, `checkpoint.rs` and `parts.rs` what a run resumes from, `response_record.rs` the
-//!   measured layer responses, `weights_header.rs` what final weights say about themselves
+//!   `progress.rs` is `progress.json`, `checkpoint.rs`, `parts.rs` and, in its final test, `view_tallies.rs` what a run resumes
+//!   from, `response_record.rs` the measured layer responses, `weights_header.rs` what final weights say about themselves
 //! - `provenance.rs` describes machine and program, `tree.rs` the repository, `sources.rs` the digest of the sources
 //! - `pack.rs` is a run in one file, to move it to another machine
 //! - `disk.rs` makes every change on disk, `fault.rs` interrupts it in tests; `space.rs` checks for room, `lock.rs` locks
@@ -23,12 +23,14 @@ mod pack;
 mod parts;
 mod progress;
 pub(crate) mod provenance;
+mod refusals;
 mod response_record;
 mod run_file;
 pub mod sources;
 pub mod space;
 mod tree;
 mod view;
+mod view_tallies;
 mod weights_header;
 
 // Beside `sources`, which `build.rs` compiles too: there it is the root's.
@@ -49,4 +51,5 @@ pub use response_record::{LayerResponse, ResponseRecord};
 pub use run_file::{Notes, RunFile};
 pub use tree::Tree;
 pub use view::{Found, RunView, Skipped, check_weights, find, scan};
+pub use view_tallies::ViewTally;
 pub use weights_header::WeightsHeader;

@@ -10,17 +10,17 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint;
-use super::directory::refuse_lost;
 use super::disk::Disk;
 use super::format::{self, FORMAT};
 use super::layout;
 use super::layout::{
-    CHECKPOINT, DONE, EVALUATIONS, ITERATIONS, LOG, PARTS, PREVIOUS, PROGRESS, RUN, WEIGHTS,
+    CHECKPOINT, DONE, EVALUATIONS, ITERATIONS, LOG, PARTS, PREVIOUS, PROGRESS, RUN, VIEWS, WEIGHTS,
     is_plain_name,
 };
 use super::lock::Lock;
 use super::parts::part_names;
 use super::progress::Progress;
+use super::refusals::refuse_lost;
 use super::view::RunView;
 use crate::console::one_line;
 use crate::digest::sha256;
@@ -104,6 +104,9 @@ pub fn pack_on(disk: &Disk, results_dir: &Path, folder: &Path, out: &Path) -> Re
             add(&name, &name)?;
         }
         reached = found.checkpoint.iteration;
+        if reached == run.plan().recipe.iterations {
+            add(VIEWS, VIEWS)?;
+        }
         let progress = Progress::new(run.plan().identity(), reached, found.place);
         files.insert(PROGRESS.into(), progress.to_bytes()?);
     } else {
@@ -297,6 +300,7 @@ fn is_file_of_a_run(name: &str) -> bool {
         RUN,
         DONE,
         PROGRESS,
+        VIEWS,
         LOG,
         ITERATIONS,
         EVALUATIONS,
@@ -323,7 +327,7 @@ mod tests {
 
     #[test]
     fn only_a_runs_own_files_are_taken() {
-        for name in [RUN, WEIGHTS, "parts/iterations-000001.parquet"] {
+        for name in [RUN, VIEWS, WEIGHTS, "parts/iterations-000001.parquet"] {
             assert!(is_file_of_a_run(name), "{name}");
         }
         for name in [

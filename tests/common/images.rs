@@ -8,11 +8,11 @@ use refig::random::{Purpose, Stream};
 
 fn images(count: usize, stream: u64) -> ImageSet {
     let mut stream = Stream::new(5, Purpose::Synthetic, 0, stream);
-    let labels: Vec<u8> = (0..count).map(|at| (at % 10) as u8).collect();
+    let labels: Vec<u16> = (0..count).map(|at| (at % 10) as u16).collect();
     // Each class has its own brightness, under noise.
     let pixels = labels
         .iter()
-        .flat_map(|&label| [label; 3 * 8 * 8])
+        .flat_map(|&label| [label as u8; 3 * 8 * 8])
         .map(|label| 12 * label + stream.below(100) as u8)
         .collect();
     ImageSet {

@@ -165,6 +165,18 @@ pub fn same_but_seconds(one: &Rows, other: &Rows) -> bool {
             == other.iterations.iter().map(iteration).collect::<Vec<_>>()
 }
 
+/// Copies a folder with all that is in it.
+pub fn copy(from: &Path, to: &Path) {
+    for entry in walkdir::WalkDir::new(from) {
+        let entry = entry.unwrap();
+        let target = to.join(entry.path().strip_prefix(from).unwrap());
+        match entry.file_type().is_dir() {
+            true => std::fs::create_dir_all(&target).unwrap(),
+            false => std::fs::copy(entry.path(), &target).map(drop).unwrap(),
+        }
+    }
+}
+
 /// Writes a text file of a run with the digest of itself that belongs to `text`, whatever its digest says.
 pub fn write_sealed(path: &Path, text: &str) {
     let at = text.find("sha256").unwrap();

@@ -16,7 +16,7 @@ fn images(count: usize) -> ImageSet {
     ImageSet {
         size: 1,
         pixels: (0..3 * count).map(|at| (at * 37 % 251) as u8).collect(),
-        labels: (0..count).map(|at| (at % 10) as u8).collect(),
+        labels: (0..count).map(|at| (at % 10) as u16).collect(),
         digest: String::new(),
     }
 }
@@ -27,10 +27,7 @@ fn batch(set: &ImageSet, indices: &[u32]) -> Batch {
             .iter()
             .map(|&at| f32::from(set.pixels[3 * at as usize]) / 255.0)
             .collect(),
-        labels: indices
-            .iter()
-            .map(|&at| set.labels[at as usize].into())
-            .collect(),
+        labels: indices.iter().map(|&at| set.labels[at as usize]).collect(),
         size: ImageSize::square(set.size),
         ..Batch::default()
     }

@@ -62,7 +62,7 @@ impl Sorted {
         let mut labels = Vec::with_capacity(self.order.len());
         for &index in &self.order {
             let record = &records[index as usize * RECORD_BYTES..][..RECORD_BYTES];
-            labels.push(record[0]);
+            labels.push(record[0].into());
             pixels.extend_from_slice(&record[1..]);
         }
         ImageSet {

@@ -14,6 +14,7 @@ use super::shards;
 use super::split::Split;
 use super::unreadable;
 use crate::data::progress::{Progress, Report};
+use crate::data::sealed;
 use crate::exit::Exit;
 
 /// Training and validation images with their classes.
@@ -124,16 +125,8 @@ pub(super) fn survey(
         }
     }
     let path = index::path(cache, &named);
-    let mut known = match index::load(&path) {
-        Ok(known) => known.unwrap_or_default(),
-        Err(error) => {
-            progress(Progress::Note(format!(
-                "reading all images again, because the index {} cannot be used: {error}",
-                path.display()
-            )))?;
-            Index::default()
-        }
-    };
+    let again = "reading all images again";
+    let mut known: Index = sealed::usable(index::load(&path), &path, again, progress)?;
     let mut now = Index::default();
     let mut gathered = gather(
         &layout,

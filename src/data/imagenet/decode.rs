@@ -31,7 +31,7 @@ const PNG_PIXELS: usize = 8 * 1032;
 const MOST_UNPACKED: u64 = 1 << 26;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-const JPEG: [u8; 2] = [0xff, 0xd8];
+pub(super) const JPEG: [u8; 2] = [0xff, 0xd8];
 const PNG: [u8; 4] = *b"\x89PNG";
 
 /// A decoded image.

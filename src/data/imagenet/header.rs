@@ -1,5 +1,6 @@
 //! What has to be known of a JPEG before it is decoded: its size, how it lies, and where its data are.
 
+use std::mem;
 use std::ops::Range;
 
 use super::decode::Undecodable;
@@ -24,6 +25,8 @@ pub(super) struct Header {
     scan: usize,
     /// A single scan without restart markers.
     pub single: bool,
+    /// Of three components, how many blocks the first has across and down for one of the others.
+    pub sampling: Option<(u8, u8)>,
 }
 
 impl Header {
@@ -36,6 +39,7 @@ impl Header {
             needed: Vec::new(),
             scan: 0,
             single: true,
+            sampling: None,
         };
         let mut components = None;
         let mut at = 2;
@@ -69,6 +73,13 @@ impl Header {
                     header.width = usize::from(u16::from_be_bytes([w0, w1]));
                     header.single &= matches!(marker, 0xc0 | 0xc1);
                     components = Some(count);
+                    // Of each component a name, its factors and the number of its table.
+                    header.sampling = match *segment {
+                        [_, _, _, _, _, 3, _, first, _, _, 0x11, _, _, 0x11, _] => {
+                            Some((first >> 4, first & 15))
+                        }
+                        _ => None,
+                    };
                 }
                 // Restart interval.
                 0xdd => header.single &= segment == [0, 0],
@@ -113,6 +124,25 @@ impl Header {
             false => stream.extend_from_slice(&END),
         }
         Ok(stream)
+    }
+
+    /// The file with tables of quantisation that multiply all but the first coefficient of each block by 0.
+    pub(super) fn untransformed(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut file = bytes.to_vec();
+        for segment in &self.needed {
+            let [_, 0xdb, _, _, tables @ ..] = &mut file[segment.clone()] else {
+                continue;
+            };
+            let mut tables = tables;
+            // Of each table its kind, and 64 numbers of one byte or two.
+            while let Some((kind, rest)) = mem::take(&mut tables).split_first_mut() {
+                let each = if *kind >> 4 == 0 { 1 } else { 2 };
+                let (table, rest) = rest.split_at_mut(rest.len().min(64 * each));
+                table.iter_mut().skip(each).for_each(|byte| *byte = 0);
+                tables = rest;
+            }
+        }
+        file
     }
 }
 

@@ -58,12 +58,13 @@ fn in_steps(
     let path = path(collection, side, size, cache);
     let total = collection.train.len();
     let lacks = |sums: &PixelSums| (sums.images as usize) < total;
-    let mut sums = load(&path, size).unwrap_or_default();
+    let mut sums = load(&path, size).ok().flatten().unwrap_or_default();
     let mut lock = None;
     if lacks(&sums) {
         lock = alone(&path, progress)?;
         // Another process may have come further.
-        sums = load(&path, size).unwrap_or_default();
+        let again = "computing the mean image again";
+        sums = sealed::usable(load(&path, size), &path, again, progress)?;
     }
     if lacks(&sums) && total > step {
         progress(Progress::Note(format!(
@@ -99,7 +100,7 @@ pub(in crate::data) fn mean_left(
     cache: &Path,
 ) -> usize {
     let kept = load(&path(collection, side, size, cache), size);
-    let summed = kept.map_or(0, |sums| sums.images as usize);
+    let summed = kept.ok().flatten().map_or(0, |sums| sums.images as usize);
     collection.train.len().saturating_sub(summed)
 }
 
@@ -158,16 +159,22 @@ fn path(collection: &Collection, side: u32, size: usize, cache: &Path) -> PathBu
     cache.join(format!("mean-{}", &sha256(of.as_bytes())[..16]))
 }
 
-/// The sums that were kept; none if there are none, or they are damaged.
-fn load(path: &Path, size: usize) -> Option<PixelSums> {
-    let kept = sealed::read(path, MAGIC, MOST_BYTES).ok()??;
-    let (numbers, []) = kept.as_chunks::<8>() else {
-        return None;
+/// The sums that were kept; none if there are none.
+///
+/// # Errors
+/// Of the system, or if the file is damaged or has another version.
+fn load(path: &Path, size: usize) -> io::Result<Option<PixelSums>> {
+    let Some(kept) = sealed::read(path, MAGIC, MOST_BYTES)? else {
+        return Ok(None);
     };
+    let (numbers, rest) = kept.as_chunks::<8>();
     let mut numbers = numbers.iter().map(|&bytes| u64::from_le_bytes(bytes));
-    let images = numbers.next()?;
+    let images = numbers.next();
     let sums: Vec<u64> = numbers.collect();
-    (sums.len() == 3 * size * size).then_some(PixelSums { images, sums })
+    match images.filter(|_| rest.is_empty() && sums.len() == 3 * size * size) {
+        Some(images) => Ok(Some(PixelSums { images, sums })),
+        None => Err(io::Error::other("it is damaged")),
+    }
 }
 
 /// Without tidying: where nothing can be locked, several processes do this at the same time.
@@ -270,6 +277,31 @@ mod tests {
             assert!(again == whole && seen[0] <= UNIT as u64, "{seen:?}");
             assert!(fs::read(&path).unwrap() == good);
         }
+    }
+
+    #[test]
+    fn why_a_kept_one_is_made_again_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let collection = pictures(folder.path());
+        let cache = folder.path().join("cache");
+        mean(&collection, &cache, 2);
+        let path = path(&collection, SIDE, SIZE, &cache);
+        let mut older = fs::read(&path).unwrap();
+        older[MAGIC.len() - 1] -= 1;
+        fs::write(&path, older).unwrap();
+        let mut notes = Vec::new();
+        let mut progress = |progress: Progress| -> Result<()> {
+            if let Progress::Note(note) = progress {
+                notes.push(note);
+            }
+            Ok(())
+        };
+        mean_image(&collection, (SIDE, SIZE), &cache, 2, &mut progress).unwrap();
+        let why = format!(
+            "computing the mean image again, because {} cannot be used: it has the format of another version",
+            path.display()
+        );
+        assert_eq!(notes, [why]);
     }
 
     #[test]

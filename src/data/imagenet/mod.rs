@@ -9,12 +9,13 @@
 //! - `collection.rs` joins them: images sorted by digest, the same whatever their layout; `split.rs` has those of one part
 //! - `unreadable.rs` finds the images that cannot be decoded
 //! - `synthetic.rs` writes pictures where there are none, `photographs.rs` makes files as large as ImageNet's
-//! - `verify.rs` compares a collection with the published counts and labels, `pack.rs` copies it into a few large files,
-//!   `shrink.rs` makes its pictures smaller, `sample.rs` copies some of it into a folder
+//! - `verify.rs` compares a collection with the published counts and labels, `published.rs` its archives with the published
+//!   ones; `pack.rs` copies it into a few large files, `shrink.rs` makes its pictures smaller, `sample.rs` copies some of it into
+//!   a folder
 //!
 //! From a file to a network's input:
 //! - `decode.rs` turns a file into pixels, `header.rs` reads what has to be known of a JPEG beforehand,
-//!   `scans.rs` finds the data that its scans lack
+//!   `scans.rs` finds the data that its scans lack; `decoding.rs` tells where the time goes
 //! - `views.rs` draws scale, crop, mirror image and colour of a training image, and lists what is seen of a test image
 //! - `resize.rs` applies such a decision to pixels, `colour.rs` has AlexNet's principal components
 //! - `mean.rs` sums pixels, `mean_file.rs` computes the mean image once and keeps it
@@ -27,6 +28,7 @@ mod classes;
 mod collection;
 mod colour;
 mod decode;
+mod decoding;
 mod header;
 mod index;
 mod labels;
@@ -39,6 +41,7 @@ mod mean_file;
 mod pack;
 mod photographs;
 mod pictures;
+mod published;
 mod resize;
 mod sample;
 mod scans;
@@ -55,11 +58,13 @@ mod workers;
 pub use collection::{Collection, open, open_readable};
 pub use colour::Colour;
 pub use decode::{MOST_PIXELS, Picture, Undecodable, decode, decode_into};
+pub use decoding::Decoding;
 pub use loader::PictureLoader;
 pub use mean::PixelSums;
 pub(super) use mean_file::{channel_mean, mean_image, mean_left, no_crop};
 pub use pack::{Packed, Packing, pack};
 pub use pictures::{Phases, Pictures};
+pub(super) use published::archives_bytes;
 pub use resize::{Scratch, frame};
 pub use sample::Sample;
 pub use split::Split;

@@ -11,6 +11,7 @@ use anyhow::Result;
 use super::budget;
 use super::collection::Collection;
 use super::decode::{self, Picture, cannot_decode, decode_into, weight};
+use super::decoding::{Decoding, Stopwatch};
 use super::resize::{Scratch, frame};
 use super::split::Split;
 use super::views::{Draw, Framing, View, draw, draw_for_statistics};
@@ -30,7 +31,8 @@ const KEPT: usize = 4 << 20;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Phases {
     pub read: f64,
-    /// Entropy decoding, the inverse DCT and the conversion to RGB: the decoder does them together.
+    /// Entropy decoding, the inverse DCT and the conversion to RGB: the decoder does them together; [`Pictures::decoding`] estimates
+    /// their shares.
     pub decode: f64,
     /// Scaling, cropping and mirroring, which is one step.
     pub resize: f64,
@@ -195,6 +197,20 @@ impl Pictures {
             phases.resize += (framed - decoded).as_secs_f64();
         }
         Ok(phases)
+    }
+
+    /// Decodes training images on the calling thread to see where the time of that goes.
+    ///
+    /// # Errors
+    /// [`Exit::Data`] for an image that cannot be read, by name.
+    pub fn decoding(&self, spots: &[Spot]) -> Result<Option<Decoding>> {
+        let images = &self.collection.train;
+        let (mut bytes, mut stopwatch) = (Vec::new(), Stopwatch::default());
+        for spot in spots {
+            images.read(spot.index as usize, &mut bytes)?;
+            stopwatch.add(&bytes);
+        }
+        Ok(stopwatch.shares())
     }
 
     /// Fills `batch` with centre crops, as [`Pictures::training`] does.

@@ -29,9 +29,17 @@ pub(super) fn shrink(bytes: &[u8], side: u32) -> Result<Option<Vec<u8>>> {
 /// # Errors
 /// If a side has more than 65,535 pixels.
 pub(super) fn jpeg(picture: &Picture, quality: u8) -> Result<Vec<u8>> {
+    sampled(picture, quality, SamplingFactor::F_2_2)
+}
+
+/// A picture as a JPEG with chroma at a part of the resolution.
+///
+/// # Errors
+/// As [`jpeg`].
+pub(super) fn sampled(picture: &Picture, quality: u8, sampling: SamplingFactor) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, quality);
-    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    encoder.set_sampling_factor(sampling);
     encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
     let sides = [picture.width, picture.height].map(u16::try_from);
     let [Ok(width), Ok(height)] = sides else {

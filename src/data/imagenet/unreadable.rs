@@ -1,6 +1,7 @@
 //! Which images cannot be decoded: found by decoding all of them, in steps that survive an interruption, and kept in the cache
 //! folder by the digest of the images. A file that cannot be read at all is an error instead: the disk may give it the next time.
 
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 
@@ -45,7 +46,8 @@ struct Known {
 pub(super) fn find(split: &Split, cache: &Path, progress: &mut Report) -> Result<Vec<Unreadable>> {
     let path = cache.join(format!("unreadable-{}", &split.digest()[..16]));
     let total = split.len();
-    let mut known = load(&path, total).unwrap_or_default();
+    let again = "decoding all images again";
+    let mut known = sealed::usable(load(&path, total), &path, again, progress)?;
     if known.decoded < total && total > STEP {
         progress(Progress::Note(format!(
             "decoding {total} images once, to know those that cannot be decoded"
@@ -70,11 +72,20 @@ pub(super) fn find(split: &Split, cache: &Path, progress: &mut Report) -> Result
     Ok(known.unreadable)
 }
 
-fn load(path: &Path, total: usize) -> Option<Known> {
-    let kept = sealed::read(path, MAGIC, MOST_BYTES).ok()??;
-    let known: Known = serde_json::from_slice(&kept).ok()?;
+/// What was kept of a split of so many images; none if nothing was.
+///
+/// # Errors
+/// Of the system, or if the file is damaged or has another version.
+fn load(path: &Path, total: usize) -> io::Result<Option<Known>> {
+    let Some(kept) = sealed::read(path, MAGIC, MOST_BYTES)? else {
+        return Ok(None);
+    };
+    let known: Known = serde_json::from_slice(&kept)?;
     let inside = |image: &Unreadable| image.index < known.decoded;
-    (known.decoded <= total && known.unreadable.iter().all(inside)).then_some(known)
+    match known.decoded <= total && known.unreadable.iter().all(inside) {
+        true => Ok(Some(known)),
+        false => Err(io::Error::other("it is damaged")),
+    }
 }
 
 /// Those of a range, in no order.

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::classes::{self, first, synsets, validation_number};
 use super::collection::{Collection, Look, survey};
-use super::layout::{TEST_TAR, TRAIN_TAR};
+use super::published;
 use super::split::Split;
 use super::unreadable;
 use crate::data::progress::Report;
@@ -20,16 +20,6 @@ const TEST: usize = 50_000;
 const TEST_EACH: usize = 50;
 /// The fewest and the most training images of a class.
 const TRAIN_EACH: [usize; 2] = [732, 1300];
-
-/// The official archives as published: bytes and md5 (torchvision's `datasets/imagenet.py` has the md5s).
-const ARCHIVES: [(&str, u64, &str); 2] = [
-    (
-        TRAIN_TAR,
-        147_897_477_120,
-        "1d675b47d978889d74fa0da5fadfb00e",
-    ),
-    (TEST_TAR, 6_744_924_160, "29b22e2961454d5413ddabcf34fc5622"),
-];
 
 /// Numbers of validation images and their classes: the first 24 of TensorFlow's
 /// `research/slim/datasets/imagenet_2012_validation_synset_labels.txt` (repository tensorflow/models).
@@ -112,7 +102,7 @@ pub struct Findings {
     pub verdict: std::result::Result<String, String>,
 }
 
-/// Reads all images at `dir` and compares them with ILSVRC 2012: classes, counts, known labels, odd files. With `decode`, also
+/// Reads all images at `dir` and compares them with ILSVRC 2012: archives, classes, counts, known labels, odd files. With `decode`, also
 /// decodes them, and names those that cannot be.
 ///
 /// # Errors
@@ -129,7 +119,7 @@ pub fn verify(dir: &Path, cache: &Path, decode: bool, progress: &mut Report) -> 
         faults: Vec::new(),
     };
     findings.places();
-    findings.archives();
+    findings.archives(progress)?;
     findings.classes();
     findings.counts("training", &collection.train, TRAIN, TRAIN_EACH);
     findings.counts("validation", &collection.test, TEST, [TEST_EACH; 2]);
@@ -195,26 +185,18 @@ impl Check<'_> {
         }
     }
 
-    /// Compares the sizes of the official archives. The images in them are judged themselves, so that others are no fault:
-    /// who packs them anew gets archives of another size.
-    fn archives(&mut self) {
+    /// Compares the official archives, by their names, with the published ones.
+    fn archives(&mut self, progress: &mut Report) -> Result<()> {
         for split in [&self.collection.train, &self.collection.test] {
             for path in split.containers() {
-                let own = path.file_name().and_then(|name| name.to_str());
-                let known = ARCHIVES.iter().find(|(name, ..)| own == Some(*name));
-                let (Some((name, bytes, md5)), Ok(metadata)) = (known, path.metadata()) else {
-                    continue;
-                };
-                self.lines.push(match metadata.len() {
-                    found if found == *bytes => format!(
-                        "{name} has the published size; `md5sum` tells whether it has the published md5, {md5}"
-                    ),
-                    found => format!(
-                        "{name} has {found} bytes, and the official archive {bytes} (md5 {md5}): it was packed anew, or is another one"
-                    ),
-                });
+                match published::compare(path, &published::ARCHIVES, progress)? {
+                    Some(Ok(line)) => self.lines.push(line),
+                    Some(Err(fault)) => self.faults.push(fault),
+                    None => {}
+                }
             }
         }
+        Ok(())
     }
 
     /// Names the validation images that are missing, as far as names have numbers.

@@ -16,7 +16,8 @@ const THREADS: usize = 256;
 pub struct Images<G: Gpu> {
     /// `[images][3][size][size]`
     bytes: G::Bytes,
-    classes: G::Bytes,
+    /// A number each.
+    classes: G::Numbers,
     /// `[size][size][3]`
     mean: G::Numbers,
     inverse: [f32; 3],
@@ -35,9 +36,10 @@ impl<G: Gpu> Images<G> {
             images.len(),
             images.size
         );
+        let classes: Vec<f32> = images.labels.iter().copied().map(f32::from).collect();
         Ok(Self {
             bytes: gpu.keep(&images.pixels)?,
-            classes: gpu.keep(&images.labels)?,
+            classes: gpu.upload(&classes)?,
             mean: gpu.upload(normaliser.mean())?,
             inverse: normaliser.inverse(),
             count: images.len(),
@@ -88,7 +90,7 @@ pub fn draw_images<G: Gpu>(
         }
         let arguments = Drawing {
             bytes: gpu.bytes_address(&images.bytes),
-            classes: gpu.bytes_address(&images.classes),
+            classes: gpu.address(&images.classes),
             mean: gpu.address(&images.mean),
             feature: gpu.address(into),
             labels: to,

@@ -25,6 +25,17 @@ template <typename T> DEVICE void put_images_as(const PutImages &a) {
 KERNEL(put_images, IMAGE_THREADS, PutImages) { put_images_as<float>(a); }
 KERNEL(put_images_bf16, IMAGE_THREADS, PutImages) { put_images_as<bf16>(a); }
 
+// A number of the images of a launch: what `value` gives within an image, and a halo of zeros.
+template <typename T, typename Images, typename Value> DEVICE void write_images(const Images &a, Value value) {
+    const unsigned place = blockIdx.x * IMAGE_THREADS + threadIdx.x;
+    const unsigned floats = a.shape.by_padded_image.divisor * a.shape.channels;
+    if (place >= a.count * floats)
+        return;
+    const unsigned index = a.first * floats + place;
+    const Place p = place_of(a.shape, index);
+    static_cast<T *>(a.feature)[index] = narrow<T>(p.inside ? value(p) : 0.0f);
+}
+
 struct DrawnImage {
     unsigned index;
     // Where the crop begins in the padded image.
@@ -33,9 +44,10 @@ struct DrawnImage {
 };
 
 struct Drawing {
-    // [images of the set][3][height][width], and a class each
+    // [images of the set][3][height][width]
     const unsigned char *bytes;
-    const unsigned char *classes;
+    // The number of each image's class, which a float holds exactly.
+    const float *classes;
     // [height][width][3]
     const float *mean;
     void *feature;
@@ -53,31 +65,24 @@ struct Drawing {
 
 // As the CPU's loader does it, to the bit: a subtraction and a multiplication, with the same rounded inverse.
 template <typename T> DEVICE void draw_images_as(const Drawing &a) {
-    const unsigned place = blockIdx.x * IMAGE_THREADS + threadIdx.x;
-    const unsigned floats = a.shape.by_padded_image.divisor * a.shape.channels;
-    if (place < a.count)
-        a.labels[a.first + place] = a.classes[a.drawn[place].index];
-    if (place >= a.count * floats)
-        return;
-    const unsigned index = a.first * floats + place;
-    const Place p = place_of(a.shape, index);
-    float value = 0.0f;
-    if (p.inside) {
+    const unsigned number = blockIdx.x * IMAGE_THREADS + threadIdx.x;
+    if (number < a.count)
+        a.labels[a.first + number] = static_cast<unsigned short>(a.classes[a.drawn[number].index]);
+    write_images<T>(a, [&](const Place &p) {
         const DrawnImage &image = a.drawn[p.image - a.first];
         const unsigned width = a.shape.width, height = a.shape.height;
         // Rows and columns in front of the image become huge.
         const unsigned row = p.row + image.top - a.pad;
         const unsigned column = (image.flip ? width - 1 - p.column : p.column) + image.left - a.pad;
         const bool there = row < height && column < width;
-        if (there || a.black) {
-            const size_t from = ((size_t(image.index) * 3 + p.channel) * height + row) * width + column;
-            const float byte = there ? float(a.bytes[from]) : 0.0f;
-            // The mean image lies over the original, or over what the network sees.
-            const unsigned pixel = a.black ? p.row * width + p.column : row * width + column;
-            value = (byte - a.mean[pixel * 3 + p.channel]) * a.inverse[p.channel];
-        }
-    }
-    static_cast<T *>(a.feature)[index] = narrow<T>(value);
+        if (!there && !a.black)
+            return 0.0f;
+        const size_t from = ((size_t(image.index) * 3 + p.channel) * height + row) * width + column;
+        const float byte = there ? float(a.bytes[from]) : 0.0f;
+        // The mean image lies over the original, or over what the network sees.
+        const unsigned pixel = a.black ? p.row * width + p.column : row * width + column;
+        return (byte - a.mean[pixel * 3 + p.channel]) * a.inverse[p.channel];
+    });
 }
 
 KERNEL(draw_images, IMAGE_THREADS, Drawing) { draw_images_as<float>(a); }
@@ -104,20 +109,12 @@ struct PutCrops {
 // As the CPU's loader does it, to the bit: an addition, a subtraction and a multiplication, of which none can be fused, since
 // the multiplication comes last; the inverse is the same rounded one.
 template <typename T> DEVICE void put_crops_as(const PutCrops &a) {
-    const unsigned place = blockIdx.x * IMAGE_THREADS + threadIdx.x;
-    const unsigned floats = a.shape.by_padded_image.divisor * a.shape.channels;
-    if (place >= a.count * floats)
-        return;
-    const unsigned index = a.first * floats + place;
-    const Place p = place_of(a.shape, index);
-    float value = 0.0f;
-    if (p.inside) {
+    write_images<T>(a, [&](const Place &p) {
         const unsigned number = (p.row * a.shape.width + p.column) * 3 + p.channel;
         const size_t image = size_t(p.image) * a.shape.height * a.shape.width * 3;
         const float byte = float(a.bytes[image + number]);
-        value = (byte + a.shifts[p.image - a.first][p.channel] - a.mean[number]) * a.inverse[p.channel];
-    }
-    static_cast<T *>(a.feature)[index] = narrow<T>(value);
+        return (byte + a.shifts[p.image - a.first][p.channel] - a.mean[number]) * a.inverse[p.channel];
+    });
 }
 
 KERNEL(put_crops, IMAGE_THREADS, PutCrops) { put_crops_as<float>(a); }

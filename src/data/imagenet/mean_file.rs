@@ -61,6 +61,9 @@ fn in_steps(
     let mut lock = None;
     if lacks(&sums) {
         lock = alone(&path, progress)?;
+        if lock.is_some() {
+            sealed::tidy(&path);
+        }
         // Another process may have come further.
         sums = load(&path, size).unwrap_or_default();
     }

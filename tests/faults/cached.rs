@@ -31,8 +31,8 @@ pub fn prepare(set: &Path, out: &Path, cache: &Path) -> Command {
 }
 
 /// Reads pictures as for training, without those that cannot be decoded: an index, a list of these, and the mean image are kept in
-/// `cache`. Gives the first validation image and what was said.
-pub fn read(set: &Path, cache: &Path) -> (Batch, Vec<String>) {
+/// `cache`. So are pictures that the program makes, if no set is named. Gives the first validation image and what was said.
+pub fn read(set: Option<&Path>, cache: &Path) -> (Batch, Vec<String>) {
     let mut notes = Vec::new();
     let mut show = |progress| {
         if let Progress::Note(note) = progress {
@@ -41,8 +41,10 @@ pub fn read(set: &Path, cache: &Path) -> (Batch, Vec<String>) {
         Ok(())
     };
     let request = PictureRequest {
+        dir: set.map(Path::to_path_buf),
+        cache: cache.to_path_buf(),
+        allow_synthetic: set.is_none(),
         skip_unreadable: true,
-        ..PictureRequest::new(Some(set), cache)
     };
     let data = open_pictures(&request, &mut show).unwrap();
     let images = data.for_recipe(&picture_recipe(), cache, 1, &mut show);
@@ -55,8 +57,20 @@ pub fn read(set: &Path, cache: &Path) -> (Batch, Vec<String>) {
 fn a_child_reads_pictures() {
     if let Ok(order) = std::env::var(CHILD) {
         let (set, cache) = order.split_once(' ').unwrap();
-        read(Path::new(set), Path::new(cache));
+        let set = Some(Path::new(set)).filter(|_| !set.is_empty());
+        read(set, Path::new(cache));
     }
+}
+
+/// That process.
+fn child(set: &str, cache: &Path) -> Command {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child
+        .args(["--exact", "cached::a_child_reads_pictures"])
+        .env(CHILD, format!("{set} {}", cache.display()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    child
 }
 
 #[test]
@@ -65,24 +79,13 @@ fn what_is_kept_of_pictures_is_whole_after_kills() {
     let set = made.path().join("set");
     picture_set(&set);
     let whole = made.path().join("cache");
-    let (expected, _) = read(&set, &whole);
+    let (expected, _) = read(Some(&set), &whole);
     kill_at_random(
         "index and mean image",
         || tempfile::tempdir().unwrap(),
+        |cache| child(set.to_str().unwrap(), cache.path()),
         |cache| {
-            let mut child = Command::new(std::env::current_exe().unwrap());
-            child
-                .args(["--exact", "cached::a_child_reads_pictures"])
-                .env(
-                    CHILD,
-                    format!("{} {}", set.display(), cache.path().display()),
-                )
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
-            child
-        },
-        |cache| {
-            let (batch, notes) = read(&set, cache.path());
+            let (batch, notes) = read(Some(&set), cache.path());
             assert!(batch == expected && notes.is_empty(), "{notes:?}");
             let kept = files(cache.path());
             // Several processes keep this list at a time, so that nobody tidies up.
@@ -91,6 +94,27 @@ fn what_is_kept_of_pictures_is_whole_after_kills() {
                 !(lists(name) && name.extension().is_some_and(|end| end == "part"))
             });
             assert!(kept.eq(files(&whole)), "it is not the same cache");
+        },
+    );
+}
+
+#[test]
+fn pictures_that_are_made_are_whole_after_kills() {
+    const FOLDER: &str = "synthetic-pictures-1";
+    let whole = tempfile::tempdir().unwrap();
+    let (expected, _) = read(None, whole.path());
+    kill_at_random(
+        "making pictures",
+        || tempfile::tempdir().unwrap(),
+        |cache| child("", cache.path()),
+        |cache| {
+            assert!(read(None, cache.path()).0 == expected);
+            let pictures = |cache: &Path| files(&cache.join(FOLDER));
+            assert!(pictures(cache.path()) == pictures(whole.path()));
+            for entry in std::fs::read_dir(cache.path()).unwrap() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                assert!(name == FOLDER || !name.starts_with(FOLDER), "{name}");
+            }
         },
     );
 }

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use super::scene::files;
 
 /// Bytes that such a file system gives at a time.
-const PAGE: u64 = 4096;
+pub const PAGE: u64 = 4096;
 /// What fills it.
 const BALLAST: &str = "ballast";
 

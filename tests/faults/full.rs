@@ -1,8 +1,9 @@
 //! Disks that are full while something is written that is no run in training: packs, exports, reports, and data sets.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
+use refig::data::BATCH_BYTES;
 use refig::run;
 
 use super::black::black;
@@ -10,8 +11,9 @@ use super::cached::{at_hand, prepare, read};
 use super::common::cluster::{Cluster, succeeded};
 use super::common::images::picture_set;
 use super::common::program::placed;
-use super::disk::{SmallDisk, pages};
-use super::scene::{assert_unwritable, files, kills, moments, reproduce};
+use super::disk::{PAGE, SmallDisk, pages};
+use super::pictures;
+use super::scene::{assert_unwritable, files, kills, moments, output, reproduce};
 
 /// What every error of a full disk asks for.
 const REMEDY: &str = "make room";
@@ -33,7 +35,7 @@ fn assert_whole_or_not_there(
 ) {
     disk.clear();
     let about = format!("{:?}", command());
-    succeeded(command().output().unwrap());
+    succeeded(output(&mut command()));
     let whole = disk.files();
     let needed = pages(&whole);
     let mut rooms = rooms(&about, needed);
@@ -41,15 +43,15 @@ fn assert_whole_or_not_there(
     for room in rooms {
         disk.clear();
         disk.fill(room);
-        let output: Output = command().output().unwrap();
+        let refused = output(&mut command());
         println!("{room} of {needed} pages are free: {about}");
-        assert_unwritable(&output, REMEDY);
+        assert_unwritable(&refused, REMEDY);
         for (name, bytes) in disk.files() {
             let same = whole.get(&name) == Some(&bytes);
             assert!(same || differs(&name), "{name:?} was left");
         }
         disk.free();
-        succeeded(command().output().unwrap());
+        succeeded(output(&mut command()));
         assert!(disk.files() == whole, "{:?}", disk.files().keys());
     }
 }
@@ -112,7 +114,7 @@ fn an_interrupted_packing_of_pictures_goes_on_once_there_is_room() {
     let command = || prepare(&set, &disk.at.join("out"), &made.path().join("cache"));
     // Enough for the images, so that it begins, but not for what an archive adds to them; and for the list of archives.
     let images: usize = files(&set).values().map(Vec::len).sum();
-    let begins = (images as u64).div_ceil(4096) + 1;
+    let begins = (images as u64).div_ceil(PAGE) + 1;
     assert_whole_or_not_there(&disk, &command, &[begins], &|_| false);
 }
 
@@ -126,13 +128,13 @@ fn without_room_for_the_cache_pictures_are_read_all_the_same() {
     let set = made.path().join("set");
     picture_set(&set);
     let cache = disk.at.join("cache");
-    let (expected, notes) = read(&set, &cache);
+    let (expected, notes) = read(Some(&set), &cache);
     assert!(notes.is_empty(), "{notes:?}");
     let whole = disk.files();
     for room in rooms("a cache", pages(&whole)) {
         disk.clear();
         disk.fill(room);
-        let (batch, mut notes) = read(&set, &cache);
+        let (batch, mut notes) = read(Some(&set), &cache);
         assert!(batch == expected, "with {room} pages");
         assert!(!notes.is_empty(), "with {room} pages");
         for note in &notes {
@@ -147,7 +149,7 @@ fn without_room_for_the_cache_pictures_are_read_all_the_same() {
             assert!(whole.get(&name) == Some(&bytes), "{name:?} was left");
         }
         disk.free();
-        let (batch, notes) = read(&set, &cache);
+        let (batch, notes) = read(Some(&set), &cache);
         assert!(batch == expected && notes.is_empty(), "{notes:?}");
         assert!(disk.files() == whole, "with {room} pages");
     }
@@ -171,18 +173,36 @@ fn a_data_set_that_finds_no_room_is_not_there() {
         placed(&mut command, made.path(), made.path(), &cache);
         command
     };
-    // Six batches of 30 MB.
-    for room in rooms("a data set", 6 * 30_730_000 / 4096) {
+    for room in rooms("a data set", 6 * BATCH_BYTES as u64 / PAGE) {
         disk.clear();
         disk.fill(room);
-        assert_unwritable(&command().output().unwrap(), REMEDY);
+        assert_unwritable(&output(&mut command()), REMEDY);
         let left = disk.files();
         let lock = |name: &Path| name == Path::new("cache/cifar10.lock");
         assert!(left.keys().all(|name| lock(name)), "{:?}", left.keys());
         disk.free();
         if real.is_some() {
-            succeeded(command().output().unwrap());
+            succeeded(output(&mut command()));
         }
+    }
+}
+
+#[test]
+fn pictures_that_find_no_room_are_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(folder.path(), 8) else {
+        return;
+    };
+    let place = tempfile::tempdir().unwrap();
+    // There are more of them than pages.
+    for room in rooms("pictures", 700) {
+        disk.clear();
+        disk.fill(room);
+        let mut command = pictures::reproduce(place.path());
+        command.env("REFIG_CACHE", disk.at.join("cache"));
+        assert_unwritable(&output(&mut command), REMEDY);
+        assert!(disk.files().is_empty(), "{:?}", disk.files().keys());
+        assert!(files(place.path()).is_empty());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Folders that cannot be written, also by root: named with what to do about it, and nothing is lost. Images are read all the same.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
 use refig::run;
 
@@ -11,17 +11,11 @@ use super::common::program::silent;
 use super::disk::read_only;
 use super::pictures;
 use super::scene::{
-    assert_unwritable, ended_before, ends_well, files, kill, numbers, program, reproduce,
+    assert_unwritable, ended_before, ends_well, files, kill, numbers, output, program, reproduce,
     undisturbed,
 };
 
 const REMEDY: &str = "name a writable folder with --results-dir";
-
-/// What a command says and ends with.
-fn output(command: &mut Command) -> Output {
-    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.output().unwrap()
-}
 
 #[test]
 fn results_that_cannot_be_written_are_named_and_stay_as_they_are() {

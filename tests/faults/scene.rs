@@ -103,6 +103,12 @@ pub fn kill_at_random<T>(
     println!("{hits} kills: {what}");
 }
 
+/// What a command says and ends with, if it is silent, too.
+pub fn output(command: &mut Command) -> Output {
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.output().unwrap()
+}
+
 /// Asserts that a command ended because something could not be written: with the exit code for that, in one line that begins in
 /// lower case, and says `remedy`.
 pub fn assert_unwritable(output: &Output, remedy: &str) {

@@ -5,12 +5,15 @@ use std::process::{Command, Stdio};
 
 use refig::data::{Batch, PictureRequest, Progress, open_pictures};
 use refig::exit::Exit;
+use refig::random::{Purpose, Stream};
 use refig::record::Split;
 
 use super::black::black;
+use super::common::cluster::succeeded;
 use super::common::images::{picture_recipe, picture_set};
 use super::common::program::silent;
-use super::scene::{files, kill_at_random};
+use super::files::damaged;
+use super::scene::{files, kill_at_random, kills, output};
 
 /// Names the set and the cache folder to a child.
 const CHILD: &str = "REFIG_FAULTS_PICTURES";
@@ -141,6 +144,34 @@ fn a_packing_of_pictures_that_is_killed_goes_on() {
             assert!(files(&out) == files(&whole), "{:?}", files(&out).keys());
         },
     );
+}
+
+#[test]
+fn what_is_damaged_of_a_packing_is_named() {
+    let made = tempfile::tempdir().unwrap();
+    let (set, out) = (made.path().join("set"), made.path().join("packed"));
+    picture_set(&set);
+    let again = || {
+        let cache = tempfile::tempdir().unwrap();
+        output(&mut prepare(&set, &out, cache.path()))
+    };
+    succeeded(again());
+    let mut random = Stream::new(19, Purpose::Shuffle, 0, 0);
+    for (name, bytes) in files(&out) {
+        let path = out.join(&name);
+        for _ in 0..kills(10, 1) {
+            std::fs::write(&path, damaged(&bytes, &mut random)).unwrap();
+            let done = again();
+            let said = String::from_utf8_lossy(&done.stderr);
+            // A bit of an archive may be one that says nothing about an image.
+            if !done.status.success() {
+                assert_eq!(done.status.code(), Some(Exit::Data as i32), "{said}");
+                assert!(said.contains(out.to_str().unwrap()), "{said}");
+            }
+            std::fs::write(&path, &bytes).unwrap();
+        }
+    }
+    succeeded(again());
 }
 
 #[test]

@@ -21,7 +21,7 @@ const REMEDY: &str = "make room";
 /// Numbers of free pages: none, and some fewer than `needed`.
 fn rooms(what: &str, needed: u64) -> Vec<u64> {
     let mut moments = moments(what);
-    let some = (0..kills(10, 1)).map(|_| moments.below(needed));
+    let some = (0..kills(20, 1)).map(|_| moments.below(needed));
     std::iter::once(0).chain(some).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use refig::data::BATCH_BYTES;
+use refig::data::{BATCH_BYTES, Request, open};
 use refig::run;
 
 use super::black::black;
@@ -151,6 +151,32 @@ fn without_room_for_the_cache_pictures_are_read_all_the_same() {
         disk.free();
         let (batch, notes) = read(Some(&set), &cache);
         assert!(batch == expected && notes.is_empty(), "{notes:?}");
+        assert!(disk.files() == whole, "with {room} pages");
+    }
+}
+
+#[test]
+fn without_room_for_their_digests_images_are_loaded_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(folder.path(), 8) else {
+        return;
+    };
+    let made = tempfile::tempdir().unwrap();
+    black(made.path());
+    let request = Request {
+        cache: disk.at.join("cache"),
+        ..Request::from_environment(Some(made.path().into()))
+    };
+    let digest = || open(&request, &mut |_| Ok(())).unwrap().digest();
+    let expected = digest();
+    let whole = disk.files();
+    for room in rooms("digests", pages(&whole)) {
+        disk.clear();
+        disk.fill(room);
+        assert_eq!(digest(), expected, "with {room} pages");
+        assert!(disk.files().is_empty(), "{:?}", disk.files().keys());
+        disk.free();
+        assert_eq!(digest(), expected);
         assert!(disk.files() == whole, "with {room} pages");
     }
 }

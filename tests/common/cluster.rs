@@ -19,7 +19,7 @@ const TINY: [&str; 7] = [
 const SLURM: [&str; 2] = ["--launch", "slurm"];
 
 /// Stand-ins for sbatch and squeue. Everything submitted stays queued until it is taken out of `queue`. A file says what else
-/// happens: `refuse`, `die`, `down`, `slow` (it takes a moment until a job is queued), `gate` (it takes as long as the file is there).
+/// happens: `refuse`, `die`, `down`, `slow` (it takes a moment until a job is queued), `gate` (it takes as long as that is there).
 pub struct Cluster {
     folder: tempfile::TempDir,
 }

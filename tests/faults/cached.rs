@@ -1,4 +1,5 @@
-//! Data sets on their way into a cache folder or into archives, killed with SIGKILL at random moments: whole in the end, or not there.
+//! Data sets on their way into a cache folder or into archives, killed with SIGKILL at random moments: whole in the end, or not
+//! there.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,30 +1,19 @@
 //! Images that cannot be decoded, and pictures that are made smaller: named, counted, and never taken for the originals.
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use jpeg_encoder::{ColorType, Encoder};
+use common::images::{jpeg, picture_recipe as recipe};
 use refig::data::imagenet::{Packing, decode, open, pack};
 use refig::data::{DataSet, PictureRequest, Progress, open_pictures};
 use refig::exit::Exit;
 use refig::origin::Origin;
-use refig::recipe::{Crop, Recipe};
 use tempfile::TempDir;
 
 const SYNSETS: [&str; 2] = ["n01440764", "n02102040"];
-
-/// A picture that no other `seed` has.
-fn jpeg(width: u16, height: u16, seed: usize) -> Vec<u8> {
-    let pixels = usize::from(width) * usize::from(height);
-    let level = |at: usize| (at * (3 + seed) / 7 % 200 + seed) as u8;
-    let pixels: Vec<u8> = (0..3 * pixels).map(level).collect();
-    let mut bytes = Vec::new();
-    Encoder::new(&mut bytes, 90)
-        .encode(&pixels, width, height, ColorType::Rgb)
-        .unwrap();
-    bytes
-}
 
 /// Six training and two validation images, of 80 x 60 and 60 x 48 pixels.
 struct Set {
@@ -81,18 +70,6 @@ fn opened(dir: &Path, cache: &Path, skip_unreadable: bool) -> (DataSet, Vec<Stri
         Ok(())
     });
     (data.unwrap(), notes, decoded)
-}
-
-fn recipe() -> Recipe {
-    Recipe {
-        image_size: 32,
-        crop: Some(Crop {
-            shorter_side: [36, 48],
-            test_side: 36,
-            ..Crop::default()
-        }),
-        ..Recipe::default()
-    }
 }
 
 #[test]

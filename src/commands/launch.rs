@@ -19,7 +19,6 @@ use crate::orchestrate::plan_file::{self, FrozenPlan};
 use crate::origin::DataKind;
 use crate::plan;
 use crate::processor::Processor;
-use crate::run::disk::Disk;
 use crate::train::Stop;
 use crate::{note, out, outln};
 
@@ -84,7 +83,7 @@ pub fn run(
         return Ok(Exit::Success);
     }
     let launches = Launches::open(&results)?;
-    Disk::default().create_dir(&launch.folder)?;
+    launches.prepare(&name)?;
     plan_file::write(&plan_in(&launch.folder), &plan)?;
     let outcome = launch::submit(&plan, &launch, launcher, (&launches, &name), &results)?;
     drop(launches);

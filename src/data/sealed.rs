@@ -2,7 +2,7 @@
 //! its format, ends with the sha256 of what comes before, and is replaced whole.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::Result;
@@ -10,7 +10,6 @@ use sha2::{Digest, Sha256};
 
 use super::progress::{Progress, Report};
 use super::temporary;
-use crate::temporaries;
 
 pub(super) type Magic = [u8; 16];
 
@@ -73,16 +72,7 @@ pub(super) fn write(path: &Path, mut bytes: Vec<u8>) -> io::Result<()> {
     }
     let seal = Sha256::digest(&bytes);
     bytes.extend_from_slice(&seal);
-    let (mut file, own) = temporary::file_beside(path)?;
-    let _held = temporaries::hold(&own);
-    let written = file
-        .write_all(&bytes)
-        .and_then(|()| temporary::sync(&file))
-        .and_then(|()| temporaries::rename(&own, path));
-    if written.is_err() {
-        fs::remove_file(&own).ok();
-    }
-    written
+    temporary::replace(path, &bytes)
 }
 
 /// Removes what killed processes left of their writing. Another that is writing now loses its file, too.

@@ -1,10 +1,12 @@
 //! Files and folders under names that no other process uses. They are created exclusively, so that no link that waits
 //! under the name is followed. What nobody resumes is held in [`temporaries`](crate::temporaries), so that a signal removes it.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::temporaries;
 
 /// Ends the names that this module gives.
 const ENDING: &str = ".part";
@@ -29,6 +31,27 @@ pub(super) fn create_new(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Writes a file that must not exist, for a folder that gets its name later. It is then not cut short by a power cut.
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = create_new(path)?;
+    file.write_all(bytes)?;
+    sync(&file)
+}
+
+/// Writes a file in place of an older one. After a crash there is either; of several that write at a time, one.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (mut file, own) = file_beside(path)?;
+    let _held = temporaries::hold(&own);
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| sync(&file))
+        .and_then(|()| temporaries::rename(&own, path));
+    if written.is_err() {
+        fs::remove_file(&own).ok();
+    }
+    written
+}
+
 /// Syncs a file. Some file systems cannot; the digest of the data is verified anyway.
 pub(super) fn sync(file: &File) -> io::Result<()> {
     match file.sync_all() {
@@ -50,7 +73,7 @@ pub(super) fn leftovers(path: &Path) -> Vec<PathBuf> {
         return Vec::new();
     };
     let name = name.to_string_lossy();
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .filter(|entry| {
             let found = entry.file_name();

@@ -1,7 +1,7 @@
 //! Folders of the program's own in a results folder: hidden, and ignored by git.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Creates the folder `name`, which begins with a dot, in `results_dir`, and gives its path.
@@ -10,14 +10,11 @@ use std::path::{Path, PathBuf};
 /// Those of the system.
 pub fn create(results_dir: &Path, name: &str) -> io::Result<PathBuf> {
     let folder = results_dir.join(name);
-    std::fs::create_dir_all(&folder)?;
-    // Fails if it is there.
-    if let Ok(mut ignore) = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(folder.join(".gitignore"))
-    {
-        ignore.write_all(b"*\n")?;
+    fs::create_dir_all(&folder)?;
+    let ignore = folder.join(".gitignore");
+    // It is empty where a process could create it and no more.
+    if !fs::metadata(&ignore).is_ok_and(|there| there.len() > 0) {
+        fs::write(ignore, "*\n")?;
     }
     Ok(folder)
 }

@@ -208,14 +208,13 @@ pub fn unpack_on(disk: &Disk, pack: &Path, results_dir: &Path) -> Result<RunView
         disk.remove_dir(leftover)?;
     }
     let held = temporaries::hold(&fresh);
-    disk.create_dir(&fresh.join(PARTS))?;
-    for (name, bytes) in &files {
-        disk.replace(&fresh.join(name), bytes)?;
+    let unpacked = write(disk, &fresh, &files)
+        .and_then(|()| verify(&fresh, &contents).with_context(|| pack.display().to_string()));
+    if unpacked.is_err() {
+        // Half of a run takes room, perhaps the last.
+        disk.remove_dir(&fresh).ok();
     }
-    if let Err(error) = verify(&fresh, &contents) {
-        disk.remove_dir(&fresh)?;
-        return Err(error.context(format!("{}", pack.display())));
-    }
+    unpacked?;
     // It is whole, and soon the only one.
     drop(held);
     if folder.exists() {
@@ -225,6 +224,15 @@ pub fn unpack_on(disk: &Disk, pack: &Path, results_dir: &Path) -> Result<RunView
     disk.sync_parent(&folder)?;
     disk.remove_dir(&removed)?;
     RunView::look(&folder)?.ok_or_else(|| damaged("it holds no run.toml"))
+}
+
+/// Writes the files of a run into a folder.
+fn write(disk: &Disk, folder: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+    disk.create_dir(&folder.join(PARTS))?;
+    for (name, bytes) in files {
+        disk.replace(&folder.join(name), bytes)?;
+    }
+    Ok(())
 }
 
 /// Whether the unpacked files are the run that the contents name, whole.

@@ -2,6 +2,8 @@
 #![allow(dead_code)]
 
 pub mod cifar;
+#[cfg(unix)]
+pub mod cluster;
 pub mod images;
 pub mod program;
 pub mod python;

@@ -5,12 +5,23 @@ use std::process::{Command, Stdio};
 
 /// Gives a command of the program its folders in `folder`, and no images that the environment names.
 pub fn within<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
+    let at = |name: &str| folder.join(name);
+    placed(command, &at("results"), &at("reports"), &at("cache"))
+}
+
+/// The same with folders of any name.
+pub fn placed<'a>(
+    command: &'a mut Command,
+    results: &Path,
+    reports: &Path,
+    cache: &Path,
+) -> &'a mut Command {
     command
         .arg("--results-dir")
-        .arg(folder.join("results"))
+        .arg(results)
         .arg("--reports-dir")
-        .arg(folder.join("reports"))
-        .env("REFIG_CACHE", folder.join("cache"))
+        .arg(reports)
+        .env("REFIG_CACHE", cache)
         .env_remove("CIFAR10_DIR")
 }
 

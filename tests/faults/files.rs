@@ -15,6 +15,7 @@ use refig::weights::Weights;
 use serde_json::Value;
 
 use super::common::{plan, rows_of, same_but_seconds, train};
+use super::scene::files;
 
 /// Disk operations after which the partial run was stopped: a checkpoint, parts, and half of the next file.
 const STOPS: [u64; 4] = [14, 27, 41, 55];
@@ -41,23 +42,6 @@ fn stopped(results: &Path, after: u64) {
     train(Disk::with_fault(fault), results, false).unwrap_err();
 }
 
-/// The files of a run, by their path below the results.
-fn files(results: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let all = walkdir::WalkDir::new(results).into_iter().flatten();
-    let all = all.filter(|entry| entry.file_type().is_file());
-    all.filter(|entry| {
-        !entry
-            .path()
-            .components()
-            .any(|part| part.as_os_str() == ".locks")
-    })
-    .map(|entry| {
-        let name = entry.path().strip_prefix(results).unwrap().to_path_buf();
-        (name, std::fs::read(entry.path()).unwrap())
-    })
-    .collect()
-}
-
 fn copy(all: &BTreeMap<PathBuf, Vec<u8>>, to: &Path) {
     for (name, bytes) in all {
         let path = to.join(name);
@@ -67,7 +51,7 @@ fn copy(all: &BTreeMap<PathBuf, Vec<u8>>, to: &Path) {
 }
 
 /// The file as after a power cut, or with a flipped bit.
-fn damaged(whole: &[u8], random: &mut Stream) -> Vec<u8> {
+pub fn damaged(whole: &[u8], random: &mut Stream) -> Vec<u8> {
     let mut bytes = whole.to_vec();
     let place = random.below(whole.len().max(1) as u64) as usize;
     match random.below(4) {

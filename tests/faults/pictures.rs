@@ -25,7 +25,7 @@ const CHANGES: [&str; 11] = [
 ];
 
 /// Trains the networks on pictures that the program makes.
-fn reproduce(place: &Path) -> Command {
+pub fn reproduce(place: &Path) -> Command {
     let mut command = silent(&["reproduce", "fig4", "--profile", "smoke"], place);
     command.args(["--experiments-dir", "experiments", "--offline", "--quiet"]);
     command.args(["--threads", "2", "--checkpoint-every", "1"]);
@@ -37,7 +37,7 @@ fn reproduce(place: &Path) -> Command {
 }
 
 /// Nothing on these pictures is comparable with the paper, which the exit code says.
-fn assert_done(status: ExitStatus) {
+pub fn assert_done(status: ExitStatus) {
     assert_eq!(status.code(), Some(Exit::Missing as i32));
 }
 

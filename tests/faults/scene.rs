@@ -1,10 +1,12 @@
 //! The real binary on two tiny runs, and what it leaves.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use refig::exit::Exit;
 use refig::random::{Purpose, Stream};
 use refig::record::parquet::{read_evaluations, read_iterations};
 use refig::record::{Evaluation, Iteration};
@@ -15,6 +17,8 @@ use super::common::program::silent;
 
 /// Kills in all, unless the environment says otherwise.
 const KILLS: usize = 20;
+/// Kills in one place before what was begun there is ended.
+const TOGETHER: usize = 3;
 /// How often a process is looked at.
 const PAUSE: Duration = Duration::from_micros(300);
 
@@ -65,6 +69,77 @@ pub fn kill(mut child: Child) {
     // It may have ended just now.
     child.kill().ok();
     child.wait().unwrap();
+}
+
+/// Kills so many of the processes that `start` gives, a few in each place that `place` makes, at random moments of the time that
+/// one takes. `ends` ends what was begun in a place, and compares it with what an undisturbed process leaves.
+pub fn kill_at_random<T>(
+    what: &str,
+    place: impl Fn() -> T,
+    start: impl Fn(&T) -> Command,
+    ends: impl Fn(&T),
+) {
+    let undisturbed = place();
+    let begun = Instant::now();
+    start(&undisturbed).status().unwrap();
+    let took = begun.elapsed().as_micros() as u64;
+    ends(&undisturbed);
+    let mut moments = moments(what);
+    let all = kills(5, 1);
+    let mut hits = 0;
+    while hits < all {
+        let place = place();
+        for _ in 0..TOGETHER {
+            let mut child = start(&place).spawn().unwrap();
+            let moment = Duration::from_micros(moments.below(took) + 1);
+            if ended_before(&mut child, moment).is_some() {
+                break;
+            }
+            kill(child);
+            hits += 1;
+        }
+        ends(&place);
+    }
+    println!("{hits} kills: {what}");
+}
+
+/// What a command says and ends with, if it is silent, too.
+pub fn output(command: &mut Command) -> Output {
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.output().unwrap()
+}
+
+/// Asserts that a command ended because something could not be written: with the exit code for that, in one line that begins in
+/// lower case, and says `remedy`.
+pub fn assert_unwritable(output: &Output, remedy: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(Exit::Storage as i32), "{said}");
+    let errors: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("refig: "))
+        .collect();
+    assert!(!errors.is_empty(), "{said}");
+    for error in errors {
+        assert!(!error.starts_with(char::is_uppercase), "{said}");
+        assert!(error.contains(remedy), "no {remedy:?}: {said}");
+    }
+}
+
+/// The files in a folder, by their path below it, without the locks of runs.
+pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let all = walkdir::WalkDir::new(folder).into_iter().flatten();
+    let all = all.filter(|entry| entry.file_type().is_file());
+    all.filter(|entry| {
+        !entry
+            .path()
+            .components()
+            .any(|part| part.as_os_str() == ".locks")
+    })
+    .map(|entry| {
+        let name = entry.path().strip_prefix(folder).unwrap().to_path_buf();
+        (name, std::fs::read(entry.path()).unwrap())
+    })
+    .collect()
 }
 
 /// What a run has recorded, without the seconds.

@@ -1,4 +1,4 @@
-//! Downloads and packs that are killed and begun again are whole in the end, or not there.
+//! Downloads and packs that are killed and begun again are whole in the end, or not there; so are downloads that find no room.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use md5::{Digest, Md5};
-use refig::data::{Archive, Pace, download};
+use refig::data::{Archive, DownloadError, Pace, download};
+use refig::exit::Exit;
 use refig::run;
 
+use super::disk::{PAGE, SmallDisk};
 use super::scene::{ended_before, kill, kills, moments, numbers, program, reproduce, undisturbed};
 
 /// Bytes of what is downloaded, and of a piece of it.
@@ -119,7 +121,7 @@ fn md5(bytes: &[u8]) -> String {
 }
 
 /// Downloads to `target`.
-fn fetch(address: &str, target: &Path) {
+fn fetch(address: &str, target: &Path) -> Result<(), DownloadError> {
     let content = content();
     let md5 = md5(&content);
     let archive = Archive {
@@ -127,8 +129,7 @@ fn fetch(address: &str, target: &Path) {
         md5: &md5,
     };
     let sources = [address.to_owned()];
-    let done = download(&sources, &archive, target, Pace::default(), &mut |_| Ok(()));
-    assert!(done.is_ok());
+    download(&sources, &archive, target, Pace::default(), &mut |_| Ok(()))
 }
 
 /// The downloading process, which the next test starts and kills. Else there is nothing to do.
@@ -136,7 +137,7 @@ fn fetch(address: &str, target: &Path) {
 fn a_child_downloads() {
     if let Ok(order) = std::env::var(CHILD) {
         let (address, target) = order.split_once(' ').unwrap();
-        fetch(address, Path::new(target));
+        fetch(address, Path::new(target)).unwrap();
     }
 }
 
@@ -170,9 +171,32 @@ fn a_download_that_is_killed_is_whole_in_the_end_or_not_there() {
             }
         }
         if !target.exists() {
-            fetch(&address, &target);
+            fetch(&address, &target).unwrap();
         }
         assert!(std::fs::read(&target).unwrap() == *content);
     }
     println!("{hits} kills of a download");
+}
+
+#[test]
+fn a_download_that_finds_no_room_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(folder.path(), 8) else {
+        return;
+    };
+    let content = Arc::new(content());
+    let address = server(content.clone());
+    let target = disk.at.join("file");
+    let mut moments = moments("downloading without room");
+    for _ in 0..kills(10, 1) {
+        disk.clear();
+        disk.fill(moments.below(SIZE as u64 / PAGE));
+        let error = anyhow::Error::from(fetch(&address, &target).unwrap_err());
+        assert_eq!(Exit::of(&error), Exit::Storage, "{error:#}");
+        assert!(error.to_string().contains("make room"), "{error:#}");
+        assert!(disk.files().is_empty(), "{:?}", disk.files().keys());
+        disk.free();
+        fetch(&address, &target).unwrap();
+        assert!(std::fs::read(&target).unwrap() == *content);
+    }
 }

@@ -6,7 +6,8 @@ use std::process::Command;
 use refig::exit::Exit;
 use refig::orchestrate::launch::{Launch, Submission, Work, arguments, quote_all, script};
 
-use super::words::{HOSTILE, launch, program, report, runs, stderr, stdout, with_input};
+use super::cluster::program;
+use super::words::{HOSTILE, launch, report, runs, stderr, stdout, with_input};
 
 #[test]
 fn quoted_words_reach_a_program_as_they_are() {

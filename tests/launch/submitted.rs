@@ -1,5 +1,8 @@
 //! What a start submits, and what it does not.
 
+use std::process::Stdio;
+use std::time::Duration;
+
 use refig::exit::Exit;
 use refig::orchestrate::launch::quote_all;
 
@@ -82,7 +85,7 @@ fn a_second_start_submits_nothing_that_is_queued() {
     }
 
     // They have ended, and left no run: all are submitted again.
-    std::fs::remove_file(cluster.at("queue")).unwrap();
+    cluster.unset("queue");
     let again = succeeded(cluster.launch(&[]));
     assert!(
         stderr(&again).contains("0 queued or running, 2 submitted"),
@@ -127,11 +130,11 @@ fn a_program_without_a_slash_is_looked_for_on_the_node() {
 #[test]
 fn a_crash_between_submitting_and_recording_submits_nothing_twice() {
     let cluster = Cluster::new();
-    std::fs::write(cluster.at("die"), "").unwrap();
+    cluster.set("die");
     let killed = cluster.launch(&[]);
     assert_eq!(killed.status.code(), None, "{}", stderr(&killed));
     assert_eq!(cluster.queue().len(), 1);
-    std::fs::remove_file(cluster.at("die")).unwrap();
+    cluster.unset("die");
     let second = succeeded(cluster.launch(&[]));
     assert!(
         stderr(&second).contains("2 queued or running, 0 submitted"),
@@ -149,10 +152,40 @@ fn a_crash_between_submitting_and_recording_submits_nothing_twice() {
 }
 
 #[test]
+fn a_killed_launch_leaves_the_lock_to_the_program_that_submits() {
+    let cluster = Cluster::new();
+    cluster.set("gate");
+    let mut launching = cluster.launching();
+    let mut child = launching
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while cluster.calls("sbatch") == 0 {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Its job is not in the queue yet.
+    let busy = cluster.launch(&[]);
+    assert_eq!(busy.status.code(), Some(Exit::Busy as i32));
+    assert!(
+        stderr(&busy).contains("is submitting runs of these results"),
+        "{}",
+        stderr(&busy)
+    );
+    assert_eq!(cluster.calls("sbatch"), 1);
+    cluster.unset("gate");
+    succeeded(cluster.launch_at_last());
+    cluster.assert_queued_once();
+}
+
+#[test]
 fn nothing_is_submitted_where_the_queue_does_not_answer() {
     let cluster = Cluster::new();
     succeeded(cluster.launch(&[]));
-    std::fs::write(cluster.at("down"), "").unwrap();
+    cluster.set("down");
     let output = cluster.launch(&[]);
     assert_eq!(output.status.code(), Some(Exit::Internal as i32));
     assert!(
@@ -168,7 +201,7 @@ fn nothing_is_submitted_where_the_queue_does_not_answer() {
 #[test]
 fn a_refusal_is_told_and_the_next_start_tries_again() {
     let cluster = Cluster::new();
-    std::fs::write(cluster.at("refuse"), "").unwrap();
+    cluster.set("refuse");
     let output = cluster.launch(&[]);
     assert_eq!(output.status.code(), Some(Exit::Usage as i32));
     assert!(
@@ -176,7 +209,7 @@ fn a_refusal_is_told_and_the_next_start_tries_again() {
         "{}",
         stderr(&output)
     );
-    std::fs::remove_file(cluster.at("refuse")).unwrap();
+    cluster.unset("refuse");
     let output = succeeded(cluster.launch(&[]));
     assert!(
         stdout(&output).contains("job 102: 2 runs"),

@@ -1,7 +1,7 @@
 //! Installs CIFAR-10 into a folder: downloaded or copied, verified, and complete or not there at all.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -252,12 +252,7 @@ impl Staging {
         let path = self
             .folder
             .join(Format::Binary.files().nth(number).unwrap_or(TEST_FILE));
-        temporary::create_new(&path)
-            .and_then(|mut file| {
-                file.write_all(batch)?;
-                temporary::sync(&file)
-            })
-            .map_err(|error| storage_error(&path, &error))
+        temporary::write_new(&path, batch).map_err(|error| storage_error(&path, &error))
     }
 }
 

@@ -62,6 +62,9 @@ fn in_steps(
     let mut lock = None;
     if lacks(&sums) {
         lock = alone(&path, progress)?;
+        if lock.is_some() {
+            sealed::tidy(&path);
+        }
         // Another process may have come further.
         let again = "computing the mean image again";
         sums = sealed::usable(load(&path, size), &path, again, progress)?;

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -242,13 +242,7 @@ fn begin(out: &Path, plan: &Plan) -> Result<()> {
         fs::remove_file(old).ok();
     }
     let text = serde_json::to_string_pretty(plan)?;
-    let written = temporary::file_beside(&path).and_then(|(mut file, own)| {
-        let _held = temporaries::hold(&own);
-        file.write_all(text.as_bytes())?;
-        temporary::sync(&file)?;
-        temporaries::rename(&own, &path)
-    });
-    written.map_err(|error| storage(&path, &error))
+    temporary::replace(&path, text.as_bytes()).map_err(|error| storage(&path, &error))
 }
 
 fn read_plan(path: &Path) -> Result<Plan> {

@@ -2,6 +2,7 @@
 //! way from a file to a network's input runs where there is no ImageNet.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -52,18 +53,37 @@ pub(in crate::data) fn has_synthetic_pictures(cache: &Path) -> bool {
 /// [`Exit::Storage`] if it cannot be written.
 pub(in crate::data) fn synthetic_pictures(cache: &Path) -> Result<PathBuf> {
     let folder = cache.join(FOLDER);
-    if folder.is_dir() {
-        return Ok(folder);
+    if !folder.is_dir() {
+        let written = write(&folder);
+        // Another process may have been faster, with the same files.
+        if !folder.is_dir() {
+            written?;
+        }
     }
-    let unwritable = |path: &Path, error: std::io::Error| {
-        Exit::Storage.error(format!(
-            "cannot write {}: {error}; check its permissions, or move the cache with REFIG_CACHE",
-            path.display()
-        ))
-    };
-    fs::create_dir_all(cache).map_err(|error| unwritable(cache, error))?;
-    let fresh = temporary::folder_beside(&folder).map_err(|error| unwritable(&folder, error))?;
+    // What killed processes left. One that is still writing finds that these are there.
+    for old in temporary::leftovers(&folder) {
+        fs::remove_dir_all(old).ok();
+    }
+    Ok(folder)
+}
+
+/// Writes the pictures into a folder that is renamed when it is complete.
+fn write(folder: &Path) -> Result<()> {
+    let made = folder.parent().map_or(Ok(()), fs::create_dir_all);
+    let fresh = made
+        .and_then(|()| temporary::folder_beside(folder))
+        .map_err(|error| unwritable(folder, &error))?;
     let _held = temporaries::hold(&fresh);
+    let written = fill(&fresh).and_then(|()| {
+        temporaries::rename(&fresh, folder).map_err(|error| unwritable(folder, &error))
+    });
+    if written.is_err() {
+        fs::remove_dir_all(&fresh).ok();
+    }
+    written
+}
+
+fn fill(fresh: &Path) -> Result<()> {
     let images = synthetic(SYNTHETIC_SEED);
     for ((split, each), images) in EACH.into_iter().zip([&images.train, &images.test]) {
         let mut written = [0; SYNSETS.len()];
@@ -74,19 +94,20 @@ pub(in crate::data) fn synthetic_pictures(cache: &Path) -> Result<PathBuf> {
             }
             written[label] += 1;
             let class = fresh.join(split).join(SYNSETS[label]);
-            fs::create_dir_all(&class).map_err(|error| unwritable(&class, error))?;
+            fs::create_dir_all(&class).map_err(|error| unwritable(&class, &error))?;
             let path = class.join(format!("{}_{index}.JPEG", SYNSETS[label]));
-            fs::write(&path, jpeg(images, index)?).map_err(|error| unwritable(&path, error))?;
+            temporary::write_new(&path, &jpeg(images, index)?)
+                .map_err(|error| unwritable(&path, &error))?;
         }
     }
-    match temporaries::rename(&fresh, &folder) {
-        // Another process was faster, with the same files.
-        Err(_) if folder.is_dir() => {
-            fs::remove_dir_all(&fresh).ok();
-        }
-        renamed => renamed.map_err(|error| unwritable(&folder, error))?,
-    }
-    Ok(folder)
+    Ok(())
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> anyhow::Error {
+    Exit::Storage.error(format!(
+        "cannot write {}: {error}; make room, check its permissions, or move the cache with REFIG_CACHE",
+        path.display()
+    ))
 }
 
 /// An image as a JPEG of 128 pixels in height, and a little more in width for some.

@@ -2,6 +2,7 @@
 //! folder by the digest of the images. A file that cannot be read at all is an error instead: the disk may give it the next time.
 
 use std::io;
+use std::mem;
 use std::ops::Range;
 use std::path::Path;
 
@@ -53,6 +54,7 @@ pub(super) fn find(split: &Split, cache: &Path, progress: &mut Report) -> Result
             "decoding {total} images once, to know those that cannot be decoded"
         )))?;
     }
+    let mut told = false;
     while known.decoded < total {
         let end = (known.decoded + STEP).min(total);
         let mut found = decode_all(split, known.decoded..end, progress)?;
@@ -62,7 +64,9 @@ pub(super) fn find(split: &Split, cache: &Path, progress: &mut Report) -> Result
         let mut kept = MAGIC.to_vec();
         serde_json::to_writer(&mut kept, &known)?;
         // Without tidying: workers of the same set do this at the same time.
-        if let Err(error) = sealed::write(&path, kept) {
+        if let Err(error) = sealed::write(&path, kept)
+            && !mem::replace(&mut told, true)
+        {
             progress(Progress::Note(format!(
                 "cannot keep which images cannot be decoded in {}: {error}; the next start decodes all again (move the cache with REFIG_CACHE)",
                 path.display()

@@ -1,6 +1,6 @@
 //! HyperQueue, through `hq`. What failed is taken from the folders of runs: `hq job wait` ends with 0 when tasks fail.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
 use serde::Deserialize;
@@ -73,9 +73,9 @@ pub(super) fn text(launch: &Launch, submission: &Submission) -> Result<String> {
 ///
 /// # Errors
 /// [`Exit::Usage`] if hq is missing or does not accept it.
-pub(super) fn submit(launch: &Launch, submission: &Submission) -> Result<u64> {
+pub(super) fn submit(launch: &Launch, submission: &Submission, lock: Stdio) -> Result<u64> {
     let arguments = arguments(launch, submission)?;
-    let output = output(Command::new("hq").args(&arguments), "hq")?;
+    let output = output(Command::new("hq").args(&arguments).stdin(lock), "hq")?;
     let said = String::from_utf8_lossy(&output.stdout);
     let number = said.lines().rev().find_map(|line| line.trim().parse().ok());
     match number {

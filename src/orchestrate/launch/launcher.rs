@@ -1,6 +1,7 @@
 //! The clusters' queues that runs can be launched on, and what goes to and comes from them.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -122,14 +123,15 @@ impl Launcher {
         }
     }
 
-    /// Submits a job and returns its number.
+    /// Submits a job and returns its number. What submits is given `lock` as its standard input, see
+    /// [`Launches::held`](super::Launches::held).
     ///
     /// # Errors
     /// If it was not accepted, or that is not known.
-    pub fn submit(self, launch: &Launch, submission: &Submission) -> Result<u64> {
+    pub fn submit(self, launch: &Launch, submission: &Submission, lock: Stdio) -> Result<u64> {
         match self {
-            Launcher::Slurm => slurm::submit(launch, submission),
-            Launcher::HyperQueue => hyperqueue::submit(launch, submission),
+            Launcher::Slurm => slurm::submit(launch, submission, lock),
+            Launcher::HyperQueue => hyperqueue::submit(launch, submission, lock),
         }
     }
 }

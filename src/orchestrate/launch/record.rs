@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -17,6 +20,9 @@ use crate::run::{FORMAT, own_folder, read_toml, to_toml};
 const LAUNCHES: &str = ".launches";
 const RECORD: &str = "launch.toml";
 const PLAN: &str = "plan.toml";
+/// Times that the lock is tried, for a program that still submits while the one that started it is gone.
+const TRIES: usize = 10;
+const PAUSE: Duration = Duration::from_millis(50);
 /// What to do about a record that cannot be used.
 const REMEDY: &str = "see which jobs are queued, cancel them, and remove the folder";
 
@@ -71,7 +77,7 @@ impl Record {
 #[derive(Debug)]
 pub struct Launches {
     folder: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Launches {
@@ -83,7 +89,7 @@ impl Launches {
         let path = results_dir.join(LAUNCHES).join("lock");
         let refuse = |error: std::io::Error| {
             Exit::Storage.error(format!(
-                "{}: cannot write: {error}; name a writable folder with --results-dir",
+                "{}: cannot write: {error}; make room, or name a writable folder with --results-dir",
                 path.display()
             ))
         };
@@ -95,17 +101,42 @@ impl Launches {
             .truncate(false)
             .open(&path)
             .map_err(refuse)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                folder,
-                _lock: lock,
-            }),
-            Err(TryLockError::WouldBlock) => Err(Exit::Busy.error(format!(
-                "{}: another process is submitting runs of these results; wait for it, then run the same command again",
-                path.display()
-            ))),
-            Err(TryLockError::Error(error)) => Err(refuse(error)),
+        for _ in 0..TRIES {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { folder, lock }),
+                Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+                Err(TryLockError::Error(error)) => return Err(refuse(error)),
+            }
         }
+        Err(Exit::Busy.error(format!(
+            "{}: another process is submitting runs of these results; wait for it, then run the same command again",
+            path.display()
+        )))
+    }
+
+    /// The standard input of a program that submits. It is empty, and the lock is held until that program has ended, too: killed
+    /// meanwhile, this one leaves a job that the queue does not show yet, which the next start would submit again.
+    ///
+    /// # Errors
+    /// [`Exit::Storage`] if the system has no more files.
+    pub fn held(&self) -> Result<Stdio> {
+        let lock = self.lock.try_clone();
+        lock.map(Stdio::from).map_err(|error| {
+            let folder = self.folder.display();
+            Exit::Storage.error(format!(
+                "{folder}: cannot keep the lock: {error}; raise the limit on open files (ulimit -n)"
+            ))
+        })
+    }
+
+    /// Makes the folder of a launch ready, without what a killed process was writing in it.
+    ///
+    /// # Errors
+    /// [`Exit::Storage`].
+    pub fn prepare(&self, name: &str) -> Result<()> {
+        let (disk, folder) = (Disk::default(), self.folder(name));
+        disk.create_dir(&folder)?;
+        disk.remove_temporaries(&folder)
     }
 
     /// The folder of a launch.

@@ -1,6 +1,6 @@
 //! Slurm, through `sbatch` and `squeue`.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::Result;
 
@@ -69,7 +69,7 @@ pub(super) fn text(launch: &Launch, submission: &Submission) -> Result<String> {
 ///
 /// # Errors
 /// [`Exit::Usage`] if sbatch is missing or does not accept it.
-pub(super) fn submit(launch: &Launch, submission: &Submission) -> Result<u64> {
+pub(super) fn submit(launch: &Launch, submission: &Submission, lock: Stdio) -> Result<u64> {
     let path = launch.folder.join(format!("{}.sh", submission.name));
     let text = script(launch, submission)?;
     Disk::default().replace(&path, text.as_bytes())?;
@@ -82,7 +82,7 @@ pub(super) fn submit(launch: &Launch, submission: &Submission) -> Result<u64> {
     for variable in UNWANTED {
         command.env_remove(variable);
     }
-    let output = output(command.arg(&path), "sbatch")?;
+    let output = output(command.arg(&path).stdin(lock), "sbatch")?;
     let said = String::from_utf8_lossy(&output.stdout);
     // `NUMBER` or `NUMBER;CLUSTER`, perhaps below what a site's own sbatch says.
     let number = said.lines().rev().find_map(|line| {

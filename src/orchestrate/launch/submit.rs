@@ -236,7 +236,7 @@ fn recorded(
         runs,
     });
     launches.save(name, record)?;
-    let number = launcher.submit(launch, submission)?;
+    let number = launcher.submit(launch, submission, launches.held()?)?;
     if let Some(job) = record.jobs.last_mut() {
         job.number = Some(number);
     }

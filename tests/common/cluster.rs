@@ -1,11 +1,25 @@
 //! Stand-ins for Slurm's programs, and the real binary beside them.
 
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
-use super::words::{program, stderr};
+use refig::exit::Exit;
 
-/// Stand-ins for sbatch and squeue. Everything submitted stays queued until it is taken out of `queue`.
+const TINY: [&str; 7] = [
+    "reproduce",
+    "tiny",
+    "--profile",
+    "tiny",
+    "--offline",
+    "--device",
+    "cpu",
+];
+const SLURM: [&str; 2] = ["--launch", "slurm"];
+
+/// Stand-ins for sbatch and squeue. Everything submitted stays queued until it is taken out of `queue`. A file says what else
+/// happens: `refuse`, `die`, `down`, `slow` (it takes a moment until a job is queued), `gate` (it takes as long as that is there).
 pub struct Cluster {
     folder: tempfile::TempDir,
 }
@@ -26,6 +40,8 @@ script=${!#}
 name=$(sed -n 's/^#SBATCH --job-name=//p' "$script")
 array=$(sed -n 's/^#SBATCH --array=//p' "$script")
 [ ! -e "$FAKE/refuse" ] || { echo "sbatch: error: invalid partition specified" >&2; exit 1; }
+[ ! -e "$FAKE/slow" ] || sleep 0.2
+while [ -e "$FAKE/gate" ]; do sleep 0.02; done
 echo "$number $name $array" >> "$FAKE/queue"
 # Its caller dies before it hears of the number.
 [ ! -e "$FAKE/die" ] || { kill -KILL "$PPID"; exit 1; }
@@ -85,9 +101,21 @@ fi
         self.text("queue").lines().map(String::from).collect()
     }
 
-    pub fn refig(&self, arguments: &[&str]) -> Output {
+    /// Makes it behave in another way, see [`Cluster`].
+    pub fn set(&self, name: &str) {
+        std::fs::write(self.at(name), "").unwrap();
+    }
+
+    /// As it was before [`Cluster::set`].
+    pub fn unset(&self, name: &str) {
+        std::fs::remove_file(self.at(name)).unwrap();
+    }
+
+    /// `refig ARGUMENTS` on this cluster.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let path = std::env::var("PATH").unwrap();
-        Command::new(env!("CARGO_BIN_EXE_refig"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_refig"));
+        command
             .args(arguments)
             .args(["--experiments-dir", "tests/fixtures/experiments"])
             .arg("--results-dir")
@@ -98,30 +126,65 @@ fi
             .env("FAKE", self.folder.path())
             .env("REFIG_CACHE", self.at("cache"))
             .env("SQUEUE_STATES", "RUNNING")
-            .env_remove("CIFAR10_DIR")
-            .output()
-            .unwrap()
+            .env_remove("CIFAR10_DIR");
+        command
+    }
+
+    pub fn refig(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
     }
 
     pub fn reproduce(&self, more: &[&str]) -> Output {
-        let begin = [
-            "reproduce",
-            "tiny",
-            "--profile",
-            "tiny",
-            "--offline",
-            "--device",
-            "cpu",
-        ];
-        self.refig(&[&begin[..], more].concat())
+        self.refig(&[&TINY[..], more].concat())
     }
 
     pub fn launch(&self, more: &[&str]) -> Output {
-        self.reproduce(&[&["--launch", "slurm"][..], more].concat())
+        self.reproduce(&[&SLURM[..], more].concat())
+    }
+
+    /// What [`Cluster::launch`] runs.
+    pub fn launching(&self) -> Command {
+        self.command(&[&TINY[..], &SLURM[..]].concat())
+    }
+
+    /// The same until no program that submits is at work any more, which a killed launch may have left.
+    pub fn launch_at_last(&self) -> Output {
+        let begun = Instant::now();
+        loop {
+            let output = self.launch(&[]);
+            if output.status.code() != Some(Exit::Busy as i32) {
+                return output;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60));
+        }
+    }
+
+    /// Asserts that both runs and the job that draws and checks are queued, each once, and that there is nothing half-written.
+    pub fn assert_queued_once(&self) {
+        let queue = self.queue();
+        assert_eq!(queue.len(), 2, "{queue:?}");
+        assert!(queue[0].ends_with(" 0-1"), "{queue:?}");
+        assert_eq!(queue[1].split_whitespace().count(), 2, "{queue:?}");
+        let second = succeeded(self.launch(&[]));
+        let said = String::from_utf8_lossy(&second.stderr);
+        assert!(said.contains("2 queued or running, 0 submitted"), "{said}");
+        assert_eq!(self.queue(), queue);
+        for entry in walkdir::WalkDir::new(self.at("results")) {
+            let path = entry.unwrap().into_path();
+            let half = path.extension().is_some_and(|end| end == "tmp");
+            assert!(!half, "{path:?} was left");
+        }
     }
 }
 
 pub fn succeeded(output: Output) -> Output {
-    assert!(output.status.success(), "{}", stderr(&output));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
     output
+}
+
+/// A file that can be run.
+pub fn program(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }

@@ -115,7 +115,7 @@ fn whoever_waits_for_another_host_is_told_of_it_once() {
     let _first = open(&hanging(), results.path(), false).unwrap();
     let mut told = Vec::new();
     let mut looks = 0;
-    let mut watcher = |watching: Watching<'_>| {
+    let mut watcher = |watching: Watching<'_>| -> anyhow::Result<()> {
         match watching {
             Watching::Begins(what) => told.push(what.to_owned()),
             Watching::GoesOn => looks += 1,

@@ -3,6 +3,8 @@
 
 mod cluster;
 mod documented;
+#[path = "../common/python.rs"]
+mod python;
 mod scripts;
 mod submitted;
 mod words;

@@ -8,7 +8,7 @@ use refig::manifest::Experiment;
 use refig::orchestrate::launch::{Launch, Site, script};
 use refig::plan;
 use refig::processor::Processor;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::python;
 use super::words::{launch, runs, stderr, stdout, with_input};
@@ -101,6 +101,9 @@ fn kubernetes_takes_the_documented_job() {
     ];
     let last: Vec<Value> = last.map(|exit| Value::from(exit as i32)).to_vec();
     let rules = spec["podFailurePolicy"]["rules"].as_array().unwrap();
+    assert_eq!(rules[0]["action"], "Ignore");
+    let disrupted = json!([{ "type": "DisruptionTarget", "status": "True" }]);
+    assert_eq!(rules[0]["onPodConditions"], disrupted);
     let codes: Vec<(&Value, &Value, &Value)> = rules
         .iter()
         .filter_map(|rule| Some((&rule["action"], rule.get("onExitCodes")?)))

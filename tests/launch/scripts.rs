@@ -52,6 +52,7 @@ fn scripts_ask_for_what_the_site_file_says() {
         "#SBATCH --signal=B:USR1@120",
         "#SBATCH \"--output=/results/.launches/it's \\\"here\\\" 100%%/%A_%a.log\"",
         "max_requeues=100",
+        "export CIFAR10_DIR='/data/it'\\''s here'",
     ] {
         assert!(has(&text, line), "no {line} in\n{text}");
     }
@@ -99,6 +100,8 @@ fn hyperqueue_gets_words_and_a_constant_script() {
     assert_eq!(words[at + 4..at + 7], ["refig", "0", "box"]);
     assert_eq!(words[at + 7..], launch.worker[..]);
     assert!(words.contains(&"--priority=3".to_owned()), "{words:?}");
+    let data = words.iter().position(|word| word == "--env").unwrap();
+    assert_eq!(words[data + 1], "CIFAR10_DIR=/data/it's here");
 
     // What it runs: the words as they are, and the number of the run. Made again, it takes the run over.
     for (instance, flags) in [("0", &[][..]), ("1", &["--take-over"][..])] {

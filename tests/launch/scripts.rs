@@ -129,14 +129,22 @@ fn run_task(code: &str, restarts: &str, state: &str) -> (Option<i32>, String) {
         &at("scontrol"),
         "#!/bin/sh\necho \"$*\" >> \"$FAKE/asked\"\n",
     );
-    program(&at("squeue"), "#!/bin/sh\necho \"7_3 $STATE node\"\n");
+    // A controller that is busy does not answer the first time.
+    program(
+        &at("squeue"),
+        "#!/bin/sh\ncase $STATE in BUSY*) [ -e \"$FAKE/busy\" ] || { : > \"$FAKE/busy\"; exit 1; } ;; esac\n\
+         echo \"7_3 ${STATE#BUSY } node\"\n",
+    );
+    // Of a site, which does not think of scripts that source it.
+    std::fs::write(at("env.sh"), "set -eu\n").unwrap();
     // Is warned once it is there, where it has to save its state first.
     program(
         &at("worker"),
         "#!/bin/bash\ntrap 'exit \"$CODE\"' TERM\nprintf '%s\\n' \"$@\" > \"$FAKE/words\"\n\
          [ \"$CODE\" != 143 ] || kill -USR1 \"$PPID\"\nfor _ in {1..100}; do [ \"$CODE\" = 143 ] || exit \"$CODE\"; sleep 0.1; done\n",
     );
-    let mut launch = launch("max_requeues = 2");
+    let prologue = format!("prologue = [[\"source\", {:?}]]", at("env.sh"));
+    let mut launch = launch(&format!("max_requeues = 2\n{prologue}"));
     launch.worker = vec![at("worker").to_str().unwrap().into(), "a b".into()];
     let submission = Submission {
         work: Work::Runs {
@@ -175,6 +183,10 @@ fn a_task_that_was_stopped_is_queued_again_a_number_of_times_unless_cancelled() 
     assert_eq!(
         run_task("143", "0", "COMPLETING"),
         (Some(143), String::new())
+    );
+    assert_eq!(
+        run_task("143", "0", "BUSY RUNNING"),
+        (Some(143), again.clone())
     );
     assert_eq!(run_task("130", "0", "RUNNING"), (Some(130), again));
     for code in [0, 4, 7, 70, 137] {

@@ -123,6 +123,28 @@ fn hyperqueue_gets_words_and_a_constant_script() {
 /// Runs the script of a task with a worker that ends with a code, and gives what `scontrol` was asked for. The worker takes over
 /// if the task was restarted.
 fn run_task(code: &str, restarts: &str, state: &str) -> (Option<i32>, String) {
+    run_task_with("", code, restarts, state)
+}
+
+/// A container's program: starts what it is given, and passes on signals and the exit code. So that a worker in it can warn the
+/// task, it does that in the other direction, too.
+const CONTAINER: &str = r#"#!/bin/bash
+trap 'kill -TERM "$inside"' TERM
+trap 'kill -USR1 "$PPID"' USR1
+"$@" &
+inside=$!
+wait "$inside"
+code=$?
+# A signal ends the waiting, not what is inside.
+while kill -0 "$inside" 2>/dev/null; do
+    wait "$inside"
+    code=$?
+done
+exit "$code"
+"#;
+
+/// [`run_task`], with more in the site file.
+fn run_task_with(site: &str, code: &str, restarts: &str, state: &str) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     program(
@@ -144,7 +166,8 @@ fn run_task(code: &str, restarts: &str, state: &str) -> (Option<i32>, String) {
          [ \"$CODE\" != 143 ] || kill -USR1 \"$PPID\"\nfor _ in {1..100}; do [ \"$CODE\" = 143 ] || exit \"$CODE\"; sleep 0.1; done\n",
     );
     let prologue = format!("prologue = [[\"source\", {:?}]]", at("env.sh"));
-    let mut launch = launch(&format!("max_requeues = 2\n{prologue}"));
+    program(&at("container"), CONTAINER);
+    let mut launch = launch(&format!("max_requeues = 2\n{prologue}\n{site}"));
     launch.worker = vec![at("worker").to_str().unwrap().into(), "a b".into()];
     let submission = Submission {
         work: Work::Runs {
@@ -193,4 +216,13 @@ fn a_task_that_was_stopped_is_queued_again_a_number_of_times_unless_cancelled() 
         let asked = run_task(&code.to_string(), "0", "RUNNING");
         assert_eq!(asked, (Some(code), String::new()));
     }
+}
+
+#[test]
+fn a_signal_reaches_the_worker_in_a_container_and_its_code_comes_out() {
+    let site = "container = [\"container\"]";
+    let stopped = run_task_with(site, "143", "0", "RUNNING");
+    assert_eq!(stopped, (Some(143), "requeue 7_3\n".to_owned()));
+    let failed = run_task_with(site, "4", "0", "RUNNING");
+    assert_eq!(failed, (Some(4), String::new()));
 }

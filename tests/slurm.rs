@@ -1,6 +1,6 @@
-//! Real runs on a real Slurm: a cluster of one node, started without systemd from Debian's packages. One task is warned
-//! and queued again, one worker is killed with SIGKILL, and the results equal those of this process to the bit. Skipped where
-//! Slurm is not installed.
+//! Real runs on a real Slurm: a cluster of one node, started without systemd from Debian's packages. Of four tasks, one is warned,
+//! one worker is killed with SIGKILL, one task is cancelled, and one is first preempted and then reaches its time limit. The
+//! results equal those of this process to the bit. Skipped where Slurm is not installed.
 #![cfg(unix)]
 
 mod common;
@@ -15,7 +15,7 @@ use common::tiny::assert_same_results;
 use refig::run;
 
 /// Long enough to be stopped on the way, short enough to be made twice.
-const ITERATIONS: &str = "recipe.iterations=400";
+const ITERATIONS: &str = "recipe.iterations=300";
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The programs of a cluster, also where only root has their folder on the PATH.
@@ -100,8 +100,10 @@ impl Cluster {
              SlurmctldPidFile={root}/slurmctld.pid\nSlurmdPidFile={root}/slurmd.pid\n\
              JobAcctGatherType=jobacct_gather/none\nAccountingStorageType=accounting_storage/none\n\
              MpiDefault=none\nMailProg=/bin/true\nKillWait=5\nSchedulerParameters=sched_interval=2,bf_interval=2\n\
+             PreemptType=preempt/partition_prio\nPreemptMode=REQUEUE\n\
              NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN\n\
-             PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP\n"
+             PartitionName=main Nodes=ALL Default=YES PriorityTier=1 State=UP\n\
+             PartitionName=urgent Nodes=ALL PriorityTier=2 State=UP\n"
         );
         std::fs::write(cluster.at("slurm.conf"), text).unwrap();
         let munge = cluster.at("munge").display().to_string();
@@ -258,26 +260,32 @@ fn finished(folder: &Path) -> Vec<PathBuf> {
     folders
 }
 
+/// The folder of the plan's run number `index` in the results folder.
+fn run_of(index: usize, folder: &Path) -> String {
+    let launches = std::fs::read_dir(folder.join("results/.launches")).unwrap();
+    let mut plans = launches.map(|entry| entry.unwrap().path().join("plan.toml"));
+    let plan = plans.find(|path| path.is_file()).unwrap();
+    let plan = refig::orchestrate::plan_file::read(&plan).unwrap();
+    plan.runs[index].plan.folder()
+}
+
 /// The process that works on the plan's run number `index`, which is on its way.
 fn worker(index: usize, folder: &Path) -> Option<String> {
-    let launches = std::fs::read_dir(folder.join("results/.launches")).ok()?;
-    let mut plans = launches
-        .flatten()
-        .map(|entry| entry.path().join("plan.toml"));
-    let plan = plans.find(|path| path.is_file())?;
-    let plan = refig::orchestrate::plan_file::read(&plan).unwrap();
-    let run = plan.runs[index].plan.folder();
-    if !folder
-        .join("results")
-        .join(&run)
-        .join("progress.json")
-        .exists()
-    {
+    let (results, run) = (folder.join("results"), run_of(index, folder));
+    if !results.join(&run).join("progress.json").exists() {
         return None;
     }
-    let lock = folder.join("results/.locks").join(run.replace('/', "--"));
+    let lock = results.join(".locks").join(run.replace('/', "--"));
     let owner = std::fs::read_to_string(lock).ok()?;
-    owner.split_whitespace().nth(1).map(String::from)
+    let process = owner.split_whitespace().nth(1)?.to_owned();
+    // The owner of before is in the file until there is another.
+    signalled("-0", &process).then_some(process)
+}
+
+/// Sends a signal to a process, and says whether there is one.
+fn signalled(signal: &str, process: &str) -> bool {
+    let output = Command::new("kill").args([signal, process]).output();
+    output.unwrap().status.success()
 }
 
 #[test]
@@ -292,7 +300,9 @@ fn a_cluster_makes_the_same_runs_whatever_happens_to_them() {
     let site = cluster.at("site.toml");
     std::fs::write(
         &site,
-        "partition = \"main\"\nmax_requeues = 5\ncheckpoint_every = 1\n",
+        // The shortest limit that Slurm knows is a minute. It looks every half minute, and warns a task early rather than late: 10
+        // to 40 seconds after its begin.
+        "partition = \"main\"\ntime = \"1\"\nwarning = 20\nmax_requeues = 50\ncheckpoint_every = 1\n",
     )
     .unwrap();
     let launch = ["--launch", "slurm", "--site", site.to_str().unwrap()];
@@ -310,8 +320,8 @@ fn a_cluster_makes_the_same_runs_whatever_happens_to_them() {
         worker(0, &remote).is_some() && worker(1, &remote).is_some()
     });
     let killed = worker(1, &remote).unwrap();
-    ended_well(Command::new("kill").args(["-KILL", &killed]));
-    let warned = format!("{}_0", numbers[0]);
+    assert!(signalled("-KILL", &killed));
+    let task = |index: usize| format!("{}_{index}", numbers[0]);
     let logs = || {
         let launches = remote.join("results/.launches");
         let tails = Command::new("sh")
@@ -320,14 +330,25 @@ fn a_cluster_makes_the_same_runs_whatever_happens_to_them() {
             .output();
         said(&tails.unwrap())
     };
-    // It tries again, and fails in the end, where the task is queued again at once.
-    let _ = cluster
+    // Where the task is queued again at once, it tries again for half a minute, and fails in the end.
+    let mut warning = cluster
         .command("scancel")
-        .args(["--batch", "--signal=USR1", &warned])
-        .output();
+        .args(["--batch", "--signal=USR1", &task(0)])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let log = |index: usize| {
+        let launches = std::fs::read_dir(remote.join("results/.launches")).unwrap();
+        let name = format!("{}.log", task(index));
+        let mut paths = launches.map(|entry| entry.unwrap().path().join(&name));
+        let path = paths.find(|path| path.is_file());
+        path.map_or(String::new(), |path| std::fs::read_to_string(path).unwrap())
+    };
     cluster.until("task that is queued again", |_| {
-        logs().contains("stopped; queueing it again")
+        log(0).contains("stopped; queueing it again")
     });
+    let _ = warning.kill();
+    let _ = warning.wait();
 
     // Nothing that is queued is submitted again.
     let second = cluster.reproduce(&remote, &launch);
@@ -338,8 +359,42 @@ fn a_cluster_makes_the_same_runs_whatever_happens_to_them() {
         "{told}"
     );
 
+    // Of the other two, one is cancelled.
+    cluster.until("worker of the third run", |_| worker(2, &remote).is_some());
+    ended_well(cluster.command("scancel").arg(task(2)));
+    // The other has to make room for a job of a partition that goes before.
+    cluster.until("worker of the fourth run", |_| worker(3, &remote).is_some());
+    let urgent = ["--partition=urgent", "--cpus-per-task=2", "--wrap=true"];
+    ended_well(
+        cluster
+            .command("sbatch")
+            .args(urgent)
+            .arg("--output=/dev/null"),
+    );
+    cluster.until("task that is preempted", |_| {
+        log(3).contains("PREEMPTION") && log(3).contains("stopped; left to Slurm")
+    });
+    // Then it reaches its time limit: it does not get on, so that it cannot end before.
+    cluster.until("worker that goes on", |_| {
+        worker(3, &remote).is_some_and(|process| signalled("-STOP", &process))
+    });
+    cluster.until("warning of the time limit", |_| {
+        log(3).contains("warned of the time limit")
+    });
+    signalled("-CONT", &worker(3, &remote).unwrap_or_default());
+    cluster.until("task that is queued again at its limit", |_| {
+        log(3).contains("stopped; queueing it again")
+    });
+
     cluster.until("end of all jobs", |cluster| cluster.queue().is_empty());
-    // The killed one, if its task had not ended when the second start asked.
+    assert!(log(2).contains("stopped; left to Slurm"), "{}", logs());
+    let done = finished(&remote);
+    let is_done = |index: usize| {
+        let run = remote.join("results").join(run_of(index, &remote));
+        done.contains(&run)
+    };
+    assert!(is_done(3) && !is_done(2), "{}", logs());
+    // The cancelled one, and the killed one, if its task had not ended when the second start asked.
     let third = cluster.reproduce(&remote, &launch);
     cluster.until("end of all jobs", |cluster| cluster.queue().is_empty());
     assert_eq!(finished(&remote).len(), 4, "{}\n{}", said(&third), logs());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{notes, plan, rows_of, same_but_seconds, train, train_in};
 use refig::exit::Exit;
 use refig::run::disk::Disk;
-use refig::run::{Locking, RunDirectory, find};
+use refig::run::{Locking, RunDirectory, Watching, find};
 
 /// A host without the system's locks.
 fn on(host: &str, beat: Duration, take_over: bool) -> Locking {
@@ -38,6 +38,7 @@ fn open(locking: &Locking, results: &Path, fresh: bool) -> anyhow::Result<RunDir
         &plan(),
         &notes(),
         fresh,
+        &mut |_| Ok(()),
     )
 }
 
@@ -106,4 +107,116 @@ fn an_owner_that_lives_keeps_the_run() {
         }
     })
     .unwrap();
+}
+
+#[test]
+fn whoever_waits_for_another_host_is_told_of_it_once() {
+    let results = tempfile::tempdir().unwrap();
+    let _first = open(&hanging(), results.path(), false).unwrap();
+    let mut told = Vec::new();
+    let mut looks = 0;
+    let mut watcher = |watching: Watching<'_>| -> anyhow::Result<()> {
+        match watching {
+            Watching::Begins(what) => told.push(what.to_owned()),
+            Watching::GoesOn => looks += 1,
+        }
+        Ok(())
+    };
+    let how = (Disk::default(), &other(false));
+    let refused =
+        RunDirectory::open_as(how, results.path(), &plan(), &notes(), false, &mut watcher);
+    busy(refused);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains(" on one; "), "{told:?}");
+    assert!(looks > 1);
+}
+
+#[cfg(unix)]
+mod processes {
+    use std::io::{BufRead as _, BufReader, Read as _};
+    use std::process::{Child, Command, Stdio};
+
+    use refig::exit::Exit;
+    use refig::orchestrate::plan_file;
+    use refig::run::disk::Disk;
+    use refig::run::{Notes, RunDirectory};
+
+    use super::common::tiny::{refig, tiny};
+    use super::hanging;
+
+    /// Whether this process, and so those that it starts, ignores SIGHUP, as under `nohup`.
+    fn ignores_hangups() -> bool {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        mask.is_some_and(|mask| mask & 1 != 0)
+    }
+
+    #[test]
+    fn a_signal_ends_the_wait_for_another_host() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plan.toml");
+        let frozen = tiny(folder.path(), "plan", "1")
+            .arg("--out")
+            .arg(&file)
+            .status();
+        assert!(frozen.unwrap().success());
+        let plan = plan_file::read(&file).unwrap();
+        let results = folder.path().join("results");
+        let held: Vec<RunDirectory> = plan
+            .runs
+            .iter()
+            .map(|run| {
+                let how = (Disk::default(), &hanging());
+                let notes = Notes::default();
+                RunDirectory::open_as(how, &results, &run.plan, &notes, false, &mut |_| Ok(()))
+                    .unwrap()
+            })
+            .collect();
+        let worker = |index: &str, more: &[&str]| -> Child {
+            let mut command = refig(folder.path(), "run");
+            command.arg("--plan").arg(&file).args(["--index", index]);
+            command.args(["--offline", "--threads", "1"]).args(more);
+            command.stderr(Stdio::piped()).spawn().unwrap()
+        };
+        // It waits to the end meanwhile, without a word before its error.
+        let quiet = worker("1", &["--quiet"]);
+
+        let hang_up = ("-HUP", Exit::HungUp);
+        for (signal, exit) in [
+            ("-INT", Exit::Interrupted),
+            ("-TERM", Exit::Terminated),
+            hang_up,
+        ] {
+            if signal == hang_up.0 && ignores_hangups() {
+                println!("skipped: SIGHUP, which this process ignores");
+                continue;
+            }
+            let mut child = worker("0", &[]);
+            let mut said = BufReader::new(child.stderr.take().unwrap());
+            let mut line = String::new();
+            while !line.contains(" on one; watching for up to 10 s") {
+                line.clear();
+                assert_ne!(said.read_line(&mut line).unwrap(), 0, "it did not wait");
+            }
+            let sent = Command::new("kill")
+                .args([signal, &child.id().to_string()])
+                .status();
+            assert!(sent.unwrap().success());
+            let mut rest = String::new();
+            said.read_to_string(&mut rest).unwrap();
+            assert_eq!(child.wait().unwrap().code(), Some(exit as i32), "{rest}");
+            assert!(!rest.contains("watching"), "{rest}");
+            assert!(rest.contains("run the same command again"), "{rest}");
+        }
+
+        let output = quiet.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(Exit::Busy as i32), "{said}");
+        assert!(said.contains("gave no sign of life"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        // Nothing was taken from the owners, who can leave the runs to others.
+        drop(held);
+        assert!(worker("0", &[]).wait().unwrap().success());
+    }
 }

@@ -68,6 +68,7 @@ pub fn run(
         report: report(&args.selection, &site, &plan, places)?,
         on_gpu: processor == Processor::Cuda,
         threads: threads(&args.compute, &site),
+        environment: environment()?,
         folder,
         site,
     };
@@ -149,6 +150,18 @@ fn program(site: &Site) -> Result<String> {
         },
         None => path_word(&std::env::current_exe().context("cannot find this program's file")?),
     }
+}
+
+/// The variables of this process that say where data is.
+fn environment() -> Result<Vec<(&'static str, String)>> {
+    let mut all = Vec::new();
+    for variable in ["CIFAR10_DIR", "IMAGENET_DIR", "REFIG_CACHE"] {
+        let value = std::env::var_os(variable).filter(|value| !value.is_empty());
+        if let Some(value) = value {
+            all.push((variable, path_word(Path::new(&value))?));
+        }
+    }
+    Ok(all)
 }
 
 /// `--name=value` in one word, so that no value is taken for a flag.

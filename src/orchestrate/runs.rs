@@ -14,7 +14,7 @@ use crate::random::Purpose;
 use crate::recipe::{Crop, Normalisation, Recipe, TrainingSplit};
 use crate::record::{Ending, Recorder, Split};
 use crate::run::disk::Disk;
-use crate::run::{Locking, Notes, Resume, RunDirectory};
+use crate::run::{Locking, Notes, Resume, RunDirectory, Watching};
 use crate::train::{Keeper, LoopState, MiniBatches, Phase, Stop, Training, TrainingData};
 use crate::weights::Weights;
 
@@ -249,7 +249,16 @@ fn run_one(
         ..Locking::default()
     };
     let (disk, results, fresh) = (Disk::default(), &options.results_dir, options.fresh);
-    let mut directory = RunDirectory::open_as((disk, &locking), results, run, &notes, fresh)?;
+    let mut watcher = |watching: Watching<'_>| match (stop.requested(), watching) {
+        (Some(signal), _) => Err(signal.stopped()),
+        (None, Watching::Begins(what)) => {
+            observer.tell(what);
+            Ok(())
+        }
+        (None, Watching::GoesOn) => Ok(()),
+    };
+    let mut directory =
+        RunDirectory::open_as((disk, &locking), results, run, &notes, fresh, &mut watcher)?;
     let resume = directory.resume()?;
     for warning in directory.warnings() {
         observer.warn(warning);

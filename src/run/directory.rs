@@ -22,6 +22,7 @@ use super::run_file::{Notes, RunFile};
 use super::space;
 use super::view::RunView;
 use super::view_tallies::{self, ViewTally};
+use super::watch::Watcher;
 use super::weights_header::WeightsHeader;
 use crate::digest::sha256;
 use crate::exit::Exit;
@@ -82,22 +83,26 @@ impl RunDirectory {
         notes: &Notes,
         fresh: bool,
     ) -> Result<Self> {
-        Self::open_as((disk, &Locking::default()), results_dir, plan, notes, fresh)
+        let locking = Locking::default();
+        let how = (disk, &locking);
+        Self::open_as(how, results_dir, plan, notes, fresh, &mut |_| Ok(()))
     }
 
-    /// [`RunDirectory::open_on`], which may take the run over from another host.
+    /// [`RunDirectory::open_on`], which may take the run over from another host, and whose watcher is told where that takes
+    /// time.
     ///
     /// # Errors
-    /// As for [`RunDirectory::open`].
+    /// As for [`RunDirectory::open`]; the watcher's.
     pub fn open_as(
         (disk, locking): (Disk, &Locking),
         results_dir: &Path,
         plan: &RunPlan,
         notes: &Notes,
         fresh: bool,
+        watcher: &mut Watcher<'_>,
     ) -> Result<Self> {
         let folder = results_dir.join(plan.folder());
-        let lock = Lock::take_as(locking, results_dir, &plan.folder())?;
+        let lock = Lock::take_as(locking, results_dir, &plan.folder(), watcher)?;
         let removed = layout::removed(&folder);
         disk.remove_dir(&removed)?;
         if fresh && std::fs::symlink_metadata(&folder).is_ok() {

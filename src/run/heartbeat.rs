@@ -12,19 +12,17 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 
 use super::provenance::host;
-use crate::duration::duration;
+use super::watch::Watcher;
 use crate::exit::Exit;
 use crate::regular;
 
 /// Time between two counts.
 const BEAT: Duration = Duration::from_secs(2);
-/// How many counts may fail to appear until there is no sign of life.
-const MISSED: u32 = 5;
 /// How often a run is tried for when other processes take it or end at the same moment.
 const TRIES: usize = 5;
 /// Bytes of the longest record that is read.
@@ -102,7 +100,8 @@ impl Record {
         )
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// What a record's file says, if it is whole.
+    pub fn parse(text: &str) -> Option<Self> {
         let words: Vec<&str> = text.split_whitespace().collect();
         match words[..] {
             [
@@ -126,7 +125,8 @@ impl Record {
         }
     }
 
-    fn name(&self) -> String {
+    /// `process 4711 on node7`.
+    pub fn name(&self) -> String {
         format!("process {} on {}", self.process, self.host)
     }
 
@@ -155,19 +155,10 @@ pub(super) fn at_work(run: &Path, owner: &str) -> anyhow::Error {
 
 /// The records beside a lock.
 #[derive(Clone, Debug)]
-struct Records {
+pub(super) struct Records {
     folder: PathBuf,
     /// How their names begin.
     stem: String,
-}
-
-/// What became of a record while it was watched.
-enum Seen {
-    Gone,
-    /// It was written to, and now says this.
-    Alive(String),
-    /// Nothing, for this time.
-    Still(Duration),
 }
 
 impl Records {
@@ -179,7 +170,8 @@ impl Records {
         }
     }
 
-    fn path(&self, number: u64) -> PathBuf {
+    /// The file of a record.
+    pub fn path(&self, number: u64) -> PathBuf {
         self.folder.join(format!("{}{number}", self.stem))
     }
 
@@ -225,69 +217,10 @@ impl Records {
         }
         written.map(|()| true)
     }
-
-    /// Watches a record until it changes, or has missed too many counts.
-    fn watch(&self, number: u64, text: &str, beat: Duration) -> io::Result<Seen> {
-        let begun = Instant::now();
-        loop {
-            std::thread::sleep(beat / 4);
-            let waited = begun.elapsed();
-            match read(&self.path(number))? {
-                None => return Ok(Seen::Gone),
-                Some(now) if now != text => return Ok(Seen::Alive(now)),
-                Some(_) if waited >= beat * MISSED => return Ok(Seen::Still(waited)),
-                Some(_) => {}
-            }
-        }
-    }
-
-    /// Whether the run may be taken from the owner that a record names, given that the system's lock is held. False if the
-    /// record is gone by now.
-    fn is_free(&self, (number, text): (u64, &str), run: &Path, locking: &Locking) -> Result<bool> {
-        let owner = Record::parse(text);
-        if owner
-            .as_ref()
-            .is_some_and(|owner| owner.is_of_machine(locking))
-        {
-            return Ok(true);
-        }
-        let path = self.path(number);
-        let seen = self.watch(number, text, locking.beat);
-        let waited = match seen.map_err(|error| refuse(&path, &error))? {
-            Seen::Gone => return Ok(false),
-            Seen::Alive(now) => {
-                let owner = owner.or_else(|| Record::parse(&now));
-                let name = owner.map(|owner| owner.name());
-                return Err(at_work(run, name.as_deref().unwrap_or("another process")));
-            }
-            Seen::Still(waited) => waited,
-        };
-        let Some(owner) = owner else {
-            // Cut off where its process was killed. A living one would have written it by now.
-            return Ok(true);
-        };
-        // This host was restarted: none of its processes are left.
-        if owner.host == locking.host || locking.take_over {
-            return Ok(true);
-        }
-        // Both may be wrong by what the clocks differ, so it is only said.
-        let written = fs::metadata(&path).and_then(|metadata| metadata.modified());
-        let age = written.ok().and_then(|time| time.elapsed().ok());
-        let age =
-            age.map(|age| format!(" (last written about {} ago)", duration(age.as_secs_f64())));
-        Err(Exit::Busy.error(format!(
-            "{}: {} has this run, but gave no sign of life for {}{}; if it has ended, take the run over with the flag \
-             --take-over of `reproduce` or `run`",
-            run.display(),
-            owner.name(),
-            duration(waited.as_secs_f64()),
-            age.unwrap_or_default()
-        )))
-    }
 }
 
-/// The text of a record, if it is there.
-fn read(path: &Path) -> io::Result<Option<String>> {
+/// The text of a record's file, if it is there.
+pub(super) fn read(path: &Path) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     let read = regular::open(path).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut bytes));
     match read {
@@ -310,7 +243,8 @@ fn is_record(path: &Path, record: &Record) -> io::Result<bool> {
     Ok(there.is_some_and(|there| there.token == record.token))
 }
 
-fn refuse(path: &Path, error: &io::Error) -> anyhow::Error {
+/// The error of a record that cannot be read or written.
+pub(super) fn refuse(path: &Path, error: &io::Error) -> anyhow::Error {
     Exit::Storage.error(format!(
         "{}: cannot record the run's owner: {error}; make room, or name a writable folder with --results-dir",
         path.display()
@@ -332,14 +266,20 @@ impl Claim {
     /// watched for some seconds.
     ///
     /// # Errors
-    /// [`Exit::Busy`] if that lives, or was not to be taken over; [`Exit::Storage`] if the record cannot be written.
-    pub fn take(lock: &Path, run: &Path, locking: &Locking) -> Result<Self> {
+    /// [`Exit::Busy`] if that lives, or was not to be taken over; [`Exit::Storage`] if the record cannot be written; the
+    /// watcher's.
+    pub fn take(
+        lock: &Path,
+        run: &Path,
+        locking: &Locking,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<Self> {
         let records = Records::new(lock);
         let refuse = |error: io::Error| refuse(lock, &error);
         for _ in 0..TRIES {
             let before = records.newest().map_err(refuse)?;
             if let Some((number, text)) = &before
-                && !records.is_free((*number, text), run, locking)?
+                && !records.is_free((*number, text), run, locking, watcher)?
             {
                 continue;
             }

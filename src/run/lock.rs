@@ -11,6 +11,7 @@ use anyhow::Result;
 
 use super::heartbeat::{self, Claim, Locking};
 use super::own_folder;
+use super::watch::Watcher;
 use crate::exit::Exit;
 
 /// A run's lock, released on drop.
@@ -63,14 +64,19 @@ impl Lock {
     /// # Errors
     /// [`Exit::Busy`] if another process holds the lock, with its id and host; [`Exit::Storage`] if the file cannot be written.
     pub fn take(results_dir: &Path, folder: &str) -> Result<Self> {
-        Self::take_as(&Locking::default(), results_dir, folder)
+        Self::take_as(&Locking::default(), results_dir, folder, &mut |_| Ok(()))
     }
 
-    /// [`Lock::take`], which may take the run over.
+    /// [`Lock::take`], which may take the run over, and whose watcher is told where that takes time.
     ///
     /// # Errors
-    /// As for [`Lock::take`].
-    pub fn take_as(locking: &Locking, results_dir: &Path, folder: &str) -> Result<Self> {
+    /// As for [`Lock::take`]; the watcher's.
+    pub fn take_as(
+        locking: &Locking,
+        results_dir: &Path,
+        folder: &str,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<Self> {
         let path = lock_path(results_dir, folder);
         let run = results_dir.join(folder);
         let refuse = |doing: &str, error: &io::Error| {
@@ -113,7 +119,7 @@ impl Lock {
                 }
             }
         }
-        let claim = Claim::take(&path, &run, locking)?;
+        let claim = Claim::take(&path, &run, locking, watcher)?;
         let owner = format!("{}{HEARTBEAT}\n", locking.name());
         file.set_len(0)
             .and_then(|()| file.rewind())
@@ -234,6 +240,10 @@ mod tests {
         }
     }
 
+    fn take(locking: &Locking, results: &Path, folder: &str) -> Result<Lock> {
+        Lock::take_as(locking, results, folder, &mut |_| Ok(()))
+    }
+
     fn refused<T: std::fmt::Debug>(result: Result<T>) -> String {
         let error = result.unwrap_err();
         assert_eq!(Exit::of(&error), Exit::Busy, "{error:#}");
@@ -253,39 +263,39 @@ mod tests {
     fn a_living_owner_on_another_host_is_never_replaced() {
         let results = tempfile::tempdir().unwrap();
         let alive = on("one", Duration::from_millis(5));
-        let first = Lock::take_as(&alive, results.path(), RUN).unwrap();
+        let first = take(&alive, results.path(), RUN).unwrap();
         let patient = on("two", Duration::from_secs(4));
         for locking in [patient.clone(), taking_over(patient.clone())] {
-            let said = refused(Lock::take_as(&locking, results.path(), RUN));
+            let said = refused(take(&locking, results.path(), RUN));
             let name = format!("process {} on one is working", std::process::id());
             assert!(said.contains(&name) && said.contains(RUN), "{said}");
         }
         first.check().unwrap();
         drop(first);
         assert!(records(results.path()).is_empty());
-        Lock::take_as(&patient, results.path(), RUN).unwrap();
+        take(&patient, results.path(), RUN).unwrap();
     }
 
     #[test]
     fn an_owner_without_a_sign_of_life_is_replaced_when_asked_and_told() {
         let results = tempfile::tempdir().unwrap();
-        let first = Lock::take_as(&on("one", NEVER), results.path(), RUN).unwrap();
-        let said = refused(Lock::take_as(&hasty("two"), results.path(), RUN));
+        let first = take(&on("one", NEVER), results.path(), RUN).unwrap();
+        let said = refused(take(&hasty("two"), results.path(), RUN));
         for part in [" on one ", "no sign of life for", " ago)", "--take-over"] {
             assert!(said.contains(part), "{said}");
         }
         first.check().unwrap();
         let asked = taking_over(hasty("two"));
-        let second = Lock::take_as(&asked, results.path(), RUN).unwrap();
+        let second = take(&asked, results.path(), RUN).unwrap();
         let said = refused(first.check());
         assert!(said.contains("taken over by process"), "{said}");
         assert!(said.contains("on two"), "{said}");
         drop(first);
         second.check().unwrap();
-        refused(Lock::take_as(&hasty("three"), results.path(), RUN));
+        refused(take(&hasty("three"), results.path(), RUN));
         drop(second);
         assert!(records(results.path()).is_empty());
-        Lock::take_as(&hasty("three"), results.path(), RUN).unwrap();
+        take(&hasty("three"), results.path(), RUN).unwrap();
     }
 
     #[test]
@@ -293,7 +303,7 @@ mod tests {
         let results = tempfile::tempdir().unwrap();
         // Killed: it removes nothing.
         let die = |locking: &Locking| {
-            std::mem::forget(Lock::take_as(locking, results.path(), RUN).unwrap());
+            std::mem::forget(take(locking, results.path(), RUN).unwrap());
         };
         die(&on("one", NEVER));
         // By the lock, at once.
@@ -310,7 +320,7 @@ mod tests {
         };
         die(&again);
         assert_eq!(records(results.path()).len(), 1);
-        refused(Lock::take_as(&hasty("two"), results.path(), RUN));
+        refused(take(&hasty("two"), results.path(), RUN));
     }
 
     #[test]
@@ -324,10 +334,10 @@ mod tests {
             Owner::Elsewhere("node-12".into())
         );
         let here = hasty("one");
-        drop(Lock::take_as(&here, results.path(), RUN).unwrap());
+        drop(take(&here, results.path(), RUN).unwrap());
         let record = lock.with_file_name(format!("{}.owner-3", own_folder::flat_name(RUN)));
         std::fs::write(&record, "process 17 on no").unwrap();
-        let held = Lock::take_as(&here, results.path(), RUN).unwrap();
+        let held = take(&here, results.path(), RUN).unwrap();
         held.check().unwrap();
         assert!(!record.exists());
     }
@@ -339,7 +349,7 @@ mod tests {
         let one = |host: usize| {
             let locking = on(&format!("host{host}"), Duration::from_millis(100));
             start.wait();
-            Lock::take_as(&locking, results.path(), RUN).ok()
+            take(&locking, results.path(), RUN).ok()
         };
         let one = &one;
         let taken: Vec<Option<Lock>> = std::thread::scope(|scope| {
@@ -355,7 +365,7 @@ mod tests {
     #[test]
     fn a_look_tells_the_owner_elsewhere_until_it_ends() {
         let results = tempfile::tempdir().unwrap();
-        let first = Lock::take_as(&on("node-12", NEVER), results.path(), RUN).unwrap();
+        let first = take(&on("node-12", NEVER), results.path(), RUN).unwrap();
         assert_eq!(
             owner(results.path(), RUN),
             Owner::Elsewhere("node-12".into())

@@ -6,8 +6,8 @@
 //!   from, `response_record.rs` the measured layer responses, `weights_header.rs` what final weights say about themselves
 //! - `provenance.rs` describes machine and program, `tree.rs` the repository, `sources.rs` the digest of the sources
 //! - `pack.rs` is a run in one file, to move it to another machine
-//! - `disk.rs` makes every change on disk, `fault.rs` interrupts it in tests; `space.rs` checks for room, `lock.rs` locks
-//!   and `heartbeat.rs` tells other hosts of it, `own_folder.rs` creates hidden folders
+//! - `disk.rs` makes every change on disk, `fault.rs` interrupts it in tests; `space.rs` checks for room, `lock.rs` locks,
+//!   `heartbeat.rs` tells other hosts of it, and `watch.rs` looks whether those live; `own_folder.rs` creates hidden folders
 
 mod checkpoint;
 mod directory;
@@ -31,6 +31,7 @@ pub mod space;
 mod tree;
 mod view;
 mod view_tallies;
+mod watch;
 mod weights_header;
 
 // Beside `sources`, which `build.rs` compiles too: there it is the root's.
@@ -52,4 +53,5 @@ pub use run_file::{Notes, RunFile};
 pub use tree::Tree;
 pub use view::{Found, RunView, Skipped, check_weights, find, scan};
 pub use view_tallies::ViewTally;
+pub use watch::{Watcher, Watching};
 pub use weights_header::WeightsHeader;

@@ -34,6 +34,7 @@ impl Cluster {
             &cluster.at("bin/sbatch"),
             r##"#!/bin/bash
 echo "sbatch $*" >> "$FAKE/calls"
+env | grep -e ^SBATCH_ -e ^SLURM_ > "$FAKE/environment"
 number=$(($(cat "$FAKE/number" 2>/dev/null || echo 100) + 1))
 echo "$number" > "$FAKE/number"
 script=${!#}
@@ -126,6 +127,11 @@ fi
             .env("FAKE", self.folder.path())
             .env("REFIG_CACHE", self.at("cache"))
             .env("SQUEUE_STATES", "RUNNING")
+            .env("SBATCH_PARTITION", "other")
+            .env("SBATCH_TIMELIMIT", "1")
+            .env("SBATCH_SIGNAL", "TERM@1")
+            .env("SBATCH_WCKEY", "kept")
+            .env("SLURM_RESTART_COUNT", "3")
             .env_remove("CIFAR10_DIR");
         command
     }

@@ -2,6 +2,8 @@
 #![cfg(unix)]
 
 mod documented;
+#[path = "../common/python.rs"]
+mod python;
 mod scripts;
 mod submitted;
 mod words;

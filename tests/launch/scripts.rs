@@ -53,6 +53,7 @@ fn scripts_ask_for_what_the_site_file_says() {
         "#SBATCH --signal=B:USR1@120",
         "#SBATCH \"--output=/results/.launches/it's \\\"here\\\" 100%%/%A_%a.log\"",
         "max_requeues=100",
+        "export CIFAR10_DIR='/data/it'\\''s here'",
     ] {
         assert!(has(&text, line), "no {line} in\n{text}");
     }
@@ -100,6 +101,8 @@ fn hyperqueue_gets_words_and_a_constant_script() {
     assert_eq!(words[at + 4..at + 7], ["refig", "0", "box"]);
     assert_eq!(words[at + 7..], launch.worker[..]);
     assert!(words.contains(&"--priority=3".to_owned()), "{words:?}");
+    let data = words.iter().position(|word| word == "--env").unwrap();
+    assert_eq!(words[data + 1], "CIFAR10_DIR=/data/it's here");
 
     // What it runs: the words as they are, and the number of the run. Made again, it takes the run over.
     for (instance, flags) in [("0", &[][..]), ("1", &["--take-over"][..])] {
@@ -121,20 +124,51 @@ fn hyperqueue_gets_words_and_a_constant_script() {
 /// Runs the script of a task with a worker that ends with a code, and gives what `scontrol` was asked for. The worker takes over
 /// if the task was restarted.
 fn run_task(code: &str, restarts: &str, state: &str) -> (Option<i32>, String) {
+    run_task_with("", code, restarts, state)
+}
+
+/// A container's program: starts what it is given, and passes on signals and the exit code. So that a worker in it can warn the
+/// task, it does that in the other direction, too.
+const CONTAINER: &str = r#"#!/bin/bash
+trap 'kill -TERM "$inside"' TERM
+trap 'kill -USR1 "$PPID"' USR1
+"$@" &
+inside=$!
+wait "$inside"
+code=$?
+# A signal ends the waiting, not what is inside.
+while kill -0 "$inside" 2>/dev/null; do
+    wait "$inside"
+    code=$?
+done
+exit "$code"
+"#;
+
+/// [`run_task`], with more in the site file.
+fn run_task_with(site: &str, code: &str, restarts: &str, state: &str) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     program(
         &at("scontrol"),
         "#!/bin/sh\necho \"$*\" >> \"$FAKE/asked\"\n",
     );
-    program(&at("squeue"), "#!/bin/sh\necho \"7_3 $STATE node\"\n");
+    // A controller that is busy does not answer the first time.
+    program(
+        &at("squeue"),
+        "#!/bin/sh\ncase $STATE in BUSY*) [ -e \"$FAKE/busy\" ] || { : > \"$FAKE/busy\"; exit 1; } ;; esac\n\
+         echo \"7_3 ${STATE#BUSY } node\"\n",
+    );
+    // Of a site, which does not think of scripts that source it.
+    std::fs::write(at("env.sh"), "set -eu\n").unwrap();
     // Is warned once it is there, where it has to save its state first.
     program(
         &at("worker"),
         "#!/bin/bash\ntrap 'exit \"$CODE\"' TERM\nprintf '%s\\n' \"$@\" > \"$FAKE/words\"\n\
          [ \"$CODE\" != 143 ] || kill -USR1 \"$PPID\"\nfor _ in {1..100}; do [ \"$CODE\" = 143 ] || exit \"$CODE\"; sleep 0.1; done\n",
     );
-    let mut launch = launch("max_requeues = 2");
+    let prologue = format!("prologue = [[\"source\", {:?}]]", at("env.sh"));
+    program(&at("container"), CONTAINER);
+    let mut launch = launch(&format!("max_requeues = 2\n{prologue}\n{site}"));
     launch.worker = vec![at("worker").to_str().unwrap().into(), "a b".into()];
     let submission = Submission {
         work: Work::Runs {
@@ -174,9 +208,22 @@ fn a_task_that_was_stopped_is_queued_again_a_number_of_times_unless_cancelled() 
         run_task("143", "0", "COMPLETING"),
         (Some(143), String::new())
     );
+    assert_eq!(
+        run_task("143", "0", "BUSY RUNNING"),
+        (Some(143), again.clone())
+    );
     assert_eq!(run_task("130", "0", "RUNNING"), (Some(130), again));
     for code in [0, 4, 7, 70, 137] {
         let asked = run_task(&code.to_string(), "0", "RUNNING");
         assert_eq!(asked, (Some(code), String::new()));
     }
+}
+
+#[test]
+fn a_signal_reaches_the_worker_in_a_container_and_its_code_comes_out() {
+    let site = "container = [\"container\"]";
+    let stopped = run_task_with(site, "143", "0", "RUNNING");
+    assert_eq!(stopped, (Some(143), "requeue 7_3\n".to_owned()));
+    let failed = run_task_with(site, "4", "0", "RUNNING");
+    assert_eq!(failed, (Some(4), String::new()));
 }

@@ -312,3 +312,22 @@ fn what_contradicts_itself_is_refused() {
     assert_eq!(output.status.code(), Some(Exit::Usage as i32));
     assert_eq!(cluster.calls("sbatch"), 0);
 }
+
+#[test]
+fn the_environment_does_not_undo_what_the_script_asks_for() {
+    let cluster = Cluster::new();
+    succeeded(cluster.launch(&[]));
+    let set = cluster.text("environment");
+    for kept in ["PARTITION=other\n", "TIMELIMIT=1\n", "WCKEY=kept\n"] {
+        assert!(set.contains(kept), "{set}");
+    }
+    let site = cluster.at("site.toml");
+    std::fs::write(&site, "partition = \"main\"\ntime = \"1:00:00\"\n").unwrap();
+    let more = ["--seeds", "2", "--site", site.to_str().unwrap()];
+    succeeded(cluster.launch(&more));
+    let set = cluster.text("environment");
+    assert!(set.contains("SBATCH_WCKEY=kept\n"), "{set}");
+    for gone in ["PARTITION=", "TIMELIMIT=", "SIGNAL=", "RESTART_COUNT="] {
+        assert!(!set.contains(gone), "{set}");
+    }
+}

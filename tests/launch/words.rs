@@ -34,6 +34,7 @@ pub fn launch(site: &str) -> Launch {
         report: HOSTILE.map(String::from).to_vec(),
         on_gpu: true,
         threads: 4,
+        environment: vec![("CIFAR10_DIR", "/data/it's here".into())],
     }
 }
 

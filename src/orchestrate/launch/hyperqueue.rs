@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::launcher::{Queued, Submission, Work};
 use super::quote::quote_all;
-use super::slurm::{output, why};
+use super::slurm::{job_number, output, why};
 use super::task_ids::{self, TaskIds};
 use super::{Launch, words};
 use crate::exit::Exit;
@@ -15,8 +15,6 @@ use crate::exit::Exit;
 /// Turns the task's number into the plan's, and becomes the worker. A constant: everything else comes as an argument. A task that
 /// is made again takes its run over from the worker that was lost.
 const TASK: &str = r#"first=$1; shift; [ "${HQ_INSTANCE_ID:-0}" -eq 0 ] || set -- "$@" --take-over; exec "$@" --index "$((HQ_TASK_ID + first))""#;
-/// Variables that say where data is. Tasks have the environment of HyperQueue's workers, not of what submits.
-const CARRIED: [&str; 3] = ["CIFAR10_DIR", "IMAGENET_DIR", "REFIG_CACHE"];
 
 /// A job as `hq job list` shows it in JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -76,11 +74,9 @@ pub(super) fn text(launch: &Launch, submission: &Submission) -> Result<String> {
 pub(super) fn submit(launch: &Launch, submission: &Submission, lock: Stdio) -> Result<u64> {
     let arguments = arguments(launch, submission)?;
     let output = output(Command::new("hq").args(&arguments).stdin(lock), "hq")?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let number = said.lines().rev().find_map(|line| line.trim().parse().ok());
-    match number {
-        Some(number) if output.status.success() => Ok(number),
-        _ => Err(Exit::Usage.error(format!(
+    match job_number(&output) {
+        Some(number) => Ok(number),
+        None => Err(Exit::Usage.error(format!(
             "hq did not accept {}: {}; is its server running (`hq server info`)?",
             submission.name,
             why(&output)
@@ -128,11 +124,9 @@ pub fn arguments(launch: &Launch, submission: &Submission) -> Result<Vec<String>
         let number = number.unwrap_or(1);
         all.extend(["--resource".into(), format!("gpus/nvidia={number}")]);
     }
-    for variable in CARRIED {
-        if let Some(value) = std::env::var_os(variable) {
-            let value = words::path(std::path::Path::new(&value))?;
-            all.extend(["--env".into(), format!("{variable}={value}")]);
-        }
+    // Tasks have the environment of HyperQueue's workers, not of what submits.
+    for (variable, value) in &launch.environment {
+        all.extend(["--env".into(), format!("{variable}={value}")]);
     }
     for (option, value) in site.others(launch.on_gpu) {
         match value {

@@ -51,4 +51,6 @@ pub struct Launch {
     pub on_gpu: bool,
     /// Threads of a worker, which are the CPUs of its task.
     pub threads: usize,
+    /// Variables of a worker that say where data is.
+    pub environment: Vec<(&'static str, String)>,
 }

@@ -5,22 +5,36 @@ use std::fmt::Write as _;
 use anyhow::Result;
 
 use super::launcher::{Submission, Work};
-use super::quote::{directive, pattern, quote_all};
+use super::quote::{directive, pattern, quote, quote_all};
 use super::{Launch, task_ids, words};
 use crate::exit::Exit;
 
 /// Runs the worker of a task. The shell waits for it in the background, so that it handles the warning while the worker goes on.
-/// A worker that was stopped with its state saved is queued again from here, outside of any container; not if the
-/// task was cancelled, which is completing by then.
-const TASK: &str = r#"worker=
+/// A worker that was stopped with its state saved is queued again from here, outside of any container; not if Slurm has ended
+/// the task, which is completing by then: it was cancelled, or is queued again without more ado.
+const TASK: &str = r#"# Of what was sourced, which would end this script early.
+set +eu
+worker=
 caught=
 stop() {
     caught=yes
+    echo "$1: the state is being saved"
     if [ -n "$worker" ]; then
         kill -TERM "$worker" 2>/dev/null
     fi
 }
-trap stop TERM USR1
+trap 'stop "warned of the time limit (SIGUSR1)"' USR1
+trap 'stop "told to end (SIGTERM)"' TERM
+
+# Tries a command of Slurm's again where its controller does not answer.
+patiently() {
+    local pause
+    for pause in 2 5 10; do
+        "$@" && return
+        sleep "$pause"
+    done
+    "$@"
+}
 
 # Slurm starts a task again when the one before has ended, maybe on another node and without a word.
 if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then
@@ -52,14 +66,16 @@ case $code in
     task=${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}
     # Settings of the user's that would hide the task.
     unset "${!SQUEUE_@}"
-    state=$(squeue -h -j "$task" -o "%i %T %R")
-    if [ "${SLURM_RESTART_COUNT:-0}" -ge "$max_requeues" ]; then
-        echo "stopped; not queued again, since it was $max_requeues times"
+    state=$(patiently squeue -h -j "$task" -o "%i %T %R")
+    if [ -z "$state" ]; then
+        echo "stopped; not queued again, since squeue does not tell whether it was cancelled"
     elif [[ " $state " != *" RUNNING "* ]]; then
-        echo "stopped; not queued again, since it was cancelled: $state"
+        echo "stopped; left to Slurm, which has cancelled it or queues it again: $state"
+    elif [ "${SLURM_RESTART_COUNT:-0}" -ge "$max_requeues" ]; then
+        echo "stopped; not queued again, since it was $max_requeues times"
     else
         echo "stopped; queueing it again"
-        scontrol requeue "$task"
+        patiently scontrol requeue "$task"
     fi
     ;;
 esac
@@ -81,6 +97,12 @@ pub fn script(launch: &Launch, submission: &Submission) -> Result<String> {
         let _ = writeln!(text, "{}", directive(&option, value.as_deref()));
     }
     text.push_str("\n# Written by refig. Every word that is not the script's own is quoted.\n\n");
+    if matches!(submission.work, Work::Runs { .. }) {
+        // Not with `--export=NONE`, which some sites have as their default.
+        for (variable, value) in &launch.environment {
+            let _ = writeln!(text, "export {variable}={}", quote(value));
+        }
+    }
     for words in &launch.site.prologue {
         let _ = writeln!(text, "{} || exit", quote_all(words));
     }
@@ -108,7 +130,13 @@ pub fn script(launch: &Launch, submission: &Submission) -> Result<String> {
 }
 
 /// The options in a script, in order.
-fn options(launch: &Launch, submission: &Submission) -> Result<Vec<(String, Option<String>)>> {
+///
+/// # Errors
+/// As [`script`].
+pub(super) fn options(
+    launch: &Launch,
+    submission: &Submission,
+) -> Result<Vec<(String, Option<String>)>> {
     let mut all: Vec<(String, Option<String>)> = Vec::new();
     let mut add = |option: &str, value: Option<String>| all.push((option.to_owned(), value));
     let site = &launch.site;

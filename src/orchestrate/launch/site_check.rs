@@ -17,9 +17,10 @@ const KEYS: [(&str, &str); 8] = [
 ];
 
 /// Options that the launch itself sets, or that would break it.
-const OURS: [&str; 24] = [
+const OURS: [&str; 25] = [
     "array",
     "chdir",
+    "clusters",
     "cwd",
     "dependency",
     "error",
@@ -97,6 +98,15 @@ impl Site {
                 return Err(format!("{key} = {value}: use {least} to {most}"));
             }
         }
+        if let Some(time) = &self.time
+            && seconds(time).is_some_and(|whole| whole <= u64::from(self.warning))
+        {
+            return Err(format!(
+                "time = {time:?} and warning = {}: a task would be warned as soon as it begins; use a longer time or a \
+                 shorter warning",
+                self.warning
+            ));
+        }
         for (table, options) in [("options", &self.options), ("report", &self.report)] {
             for (option, setting) in options {
                 check_option(table, option, setting)?;
@@ -105,6 +115,29 @@ impl Site {
         check_gpus("options", &self.options, self.gpus.is_some())?;
         check_gpus("report", &self.report, false)
     }
+}
+
+/// The seconds of a time as sbatch takes it: `M`, `M:S`, `H:M:S`, `D-H`, `D-H:M` or `D-H:M:S`. None for anything else, such as
+/// `UNLIMITED`.
+fn seconds(time: &str) -> Option<u64> {
+    let (days, clock) = match time.split_once('-') {
+        Some((days, clock)) => (Some(days), clock),
+        None => (None, time),
+    };
+    let numbers: Vec<u64> = clock
+        .split(':')
+        .map(|number| number.parse::<u32>().ok().map(u64::from))
+        .collect::<Option<_>>()?;
+    let [hours, minutes, seconds] = match (days, &numbers[..]) {
+        (Some(_), &[hours]) => [hours, 0, 0],
+        (Some(_), &[hours, minutes]) => [hours, minutes, 0],
+        (None, &[minutes]) => [0, minutes, 0],
+        (None, &[minutes, seconds]) => [0, minutes, seconds],
+        (_, &[hours, minutes, seconds]) => [hours, minutes, seconds],
+        _ => return None,
+    };
+    let days = u64::from(days.unwrap_or("0").parse::<u32>().ok()?);
+    Some(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 }
 
 /// Two requests for GPUs contradict each other in ways that depend on the version of Slurm. `by_key` says whether the key `gpus`
@@ -152,7 +185,7 @@ fn check_option(table: &str, option: &str, setting: &Setting) -> Result<(), Stri
     }
     if OURS.contains(&option) {
         return Err(format!(
-            "{table}.{option}: `--launch` sets it itself; drop it"
+            "{table}.{option}: `--launch` sets it itself or cannot work with it; drop it"
         ));
     }
     if table == "options"
@@ -164,5 +197,37 @@ fn check_option(table: &str, option: &str, setting: &Setting) -> Result<(), Stri
         Setting::Flag(false) => Err(format!("{table}.{option} = false: leave it out instead")),
         Setting::Text(text) => check_word(&format!("{table}.{option}"), text),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_sbatch_reads_them() {
+        for (time, expected) in [
+            ("2", Some(120)),
+            ("2:30", Some(150)),
+            ("1:02:03", Some(3723)),
+            ("1-2", Some(26 * 3600)),
+            ("1-2:03", Some(26 * 3600 + 180)),
+            ("1-2:03:04", Some(26 * 3600 + 184)),
+            ("UNLIMITED", None),
+            ("1:2:3:4", None),
+            ("", None),
+        ] {
+            assert_eq!(seconds(time), expected, "{time}");
+        }
+    }
+
+    #[test]
+    fn a_warning_as_long_as_the_time_is_refused() {
+        let said = Site::parse("time = \"0-0:02\"").unwrap_err();
+        assert!(
+            said.contains("time = \"0-0:02\" and warning = 120"),
+            "{said}"
+        );
+        assert!(Site::parse("time = \"0-0:02\"\nwarning = 60").is_ok());
     }
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 use anyhow::Result;
 
 use super::launcher::{Queued, Submission};
-use super::script::script;
+use super::script::{self, script};
 use super::{Launch, task_ids};
 use crate::console::one_line;
 use crate::exit::Exit;
@@ -28,9 +28,11 @@ const ENDED: [&str; 10] = [
     "REVOKED",
     "TIMEOUT",
 ];
-/// Variables of sbatch that would ask for GPUs a second time, or undo what a script relies on.
-const UNWANTED: [&str; 16] = [
+/// Variables that would ask for GPUs a second time, or undo what a script relies on. With the count of restarts, of a job that
+/// submits from a node, tasks would take theirs for that.
+const UNWANTED: [&str; 18] = [
     "SBATCH_ARRAY_INX",
+    "SBATCH_CLUSTERS",
     "SBATCH_GPUS",
     "SBATCH_GPUS_PER_NODE",
     "SBATCH_GPUS_PER_SOCKET",
@@ -46,6 +48,7 @@ const UNWANTED: [&str; 16] = [
     "SBATCH_TRES_PER_TASK",
     "SBATCH_WAIT",
     "SBATCH_IGNORE_PBS",
+    "SLURM_RESTART_COUNT",
 ];
 
 /// The number of the job of this name that is queued or running, if there is one.
@@ -82,21 +85,54 @@ pub(super) fn submit(launch: &Launch, submission: &Submission, lock: Stdio) -> R
     for variable in UNWANTED {
         command.env_remove(variable);
     }
+    // Otherwise they would go before what the script asks for.
+    for (option, _) in script::options(launch, submission)? {
+        command.env_remove(variable(&option));
+    }
     let output = output(command.arg(&path).stdin(lock), "sbatch")?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    // `NUMBER` or `NUMBER;CLUSTER`, perhaps below what a site's own sbatch says.
-    let number = said.lines().rev().find_map(|line| {
-        let number = line.trim().split(';').next()?;
-        number.parse().ok()
-    });
-    match number {
-        Some(number) if output.status.success() => Ok(number),
-        _ => Err(Exit::Usage.error(format!(
+    match job_number(&output) {
+        Some(number) => Ok(number),
+        None if output.status.success() => Err(Exit::Internal.error(format!(
+            "sbatch printed \"{}\" for {}, not the number of a job; run the same command again: it finds the job by its name",
+            one_line(String::from_utf8_lossy(&output.stdout).trim()),
+            path.display()
+        ))),
+        None => Err(Exit::Usage.error(format!(
             "sbatch did not accept {}: {}; put what the cluster needs into --site FILE, then run the same command again",
             path.display(),
             why(&output)
         ))),
     }
+}
+
+/// The variable that sbatch reads in place of an option in a script.
+fn variable(option: &str) -> String {
+    let name = match option {
+        "array" => "ARRAY_INX".to_owned(),
+        "mem" => "MEM_PER_NODE".to_owned(),
+        "time" => "TIMELIMIT".to_owned(),
+        other => other.to_ascii_uppercase().replace('-', "_"),
+    };
+    format!("SBATCH_{name}")
+}
+
+/// The number of the job that a program has submitted, if it has.
+pub(super) fn job_number(output: &Output) -> Option<u64> {
+    let number = number_in(&String::from_utf8_lossy(&output.stdout));
+    number.filter(|_| output.status.success())
+}
+
+/// The number in a line of its own, perhaps below what a site's own program says, and perhaps with the name of a cluster:
+/// `NUMBER;CLUSTER`. None if there are several, of which none can be told to be it.
+fn number_in(said: &str) -> Option<u64> {
+    let mut numbers = said.lines().filter_map(|line| {
+        let line = line.trim();
+        let (number, cluster) = line.split_once(';').unwrap_or((line, ""));
+        let plain = !cluster.contains(|letter: char| letter.is_whitespace() || letter == ';');
+        task_ids::number(number).filter(|_| plain)
+    });
+    let number = numbers.next();
+    number.filter(|_| numbers.next().is_none())
 }
 
 /// What is queued or running of these jobs.
@@ -192,6 +228,23 @@ pub(super) fn why(output: &Output) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_one_number_in_a_line_of_its_own_is_a_job() {
+        assert_eq!(number_in("4711\n"), Some(4711));
+        assert_eq!(number_in("welcome\n4711;alpha\n"), Some(4711));
+        for other in [
+            "",
+            "Submitted batch job 4711\n",
+            "-4711\n",
+            "+4711\n",
+            "4711 2\n",
+            "4711;alpha;2\n",
+            "4711\n4712\n",
+        ] {
+            assert_eq!(number_in(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn the_queue_is_read_without_what_has_ended() {

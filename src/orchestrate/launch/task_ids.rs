@@ -75,7 +75,8 @@ pub fn parse(identifier: &str) -> Option<(u64, TaskIds)> {
     Some((job, TaskIds::These(all)))
 }
 
-fn number(text: &str) -> Option<u64> {
+/// The number of a job or task, which is digits and nothing else.
+pub fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number: Option<u64> = digits.then(|| text.parse().ok()).flatten();
     number.filter(|&number| number <= u64::from(u32::MAX))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::captions::{colour, is_synthetic, line, sentence, watermark};
+use super::captions::{barely_learned, colour, is_synthetic, line, sentence, watermark};
 use super::curve_figure::{Figure, Limits, Panel, Quantity, Series};
 use crate::judge::{PaperCurves, RunEvidence, Verdict};
 use crate::manifest::{self, DataName, Evaluated, Experiment, Metric, NetworkEntry, papers_recipe};
@@ -45,7 +45,7 @@ pub fn assemble(
     let mut notes = changes(experiment, runs);
     notes.push(measured(experiment, &panels, evaluated));
     notes.extend(explanations(experiment, runs, &panels, iterations));
-    notes.extend(verdict.near_chance().map(|line| sentence(&line)));
+    notes.extend(barely_learned(verdict));
     notes.extend(warnings.iter().map(|warning| sentence(warning)));
     let figure = Figure {
         title: verdict.title.clone(),

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::captions::{colour, is_synthetic, line, sentence, watermark};
+use super::captions::{barely_learned, colour, is_synthetic, line, sentence, watermark};
 use super::curve_figure::{Figure, Limits, Panel, Quantity, Series};
 use crate::console::one_line;
 use crate::exit::Exit;
-use crate::judge::RunEvidence;
+use crate::judge::{RunEvidence, Verdict};
 use crate::manifest::{
     Evaluated, Experiment, LayerOrder, ResponseImages, ResponsePooling, ResponseStatistics,
     Responses,
@@ -81,7 +81,7 @@ pub fn curve(record: &ResponseRecord, order: LayerOrder) -> Vec<Point> {
 pub fn assemble(
     experiment: &Experiment,
     how: &Responses,
-    runs: &[RunEvidence],
+    (verdict, runs): (&Verdict, &[RunEvidence]),
     papers: &BTreeMap<PathBuf, PaperResponses>,
 ) -> (Figure, Vec<String>) {
     let mut panels = Vec::new();
@@ -139,10 +139,13 @@ pub fn assemble(
     });
     let highest = heights.fold(0.0, f64::max);
     let warnings = warnings(experiment, runs);
+    let mut notes = notes(experiment, how, &panels, is_synthetic(runs));
+    notes.extend(barely_learned(verdict));
+    notes.extend(warnings.iter().map(|warning| sentence(warning)));
     let figure = Figure {
         title: experiment.title.clone(),
         line: line(experiment, runs),
-        notes: notes(experiment, how, &panels, is_synthetic(runs), &warnings),
+        notes,
         watermark: watermark(runs),
         quantity: Quantity::Responses,
         chance: None,
@@ -163,7 +166,6 @@ fn notes(
     how: &Responses,
     panels: &[Panel],
     synthetic: bool,
-    warnings: &[String],
 ) -> Vec<String> {
     let mut notes = Vec::new();
     let departures = experiment.departures();
@@ -198,9 +200,6 @@ fn notes(
     let paper = panels.iter().flat_map(|panel| &panel.series);
     if paper.map(|series| series.reference.len()).max() > Some(0) {
         notes.push("The paper's curves are extracted from its figure (arXiv:1512.03385v1).".into());
-    }
-    for warning in warnings {
-        notes.push(sentence(warning));
     }
     notes
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::target;
+use super::target::{self, Target};
 use crate::cli::{ExportArgs, ExportKind, Places};
 use crate::exit::Exit;
 use crate::inspect::changed;
@@ -18,7 +18,8 @@ pub fn run(args: &ExportArgs, places: &Places) -> Result<Exit> {
         note!("skipped {}: {}", skipped.folder.display(), skipped.why);
     }
     let mut runs = found.runs;
-    if let Some(target) = target::named(&args.runs, places)? {
+    let target = target::named(&args.runs, places)?;
+    if let Some(target) = &target {
         if let Some(text) = changed(&target.experiment, &runs)
             && !places.quiet
         {
@@ -26,7 +27,7 @@ pub fn run(args: &ExportArgs, places: &Places) -> Result<Exit> {
         }
         let wanted = Wanted {
             seeds: match args.runs.seeds {
-                Some(_) => Seeds::Only(target.seeds),
+                Some(_) => Seeds::Only(target.seeds.clone()),
                 None => Seeds::All,
             },
             ..Wanted::default()
@@ -35,10 +36,15 @@ pub fn run(args: &ExportArgs, places: &Places) -> Result<Exit> {
         runs = select(&target.experiment, &runs, &wanted, &seeds).runs;
     }
     if runs.is_empty() {
-        return Err(Exit::Missing.error(format!(
-            "no runs to export in {}; list runs with `refig status`",
-            places.results_dir.display()
-        )));
+        let folder = places.results_dir.display();
+        return Err(Exit::Missing.error(match target {
+            None => format!("no runs to export in {folder}; train with `refig reproduce`"),
+            Some(Target { experiment, .. }) => format!(
+                "no such runs of {} at profile {} in {folder}; list all runs with `refig status`, and choose with --profile and \
+                 --seeds",
+                experiment.name, experiment.profile
+            ),
+        }));
     }
     let all = runs.len();
     let kind = match args.format {

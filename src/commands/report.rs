@@ -80,12 +80,17 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
         outln!("{written} reports, index {}", index.display());
     } else if written == 0 {
         let name = args.experiment.as_deref().unwrap_or_default();
-        let profile = args.profile.as_deref();
+        let (profile, seeds) = (args.profile.as_deref(), args.seeds.as_deref());
+        let told = |what: Option<&str>, before: &str| {
+            what.map_or(String::new(), |what| format!("{before}{what}"))
+        };
         return Err(Exit::Missing.error(format!(
-            "no runs of {name}{} in {}; train with `refig reproduce {name}{}`",
-            profile.map_or(String::new(), |name| format!(" at profile {name}")),
+            "no runs of {name}{}{} in {}; train with `refig reproduce {name}{}{}`",
+            told(profile, " at profile "),
+            told(seeds, " with seeds "),
             places.results_dir.display(),
-            profile.map_or(String::new(), |name| format!(" --profile {name}"))
+            told(profile, " --profile "),
+            told(seeds, " --seeds ")
         )));
     }
     Ok(failed.unwrap_or(Exit::Success))

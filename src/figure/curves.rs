@@ -276,7 +276,8 @@ fn over_seeds(runs: &[RunEvidence], panels: &[Panel]) -> Option<String> {
     })
 }
 
-/// For runs that start from another run's weights: the training error at its end and at their start.
+/// For runs that start from another run's weights: the training error at its end and at their start, and how long they were
+/// trained in all.
 fn starts(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
     let mut notes = Vec::new();
     for entry in &experiment.networks {
@@ -310,6 +311,15 @@ fn starts(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
                 start.label,
                 entry.label,
                 seeds.join("; ")
+            ));
+        }
+        if has_run(runs, &entry.name) {
+            let (before, own) = (start.recipe.iterations, entry.recipe.iterations);
+            notes.push(format!(
+                "At its end, {} has been trained for {} iterations, {before} of them as {}.",
+                entry.label,
+                before + own,
+                start.label
             ));
         }
     }

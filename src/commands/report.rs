@@ -18,6 +18,7 @@ use crate::{note, outln};
 
 /// `refig report [EXPERIMENT]`. Unlike `check`, the exit code does not depend on the verdicts.
 pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
+    let mut failed = None;
     let wanted = match &args.experiment {
         Some(name) => {
             let path = manifest::find(&places.experiments_dir, name)?;
@@ -27,6 +28,7 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
             let catalogue = manifest::list(&places.experiments_dir)?;
             for broken in &catalogue.broken {
                 note!("refig: no report: {}", broken.why);
+                failed = Some(Exit::Usage);
             }
             catalogue.experiments
         }
@@ -44,7 +46,6 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
     let views = super::runs(places)?;
     let mut blanks = Vec::new();
     let mut written = 0;
-    let mut failed = None;
     for listed in &wanted {
         if let Some(bars) = Bars::load(&listed.path)? {
             let png = publish_bars(&bars, &places.reports_dir)?;

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::target::{self, Target};
 use crate::cli::{ExportArgs, ExportKind, Places};
+use crate::counted::counted;
 use crate::exit::Exit;
 use crate::inspect::changed;
 use crate::inspect::export::{self, Kind};
@@ -57,9 +58,9 @@ pub fn run(args: &ExportArgs, places: &Places) -> Result<Exit> {
     }
     if !places.quiet {
         outln!(
-            "{} runs, {} files in {}",
-            all - exported.skipped.len(),
-            exported.files.len(),
+            "{}, {} in {}",
+            counted(all - exported.skipped.len(), "run"),
+            counted(exported.files.len(), "file"),
             args.out.display()
         );
     }

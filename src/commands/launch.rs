@@ -9,6 +9,7 @@ use crate::cli::{
     CheckArgs, CheckFormat, ComputeArgs, LaunchArgs, LauncherArg, Places, ReproduceArgs,
     SelectionArgs,
 };
+use crate::counted::counted;
 use crate::data::Prospect;
 use crate::engine::{self, BUILD_WITH_CUDA, Device};
 use crate::exit::Exit;
@@ -280,7 +281,7 @@ fn tell(outcome: &Outcome, plan: &FrozenPlan, launcher: Launcher, quiet: bool) {
         launcher.name()
     );
     for (number, runs) in &outcome.submitted {
-        outln!("job {number}: {runs} runs");
+        outln!("job {number}: {}", counted(*runs, "run"));
     }
     if let Some(number) = outcome.report {
         outln!("job {number}: draws and checks when the others have ended");

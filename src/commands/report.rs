@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::seeds::parse as parse_seeds;
 use super::target;
 use crate::cli::{Places, ReportArgs};
+use crate::counted::counted;
 use crate::exit::Exit;
 use crate::judge::{Evidence, Verdict, Wanted, judge};
 use crate::manifest::{self, Bars, Experiment};
@@ -78,7 +79,8 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
     }
     if args.all {
         let index = site::write(&places.reports_dir, &blanks)?;
-        outln!("{written} reports, index {}", index.display());
+        let reports = counted(written, "report");
+        outln!("{reports}, index {}", index.display());
     } else if written == 0 {
         let name = args.experiment.as_deref().unwrap_or_default();
         let (profile, seeds) = (args.profile.as_deref(), args.seeds.as_deref());

@@ -10,6 +10,7 @@ use super::{compute, forecast, jobs, training};
 use crate::again::again;
 use crate::cli::{Format, Places, PlanArgs, ReproduceArgs};
 use crate::console::paint;
+use crate::counted::counted;
 use crate::data::Prospect;
 use crate::duration::duration;
 use crate::engine::{self, Device};
@@ -125,9 +126,9 @@ fn plan_for(
     plan_file::write(out, &FrozenPlan::new(experiment, &runs, data.test_images))?;
     if !places.quiet {
         outln!(
-            "{}: {} runs of {} at profile {} ({}) for {processor}, on {}",
+            "{}: {} of {} at profile {} ({}) for {processor}, on {}",
             out.display(),
-            runs.len(),
+            counted(runs.len(), "run"),
             experiment.name,
             experiment.profile,
             target.why,
@@ -151,11 +152,11 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         }
     };
     tell(&format!(
-        "{} at profile {} ({}): {} runs, about {} on {}",
+        "{} at profile {} ({}): {}, about {} on {}",
         experiment.name,
         experiment.profile,
         target.why,
-        schedule.runs.len(),
+        counted(schedule.runs.len(), "run"),
         duration(schedule.seconds() / devices.len() as f64),
         dataset.description()
     ));

@@ -126,10 +126,7 @@ pub fn assemble(
         });
     }
     let all = || panels.iter().flat_map(|panel| &panel.series);
-    let layers = all()
-        .flat_map(|series| &series.mean)
-        .map(|point| point.iteration)
-        .max();
+    let layers = last_layer(all());
     let heights = all().flat_map(|series| {
         let ours = series.range.iter().map(|range| range.high);
         let mean = series.mean.iter().map(|point| point.error);
@@ -149,7 +146,7 @@ pub fn assemble(
         watermark: watermark(runs),
         quantity: Quantity::Responses,
         chance: None,
-        iterations: layers.unwrap_or(1),
+        iterations: layers,
         evaluated: Evaluated::default(),
         dashed_training: experiment.dashed_training,
         limits: Some(Limits {
@@ -159,6 +156,15 @@ pub fn assemble(
         panels,
     };
     (figure, warnings)
+}
+
+/// The last layer of any curve: of the paper's too, which would be cut off where the deepest networks have no run.
+fn last_layer<'a>(series: impl Iterator<Item = &'a Series>) -> u64 {
+    let layers = series.flat_map(|series| {
+        let ours = series.mean.iter().map(|point| point.iteration);
+        ours.chain(series.reference.iter().map(|point| point.0 as u64))
+    });
+    layers.max().unwrap_or(1)
 }
 
 fn notes(
@@ -237,6 +243,28 @@ mod tests {
     use crate::manifest::ResponsePooling;
     use crate::origin::Origin;
     use crate::run::LayerResponse;
+
+    #[test]
+    fn the_papers_curves_are_shown_whole() {
+        let series = |layers: u64, papers: u64| Series {
+            network: String::new(),
+            colour: (0, 0, 0),
+            split: Split::Test,
+            mean: (1..=layers)
+                .map(|iteration| Point {
+                    iteration,
+                    error: 1.0,
+                })
+                .collect(),
+            range: Vec::new(),
+            others: Vec::new(),
+            ending: None,
+            reference: (1..=papers).map(|layer| (layer as f64, 1.0)).collect(),
+        };
+        assert_eq!(last_layer([series(19, 19), series(0, 55)].iter()), 55);
+        assert_eq!(last_layer([series(55, 0)].iter()), 55);
+        assert_eq!(last_layer([].iter()), 1);
+    }
 
     #[test]
     fn responses_are_sorted_in_descending_order() {

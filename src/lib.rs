@@ -6,6 +6,7 @@ mod again;
 pub mod cli;
 pub mod commands;
 pub mod console;
+mod counted;
 pub mod data;
 pub mod digest;
 pub mod duration;

@@ -35,6 +35,22 @@ pub fn remedy<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Strin
     }
 }
 
+/// Serde's message on an unknown name with the nearest of the known ones, if there is one:
+/// ``unknown field `bacth`; did you mean `batch`? expected one of `batch`, ...``.
+pub fn suggesting(text: &str) -> Option<String> {
+    let (unknown, known) = text.split_once(", expected ")?;
+    let (_, word) = ["unknown field `", "unknown value `"]
+        .iter()
+        .find_map(|kind| unknown.split_once(*kind))?;
+    let name = nearest(
+        word.trim_end_matches('`'),
+        known.split('`').skip(1).step_by(2),
+    )?;
+    Some(format!(
+        "{unknown}; did you mean `{name}`? expected {known}"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -81,6 +81,33 @@ fn synthetic_images_are_refused_where_the_official_ones_are_required() {
 }
 
 #[test]
+fn only_images_of_the_kind_that_is_asked_for_are_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    for (kind, exit) in [("cifar10", Exit::Data), ("imagenet", Exit::Usage)] {
+        let output = reproduce(folder.path(), &["--data", kind]);
+        assert_eq!(output.status.code(), Some(exit as i32), "{kind}");
+        let told = stderr(&output);
+        assert!(!told.contains("using SYNTHETIC"), "{told}");
+    }
+    let both = ["--data", "synthetic", "--data-dir", "somewhere"];
+    let output = reproduce(folder.path(), &both);
+    assert_eq!(output.status.code(), Some(Exit::Usage as i32));
+    assert!(!folder.path().join("results").exists());
+
+    // Where they are asked for, they stand in for nothing. The report asks for them too: elsewhere CIFAR-10 may be there.
+    let output = reproduce(folder.path(), &["--data", "synthetic", "--jobs", "2"]);
+    let told = stderr(&output);
+    assert!(output.status.success(), "{told}");
+    assert!(!told.contains("downloading is turned off"), "{told}");
+    let report = folder.path().join("reports/tiny/tiny-synthetic/report.md");
+    let report = std::fs::read_to_string(report).unwrap();
+    for command in ["reproduce", "check"] {
+        let line = format!("cargo run -- {command} tiny --profile tiny --data synthetic\n");
+        assert!(report.contains(&line), "{report}");
+    }
+}
+
+#[test]
 fn a_failed_fetch_tells_no_password() {
     let folder = tempfile::tempdir().unwrap();
     // A port that nobody listens on.

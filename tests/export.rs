@@ -147,7 +147,7 @@ fn held_out_images_are_not_called_the_test_set() {
     let text = String::from_utf8_lossy(&bytes);
     assert!(text.contains("held_out/error_population") && !text.contains("test/"));
     let lines = refig::inspect::watch::look(&results, None).unwrap().lines;
-    let line = lines[0].text();
+    let line = lines[0].text(0);
     assert!(line.contains("validation 12.50 % at 8"), "{line}");
 }
 
@@ -279,4 +279,24 @@ fn tensorboard_reads_the_scalars_that_were_recorded() {
     assert_eq!((rates[0], rates[7]), ((1, 0.1), (8, 0.01)));
     assert_eq!(scalars("test/error_population"), [(4, 12.5), (8, 12.5)]);
     assert_eq!(scalars("test/error_moving").len(), 2);
+}
+
+#[test]
+fn runs_that_are_not_there_are_named_by_experiment_and_profile() {
+    let folder = tempfile::tempdir().unwrap();
+    // Runs of something else.
+    runs(&folder.path().join("results"));
+    let output = Command::new(env!("CARGO_BIN_EXE_refig"))
+        .args(["export", "csv", "fig6", "--profile", "smoke", "--out"])
+        .arg(folder.path().join("out"))
+        .arg("--results-dir")
+        .arg(folder.path().join("results"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(Exit::Missing as i32));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.contains("no such runs of fig6 at profile smoke"),
+        "{told}"
+    );
 }

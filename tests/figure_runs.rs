@@ -291,6 +291,15 @@ fn figure_1_has_a_panel_for_each_split_and_no_dashes() {
 }
 
 #[test]
+fn a_network_that_starts_from_another_tells_how_long_it_was_trained_in_all() {
+    let experiment = experiment("construction", "smoke");
+    let (figure, _) = assemble(&experiment, &runs(&experiment, &[1]), false);
+    let words = "constructed-56 has been trained for 240 iterations, 120 of them as plain-20";
+    let told = figure.notes.iter().any(|note| note.contains(words));
+    assert!(told, "{:?}", figure.notes);
+}
+
+#[test]
 fn a_run_of_resnet_1202_brings_the_third_panel() {
     let mut experiment = experiment("fig6", "paper");
     for entry in &mut experiment.networks {

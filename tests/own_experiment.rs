@@ -239,7 +239,7 @@ fn a_broken_manifest_does_not_hide_the_others() {
     assert!(out.starts_with("no runs to remove"), "{out}");
     assert!(errors.contains("broken.toml:1"), "{errors}");
     let (code, _, errors) = run(&["report", "--all"]);
-    assert_eq!(code, 0, "{errors}");
+    assert_eq!(code, Exit::Usage as i32, "{errors}");
     assert!(errors.contains("broken.toml:1"), "{errors}");
     let (code, _, errors) = run(&["report", "twins", "--profile", "defualt"]);
     assert_eq!(code, Exit::Usage as i32, "{errors}");

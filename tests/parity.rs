@@ -1,6 +1,7 @@
 //! The engine's numbers against training steps recorded in float64 by another framework.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use refig::engine::{Instructions, Options};
 use refig::exit::Exit;
@@ -80,4 +81,22 @@ fn a_recording_that_contradicts_itself_is_refused_with_its_file() {
         text.contains("labels.safetensors") && text.contains("labels.1 contains 10"),
         "{text}"
     );
+}
+
+#[test]
+fn a_tolerance_that_nothing_can_exceed_is_refused() {
+    for tolerance in ["nan", "inf", "0"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_refig"))
+            .args(["parity", "--tolerance", tolerance])
+            .arg(fixture("plain-8.safetensors"))
+            .output()
+            .unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(Exit::Usage as i32),
+            "{tolerance}"
+        );
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(told.contains("finite number above 0"), "{told}");
+    }
 }

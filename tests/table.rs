@@ -279,3 +279,27 @@ fn bars_stand_beside_the_papers_and_missing_ones_are_shown_as_missing() {
         assert!(svg.contains(says), "{says}");
     }
 }
+
+#[test]
+fn networks_near_chance_are_named_below_tables_and_bars() {
+    let folder = tempfile::tempdir().unwrap();
+    let (results, reports) = (folder.path().join("results"), folder.path().join("reports"));
+    let run = ("resnet-20", 1);
+    record(&results, &table6("smoke"), run, Origin::Cifar10, 88.0);
+    render(&table6("smoke"), &results, &reports, &[1]).unwrap();
+    let text = std::fs::read_to_string(reports.join("table6/smoke/table6.md")).unwrap();
+    let words = "Barely learned (chance is 90 %): resnet-20 (88.0 %).";
+    assert!(text.contains(words), "{text}");
+
+    let ten = shipped("slide35", "smoke").with_classes(10);
+    let errors = [
+        (Views::Centre, 87.0, 48.0),
+        (Views::TenCrop, 86.0, 47.0),
+        (Views::MultiScale, 86.0, 47.0),
+    ];
+    let run = ("resnet-50", 1);
+    record_views(&results, &ten, run, Origin::ImagenetPart, &errors);
+    let svg = render(&shipped("slide35", "smoke"), &results, &reports, &[1]).unwrap();
+    let words = "Barely learned (chance is 90 %): resnet-50 (87.0 %).";
+    assert!(svg.contains(words), "{svg}");
+}

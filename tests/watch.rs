@@ -57,7 +57,8 @@ fn runs_are_told_apart_by_their_files_and_locks() {
     assert_eq!(lines[1].training_error, Some(77.5));
     assert_eq!(lines[1].test_error, Some((4, 71.25)));
     assert!(!lines[1].held_out);
-    let text = lines[1].text();
+    let text = lines[1].text(40);
+    assert_eq!(text.find(" other "), Some(40), "{text}");
     for part in [
         "running",
         "other",

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::compute::{ComputeArgs, PrecisionArgs};
 use super::format::Format;
-use super::limits::{MOST_IMAGES, MOST_PIXELS, MOST_ROUNDS, MOST_THREADS, within};
+use super::limits::{MOST_IMAGES, MOST_PIXELS, MOST_ROUNDS, MOST_THREADS, positive, within};
 use super::network::NetworkArgs;
 
 #[derive(Clone, Debug, Args)]
@@ -16,7 +16,7 @@ pub struct ParityArgs {
     pub files: Vec<PathBuf>,
     /// Largest relative error to accept. Larger ones are compared with double precision: activations within rounding of a
     /// ReLU's kink are no error of the engine.
-    #[arg(long, default_value_t = 1e-4)]
+    #[arg(long, default_value_t = 1e-4, value_parser = positive)]
     pub tolerance: f64,
     #[command(flatten)]
     pub precision: PrecisionArgs,

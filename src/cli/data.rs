@@ -23,7 +23,7 @@ pub struct DataArgs {
     /// Do not use the network.
     #[arg(long)]
     pub offline: bool,
-    /// Refuse data other than CIFAR-10 as published, by its digest.
+    /// Refuse data other than CIFAR-10 as published, by its digest, and parts of ImageNet.
     #[arg(long)]
     pub require_official: bool,
     /// Leave out the images of ImageNet that cannot be decoded, and say which. All are decoded once to know them. The runs are

@@ -38,7 +38,7 @@ pub struct DescribeArgs {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Draw the layers and shortcuts to an SVG file instead, as in Fig. 3 of the paper; `-` is standard output.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "batch"])]
     pub svg: Option<PathBuf>,
 }
 

@@ -4,20 +4,23 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+/// Where the flags of every command are in its help: after its own, which would be mixed with them otherwise.
+const LAST: usize = 900;
+
 /// Folders of experiments, runs and reports, and how much to print.
 #[derive(Clone, Debug, Args)]
 pub struct PlacesArgs {
     /// Folder of experiment manifests. Default: `experiments`, here or in the nearest folder above with manifests.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", display_order = LAST)]
     pub experiments_dir: Option<PathBuf>,
     /// Folder of recorded runs. Default: `results`, here or beside `experiments`.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", display_order = LAST + 1)]
     pub results_dir: Option<PathBuf>,
     /// Folder of figures and verdicts. Default: `reports`, here or beside `experiments`.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", display_order = LAST + 2)]
     pub reports_dir: Option<PathBuf>,
     /// Print only errors and the result: no progress, notes or confirmations.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = LAST + 3)]
     pub quiet: bool,
 }
 

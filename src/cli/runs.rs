@@ -7,7 +7,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::compute::ComputeArgs;
 use super::data::DataArgs;
 use super::format::Format;
+use super::select::data_kind;
 use super::train::CheckpointArgs;
+use crate::origin::DataKind;
 
 /// Which runs: all, or those of an experiment.
 #[derive(Clone, Debug, Default, Args)]
@@ -49,6 +51,9 @@ pub struct WorkArgs {
     pub run: Option<String>,
     #[command(flatten)]
     pub data: DataArgs,
+    /// Use only such images, as for `reproduce`.
+    #[arg(long = "data", value_name = "DATA", value_parser = data_kind(), default_value = "any")]
+    pub kind: DataKind,
     #[command(flatten)]
     pub compute: ComputeArgs,
     #[command(flatten)]

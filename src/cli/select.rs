@@ -25,12 +25,13 @@ pub struct SelectionArgs {
     /// Override a field, e.g. `recipe.batch=64`; repeatable. Marks the runs as not the paper's recipe.
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     pub overrides: Vec<String>,
-    /// Use only runs on this data; `any` prefers CIFAR-10 to synthetic images.
+    /// Use only runs on this data; `any` prefers CIFAR-10 to synthetic images. `reproduce` and `plan` use only such images.
     #[arg(long, value_parser = data_kind(), default_value = "any")]
     pub data: DataKind,
 }
 
-fn data_kind() -> impl TypedValueParser<Value = DataKind> {
+/// Parses a kind of images.
+pub(super) fn data_kind() -> impl TypedValueParser<Value = DataKind> {
     PossibleValuesParser::new(DataKind::ALL.map(DataKind::name)).map(|name: String| {
         let kind = DataKind::ALL.into_iter().find(|kind| kind.name() == name);
         kind.unwrap_or_default()

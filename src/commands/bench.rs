@@ -10,6 +10,7 @@ use super::describe::network;
 use crate::cli::{
     BenchCompareArgs, BenchLoaderArgs, BenchOperatorsArgs, BenchStepArgs, Format, PytorchMode,
 };
+use crate::counted::counted;
 use crate::data::{self, PictureRequest};
 use crate::engine::Device;
 use crate::exit::Exit;
@@ -61,15 +62,15 @@ pub fn step(args: &BenchStepArgs) -> Result<Exit> {
 
 fn print(report: &StepReport, loader: Option<&LoaderReport>) {
     let threads = match report.device.as_str() {
-        "cpu" => format!("{} threads", report.threads),
+        "cpu" => counted(report.threads, "thread"),
         gpu => gpu.to_string(),
     };
     outln!(
-        "{} at {2}x{2}, batch {1}, {3} steps, {threads}, {4}",
+        "{} at {2}x{2}, batch {1}, {3}, {threads}, {4}",
         report.network,
         report.batch,
         report.image_size,
-        report.steps,
+        counted(report.steps, "step"),
         report.instructions
     );
     outln!("  median      {:>10.2} ms/step", report.median_ms);

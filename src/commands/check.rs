@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::target;
 use crate::cli::{CheckArgs, CheckFormat, Places, RenderArgs, SelectionArgs};
 use crate::console::paint;
+use crate::counted::counted;
 use crate::exit::Exit;
 use crate::judge::{Baseline, BaselineStatus, Evidence, Verdict, judge, subjects};
 use crate::manifest::{self, Bars};
@@ -131,10 +132,7 @@ fn accept(name: &str, evidence: &Evidence, places: &Places, few_seeds: bool) -> 
     outln!(
         "accepted {} errors over {} as {}; commit it",
         accepted.values.len(),
-        match seeds.len() {
-            1 => "1 seed".into(),
-            count => format!("{count} seeds"),
-        },
+        counted(seeds.len(), "seed"),
         path.display()
     );
     Ok(Exit::Success)

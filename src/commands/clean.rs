@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::cli::{CleanArgs, Places};
 use crate::console;
+use crate::counted::counted;
 use crate::exit::Exit;
 use crate::inspect::unneeded::unneeded;
 use crate::manifest::{self, Experiment};
@@ -50,7 +51,10 @@ pub fn run(args: &CleanArgs, places: &Places) -> Result<Exit> {
         ));
     }
     if !args.yes {
-        out!("remove these {} runs? [y/N] ", unneeded.len());
+        match unneeded.len() {
+            1 => out!("remove this run? [y/N] "),
+            several => out!("remove these {several} runs? [y/N] "),
+        }
         // A question that nobody could read has no answer.
         if !agreed() || !console::is_open() {
             outln!("nothing was removed");
@@ -60,7 +64,7 @@ pub fn run(args: &CleanArgs, places: &Places) -> Result<Exit> {
     for one in &unneeded {
         one.run.remove(&places.results_dir)?;
     }
-    outln!("removed {} runs", unneeded.len());
+    outln!("removed {}", counted(unneeded.len(), "run"));
     Ok(Exit::Success)
 }
 

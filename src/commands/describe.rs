@@ -70,6 +70,12 @@ fn describe_cited(args: &DescribeArgs, cited: &Cited) -> Result<Exit> {
         (None, Some(size)) if size != description.image_size => Some("--image-size"),
         _ => None,
     };
+    if args.batch.is_some() {
+        return Err(Exit::Usage.error(format!(
+            "--batch cannot be used with {}, which is described and not trained; remove it",
+            cited.name
+        )));
+    }
     if let Some(option) = given {
         return Err(Exit::Usage.error(format!(
             "{option} cannot be used with {}, which has images of {} pixels and no shortcuts; remove it",

@@ -3,15 +3,16 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::compute;
+use super::dataset::{self, Source};
 use super::describe::network;
-use super::{compute, dataset};
 use crate::cli::{EvaluateArgs, Format, StatisticsArg, StrideInArg, ViewsArg};
 use crate::data::{self, DataSet};
 use crate::engine::Options;
 use crate::exit::Exit;
 use crate::network::{Family, Network, Shortcut, Stem, StrideIn};
 use crate::orchestrate::{self, Subject};
-use crate::origin::DataName;
+use crate::origin::{DataKind, DataName};
 use crate::recipe::{
     Crop, EvaluationRecipe, FinalViews, Normalisation, Precision, Recipe, TrainingSplit,
 };
@@ -312,7 +313,12 @@ fn images(
         Some(_) => DataName::Imagenet,
         None => DataName::Cifar10,
     };
-    let opened = dataset::to_train_on((name, false), &args.data, quiet, stop)?;
+    let source = Source {
+        set: name,
+        synthetic: false,
+        kind: DataKind::Any,
+    };
+    let opened = dataset::to_train_on(source, &args.data, quiet, stop)?;
     if header.is_some_and(|header| opened.digest() != header.data_digest) {
         let source = match &opened {
             DataSet::Memory(dataset) => &dataset.source,

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 
-use super::target;
+use super::target::{self, Target};
 use crate::cli::{ExportArgs, ExportKind, Places};
+use crate::counted::counted;
 use crate::exit::Exit;
 use crate::inspect::changed;
 use crate::inspect::export::{self, Kind};
@@ -18,7 +19,8 @@ pub fn run(args: &ExportArgs, places: &Places) -> Result<Exit> {
         note!("skipped {}: {}", skipped.folder.display(), skipped.why);
     }
     let mut runs = found.runs;
-    if let Some(target) = target::named(&args.runs, places)? {
+    let target = target::named(&args.runs, places)?;
+    if let Some(target) = &target {
         if let Some(text) = changed(&target.experiment, &runs)
             && !places.quiet
         {
@@ -26,7 +28,7 @@ pub fn run(args: &ExportArgs, places: &Places) -> Result<Exit> {
         }
         let wanted = Wanted {
             seeds: match args.runs.seeds {
-                Some(_) => Seeds::Only(target.seeds),
+                Some(_) => Seeds::Only(target.seeds.clone()),
                 None => Seeds::All,
             },
             ..Wanted::default()
@@ -35,10 +37,15 @@ pub fn run(args: &ExportArgs, places: &Places) -> Result<Exit> {
         runs = select(&target.experiment, &runs, &wanted, &seeds).runs;
     }
     if runs.is_empty() {
-        return Err(Exit::Missing.error(format!(
-            "no runs to export in {}; list runs with `refig status`",
-            places.results_dir.display()
-        )));
+        let folder = places.results_dir.display();
+        return Err(Exit::Missing.error(match target {
+            None => format!("no runs to export in {folder}; train with `refig reproduce`"),
+            Some(Target { experiment, .. }) => format!(
+                "no such runs of {} at profile {} in {folder}; list all runs with `refig status`, and choose with --profile and \
+                 --seeds",
+                experiment.name, experiment.profile
+            ),
+        }));
     }
     let all = runs.len();
     let kind = match args.format {
@@ -51,9 +58,9 @@ pub fn run(args: &ExportArgs, places: &Places) -> Result<Exit> {
     }
     if !places.quiet {
         outln!(
-            "{} runs, {} files in {}",
-            all - exported.skipped.len(),
-            exported.files.len(),
+            "{}, {} in {}",
+            counted(all - exported.skipped.len(), "run"),
+            counted(exported.files.len(), "file"),
             args.out.display()
         );
     }

@@ -39,9 +39,12 @@ pub fn show(
         duration(schedule.seconds()),
         schedule.iterations()
     );
-    let published = match data.absent && data.bytes > 0 {
-        true => ", as published",
-        false => "",
+    let published = match (data.absent && data.bytes > 0, experiment.data) {
+        (false, _) => "",
+        (true, DataName::Cifar10) => ", as published",
+        (true, DataName::Imagenet) => {
+            ", all of ImageNet; a part of it, named with --data-dir, takes less time and space"
+        }
     };
     outln!(
         "  images: {} for training and {} for tests{published}",

@@ -15,6 +15,7 @@ use crate::note;
 use crate::orchestrate::jobs::{Board, Order, Workers, memory, option, slots, supervise};
 use crate::orchestrate::plan_file::{FrozenPlan, FrozenRun};
 use crate::orchestrate::{Left, Schedule, Style};
+use crate::origin::DataKind;
 use crate::train::Stop;
 
 /// Whether runs are to be made in processes of their own.
@@ -208,6 +209,9 @@ fn arguments(args: &ReproduceArgs, places: &Places) -> Vec<OsString> {
     ];
     if let Some(dir) = &args.data.data_dir {
         arguments.push(option("--data-dir", dir));
+    }
+    if args.selection.data != DataKind::Any {
+        arguments.push(option("--data", args.selection.data.name()));
     }
     if let Some(seconds) = args.checkpoints.checkpoint_every {
         arguments.push(option("--checkpoint-every", seconds.to_string()));

@@ -9,6 +9,7 @@ use crate::cli::{
     CheckArgs, CheckFormat, ComputeArgs, LaunchArgs, LauncherArg, Places, ReproduceArgs,
     SelectionArgs,
 };
+use crate::counted::counted;
 use crate::data::Prospect;
 use crate::engine::{self, BUILD_WITH_CUDA, Device};
 use crate::exit::Exit;
@@ -41,17 +42,13 @@ pub fn run(
     let site = site.unwrap_or_default();
     let compute = compute_options(&args.compute, &site)?;
     let target = reproduce::resolve(args, places, &compute)?;
+    let source = reproduce::source(args, &target);
     let data = match how.print {
-        true => reproduce::foresee(args, &target, places.quiet, stop)?,
+        true => dataset::foresee(source, &args.data, places.quiet, stop)?,
         // Tasks have no network, so it is fetched here.
         false => {
-            let source = (target.experiment.data, target.experiment.synthetic);
-            Prospect::from(&dataset::to_train_on(
-                source,
-                &args.data,
-                places.quiet,
-                stop,
-            )?)
+            let opened = dataset::to_train_on(source, &args.data, places.quiet, stop)?;
+            Prospect::from(&opened)
         }
     };
     let target = target.with_classes(data.classes);
@@ -174,6 +171,12 @@ fn place(name: &str, path: &Path) -> Result<String> {
     Ok(option(name, &path_word(path)?))
 }
 
+/// The flag for images of one kind only.
+fn kind_of_data(selection: &SelectionArgs) -> Option<String> {
+    let kind = selection.data;
+    (kind != DataKind::Any).then(|| option("data", kind.name()))
+}
+
 /// The worker's command, without the number of the run.
 fn worker(
     args: &ReproduceArgs,
@@ -202,6 +205,7 @@ fn worker(
     if let Some(dir) = &args.data.data_dir {
         words.push(place("data-dir", dir)?);
     }
+    words.extend(kind_of_data(&args.selection));
     for (flag, is_set) in [
         ("--require-official", args.data.require_official),
         ("--skip-unreadable", args.data.skip_unreadable),
@@ -240,6 +244,7 @@ fn report(
     for field in &selection.overrides {
         words.push(option("set", field));
     }
+    words.extend(kind_of_data(selection));
     for (name, path) in [
         ("experiments-dir", &places.experiments_dir),
         ("results-dir", &places.results_dir),
@@ -257,7 +262,6 @@ fn check_args(selection: &SelectionArgs, plan: &FrozenPlan) -> CheckArgs {
             profile: Some(plan.profile.clone()),
             // Only what is trained was selected; all is judged.
             networks: Vec::new(),
-            data: DataKind::Any,
             ..selection.clone()
         },
         format: CheckFormat::Text,
@@ -289,7 +293,7 @@ fn tell(outcome: &Outcome, plan: &FrozenPlan, launcher: Launcher, quiet: bool) {
         launcher.name()
     );
     for (number, runs) in &outcome.submitted {
-        outln!("job {number}: {runs} runs");
+        outln!("job {number}: {}", counted(*runs, "run"));
     }
     if let Some(number) = outcome.report {
         outln!("job {number}: draws and checks when the others have ended");

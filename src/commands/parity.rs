@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::compute;
 use crate::cli::ParityArgs;
+use crate::counted::counted;
 use crate::exit::Exit;
 use crate::measure::parity::{self, Outcome, Recording, Report};
 use crate::outln;
@@ -29,10 +30,10 @@ pub fn run(args: &ParityArgs) -> Result<Exit> {
 
 fn print(report: &Report) {
     outln!(
-        "{}: {}, {} steps",
+        "{}: {}, {}",
         report.file,
         report.network,
-        report.steps
+        counted(report.steps, "step")
     );
     outln!(
         "  {:<24} {:>12}  {:>7}  worst tensor",

@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::seeds::parse as parse_seeds;
 use super::target;
 use crate::cli::{Places, ReportArgs};
+use crate::counted::counted;
 use crate::exit::Exit;
 use crate::judge::{Evidence, Verdict, Wanted, judge};
 use crate::manifest::{self, Bars, Experiment};
@@ -18,6 +19,7 @@ use crate::{note, outln};
 
 /// `refig report [EXPERIMENT]`. Unlike `check`, the exit code does not depend on the verdicts.
 pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
+    let mut failed = None;
     let wanted = match &args.experiment {
         Some(name) => {
             let path = manifest::find(&places.experiments_dir, name)?;
@@ -27,6 +29,7 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
             let catalogue = manifest::list(&places.experiments_dir)?;
             for broken in &catalogue.broken {
                 note!("refig: no report: {}", broken.why);
+                failed = Some(Exit::Usage);
             }
             catalogue.experiments
         }
@@ -44,7 +47,6 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
     let views = super::runs(places)?;
     let mut blanks = Vec::new();
     let mut written = 0;
-    let mut failed = None;
     for listed in &wanted {
         if let Some(bars) = Bars::load(&listed.path)? {
             let png = publish_bars(&bars, &places.reports_dir)?;
@@ -77,15 +79,21 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
     }
     if args.all {
         let index = site::write(&places.reports_dir, &blanks)?;
-        outln!("{written} reports, index {}", index.display());
+        let reports = counted(written, "report");
+        outln!("{reports}, index {}", index.display());
     } else if written == 0 {
         let name = args.experiment.as_deref().unwrap_or_default();
-        let profile = args.profile.as_deref();
+        let (profile, seeds) = (args.profile.as_deref(), args.seeds.as_deref());
+        let told = |what: Option<&str>, before: &str| {
+            what.map_or(String::new(), |what| format!("{before}{what}"))
+        };
         return Err(Exit::Missing.error(format!(
-            "no runs of {name}{} in {}; train with `refig reproduce {name}{}`",
-            profile.map_or(String::new(), |name| format!(" at profile {name}")),
+            "no runs of {name}{}{} in {}; train with `refig reproduce {name}{}{}`",
+            told(profile, " at profile "),
+            told(seeds, " with seeds "),
             places.results_dir.display(),
-            profile.map_or(String::new(), |name| format!(" --profile {name}"))
+            told(profile, " --profile "),
+            told(seeds, " --seeds ")
         )));
     }
     Ok(failed.unwrap_or(Exit::Success))

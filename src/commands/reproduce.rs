@@ -4,20 +4,21 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::data::progress;
+use super::dataset::{self, Source};
 use super::target::{self, Circumstances, Target};
-use super::{compute, dataset, forecast, jobs, training};
+use super::{compute, forecast, jobs, training};
 use crate::again::again;
 use crate::cli::{Format, Places, PlanArgs, ReproduceArgs};
 use crate::console::paint;
-use crate::data::{self, Prospect};
+use crate::counted::counted;
+use crate::data::Prospect;
 use crate::duration::duration;
 use crate::engine::{self, Device};
 use crate::exit::Exit;
 use crate::judge::{Evidence, Wanted, judge};
 use crate::orchestrate::plan_file::{self, FrozenPlan};
 use crate::orchestrate::{Progress, Schedule, Style, measure_responses, run_all};
-use crate::origin::{DataKind, DataName};
+use crate::origin::DataKind;
 use crate::plan;
 use crate::processor::Processor;
 use crate::publish::{Report, headline, table};
@@ -50,26 +51,9 @@ pub(super) fn resolve(
     Ok(target)
 }
 
-/// The data that training would use. Downloads nothing.
-pub(super) fn foresee(
-    args: &ReproduceArgs,
-    target: &Target,
-    quiet: bool,
-    stop: &Stop,
-) -> Result<Prospect> {
-    match target.experiment.data {
-        DataName::Cifar10 => {
-            let mut request = dataset::request(&args.data);
-            request.allow_synthetic = target.experiment.synthetic && request.dir.is_none();
-            data::foresee(&request)
-        }
-        DataName::Imagenet => {
-            let mut show = progress(quiet, stop);
-            let mut request = dataset::pictures(&args.data);
-            request.allow_synthetic = target.experiment.synthetic && !args.data.require_official;
-            data::foresee_pictures(&request, &mut show)
-        }
-    }
+/// The images to train on.
+pub(super) fn source(args: &ReproduceArgs, target: &Target) -> Source {
+    Source::of(&target.experiment, args.selection.data)
 }
 
 /// The runs to train, and what is left of each.
@@ -98,7 +82,7 @@ pub fn plan(whole: &PlanArgs, places: &Places, stop: &Stop) -> Result<Exit> {
     }
     let (compute, _) = jobs::devices(args)?;
     let target = resolve(args, places, &compute)?;
-    let data = foresee(args, &target, places.quiet, stop)?;
+    let data = dataset::foresee(source(args, &target), &args.data, places.quiet, stop)?;
     let target = target.with_classes(data.classes);
     let schedule = schedule(args, places, &target, &compute, &data)?;
     if let Some(out) = out {
@@ -131,7 +115,7 @@ fn plan_for(
 ) -> Result<Exit> {
     let compute = compute::elsewhere(name)?;
     let target = resolve(args, places, &compute)?;
-    let data = foresee(args, &target, places.quiet, stop)?;
+    let data = dataset::foresee(source(args, &target), &args.data, places.quiet, stop)?;
     let target = target.with_classes(data.classes);
     let processor = match (compute.device, compute.instructions) {
         (Device::Cpu, Some(set)) => Processor::Cpu(set),
@@ -142,9 +126,9 @@ fn plan_for(
     plan_file::write(out, &FrozenPlan::new(experiment, &runs, data.test_images))?;
     if !places.quiet {
         outln!(
-            "{}: {} runs of {} at profile {} ({}) for {processor}, on {}",
+            "{}: {} of {} at profile {} ({}) for {processor}, on {}",
             out.display(),
-            runs.len(),
+            counted(runs.len(), "run"),
             experiment.name,
             experiment.profile,
             target.why,
@@ -158,8 +142,7 @@ fn plan_for(
 pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<Exit> {
     let (compute, devices) = jobs::devices(args)?;
     let target = resolve(args, places, &compute)?;
-    let source = (target.experiment.data, target.experiment.synthetic);
-    let dataset = dataset::to_train_on(source, &args.data, places.quiet, stop)?;
+    let dataset = dataset::to_train_on(source(args, &target), &args.data, places.quiet, stop)?;
     let target = target.with_classes(dataset.classes());
     let schedule = schedule(args, places, &target, &compute, &Prospect::from(&dataset))?;
     let experiment = &target.experiment;
@@ -169,11 +152,11 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
         }
     };
     tell(&format!(
-        "{} at profile {} ({}): {} runs, about {} on {}",
+        "{} at profile {} ({}): {}, about {} on {}",
         experiment.name,
         experiment.profile,
         target.why,
-        schedule.runs.len(),
+        counted(schedule.runs.len(), "run"),
         duration(schedule.seconds() / devices.len() as f64),
         dataset.description()
     ));

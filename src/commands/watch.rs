@@ -65,10 +65,12 @@ fn show(seen: &Seen, before: Option<&Seen>, terminal: bool, places: &Places) {
     if seen.lines.is_empty() && (terminal || before.is_none()) {
         text.push_str(&format!("no runs in {}\n", places.results_dir.display()));
     }
+    let names = seen.lines.iter().map(|line| line.name.chars().count());
+    let width = names.max().unwrap_or_default();
     for line in &seen.lines {
         let known = before.and_then(|before| before.lines.iter().find(|l| l.name == line.name));
         if terminal || known.is_none_or(|known| line.changed(known)) {
-            text.push_str(&line.text());
+            text.push_str(&line.text(width));
             text.push('\n');
         }
     }

@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, Result};
 
-use super::{compute, dataset, training};
+use super::dataset::{self, Source};
+use super::{compute, training};
 use crate::cli::{ComputeArgs, Format, Places, WorkArgs};
 use crate::engine;
 use crate::exit::Exit;
@@ -73,13 +74,17 @@ fn make(
     compute
         .in_precision(run.plan.recipe.precision)
         .check_precision()?;
-    let source = (plan.data, plan.synthetic);
+    let source = Source {
+        set: plan.data,
+        synthetic: plan.synthetic,
+        kind: args.kind,
+    };
     let dataset = dataset::to_train_on(source, &args.data, places.quiet, stop)?;
     let digest = dataset.digest();
     if digest != run.plan.data_digest {
         return Err(Exit::Data.error(format!(
             "{} was planned for images with the digest {}, but {} have {digest}; name the same images with --data-dir, with \
-             --skip-unreadable if it was planned with that, or plan again",
+             --skip-unreadable or --data if it was planned with that, or plan again",
             run.name,
             run.plan.data_digest,
             dataset.description()

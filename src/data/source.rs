@@ -112,6 +112,7 @@ impl PictureRequest {
 /// The data that a command would use, as far as known before a download.
 #[derive(Clone, Debug)]
 pub struct Prospect {
+    pub origin: Origin,
     /// As [`Dataset::digest`].
     pub digest: String,
     pub classes: usize,
@@ -159,6 +160,7 @@ impl From<&DataSet> for Prospect {
             }
         };
         Self {
+            origin: dataset.origin(),
             digest: dataset.digest(),
             classes: size.classes,
             training_images: size.training_images,
@@ -197,6 +199,7 @@ pub fn foresee_pictures(request: &PictureRequest, progress: &mut Report) -> Resu
         ),
     };
     Ok(Prospect {
+        origin,
         digest: origin.digest().into(),
         classes: size.classes,
         training_images: size.training_images,
@@ -222,6 +225,7 @@ pub fn foresee(request: &Request) -> Result<Prospect> {
     }
     let training_images = TRAINING_FILES.len() * RECORDS_PER_BATCH;
     Ok(Prospect {
+        origin: Origin::Cifar10,
         digest: set_digest(CIFAR10_TRAIN_DIGEST, CIFAR10_TEST_DIGEST),
         classes: 10,
         training_images,

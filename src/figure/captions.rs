@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::curve_figure::Colour;
-use crate::judge::RunEvidence;
+use crate::judge::{RunEvidence, Verdict};
 use crate::manifest::Experiment;
 use crate::origin::Origin;
 
@@ -57,6 +57,11 @@ fn joined(texts: impl Iterator<Item = String>) -> Option<String> {
     let different: BTreeSet<String> = texts.collect();
     let different: Vec<String> = different.into_iter().collect();
     (!different.is_empty()).then(|| different.join(" and "))
+}
+
+/// The networks that have barely learned, which every figure names; none if all have.
+pub(super) fn barely_learned(verdict: &Verdict) -> Option<String> {
+    verdict.near_chance().map(|line| sentence(&line))
 }
 
 /// Turns a fragment into a sentence.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::captions::{colour, is_synthetic, line, sentence, watermark};
+use super::captions::{barely_learned, colour, is_synthetic, line, sentence, watermark};
 use super::curve_figure::{Figure, Limits, Panel, Quantity, Series};
 use crate::judge::{PaperCurves, RunEvidence, Verdict};
 use crate::manifest::{self, DataName, Evaluated, Experiment, Metric, NetworkEntry, papers_recipe};
@@ -45,7 +45,7 @@ pub fn assemble(
     let mut notes = changes(experiment, runs);
     notes.push(measured(experiment, &panels, evaluated));
     notes.extend(explanations(experiment, runs, &panels, iterations));
-    notes.extend(verdict.near_chance().map(|line| sentence(&line)));
+    notes.extend(barely_learned(verdict));
     notes.extend(warnings.iter().map(|warning| sentence(warning)));
     let figure = Figure {
         title: verdict.title.clone(),
@@ -276,7 +276,8 @@ fn over_seeds(runs: &[RunEvidence], panels: &[Panel]) -> Option<String> {
     })
 }
 
-/// For runs that start from another run's weights: the training error at its end and at their start.
+/// For runs that start from another run's weights: the training error at its end and at their start, and how long they were
+/// trained in all.
 fn starts(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
     let mut notes = Vec::new();
     for entry in &experiment.networks {
@@ -310,6 +311,15 @@ fn starts(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
                 start.label,
                 entry.label,
                 seeds.join("; ")
+            ));
+        }
+        if has_run(runs, &entry.name) {
+            let (before, own) = (start.recipe.iterations, entry.recipe.iterations);
+            notes.push(format!(
+                "At its end, {} has been trained for {} iterations, {before} of them as {}.",
+                entry.label,
+                before + own,
+                start.label
             ));
         }
     }

@@ -55,7 +55,9 @@ impl Drawing {
                     return Ok(None);
                 }
                 let papers = by_file(experiment, reference, layer_responses::read_paper)?;
-                let (figure, warnings) = layer_responses::assemble(experiment, how, runs, &papers);
+                let judged = (verdict, &runs[..]);
+                let (figure, warnings) =
+                    layer_responses::assemble(experiment, how, judged, &papers);
                 (Drawing::Curves(figure), warnings)
             }
             Kind::Curves | Kind::Bars => {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::captions::barely_learned;
 use crate::console::one_line;
 use crate::exit::Exit;
 use crate::judge::Verdict;
@@ -296,5 +297,6 @@ fn notes(verdict: &Verdict, metrics: &[Metric]) -> Vec<String> {
         "Paper: best (mean ± deviation) if it reports several runs. Ours: mean ± deviation of the {metric} at the last \
          iteration, with batch-norm statistics of training images (number of seeds)."
     ));
+    notes.extend(barely_learned(verdict));
     notes
 }

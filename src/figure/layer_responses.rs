@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::captions::{colour, is_synthetic, line, sentence, watermark};
+use super::captions::{barely_learned, colour, is_synthetic, line, sentence, watermark};
 use super::curve_figure::{Figure, Limits, Panel, Quantity, Series};
 use crate::console::one_line;
 use crate::exit::Exit;
-use crate::judge::RunEvidence;
+use crate::judge::{RunEvidence, Verdict};
 use crate::manifest::{
     Evaluated, Experiment, LayerOrder, ResponseImages, ResponsePooling, ResponseStatistics,
     Responses,
@@ -81,7 +81,7 @@ pub fn curve(record: &ResponseRecord, order: LayerOrder) -> Vec<Point> {
 pub fn assemble(
     experiment: &Experiment,
     how: &Responses,
-    runs: &[RunEvidence],
+    (verdict, runs): (&Verdict, &[RunEvidence]),
     papers: &BTreeMap<PathBuf, PaperResponses>,
 ) -> (Figure, Vec<String>) {
     let mut panels = Vec::new();
@@ -126,10 +126,7 @@ pub fn assemble(
         });
     }
     let all = || panels.iter().flat_map(|panel| &panel.series);
-    let layers = all()
-        .flat_map(|series| &series.mean)
-        .map(|point| point.iteration)
-        .max();
+    let layers = last_layer(all());
     let heights = all().flat_map(|series| {
         let ours = series.range.iter().map(|range| range.high);
         let mean = series.mean.iter().map(|point| point.error);
@@ -139,14 +136,17 @@ pub fn assemble(
     });
     let highest = heights.fold(0.0, f64::max);
     let warnings = warnings(experiment, runs);
+    let mut notes = notes(experiment, how, &panels, is_synthetic(runs));
+    notes.extend(barely_learned(verdict));
+    notes.extend(warnings.iter().map(|warning| sentence(warning)));
     let figure = Figure {
         title: experiment.title.clone(),
         line: line(experiment, runs),
-        notes: notes(experiment, how, &panels, is_synthetic(runs), &warnings),
+        notes,
         watermark: watermark(runs),
         quantity: Quantity::Responses,
         chance: None,
-        iterations: layers.unwrap_or(1),
+        iterations: layers,
         evaluated: Evaluated::default(),
         dashed_training: experiment.dashed_training,
         limits: Some(Limits {
@@ -158,12 +158,20 @@ pub fn assemble(
     (figure, warnings)
 }
 
+/// The last layer of any curve: of the paper's too, which would be cut off where the deepest networks have no run.
+fn last_layer<'a>(series: impl Iterator<Item = &'a Series>) -> u64 {
+    let layers = series.flat_map(|series| {
+        let ours = series.mean.iter().map(|point| point.iteration);
+        ours.chain(series.reference.iter().map(|point| point.0 as u64))
+    });
+    layers.max().unwrap_or(1)
+}
+
 fn notes(
     experiment: &Experiment,
     how: &Responses,
     panels: &[Panel],
     synthetic: bool,
-    warnings: &[String],
 ) -> Vec<String> {
     let mut notes = Vec::new();
     let departures = experiment.departures();
@@ -198,9 +206,6 @@ fn notes(
     let paper = panels.iter().flat_map(|panel| &panel.series);
     if paper.map(|series| series.reference.len()).max() > Some(0) {
         notes.push("The paper's curves are extracted from its figure (arXiv:1512.03385v1).".into());
-    }
-    for warning in warnings {
-        notes.push(sentence(warning));
     }
     notes
 }
@@ -238,6 +243,28 @@ mod tests {
     use crate::manifest::ResponsePooling;
     use crate::origin::Origin;
     use crate::run::LayerResponse;
+
+    #[test]
+    fn the_papers_curves_are_shown_whole() {
+        let series = |layers: u64, papers: u64| Series {
+            network: String::new(),
+            colour: (0, 0, 0),
+            split: Split::Test,
+            mean: (1..=layers)
+                .map(|iteration| Point {
+                    iteration,
+                    error: 1.0,
+                })
+                .collect(),
+            range: Vec::new(),
+            others: Vec::new(),
+            ending: None,
+            reference: (1..=papers).map(|layer| (layer as f64, 1.0)).collect(),
+        };
+        assert_eq!(last_layer([series(19, 19), series(0, 55)].iter()), 55);
+        assert_eq!(last_layer([series(55, 0)].iter()), 55);
+        assert_eq!(last_layer([].iter()), 1);
+    }
 
     #[test]
     fn responses_are_sorted_in_descending_order() {

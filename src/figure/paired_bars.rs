@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::captions::sentence;
+use super::captions::{barely_learned, sentence};
 use super::final_errors::{self, PaperTable};
 use super::published_bars::{Bar, BarFigure, BarPlot, Whose};
 use crate::judge::Verdict;
@@ -42,6 +42,7 @@ pub(super) fn assemble(
     notes.push(sentence(
         "the paper's errors are blue, ours at the last iteration red: mean ± deviation (number of seeds)",
     ));
+    notes.extend(barely_learned(verdict));
     BarFigure {
         title: verdict.title.clone(),
         line: final_errors::line(verdict),

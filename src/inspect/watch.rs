@@ -52,8 +52,9 @@ impl Line {
         } != *before
     }
 
-    /// `quick/plain-20-s1-e298d1de  cifar10  running  300 of 600  training 64.88 %  test 66.20 % at 300  written 12 s ago`.
-    pub fn text(&self) -> String {
+    /// `quick/plain-20-s1-e298d1de  cifar10  running  300 of 600  training 64.88 %  test 66.20 % at 300  written 12 s ago`, with
+    /// the name in a column of this width.
+    pub fn text(&self, width: usize) -> String {
         let training = self
             .training_error
             .map_or(String::new(), |error| format!("training {error:.2} %"));
@@ -70,7 +71,7 @@ impl Line {
         let data = self.data.map_or("", Origin::short);
         let of = format!("{} of {}", self.iteration, self.iterations);
         format!(
-            "{:<32} {data:<9} {:<10} {of:>14}  {training:<16}  {test:<22}  {age}",
+            "{:<width$} {data:<9} {:<10} {of:>14}  {training:<16}  {test:<22}  {age}",
             self.name, self.activity
         )
         .trim_end()

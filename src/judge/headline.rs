@@ -7,6 +7,8 @@ use super::status::{Counts, Status};
 pub(super) struct Headline<'a> {
     pub experiment: &'a str,
     pub profile: &'a str,
+    /// Whether `--set` changed the profile's recipe.
+    pub changed: bool,
     pub status: Status,
     pub errors: Counts,
     pub claims: Counts,
@@ -20,7 +22,11 @@ pub(super) struct Headline<'a> {
 
 impl Headline<'_> {
     pub fn text(&self) -> String {
-        let (name, profile) = (self.experiment, self.profile);
+        let name = self.experiment;
+        let profile = match self.changed {
+            true => format!("{} as changed with --set", self.profile),
+            false => self.profile.to_owned(),
+        };
         let mut text = match self.status {
             _ if !self.reason.is_empty() => format!(
                 "{name} at profile {profile} claims nothing, and is not complete: {}",
@@ -171,6 +177,7 @@ mod tests {
         Headline {
             experiment: "fig6",
             profile: if papers_scale { "paper" } else { "quick" },
+            changed: false,
             status,
             errors,
             claims,
@@ -206,6 +213,22 @@ mod tests {
         assert_eq!(quick, "fig6: 3 of 3 claims hold at profile quick");
         let fails = headline(counts(0, 0, 0), counts(2, 1, 0), false).text();
         assert_eq!(fails, "fig6: 1 of 3 claims does NOT hold at profile quick");
+    }
+
+    #[test]
+    fn what_was_changed_is_not_the_profile() {
+        let mut changed = headline(counts(0, 0, 0), counts(3, 0, 0), false);
+        changed.changed = true;
+        assert_eq!(
+            changed.text(),
+            "fig6: 3 of 3 claims hold at profile quick as changed with --set"
+        );
+        changed.status = Status::NotComparable;
+        assert!(
+            changed
+                .text()
+                .starts_with("fig6 at profile quick as changed with --set: ")
+        );
     }
 
     #[test]

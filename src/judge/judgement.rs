@@ -14,6 +14,7 @@ use super::statistics::Measured;
 use super::subject::Subject;
 use super::verdict::Verdict;
 use crate::manifest::{Claim, Expectation, Experiment, Metric};
+use crate::origin::{DataKind, Origin};
 use crate::record::Ending;
 
 /// Judges an experiment on its evidence. Seeds without a run are missing. At profiles other than the paper's, the
@@ -78,6 +79,11 @@ fn circumstances(evidence: &Evidence) -> Circumstances {
     if *seeds != experiment.seeds {
         let list: Vec<String> = seeds.iter().map(u64::to_string).collect();
         command.push_str(&format!(" --seeds {}", list.join(",")));
+    }
+    // Elsewhere the paper's images may be found, or downloaded.
+    let made = |run: &RunEvidence| run.view.file.notes.data == Origin::Synthetic;
+    if evidence.runs.iter().any(made) {
+        command.push_str(&format!(" --data {}", DataKind::Synthetic.name()));
     }
     for change in &experiment.overrides {
         command.push_str(&format!(" --set '{change}'"));

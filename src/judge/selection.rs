@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::counted::counted;
 use crate::manifest::Experiment;
 use crate::origin::{DataKind, Origin};
 use crate::processor::Processor;
@@ -131,10 +132,7 @@ fn select_of(
         } else {
             selection.left_out.push(format!(
                 "left out {} on {}: a figure shows runs of one data set and one device",
-                match members.len() {
-                    1 => "1 run".into(),
-                    count => format!("{count} runs"),
-                },
+                counted(members.len(), "run"),
                 group.text()
             ));
         }

@@ -144,6 +144,7 @@ impl Verdict {
         verdict.headline = Headline {
             experiment: &verdict.experiment,
             profile: &verdict.profile,
+            changed: !verdict.overrides.is_empty(),
             status,
             errors,
             claims: claim_counts,

@@ -1,6 +1,6 @@
 //! Messages of serde and toml in the words of a manifest rather than Rust's.
 
-use crate::nearest::nearest;
+use crate::nearest::suggesting;
 
 /// Serde's and toml's names for types, and the words used in messages instead.
 const WORDS: [(&str, &str); 17] = [
@@ -36,21 +36,6 @@ pub(super) fn plain(message: &str) -> String {
         return format!("{before}expected a table");
     }
     suggesting(&text).unwrap_or(text)
-}
-
-/// ``unknown field `bacth`; did you mean `batch`? expected one of `batch`, ...``, if `text` is of this kind.
-fn suggesting(text: &str) -> Option<String> {
-    let (unknown, known) = text.split_once(", expected ")?;
-    let (_, word) = ["unknown field `", "unknown value `"]
-        .iter()
-        .find_map(|kind| unknown.split_once(*kind))?;
-    let name = nearest(
-        word.trim_end_matches('`'),
-        known.split('`').skip(1).step_by(2),
-    )?;
-    Some(format!(
-        "{unknown}; did you mean `{name}`? expected {known}"
-    ))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::contender::{Contender, PAUSE, remedy};
 use super::step::{forget_peak_memory, peak_memory_mb};
 use super::{median, percent};
+use crate::counted::counted;
 use crate::data::imagenet::{Decoding, Pictures, Sample};
 use crate::data::{self, DataSet, Order, PictureRequest, Progress, Report, RunImages};
 use crate::exit::Exit;
@@ -358,9 +359,9 @@ impl PicturesReport {
     /// The results in words, with a Markdown table if there were opponents.
     pub fn text(&self) -> String {
         let mut text = format!(
-            "{}, {} threads, {} batches of {} crops of {4}x{4} a turn; {5} training images from {6}\n",
+            "{}, {}, {} x {} crops of {4}x{4} a turn; {5} training images from {6}\n",
             self.processor,
-            self.threads,
+            counted(self.threads, "thread"),
             self.batches,
             self.batch,
             self.size,

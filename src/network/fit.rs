@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::{Family, Network, Shortcut, Stem, StrideIn};
 use crate::console::one_line;
+use crate::counted::counted;
 use crate::exit::Exit;
 use crate::weights::Tensor;
 
@@ -92,15 +93,14 @@ impl Network {
         ]
         .into_iter()
         .filter(|(names, _)| !names.is_empty())
-        .map(|(names, what)| format!("{} {what} ({})", counted(names.len()), first(&names)))
+        .map(|(names, what)| {
+            format!(
+                "{} {what} ({})",
+                counted(names.len(), "tensor"),
+                first(&names)
+            )
+        })
         .collect()
-    }
-}
-
-fn counted(tensors: usize) -> String {
-    match tensors {
-        1 => "1 tensor".into(),
-        count => format!("{count} tensors"),
     }
 }
 

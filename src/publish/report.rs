@@ -102,7 +102,9 @@ impl<'a> Report<'a> {
         let experiment = &self.evidence.experiment;
         let (name, profile) = (&experiment.name, &experiment.profile);
         let Some(figure) = &self.figure else {
-            let command = format!("`refig reproduce {name} --profile {profile}`");
+            // With the seeds and the changes that were asked for.
+            let command = self.verdict.command.replacen("cargo run --", "refig", 1);
+            let command = format!("`{command}`");
             return Err(Exit::Missing.error(match self.evidence.runs.is_empty() {
                 true => format!("no run of {name} at profile {profile}; train with {command}"),
                 false => format!(

@@ -61,7 +61,8 @@ impl Disk {
             );
         }
         let temporary = self.write_beside(path, bytes)?;
-        let renamed = self.rename(&temporary, path);
+        // The temporary file means nothing to whoever reads of it.
+        let renamed = self.renamed(&temporary, path, ("replacing", path));
         if renamed.is_err() {
             self.discard(&temporary);
         }
@@ -134,11 +135,16 @@ impl Disk {
     /// # Errors
     /// [`Exit::Storage`].
     pub fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.renamed(from, to, ("renaming", from))
+    }
+
+    /// [`Disk::rename`]; an error says that this was being done to that path.
+    fn renamed(&self, from: &Path, to: &Path, (doing, named): (&str, &Path)) -> Result<()> {
         self.before("renaming", from)?;
         if let Some(fault) = &self.fault {
             fault.renaming(from, to);
         }
-        annotated("renaming", from, temporaries::rename(from, to))
+        annotated(doing, named, temporaries::rename(from, to))
     }
 
     /// Removes a file, if it exists.
@@ -267,4 +273,20 @@ fn annotated<T>(doing: &str, path: &Path, result: std::io::Result<T>) -> Result<
             path.display()
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_replaced_is_named_and_the_temporary_file_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("run.tar");
+        std::fs::create_dir(&there).unwrap();
+        let error = Disk::default().replace(&there, b"bytes").unwrap_err();
+        let expected = format!("{}: replacing failed: ", there.display());
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

@@ -261,7 +261,7 @@ fn verify(folder: &Path, contents: &Contents) -> Result<()> {
 
 fn from_tar(pack: &Path) -> Result<(Contents, BTreeMap<String, Vec<u8>>)> {
     let refuse = |error: &dyn std::fmt::Display| unreadable(pack, error);
-    let file = std::fs::File::open(pack).map_err(|error| {
+    let file = regular::open(pack).map_err(|error| {
         Exit::Usage.error(format!(
             "cannot read {}: {error}; name a file that `refig run pack` wrote",
             pack.display()
@@ -325,7 +325,11 @@ fn is_file_of_a_run(name: &str) -> bool {
 fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> anyhow::Error {
     // The reader of archives quotes what it takes for a header.
     let text = error.to_string();
-    let first = text.lines().next().unwrap_or_default();
+    let first = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(':');
     format::unreadable(path, &first, REMEDY)
 }
 

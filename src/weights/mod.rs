@@ -66,7 +66,7 @@ impl Weights {
     fn read(path: &Path) -> Result<(Self, Layout)> {
         let unreadable = |error: std::io::Error| {
             Exit::Storage.error(format!(
-                "{}: cannot read the weights: {error}",
+                "cannot read {}: {error}; check the path",
                 path.display()
             ))
         };

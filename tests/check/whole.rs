@@ -2,7 +2,7 @@
 
 use refig::exit::Exit;
 use refig::judge::{Status, Subject, Verdict, judge_values};
-use refig::manifest::Expectation;
+use refig::manifest::{Claim, Expectation};
 use refig::origin::Origin;
 use refig::publish::junit;
 use refig::publish::page::{self, Material};
@@ -94,6 +94,24 @@ fn every_output_of_synthetic_runs_says_so_and_no_other_does() {
     for text in outputs(&one(&[synthetic], &[0])) {
         assert!(text.contains("SYNTHETIC"), "{text}");
     }
+}
+
+#[test]
+fn errors_are_called_judged_where_something_is_claimed_of_them() {
+    let runs = [
+        run("plain-20", 0, 60.0, 50.0),
+        run("plain-56", 0, 80.0, 70.0),
+    ];
+    let papers = [expect("plain-20", 9.65, 0.5)];
+    let text = |claims: &[Claim]| {
+        let verdict = judge_values(&quick(&[0]), &[], &papers, claims, &runs);
+        let page = page::page(&verdict, &Material::default()).expect("a page");
+        page::markdown(&page)
+    };
+    let judged = "which are judged";
+    // Not comparable with the paper, and nothing else is expected.
+    assert!(!text(&[]).contains(judged), "{}", text(&[]));
+    assert!(text(&[claim("plain-56", "plain-20", 5.0)]).contains(judged));
 }
 
 #[test]

@@ -73,6 +73,29 @@ fn nothing_is_guessed() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_to_an_image_or_a_class_that_is_not_there_is_refused() {
+    let places = Places::new();
+    for (name, link) in [
+        ("image", "train/n01440764/n01440764_9.JPEG"),
+        ("class", "train/n01443537"),
+    ] {
+        folders(&places.at(name), "val");
+        let link = places.at(name).join(link);
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        let told = refused(&places.at(name));
+        assert!(
+            told.contains("leads nowhere") && told.contains(&link.display().to_string()),
+            "{told}"
+        );
+        // Of what is no image, nothing is missed.
+        fs::rename(&link, places.at(name).join("train/n01440764/list")).unwrap();
+        let (found, _) = load(&places.at(name), &places.at("cache"));
+        assert_eq!(found.skipped, 1);
+    }
+}
+
 #[test]
 fn what_contradicts_itself_is_refused() {
     let places = Places::new();

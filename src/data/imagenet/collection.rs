@@ -13,6 +13,7 @@ use super::pack;
 use super::shards;
 use super::split::Split;
 use super::unreadable;
+use crate::counted::counted;
 use crate::data::progress::{Progress, Report};
 use crate::data::sealed;
 use crate::exit::Exit;
@@ -209,7 +210,7 @@ fn gather(
             && let Some(difference) = difference(known, &listing)
         {
             progress(Progress::Note(format!(
-                "{} is not as it was when it was last read: {difference}",
+                "{} has changed since it was last read: {difference}",
                 layout.root.display()
             )))?;
         }
@@ -251,16 +252,16 @@ fn difference(known: &Listing, listing: &Listing) -> Option<String> {
     let mut parts = Vec::new();
     if !changed.is_empty() {
         parts.push(format!(
-            "images that have changed: {} ({})",
-            changed.len(),
+            "{} with other bytes ({})",
+            counted(changed.len(), "image"),
             first(&changed)
         ));
     }
     if new > 0 {
-        parts.push(format!("new: {new}"));
+        parts.push(format!("{new} new"));
     }
     if gone > 0 {
-        parts.push(format!("gone: {gone}"));
+        parts.push(format!("{gone} gone"));
     }
     (!parts.is_empty()).then(|| parts.join(", "))
 }

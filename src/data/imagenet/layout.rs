@@ -254,11 +254,11 @@ fn archive(named: &Path) -> Result<Layout> {
         .iter()
         .any(|end| name.ends_with(end))
     {
-        "is compressed, so images in it cannot be read in place: unpack it"
+        "is compressed, so images in it cannot be read in place: unpack it, or"
     } else {
-        "is no folder and no .tar"
+        "is neither a folder nor a .tar:"
     };
-    Err(Exit::Data.error(format!("{} {what}, or {REMEDY}", named.display())))
+    Err(Exit::Data.error(format!("{} {what} {REMEDY}", named.display())))
 }
 
 /// The parts that lie directly in `root`.

@@ -135,6 +135,8 @@ pub(super) fn class_folders(root: &Path, part: &Path, progress: &mut Report) -> 
         }
         if path.is_dir() {
             folders.push((name, path));
+        } else if path.is_symlink() && !path.exists() {
+            return Err(nowhere(&path));
         } else {
             listing.skipped += 1;
         }
@@ -197,16 +199,21 @@ fn folder(root: &Path, folder: &Path) -> Result<(Vec<Found>, u64)> {
     for entry in walk {
         let entry = match entry {
             Ok(entry) => entry,
-            // A link that leads nowhere or back is no image.
-            Err(error) if error.depth() > 0 && error.path().is_some_and(Path::is_symlink) => {
+            Err(error) => {
+                let path = error.path().filter(|_| error.depth() > 0);
+                let Some(link) = path.filter(|path| path.is_symlink()) else {
+                    return Err(Exit::Data.error(format!(
+                        "cannot list {}: {error}; check its permissions",
+                        folder.display()
+                    )));
+                };
+                let named = relative(root, link).is_some_and(|name| is_image(&name));
+                if named && !link.exists() {
+                    return Err(nowhere(link));
+                }
+                // A link back is no image.
                 skipped += 1;
                 continue;
-            }
-            Err(error) => {
-                return Err(Exit::Data.error(format!(
-                    "cannot list {}: {error}; check its permissions",
-                    folder.display()
-                )));
             }
         };
         if entry.file_type().is_dir() {
@@ -231,6 +238,14 @@ fn folder(root: &Path, folder: &Path) -> Result<(Vec<Found>, u64)> {
         });
     }
     Ok((images, skipped))
+}
+
+/// Refuses a link to an image or a class that is not there: without it, the set would be a smaller one.
+fn nowhere(link: &Path) -> anyhow::Error {
+    Exit::Data.error(format!(
+        "{} is a link that leads nowhere; restore what it names, or remove it",
+        link.display()
+    ))
 }
 
 /// A path below `root`, with `/` on every system. None if it is not UTF-8.

@@ -167,8 +167,11 @@ impl Check<'_> {
         } = self.collection;
         self.lines.push(format!("{source}: {layout}"));
         if *skipped > 0 {
-            self.lines
-                .push(format!("{skipped} files are hidden or no images: skipped"));
+            let files = match skipped {
+                1 => "1 file is hidden or no image".to_owned(),
+                _ => format!("{skipped} files are hidden or no images"),
+            };
+            self.lines.push(format!("{files}: skipped"));
         }
         if let Some(side) = shrunk {
             self.faults.push(format!(
@@ -228,8 +231,13 @@ impl Check<'_> {
         }
         if !strange.is_empty() {
             self.faults.push(format!(
-                "{} classes are not ImageNet's ({})",
+                "{} {} not ImageNet's ({})",
                 strange.len(),
+                if strange.len() == 1 {
+                    "class is"
+                } else {
+                    "classes are"
+                },
                 first(&strange)
             ));
         }

@@ -87,7 +87,7 @@ fn late_drop(recipe: &Recipe) -> Option<String> {
         4.. => format!(
             "e.g. drops = [{}, {}], or drops = [] (--set 'recipe.drops=[]' on the command line)",
             end / 2,
-            end / 4 * 3
+            end - end.div_ceil(4)
         ),
         _ => "drops = []".into(),
     };

@@ -10,6 +10,7 @@ use super::site_check::asks_for_gpus;
 use super::site_kinds;
 use crate::console::one_line;
 use crate::exit::Exit;
+use crate::nearest::suggesting;
 use crate::regular;
 
 /// What a cluster wants to know of a job. Without a file, its defaults.
@@ -141,6 +142,7 @@ impl Site {
         let site: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| at(span.start));
             let message = one_line(error.message());
+            let message = suggesting(&message).unwrap_or(message);
             format!("{}: {message}", line.unwrap_or_default())
         })?;
         site.check()
@@ -188,6 +190,14 @@ mod tests {
         assert_eq!(Site::parse("gpus = 0").unwrap().gres(), None);
         let site = Site::parse("gpus = \"a100:2\"").unwrap();
         assert_eq!(site.gres().as_deref(), Some("gpu:a100:2"));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_answered_with_the_nearest() {
+        refused(
+            "partitoin = \"gpu\"",
+            &[":1: unknown field `partitoin`; did you mean `partition`?"],
+        );
     }
 
     #[test]

@@ -58,15 +58,20 @@ pub(super) fn finals(verdict: &Verdict) -> Option<Section> {
             Cell::text(difference),
         ]
     });
+    let judged = if is_judged(verdict) {
+        ", which are judged"
+    } else {
+        ""
+    };
+    let about = format!(
+        "Errors in % at the last iteration{judged}: mean, standard deviation and range over seeds. Errors on images that were \
+         not trained on use batch-norm statistics of training images (population); training errors are the mean over the \
+         last 20 augmented mini-batches, as in the paper's curves. Layer responses are standard deviations, not errors."
+    );
     let mut section = Section::table(
         "errors",
         "Final errors",
-        &[
-            "Errors in % at the last iteration, which are judged: mean, standard deviation and range over seeds. Errors on \
-             images that were not trained on use batch-norm statistics of training images (population); training errors are \
-             the mean over the last 20 augmented mini-batches, as in the paper's curves. Layer responses are standard \
-             deviations, not errors.",
-        ],
+        &[&about],
         &[
             "network",
             "metric",
@@ -85,6 +90,14 @@ pub(super) fn finals(verdict: &Verdict) -> Option<Section> {
         .about
         .extend(reasons.map(|(_, reason)| format!("Not compared with the paper: {reason}.")));
     Some(section)
+}
+
+/// Whether an expectation or a claim was judged by runs: there is none in some figures, and at some profiles none is comparable.
+fn is_judged(verdict: &Verdict) -> bool {
+    let values = verdict.expectations.iter().map(|row| row.status);
+    let claims = verdict.claims.iter().filter(|row| !row.is_computed());
+    let mut statuses = values.chain(claims.map(|row| row.status));
+    statuses.any(|status| status != Status::NotComparable)
 }
 
 /// Errors that are shown and not judged.

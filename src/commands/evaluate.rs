@@ -68,8 +68,7 @@ pub fn run(args: &EvaluateArgs, quiet: bool, stop: &Stop) -> Result<Exit> {
         statistics,
         views: &views,
     };
-    let rows = orchestrate::evaluate(&subject, &opened, &options, &data::cache_folder(), stop)
-        .with_context(place)?;
+    let rows = orchestrate::evaluate(&subject, &opened, &options, &data::cache_folder(), stop)?;
     print(args.format, &network, &recipe, &opened, &rows);
     Ok(Exit::Success)
 }

@@ -278,7 +278,7 @@ pub(super) fn line(verdict: &Verdict) -> String {
 pub(super) fn incomparable(verdict: &Verdict) -> Option<String> {
     (!verdict.differences.is_empty()).then(|| {
         format!(
-            "Not the paper's recipe on the paper's data: {}. The columns are not comparable.",
+            "Not comparable with the paper's errors: {}.",
             verdict.differences.join(", ")
         )
     })

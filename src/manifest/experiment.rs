@@ -139,13 +139,16 @@ impl Comparison {
             margin,
             ..
         } = self;
+        let points = |count: f64| {
+            let noun = if count == 1.0 { "point" } else { "points" };
+            format!("{count} {noun}")
+        };
         if *margin > 0.0 {
-            format!("{metric}: {higher} at least {margin} points above {lower}")
+            let points = points(*margin);
+            format!("{metric}: {higher} at least {points} above {lower}")
         } else if *margin < 0.0 {
-            format!(
-                "{metric}: {lower} at most {} points above {higher}",
-                -margin
-            )
+            let points = points(-margin);
+            format!("{metric}: {lower} at most {points} above {higher}")
         } else {
             format!("{metric}: {lower} not above {higher}")
         }

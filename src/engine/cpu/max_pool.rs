@@ -87,6 +87,9 @@ pub fn max_pool_backward(
     });
 }
 
+/// Channels that stay in registers: a multiple of every vector.
+const LANES: usize = 16;
+
 /// The image's row or column at `place` of the window at `at`, if it is inside the image.
 #[inline(always)]
 fn inside(at: usize, place: usize, length: usize) -> Option<usize> {
@@ -121,27 +124,52 @@ impl Kernel for Maximum<'_> {
                             .slice(kept.at(self.image, row, column), channels),
                     )
                 };
-                let mut begun = false;
+                let mut inputs = [(0, 0.0); WINDOW * WINDOW];
+                let mut count = 0;
                 for place in 0..WINDOW * WINDOW {
                     let at = (
                         inside(row, place / WINDOW, self.feature.height),
                         inside(column, place % WINDOW, self.feature.width),
                     );
-                    let (Some(down), Some(across)) = at else {
-                        continue;
-                    };
-                    let from = self.feature.at(self.image, down, across);
-                    let x = &self.x[from..from + channels];
-                    let number = place as f32;
-                    for c in 0..channels {
-                        let take = !begun || x[c] > y[c] || x[c].is_nan();
-                        y[c] = if take { x[c] } else { y[c] };
-                        places[c] = if take { number } else { places[c] };
+                    if let (Some(down), Some(across)) = at {
+                        inputs[count] = (self.feature.at(self.image, down, across), place as f32);
+                        count += 1;
                     }
-                    begun = true;
+                }
+                let inputs = &inputs[..count];
+                let whole = channels / LANES * LANES;
+                for c in (0..whole).step_by(LANES) {
+                    self.maximum::<LANES>(inputs, c, y, places);
+                }
+                for c in whole..channels {
+                    self.maximum::<1>(inputs, c, y, places);
                 }
             }
         }
+    }
+}
+
+impl Maximum<'_> {
+    /// The maxima of `N` channels from `c` on over inputs, of which each has its index and its place in the window.
+    #[inline(always)]
+    fn maximum<const N: usize>(
+        &self,
+        inputs: &[(usize, f32)],
+        c: usize,
+        y: &mut [f32],
+        places: &mut [f32],
+    ) {
+        let (mut most, mut place) = ([f32::NEG_INFINITY; N], [0.0; N]);
+        for (index, &(from, number)) in inputs.iter().enumerate() {
+            let x = &self.x[from + c..from + c + N];
+            for lane in 0..N {
+                let take = index == 0 || x[lane] > most[lane] || x[lane].is_nan();
+                most[lane] = if take { x[lane] } else { most[lane] };
+                place[lane] = if take { number } else { place[lane] };
+            }
+        }
+        y[c..c + N].copy_from_slice(&most);
+        places[c..c + N].copy_from_slice(&place);
     }
 }
 

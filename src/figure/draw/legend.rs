@@ -8,6 +8,7 @@ use super::axes::Axis;
 use super::canvas::*;
 use super::{font, labels};
 use crate::figure::curve_figure::{Colour, Figure, Panel, Series};
+use crate::record::curve::Point;
 use crate::record::{Ending, Split};
 
 /// Height of a legend's entry in pixels.
@@ -17,7 +18,7 @@ const LEAD: f64 = 14.0;
 const BETWEEN: f64 = 7.0;
 
 /// The curves that are named at their ends, and their last errors: the test curves where both splits are drawn.
-fn named(panel: &Panel) -> Vec<(&Series, f64)> {
+fn named(panel: &Panel) -> Vec<(&Series, &Point)> {
     panel
         .series
         .iter()
@@ -28,7 +29,7 @@ fn named(panel: &Panel) -> Vec<(&Series, f64)> {
                 .mean
                 .last()
                 .or_else(|| series.others.first()?.0.last());
-            ends.map(|last| (series, last.error))
+            ends.map(|last| (series, last))
         })
         .collect()
 }
@@ -55,7 +56,7 @@ pub(super) fn margin(figure: &Figure) -> f64 {
     let of = |panel: &Panel| {
         let named = named(panel);
         let names = widest(named.iter().map(|(series, _)| series.network.clone()));
-        let values = widest(named.iter().map(|(series, error)| value(series, *error)));
+        let values = widest(named.iter().map(|(series, last)| value(series, last.error)));
         LEAD + names + BETWEEN + values
     };
     figure.panels.iter().map(of).fold(RIGHT, f64::max)
@@ -66,32 +67,30 @@ pub(super) fn draw_end_labels(
     canvas: &Canvas,
     panel: &Panel,
     corner: (f64, f64),
-    y: &Axis,
+    (x, y): (&Axis, &Axis),
 ) -> Result<()> {
     let named = named(panel);
     let wanted: Vec<f64> = named
         .iter()
-        .map(|(_, error)| {
-            let up = fraction(y, error.clamp(y.low, y.high)) * PLOT.1;
+        .map(|(_, last)| {
+            let up = fraction(y, last.error.clamp(y.low, y.high)) * PLOT.1;
             corner.1 + PLOT.1 - up
         })
         .collect();
     let placed = labels::spread(&wanted, 15.0, corner.1 + 2.0, corner.1 + PLOT.1 - 2.0);
     let edge = corner.0 + PLOT.0;
     let names = widest(named.iter().map(|(series, _)| series.network.clone()));
-    for (((series, error), height), place) in named.into_iter().zip(wanted).zip(placed) {
+    for (((series, last), height), place) in named.into_iter().zip(wanted).zip(placed) {
         let colour = rgb(series.colour);
-        segment(
-            canvas,
-            (edge + 2.0, height),
-            (edge + 11.0, place),
-            pale(series.colour, 0.35),
-            SINGLE,
-        )?;
+        // A shorter curve ends elsewhere.
+        if fraction(x, last.iteration as f64) > 0.9 {
+            let (from, to) = ((edge + 2.0, height), (edge + 11.0, place));
+            segment(canvas, from, to, pale(series.colour, 0.35), SINGLE)?;
+        }
         let left = (edge + LEAD, place);
         write(canvas, &series.network, left, SMALL, colour, HPos::Left)?;
         let right = (edge + LEAD + names + BETWEEN, place);
-        let value = value(series, error);
+        let value = value(series, last.error);
         write(canvas, &value, right, SMALL, colour, HPos::Left)?;
     }
     Ok(())

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::copy;
+use common::images::jpeg;
 use refig::data::{DataSet, PictureRequest, open_pictures};
 use refig::manifest::Experiment;
 use refig::orchestrate::{Options, RunsObserver, Start, run_all};
@@ -17,7 +18,7 @@ use refig::record::{Ending, Evaluation, Iteration, Views};
 use refig::run::{pack, unpack};
 use refig::train::{Observer, Phase, Signal, Stop};
 
-/// The smoke profile at a scale for a test: the pictures of several scales take more than one batch.
+/// The smoke profile at a scale for a test.
 const CHANGES: [&str; 11] = [
     "recipe.iterations=2",
     "recipe.drops=[1]",
@@ -37,7 +38,8 @@ enum Middle {
     Nothing,
     /// The run's folder is copied here, as a kill would leave it.
     Copy(PathBuf),
-    Stop,
+    /// In the middle of the pass of this number, from 1 on.
+    Stop(usize),
 }
 
 struct Watch {
@@ -62,15 +64,17 @@ impl Observer for Watch {
         if !self.trained || phase != Phase::Test {
             return;
         }
-        if done <= self.seen {
+        if done < self.seen {
             self.began.push(done);
         }
         self.seen = done;
         if 0 < done && done < total {
             match std::mem::replace(&mut self.middle, Middle::Nothing) {
-                Middle::Nothing => {}
                 Middle::Copy(to) => copy(&self.run, &to),
-                Middle::Stop => self.stop.request(Signal::Terminate),
+                Middle::Stop(pass) if self.began.len() == pass => {
+                    self.stop.request(Signal::Terminate);
+                }
+                later => self.middle = later,
             }
         }
     }
@@ -86,21 +90,36 @@ impl RunsObserver for Watch {
     }
 }
 
+/// More validation pictures than are tested at once, of two shapes.
+fn pictures(root: &Path) {
+    for (part, pictures) in [("train", 0..30), ("val", 30..180)] {
+        for seed in pictures {
+            let class = format!("n{:08}", seed % 6);
+            let folder = root.join(part).join(&class);
+            std::fs::create_dir_all(&folder).unwrap();
+            let bytes = jpeg(60 + 8 * (seed as u16 % 2), 48, seed);
+            std::fs::write(folder.join(format!("{class}_{seed}.JPEG")), bytes).unwrap();
+        }
+    }
+}
+
 struct Scene {
     cache: tempfile::TempDir,
+    _set: tempfile::TempDir,
     dataset: DataSet,
     plan: RunPlan,
 }
 
 impl Scene {
     fn new() -> Self {
-        let cache = tempfile::tempdir().unwrap();
+        let [cache, set] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        pictures(set.path());
         let changes = CHANGES.map(String::from);
         let fig4 = Experiment::load(Path::new("experiments/fig4.toml"), "smoke", &changes).unwrap();
         let request = PictureRequest {
-            dir: None,
+            dir: Some(set.path().to_owned()),
             cache: cache.path().to_owned(),
-            allow_synthetic: true,
+            allow_synthetic: false,
             skip_unreadable: false,
         };
         let dataset = open_pictures(&request, &mut |_| Ok(())).unwrap();
@@ -110,6 +129,7 @@ impl Scene {
         let plan = RunPlan::new(&entry, 1, "smoke", &dataset.digest(), processor).unwrap();
         Self {
             cache,
+            _set: set,
             dataset,
             plan,
         }
@@ -165,9 +185,8 @@ impl Scene {
 #[test]
 fn interrupted_in_its_middle_it_goes_on_to_the_same_numbers() {
     let scene = Scene::new();
-    let [whole, killed, stopped, moved] = [(); 4].map(|()| tempfile::tempdir().unwrap());
-    let (whole, killed, stopped, moved) =
-        (whole.path(), killed.path(), stopped.path(), moved.path());
+    let [whole, killed, moved] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let (whole, killed, moved) = (whole.path(), killed.path(), moved.path());
     let hour = Duration::from_secs(3600);
     // What a kill leaves is as old as the last keeping, here after every batch.
     let as_killed = Middle::Copy(scene.run(killed));
@@ -211,11 +230,16 @@ fn interrupted_in_its_middle_it_goes_on_to_the_same_numbers() {
         assert!(scene.recorded(place) == expected);
     }
 
-    // A stop keeps what is done, however short ago the last keeping was.
-    let (ending, _) = scene.go(stopped, hour, Middle::Stop);
-    assert_eq!(ending, Ending::Partial);
-    let (ending, watch) = scene.go(stopped, hour, Middle::Nothing);
-    assert_eq!(ending, Ending::Finished);
-    assert!(in_middle(&watch.began), "{:?}", watch.began);
-    assert!(scene.recorded(stopped) == expected);
+    // A stop keeps what is done, however short ago the last keeping was: in the middle of either pass.
+    for pass in [1, 2] {
+        let stopped = tempfile::tempdir().unwrap();
+        let stopped = stopped.path();
+        let (ending, watch) = scene.go(stopped, hour, Middle::Stop(pass));
+        assert_eq!((ending, watch.began.len()), (Ending::Partial, pass));
+        let (ending, watch) = scene.go(stopped, hour, Middle::Nothing);
+        assert_eq!(ending, Ending::Finished);
+        assert!(in_middle(&watch.began), "{:?}", watch.began);
+        assert_eq!(watch.began.len(), 3 - pass);
+        assert!(scene.recorded(stopped) == expected);
+    }
 }

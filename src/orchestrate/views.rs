@@ -189,12 +189,13 @@ impl Test<'_, '_> {
         let recipe = self.run.recipe;
         let scales = &recipe.evaluation.scales;
         let images = self.images();
+        let mut sum = self.tallies.begun(Views::MultiScale, images.len());
+        self.progress(sum.images, &images);
         let Some(sorted) = self.sorted(&images, scales)? else {
             return Ok(None);
         };
         // As many pixels at once as other evaluations take.
         let most = EVALUATION_BATCH * recipe.image_size * recipe.image_size;
-        let mut sum = self.tallies.begun(Views::MultiScale, images.len());
         let mut rest = &sorted[sum.images as usize..];
         let mut batches = Vec::new();
         while !rest.is_empty() {
@@ -228,13 +229,12 @@ impl Test<'_, '_> {
     }
 
     /// All images with their sizes at these scales, those of the same sizes next to one another; none if stopped.
-    fn sorted(&mut self, images: &[u32], scales: &[u32]) -> Result<Option<Vec<Scaled>>> {
+    fn sorted(&self, images: &[u32], scales: &[u32]) -> Result<Option<Vec<Scaled>>> {
         let mut sorted = Vec::with_capacity(images.len());
         for chunk in images.chunks(HEADERS) {
             if self.stop.requested().is_some() {
                 return Ok(None);
             }
-            self.progress(0, images);
             let stored = self.pictures.sizes(Split::Test, chunk)?;
             sorted.extend(chunk.iter().zip(stored).map(|(&image, stored)| {
                 Scaled {
@@ -292,10 +292,11 @@ impl Test<'_, '_> {
     }
 }
 
-/// How many of the first images are decoded together: as many as have no more than [`MOST_BYTES`] at all scales, at least one.
+/// How many of the first images are decoded together: as many as have no more than [`MOST_BYTES`] at all scales, at least one and
+/// at most as many as of ten crops.
 fn decoded_together(images: &[Scaled]) -> usize {
     let mut left = MOST_BYTES;
-    let fit = images.iter().take_while(|image| {
+    let fit = images.iter().take(EVALUATION_BATCH).take_while(|image| {
         let bytes: usize = image.sizes.iter().map(|size| 3 * size.pixels()).sum();
         let fits = left.checked_sub(bytes);
         left = fits.unwrap_or(left);

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use multiversion::multiversion;
+
 use super::image_size::ImageSize;
 
 /// The mean of the training images' central crops, and what pixels less the mean are divided by.
@@ -47,6 +49,7 @@ impl MeanImage {
 ///
 /// # Panics
 /// If `bytes` or `into` are not as many as the image has.
+#[multiversion(targets = "simd")]
 pub fn inputs(bytes: &[u8], size: ImageSize, mean: &MeanImage, shift: [f32; 3], into: &mut [f32]) {
     assert_eq!(bytes.len(), 3 * size.pixels(), "bytes of an image");
     assert_eq!(bytes.len(), into.len(), "bytes and inputs of an image");

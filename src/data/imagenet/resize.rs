@@ -7,6 +7,8 @@
 use std::array;
 use std::ops::Range;
 
+use multiversion::multiversion;
+
 use super::decode::Picture;
 use super::views::{Draw, scaled};
 use crate::data::image_size::ImageSize;
@@ -17,13 +19,21 @@ const WEIGHT_BITS: u32 = 14;
 /// Bits below a grey level that are kept between the passes: 255 fits into 16 bits with a sign.
 const KEPT_BITS: u32 = 7;
 
+/// Rows that are blended along columns together, a vector's lane each: neighbours in a row have other weights.
+const ROWS: usize = 8;
+
 /// Memory for [`frame`] to use again.
 #[derive(Debug, Default)]
 pub struct Scratch {
     down: Taps,
     across: Taps,
-    line: Vec<i16>,
+    /// `[ROWS][level of a line]`
+    lines: Vec<i16>,
     sums: Vec<i32>,
+    /// `[level of a line][ROWS]`
+    turned: Vec<[i16; ROWS]>,
+    /// `[level of an output][ROWS]`
+    blended: Vec<[u8; ROWS]>,
 }
 
 /// Fills `into`, `[height][width][3]`, with a crop of this size of the picture scaled so that its shorter side is that of `draw`.
@@ -85,26 +95,54 @@ fn resize(
     assert_eq!(into.len(), 3 * across * count, "bytes of a crop");
     scratch.down.fit(picture.height, size.height, rows);
     scratch.across.fit(picture.width, size.width, columns);
+    blend(picture, flip, scratch, (3 * across, into));
+}
+
+/// Fills the output, rows of `across` bytes, with what the taps blend, or with its mirror image.
+#[multiversion(targets = "simd")]
+fn blend(picture: &Picture, flip: bool, scratch: &mut Scratch, (across, into): (usize, &mut [u8])) {
     let Scratch {
         down,
         across: taps,
-        line,
+        lines,
         sums,
+        turned,
+        blended,
     } = scratch;
     let (Some(&left), Some(&last)) = (taps.first.first(), taps.first.last()) else {
         return;
     };
-    line.resize(3 * (last + taps.count - left), 0);
+    let length = 3 * (last + taps.count - left);
+    lines.resize(ROWS * length, 0);
+    turned.resize(length, [0; ROWS]);
+    blended.resize(across, [0; ROWS]);
     let stride = 3 * picture.width;
-    let weights = down.weights.chunks_exact(down.count);
-    let output = into.chunks_exact_mut(3 * across);
-    for ((output, &first), weights) in output.zip(&down.first).zip(weights) {
-        let source = &picture.pixels[first * stride + 3 * left..];
-        blend_rows(source, stride, weights, sums, line);
-        let (output, _) = output.as_chunks_mut::<3>();
-        match flip {
-            true => blend_columns(line, left, taps, output.iter_mut().rev()),
-            false => blend_columns(line, left, taps, output.iter_mut()),
+    let firsts = down.first.chunks(ROWS);
+    let weights = down.weights.chunks(ROWS * down.count);
+    for ((rows, firsts), weights) in into.chunks_mut(ROWS * across).zip(firsts).zip(weights) {
+        let weights = weights.chunks_exact(down.count);
+        let each = lines.chunks_exact_mut(length).zip(firsts).zip(weights);
+        for ((line, &first), weights) in each {
+            let source = &picture.pixels[first * stride + 3 * left..];
+            blend_rows(source, stride, weights, sums, line);
+        }
+        let lines: [&[i16]; ROWS] = array::from_fn(|row| &lines[row * length..][..length]);
+        for (at, turned) in turned.iter_mut().enumerate() {
+            *turned = array::from_fn(|row| lines[row][at]);
+        }
+        blend_columns(turned, left, taps, blended);
+        for (row, output) in rows.chunks_exact_mut(across).enumerate() {
+            if flip {
+                let (output, _) = output.as_chunks_mut::<3>();
+                let (blended, _) = blended.as_chunks::<3>();
+                for (pixel, [red, green, blue]) in output.iter_mut().rev().zip(blended) {
+                    *pixel = [red[row], green[row], blue[row]];
+                }
+            } else {
+                for (level, from) in output.iter_mut().zip(&*blended) {
+                    *level = from[row];
+                }
+            }
         }
     }
 }
@@ -157,6 +195,7 @@ impl Taps {
 }
 
 /// A line of pixels, each blended from those below one another in rows of `stride` bytes.
+#[inline(always)]
 fn blend_rows(
     source: &[u8],
     stride: usize,
@@ -182,6 +221,7 @@ fn blended(sum: i32, weight: i16, level: impl Into<i32>) -> i32 {
     sum.wrapping_add(i32::from(weight).wrapping_mul(level.into()))
 }
 
+#[inline(always)]
 fn blend_few_rows<const N: usize>(
     source: &[u8],
     stride: usize,
@@ -198,6 +238,7 @@ fn blend_few_rows<const N: usize>(
     }
 }
 
+#[inline(always)]
 fn blend_many_rows(
     source: &[u8],
     stride: usize,
@@ -218,51 +259,57 @@ fn blend_many_rows(
     }
 }
 
-/// Pixels, each blended from some of a line that begins with the picture's column `left`.
-fn blend_columns<'a>(
-    line: &[i16],
-    left: usize,
-    taps: &Taps,
-    output: impl Iterator<Item = &'a mut [u8; 3]>,
-) {
+/// Pixels of some rows, each blended from some of lines that begin with the picture's column `left`.
+#[inline(always)]
+fn blend_columns(lines: &[[i16; ROWS]], left: usize, taps: &Taps, output: &mut [[u8; ROWS]]) {
+    let (output, _) = output.as_chunks_mut::<3>();
     match taps.count {
-        2 => blend_few_columns::<2>(line, left, taps, output),
-        3 => blend_few_columns::<3>(line, left, taps, output),
-        4 => blend_few_columns::<4>(line, left, taps, output),
-        5 => blend_few_columns::<5>(line, left, taps, output),
+        2 => blend_few_columns::<2>(lines, left, taps, output),
+        3 => blend_few_columns::<3>(lines, left, taps, output),
+        4 => blend_few_columns::<4>(lines, left, taps, output),
+        5 => blend_few_columns::<5>(lines, left, taps, output),
         count => {
-            let (line, _) = line.as_chunks::<3>();
             let weights = taps.weights.chunks_exact(count);
-            for ((output, &first), weights) in output.zip(&taps.first).zip(weights) {
-                *output = pixel(&line[first - left..][..count], weights);
+            for ((output, &first), weights) in output.iter_mut().zip(&taps.first).zip(weights) {
+                *output = pixels(&lines[3 * (first - left)..][..3 * count], weights);
             }
         }
     }
 }
 
-fn blend_few_columns<'a, const N: usize>(
-    line: &[i16],
+#[inline(always)]
+fn blend_few_columns<const N: usize>(
+    lines: &[[i16; ROWS]],
     left: usize,
     taps: &Taps,
-    output: impl Iterator<Item = &'a mut [u8; 3]>,
+    output: &mut [[[u8; ROWS]; 3]],
 ) {
-    let (line, _) = line.as_chunks::<3>();
     let (weights, _) = taps.weights.as_chunks::<N>();
-    for ((output, &first), weights) in output.zip(&taps.first).zip(weights) {
-        *output = pixel(&line[first - left..][..N], weights);
+    for ((output, &first), weights) in output.iter_mut().zip(&taps.first).zip(weights) {
+        *output = pixels(&lines[3 * (first - left)..][..3 * N], weights);
     }
 }
 
+/// A pixel of each row. Loops instead of `map`, which is compiled on its own, without the instructions of [`blend`].
 #[inline(always)]
-fn pixel(line: &[[i16; 3]], weights: &[i16]) -> [u8; 3] {
+fn pixels(lines: &[[i16; ROWS]], weights: &[i16]) -> [[u8; ROWS]; 3] {
     const BITS: u32 = WEIGHT_BITS + KEPT_BITS;
-    let mut sums = [1 << (BITS - 1); 3];
-    for (levels, &weight) in line.iter().zip(weights) {
-        for (sum, &level) in sums.iter_mut().zip(levels) {
-            *sum = blended(*sum, weight, level);
+    let (taps, _) = lines.as_chunks::<3>();
+    let mut sums = [[1 << (BITS - 1); ROWS]; 3];
+    for (levels, &weight) in taps.iter().zip(weights) {
+        for (sums, levels) in sums.iter_mut().zip(levels) {
+            for (sum, &level) in sums.iter_mut().zip(levels) {
+                *sum = blended(*sum, weight, level);
+            }
         }
     }
-    sums.map(|sum: i32| (sum >> BITS) as u8)
+    let mut pixels = [[0; ROWS]; 3];
+    for (pixels, sums) in pixels.iter_mut().zip(sums) {
+        for (pixel, sum) in pixels.iter_mut().zip(sums) {
+            *pixel = (sum >> BITS) as u8;
+        }
+    }
+    pixels
 }
 
 #[cfg(test)]

@@ -129,7 +129,10 @@ fn every_resnet_stands_beside_the_papers_value_and_the_cited_methods() {
         row("| ResNet | 1202 | 19,421,274 (19.4M) | 7.93 | not trained").is_some(),
         "{text}"
     );
-    assert!(text.contains("Not comparable with the paper's errors: "), "{text}");
+    assert!(
+        text.contains("Not comparable with the paper's errors: "),
+        "{text}"
+    );
     assert!(svg.contains("61.00 ± 1.00 (3)") && !svg.contains("SYNTHETIC"));
 
     // Once it is trained it has its number.

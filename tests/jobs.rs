@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::tiny::{assert_same_results, tiny};
+use common::tiny::{assert_same_results, freeze, tiny};
 use refig::exit::Exit;
 use refig::orchestrate::plan_file;
 use refig::run::{Notes, RunDirectory, find};
@@ -122,13 +122,7 @@ fn two_at_a_time_give_the_same_results_as_one_process() {
 fn a_run_that_fails_does_not_stop_the_other_and_is_named() {
     for fail_fast in [false, true] {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("plan.toml");
-        let frozen = tiny(folder.path(), "plan", "1")
-            .arg("--out")
-            .arg(&file)
-            .status();
-        assert!(frozen.unwrap().success());
-        let plan = plan_file::read(&file).unwrap();
+        let plan = plan_file::read(&freeze(folder.path())).unwrap();
         let [first, other] = &plan.runs[..] else {
             panic!("{} runs", plan.runs.len());
         };
@@ -169,13 +163,7 @@ fn a_run_that_fails_does_not_stop_the_other_and_is_named() {
 #[test]
 fn a_log_that_cannot_be_written_is_named_with_a_remedy_and_not_shown() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("plan.toml");
-    let frozen = tiny(folder.path(), "plan", "1")
-        .arg("--out")
-        .arg(&file)
-        .status();
-    assert!(frozen.unwrap().success());
-    let plan = plan_file::read(&file).unwrap();
+    let plan = plan_file::read(&freeze(folder.path())).unwrap();
     let logs = folder.path().join("results/.jobs");
     for run in &plan.runs {
         // A folder in its place.

@@ -2,10 +2,10 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::tiny::{assert_same_results, refig, tiny};
+use common::tiny::{assert_same_results, freeze, refig, tiny};
 use common::write_sealed;
 use refig::exit::Exit;
 use refig::manifest::Experiment;
@@ -22,15 +22,6 @@ fn frozen() -> FrozenPlan {
     let processor = Processor::Cpu(Instructions::Avx2);
     let runs = plan::runs(&experiment, &[1, 2], "d1", processor).unwrap();
     FrozenPlan::new(&experiment, &runs, 2000)
-}
-
-/// Freezes the tiny experiment.
-fn freeze(folder: &Path) -> PathBuf {
-    let file = folder.join("plan.toml");
-    let mut command = tiny(folder, "plan", "1");
-    let status = command.arg("--out").arg(&file).status().unwrap();
-    assert!(status.success());
-    file
 }
 
 /// The worker of a run of a plan.

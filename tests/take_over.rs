@@ -141,7 +141,7 @@ mod processes {
     use refig::run::disk::Disk;
     use refig::run::{Notes, RunDirectory};
 
-    use super::common::tiny::{refig, tiny};
+    use super::common::tiny::{freeze, refig};
     use super::hanging;
 
     /// Whether this process, and so those that it starts, ignores SIGHUP, as under `nohup`.
@@ -155,12 +155,7 @@ mod processes {
     #[test]
     fn a_signal_ends_the_wait_for_another_host() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("plan.toml");
-        let frozen = tiny(folder.path(), "plan", "1")
-            .arg("--out")
-            .arg(&file)
-            .status();
-        assert!(frozen.unwrap().success());
+        let file = freeze(folder.path());
         let plan = plan_file::read(&file).unwrap();
         let results = folder.path().join("results");
         let held: Vec<RunDirectory> = plan

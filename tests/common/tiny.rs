@@ -23,6 +23,15 @@ pub fn tiny(folder: &Path, command: &str, threads: &str) -> Command {
     refig
 }
 
+/// Freezes the experiment, in a file in `folder`.
+pub fn freeze(folder: &Path) -> PathBuf {
+    let file = folder.join("plan.toml");
+    let mut command = tiny(folder, "plan", "1");
+    let status = command.arg("--out").arg(&file).status().unwrap();
+    assert!(status.success());
+    file
+}
+
 /// The folders of the runs, all of which have to be done.
 pub fn folders(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = run::find(&folder.join("results"))

@@ -28,6 +28,16 @@ fn workers(folder: &Path) -> Vec<String> {
     found
 }
 
+/// The time that a process has computed, in ticks of 10 ms: on a busy machine, that of the clock says little.
+fn ticks(process: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // Behind the program's name, in parentheses, time of its own is the twelfth field.
+    let fields = status.rsplit(')').next().unwrap_or_default();
+    let own = fields.split_whitespace().nth(11);
+    // One that has ended has made all of its iterations.
+    own.map_or(u64::MAX, |own| own.parse().unwrap())
+}
+
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
@@ -66,7 +76,9 @@ fn begun(command: &mut Command, folder: &Path) -> Child {
         find(&folder.join("results")).is_ok_and(|runs| runs.len() == 2)
     });
     assert_eq!(workers(folder).len(), 2);
-    std::thread::sleep(Duration::from_secs(1));
+    until("both make iterations", || {
+        workers(folder).iter().all(|worker| ticks(worker) >= 100)
+    });
     parent
 }
 

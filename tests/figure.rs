@@ -7,7 +7,7 @@ use refig::figure::{self, Colour, Figure, Limits, Panel, Quantity, Series};
 use refig::judge::PaperCurves;
 use refig::manifest::Evaluated;
 use refig::random::{Purpose, Stream};
-use refig::record::curve::{self, Point};
+use refig::record::curve::{self, Point, Range};
 use refig::record::{Ending, Split};
 
 const PLAIN: [(&str, Colour); 4] = [
@@ -247,7 +247,31 @@ fn chance_is_drawn_and_named_in_the_open_where_curves_start_at_it() {
             (legend.0 - chance.0).abs() < 1600.0 && (legend.1 - chance.1).abs() < 400.0
         });
         assert_eq!(covering, None, "{chance:?} is covered");
+        // The line lies 9 pixels below its name, a pixel being 10 units.
+        let line = chance.1 + 90.0;
+        let crossed = legends
+            .iter()
+            .find(|legend| (legend.1 - line).abs() < 120.0);
+        assert_eq!(crossed, None, "the line at {line} is covered");
     }
+
+    // Nor is it put onto a band, such as one through the place that it has now.
+    for series in figure.panels.iter_mut().flat_map(|panel| &mut panel.series) {
+        let of = |iteration| Range {
+            iteration,
+            low: 47.0,
+            high: 53.0,
+        };
+        series.range = vec![of(0), of(600)];
+    }
+    let svg = drawn(&figure, "band-legend");
+    let moved = [places(&svg, "plain-20"), places(&svg, "ResNet-20")].concat();
+    let labels = |place: &&(f64, f64)| legends.contains(place);
+    assert_eq!(
+        moved.iter().filter(labels).count(),
+        2,
+        "legends stay on the band"
+    );
 }
 
 #[test]

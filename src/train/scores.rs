@@ -12,7 +12,7 @@ use crate::recipe::ViewAverage;
 pub struct Scores {
     average: ViewAverage,
     classes: usize,
-    /// `[images][classes]`
+    /// `[images][classes]`: sums of logits, or logarithms of sums of probabilities, of which the smallest would be zero.
     sums: Vec<f64>,
     /// Views of each image.
     views: Vec<u32>,
@@ -21,10 +21,14 @@ pub struct Scores {
 impl Scores {
     /// No views yet, of `images` images.
     pub fn new(average: ViewAverage, images: usize, classes: usize) -> Self {
+        let zero = match average {
+            ViewAverage::Logits => 0.0,
+            ViewAverage::Softmax => f64::NEG_INFINITY,
+        };
         Self {
             average,
             classes,
-            sums: vec![0.0; images * classes],
+            sums: vec![zero; images * classes],
             views: vec![0; images],
         }
     }
@@ -57,7 +61,7 @@ impl Scores {
                     let row: Vec<f64> = row.collect();
                     let log_sum = log_sum(&row);
                     for (sum, logit) in sums.iter_mut().zip(row) {
-                        *sum += (logit - log_sum).exp();
+                        *sum = log_add(*sum, logit - log_sum);
                     }
                 }
             }
@@ -101,13 +105,18 @@ impl Scores {
         let rows = self.sums.chunks_exact(self.classes.max(1)).zip(labels);
         let tallies = rows.map(|(sums, &label)| {
             let label = usize::from(label);
-            let means: Vec<f64> = sums.iter().map(|sum| sum / f64::from(views)).collect();
+            let count = f64::from(views);
+            // Logarithms are in the order of what they are of.
+            let means: Vec<f64> = match self.average {
+                ViewAverage::Logits => sums.iter().map(|sum| sum / count).collect(),
+                ViewAverage::Softmax => sums.iter().map(|sum| sum - count.ln()).collect(),
+            };
             let rank = rank(&means, label);
             Tally {
                 images: 1,
                 loss: match self.average {
                     ViewAverage::Logits => log_sum(&means) - means[label],
-                    ViewAverage::Softmax => -means[label].ln(),
+                    ViewAverage::Softmax => -means[label],
                 },
                 wrong: u64::from(rank >= 1),
                 wrong_top5: u64::from(rank >= 5),
@@ -122,6 +131,15 @@ fn log_sum(logits: &[f64]) -> f64 {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
     largest + sum.ln()
+}
+
+/// `ln(exp a + exp b)`, without overflow or underflow.
+fn log_add(a: f64, b: f64) -> f64 {
+    if a == f64::NEG_INFINITY {
+        return b;
+    }
+    let larger = if a > b { a } else { b };
+    larger + (-(a - b).abs()).exp().ln_1p()
 }
 
 #[cfg(test)]
@@ -154,6 +172,19 @@ mod tests {
         assert_eq!((logits.wrong, logits.wrong_top5), (1, 0));
         let expected = ((10.0f64 / 3.0).exp() + (4.0f64 / 3.0).exp()).ln() - 4.0 / 3.0;
         assert!((logits.loss - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_loss_is_finite_where_probabilities_are_smaller_than_the_smallest_number() {
+        let views: [&[f32]; 2] = [&[0.0, 1000.0, 2000.0], &[0.0, 900.0, 1000.0]];
+        let found = tally(ViewAverage::Softmax, &views, &[0], 3);
+        assert!((found.loss - 1000.0 - 2f64.ln()).abs() < 1e-12);
+        // Both are zero as numbers, and still one is more probable than the other.
+        let views: [&[f32]; 1] = [&[0.0, 100.0, 2000.0, 2000.0, 2000.0, 2000.0]];
+        let found = tally(ViewAverage::Softmax, &views, &[1], 6);
+        assert_eq!((found.wrong, found.wrong_top5), (1, 0));
+        let found = tally(ViewAverage::Softmax, &views, &[0], 6);
+        assert_eq!((found.wrong, found.wrong_top5), (1, 1));
     }
 
     #[test]

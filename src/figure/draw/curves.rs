@@ -24,13 +24,14 @@ pub fn svg(figure: &Figure) -> Result<String> {
         .collect();
     let y = axes::vertical(figure);
     let occupied = panel::occupied(figure, &y);
+    let line = panel::chance_line(figure, &y);
     // Each panel with its horizontal axis and the place of its legend.
     let panels: Vec<(&Panel, Axis, (f64, f64))> = figure
         .panels
         .iter()
         .map(|panel| {
             let x = axes::horizontal(figure, panel.first_iteration);
-            let place = legend::place(panel, (&x, &y), &occupied);
+            let place = legend::place(panel, (&x, &y), &occupied, &line);
             (panel, x, place)
         })
         .collect();

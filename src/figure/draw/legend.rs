@@ -8,7 +8,7 @@ use super::axes::Axis;
 use super::canvas::*;
 use super::{font, labels};
 use crate::figure::curve_figure::{Colour, Figure, Panel, Series};
-use crate::record::curve::Point;
+use crate::record::curve::{Point, Range};
 use crate::record::{Ending, Split};
 
 /// Height of a legend's entry in pixels.
@@ -120,20 +120,36 @@ fn size(panel: &Panel) -> Option<(f64, f64)> {
 }
 
 /// Where a panel's legend lies, from the plot's upper left corner: where it covers no curve and nothing that is `occupied`,
-/// else below the plot.
-pub(super) fn place(panel: &Panel, axes: (&Axis, &Axis), occupied: &[(f64, f64)]) -> (f64, f64) {
+/// and preferably no band and no `line` either; else below the plot.
+pub(super) fn place(
+    panel: &Panel,
+    axes: (&Axis, &Axis),
+    occupied: &[(f64, f64)],
+    line: &[(f64, f64)],
+) -> (f64, f64) {
     let Some(size) = size(panel) else {
         return (0.0, 0.0);
     };
     let mut passing = occupied.to_vec();
+    let mut shaded = line.to_vec();
     for series in &panel.series {
         passing.extend(labels::samples(&pairs(&series.mean), axes, PLOT));
         passing.extend(labels::samples(&series.reference, axes, PLOT));
         for (points, _) in &series.others {
             passing.extend(labels::samples(&pairs(points), axes, PLOT));
         }
+        let edges: [fn(&Range) -> f64; 2] = [|range| range.low, |range| range.high];
+        for edge in edges {
+            let range = series.range.iter();
+            let edge = range.map(|range| (range.iteration as f64, edge(range)));
+            let edge: Vec<(f64, f64)> = edge.collect();
+            shaded.extend(labels::samples(&edge, axes, PLOT));
+        }
     }
-    labels::free_place(&passing, size, PLOT).unwrap_or((0.0, PLOT.1 + BELOW))
+    shaded.extend(&passing);
+    labels::free_place(&shaded, size, PLOT)
+        .or_else(|| labels::free_place(&passing, size, PLOT))
+        .unwrap_or((0.0, PLOT.1 + BELOW))
 }
 
 /// From a plot's frame to a legend below it, in pixels: under the axis and its name.

@@ -152,6 +152,15 @@ pub(super) fn occupied(figure: &Figure, y: &Axis) -> Vec<(f64, f64)> {
         .collect()
 }
 
+/// Points of the line of guessing, in pixels from the plot's upper left corner.
+pub(super) fn chance_line(figure: &Figure, y: &Axis) -> Vec<(f64, f64)> {
+    let Some(chance) = chance(figure, y) else {
+        return Vec::new();
+    };
+    let (down, _) = chance_place(y, chance);
+    (0..=PLOT.0 as u32).map(|x| (f64::from(x), down)).collect()
+}
+
 /// The line of guessing, named at its left end.
 fn draw_chance(canvas: &Canvas, corner: (f64, f64), y: &Axis, chance: f64) -> Result<()> {
     let (down, name) = chance_place(y, chance);

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::engine::Tally;
-use crate::engine::cpu::rank;
+use crate::engine::cpu::{log_sum, rank};
 use crate::exit::Exit;
 use crate::recipe::ViewAverage;
 
@@ -59,9 +59,9 @@ impl Scores {
                 }
                 ViewAverage::Softmax => {
                     let row: Vec<f64> = row.collect();
-                    let log_sum = log_sum(&row);
+                    let whole = log_sum(&row);
                     for (sum, logit) in sums.iter_mut().zip(row) {
-                        *sum = log_add(*sum, logit - log_sum);
+                        *sum = log_sum(&[*sum, logit - whole]);
                     }
                 }
             }
@@ -124,22 +124,6 @@ impl Scores {
         });
         Ok(tallies.collect())
     }
-}
-
-/// `ln sum exp`, without overflow for large values.
-fn log_sum(logits: &[f64]) -> f64 {
-    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
-    largest + sum.ln()
-}
-
-/// `ln(exp a + exp b)`, without overflow or underflow.
-fn log_add(a: f64, b: f64) -> f64 {
-    if a == f64::NEG_INFINITY {
-        return b;
-    }
-    let larger = if a > b { a } else { b };
-    larger + (-(a - b).abs()).exp().ln_1p()
 }
 
 #[cfg(test)]

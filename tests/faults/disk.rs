@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use tempfile::TempDir;
+
 use super::scene::files;
 
 /// Bytes that such a file system gives at a time.
@@ -17,10 +19,20 @@ const BALLAST: &str = "ballast";
 /// A small file system in memory, which goes away with it.
 pub struct SmallDisk {
     pub at: PathBuf,
+    /// The folder that it is mounted on, where that is its own; removed after it.
+    _own: Option<TempDir>,
 }
 
 impl SmallDisk {
-    /// One of so many MiB. None without the right to mount it, which is said.
+    /// One of so many MiB, in a folder of its own. None without the right to mount it, which is said.
+    pub fn new(megabytes: u32) -> Option<Self> {
+        let own = tempfile::tempdir().unwrap();
+        let mut disk = Self::mount(own.path(), megabytes)?;
+        disk._own = Some(own);
+        Some(disk)
+    }
+
+    /// As [`SmallDisk::new`], in a folder that is there.
     pub fn mount(at: &Path, megabytes: u32) -> Option<Self> {
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
@@ -32,7 +44,7 @@ impl SmallDisk {
             return None;
         }
         let at = at.to_path_buf();
-        Some(Self { at })
+        Some(Self { at, _own: None })
     }
 
     /// Fills it up to so many pages.

@@ -58,8 +58,7 @@ fn assert_whole_or_not_there(
 
 #[test]
 fn what_is_made_of_records_is_whole_or_not_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(folder.path(), 8) else {
+    let Some(disk) = SmallDisk::new(8) else {
         return;
     };
     let made = tempfile::tempdir().unwrap();
@@ -104,8 +103,7 @@ fn what_is_made_of_records_is_whole_or_not_there() {
 
 #[test]
 fn an_interrupted_packing_of_pictures_goes_on_once_there_is_room() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(folder.path(), 8) else {
+    let Some(disk) = SmallDisk::new(8) else {
         return;
     };
     let made = tempfile::tempdir().unwrap();
@@ -120,8 +118,7 @@ fn an_interrupted_packing_of_pictures_goes_on_once_there_is_room() {
 
 #[test]
 fn without_room_for_the_cache_pictures_are_read_all_the_same() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(folder.path(), 8) else {
+    let Some(disk) = SmallDisk::new(8) else {
         return;
     };
     let made = tempfile::tempdir().unwrap();
@@ -157,8 +154,7 @@ fn without_room_for_the_cache_pictures_are_read_all_the_same() {
 
 #[test]
 fn without_room_for_their_digests_images_are_loaded_all_the_same() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(folder.path(), 8) else {
+    let Some(disk) = SmallDisk::new(8) else {
         return;
     };
     let made = tempfile::tempdir().unwrap();
@@ -183,8 +179,7 @@ fn without_room_for_their_digests_images_are_loaded_all_the_same() {
 
 #[test]
 fn a_data_set_that_finds_no_room_is_not_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(folder.path(), 200) else {
+    let Some(disk) = SmallDisk::new(200) else {
         return;
     };
     let made = tempfile::tempdir().unwrap();
@@ -215,8 +210,7 @@ fn a_data_set_that_finds_no_room_is_not_there() {
 
 #[test]
 fn pictures_that_find_no_room_are_not_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(folder.path(), 8) else {
+    let Some(disk) = SmallDisk::new(8) else {
         return;
     };
     let place = tempfile::tempdir().unwrap();

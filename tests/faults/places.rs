@@ -10,8 +10,7 @@ use super::scene::{ended_before, ends_well, kills, moments, reproduce, undisturb
 
 #[test]
 fn a_disk_that_fills_up_loses_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(folder.path(), 24) else {
+    let Some(disk) = SmallDisk::new(24) else {
         return;
     };
     let took = undisturbed().1;

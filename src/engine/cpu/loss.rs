@@ -66,14 +66,10 @@ pub fn cross_entropy_gradient(
     }
 }
 
-/// `ln sum exp`, without overflow for large values.
-fn log_sum(logits: &[f32]) -> f64 {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let largest = f64::from(largest);
-    largest
-        + logits
-            .iter()
-            .map(|&logit| (f64::from(logit) - largest).exp())
-            .sum::<f64>()
-            .ln()
+/// `ln sum exp`, without overflow or underflow; a value may be minus infinity, the logarithm of zero, if not all are.
+pub fn log_sum<T: Copy + Into<f64>>(values: &[T]) -> f64 {
+    let values = || values.iter().map(|&value| -> f64 { value.into() });
+    let largest = values().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = values().map(|value| (value - largest).exp()).sum();
+    largest + sum.ln()
 }

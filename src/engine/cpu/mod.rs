@@ -53,7 +53,7 @@ pub use conv_shape::ConvShape;
 pub use conv_weight::conv_weight_gradient;
 pub use feature::{Feature, add_halo};
 pub use linear::{LinearShape, linear_backward, linear_forward};
-pub use loss::{CrossEntropy, cross_entropy, cross_entropy_gradient, rank};
+pub use loss::{CrossEntropy, cross_entropy, cross_entropy_gradient, log_sum, rank};
 pub use max_pool::{max_pool_backward, max_pool_forward};
 pub use moving_average::moving_average;
 pub use norm::{norm_forward, norm_inference};

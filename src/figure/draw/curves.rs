@@ -23,15 +23,14 @@ pub fn svg(figure: &Figure) -> Result<String> {
         .flat_map(|note| labels::wrapped(note, SMALL, room))
         .collect();
     let y = axes::vertical(figure);
-    let occupied = panel::occupied(figure, &y);
-    let line = panel::chance_line(figure, &y);
+    let chance = panel::Chance::of(figure, &y);
     // Each panel with its horizontal axis and the place of its legend.
     let panels: Vec<(&Panel, Axis, (f64, f64))> = figure
         .panels
         .iter()
         .map(|panel| {
             let x = axes::horizontal(figure, panel.first_iteration);
-            let place = legend::place(panel, (&x, &y), &occupied, &line);
+            let place = legend::place(panel, (&x, &y), &chance);
             (panel, x, place)
         })
         .collect();

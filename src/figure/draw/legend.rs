@@ -6,6 +6,7 @@ use plotters::style::text_anchor::HPos;
 
 use super::axes::Axis;
 use super::canvas::*;
+use super::panel::Chance;
 use super::{font, labels};
 use crate::figure::curve_figure::{Colour, Figure, Panel, Series};
 use crate::record::curve::{Point, Range};
@@ -119,19 +120,14 @@ fn size(panel: &Panel) -> Option<(f64, f64)> {
     (!entries.is_empty()).then_some((names + 48.0, height))
 }
 
-/// Where a panel's legend lies, from the plot's upper left corner: where it covers no curve and nothing that is `occupied`,
-/// and preferably no band and no `line` either; else below the plot.
-pub(super) fn place(
-    panel: &Panel,
-    axes: (&Axis, &Axis),
-    occupied: &[(f64, f64)],
-    line: &[(f64, f64)],
-) -> (f64, f64) {
+/// Where a panel's legend lies, from the plot's upper left corner: where it covers no curve and not the name of the line of
+/// guessing, and preferably no band and not that line either; else below the plot.
+pub(super) fn place(panel: &Panel, axes: (&Axis, &Axis), chance: &Chance) -> (f64, f64) {
     let Some(size) = size(panel) else {
         return (0.0, 0.0);
     };
-    let mut passing = occupied.to_vec();
-    let mut shaded = line.to_vec();
+    let mut passing = chance.name.clone();
+    let mut shaded = chance.line.clone();
     for series in &panel.series {
         passing.extend(labels::samples(&pairs(&series.mean), axes, PLOT));
         passing.extend(labels::samples(&series.reference, axes, PLOT));

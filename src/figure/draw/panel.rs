@@ -140,25 +140,26 @@ fn chance_place(y: &Axis, chance: f64) -> (f64, (f64, f64)) {
     (down, (6.0, down + beside))
 }
 
-/// Points of the name of the line of guessing, in pixels from the plot's upper left corner, to be left free.
-pub(super) fn occupied(figure: &Figure, y: &Axis) -> Vec<(f64, f64)> {
-    let Some(chance) = chance(figure, y) else {
-        return Vec::new();
-    };
-    let (_, name) = chance_place(y, chance);
-    let width = font::width(CHANCE_NAME, SMALL - 1.0).ceil() as u32;
-    (0..width)
-        .map(|x| (name.0 + f64::from(x), name.1))
-        .collect()
+/// Points of the line of guessing and of its name, in pixels from the plot's upper left corner; none without the line.
+#[derive(Default)]
+pub(super) struct Chance {
+    pub line: Vec<(f64, f64)>,
+    pub name: Vec<(f64, f64)>,
 }
 
-/// Points of the line of guessing, in pixels from the plot's upper left corner.
-pub(super) fn chance_line(figure: &Figure, y: &Axis) -> Vec<(f64, f64)> {
-    let Some(chance) = chance(figure, y) else {
-        return Vec::new();
-    };
-    let (down, _) = chance_place(y, chance);
-    (0..=PLOT.0 as u32).map(|x| (f64::from(x), down)).collect()
+impl Chance {
+    pub fn of(figure: &Figure, y: &Axis) -> Self {
+        let Some(chance) = chance(figure, y) else {
+            return Self::default();
+        };
+        let (down, name) = chance_place(y, chance);
+        let width = font::width(CHANCE_NAME, SMALL - 1.0).ceil();
+        let along = |length: f64| (0..=length as u32).map(f64::from);
+        Self {
+            line: along(PLOT.0).map(|x| (x, down)).collect(),
+            name: along(width).map(|x| (name.0 + x, name.1)).collect(),
+        }
+    }
 }
 
 /// The line of guessing, named at its left end.

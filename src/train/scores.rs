@@ -172,6 +172,25 @@ mod tests {
     }
 
     #[test]
+    fn a_class_that_a_view_rules_out_has_the_probability_that_the_others_give_it() {
+        // By hand: class 0 has probability 1 in one view and 1 / 2 in the other.
+        let views: [&[f32]; 2] = [&[0.0, f32::NEG_INFINITY], &[0.0, 0.0]];
+        for views in [views, [views[1], views[0]]] {
+            let right = tally(ViewAverage::Softmax, &views, &[0], 2);
+            assert_eq!((right.wrong, right.wrong_top5), (0, 0));
+            assert!((right.loss + 0.75f64.ln()).abs() < 1e-12);
+            let wrong = tally(ViewAverage::Softmax, &views, &[1], 2);
+            assert_eq!((wrong.wrong, wrong.wrong_top5), (1, 0));
+            assert!((wrong.loss + 0.25f64.ln()).abs() < 1e-12);
+        }
+        // Ruled out in every view.
+        let never = tally(ViewAverage::Softmax, &[views[0]; 2], &[0], 2);
+        assert_eq!((never.loss, never.wrong), (0.0, 0));
+        let never = tally(ViewAverage::Softmax, &[views[0]; 2], &[1], 2);
+        assert_eq!((never.loss, never.wrong), (f64::INFINITY, 1));
+    }
+
+    #[test]
     fn the_first_of_equal_classes_is_the_answer_and_nan_is_wrong() {
         for average in [ViewAverage::Softmax, ViewAverage::Logits] {
             // Seven equal classes: the first is right, the fifth among five, the sixth is not.

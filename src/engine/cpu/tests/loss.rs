@@ -1,4 +1,4 @@
-use super::super::{cross_entropy, cross_entropy_gradient};
+use super::super::{cross_entropy, cross_entropy_gradient, log_sum};
 
 #[test]
 fn cross_entropy_counts_losses_and_errors() {
@@ -23,4 +23,17 @@ fn cross_entropy_counts_losses_and_errors() {
     // As a part of twelve images.
     cross_entropy_gradient(&logits, &[1, 5, 5], 6, 12, &mut gradient);
     assert!((gradient[6] - 1.0 / 72.0).abs() < 1e-7);
+}
+
+#[test]
+fn logarithms_of_zero_add_nothing_and_a_nan_stays_one() {
+    const ZERO: f64 = f64::NEG_INFINITY;
+    // Exact: the sum is of one and zeros.
+    assert_eq!(log_sum(&[ZERO, -1234.5]), -1234.5);
+    assert_eq!(log_sum(&[-1234.5, ZERO, ZERO]), -1234.5);
+    assert_eq!(log_sum(&[ZERO]), ZERO);
+    assert_eq!(log_sum(&[ZERO; 3]), ZERO);
+    for broken in [[f64::NAN, ZERO], [ZERO, f64::NAN], [f64::NAN, 1.0]] {
+        assert!(log_sum(&broken).is_nan(), "{broken:?}");
+    }
 }

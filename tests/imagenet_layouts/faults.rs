@@ -8,7 +8,9 @@ use std::process::Command;
 use refig::data::imagenet::{open, verify};
 use refig::exit::Exit;
 
-use super::images::{SYNSETS, devkit, flat, folders, official, parquet, tar, test, train, write};
+use super::images::{
+    SYNSETS, devkit, flat, folders, official, parquet, tar, test, train, unpacked_once, write,
+};
 use super::places::{Places, load, refused};
 
 #[test]
@@ -199,6 +201,15 @@ fn damaged_archives_and_shards_are_named() {
             told.contains("ILSVRC2012_img_train.tar"),
             "{length}: {told}"
         );
+    }
+    unpacked_once(&places.at("unpacked once"));
+    let path = places.at("unpacked once/train/n02102040.tar");
+    let whole = fs::read(&path).unwrap();
+    // In the second image, behind the first, and inside a header.
+    for length in [1600, 700, 100] {
+        fs::write(&path, &whole[..length]).unwrap();
+        let told = refused(&places.at("unpacked once"));
+        assert!(told.contains("n02102040.tar"), "{length}: {told}");
     }
     parquet(&places.at("parquet"));
     let path = places.at("parquet/data/train-00000-of-00002.parquet");

@@ -114,15 +114,32 @@ pub fn devkit() -> (Vec<u8>, &'static str) {
     (meta, "1\n2\n")
 }
 
-pub fn official(root: &Path) {
-    let inner = SYNSETS.map(|class| {
+/// The archive of each class, as in the official one of training images.
+fn class_archives() -> [(String, Vec<u8>); 2] {
+    SYNSETS.map(|class| {
         let own = train().into_iter().filter(|image| image.0 == class);
         (
             format!("{class}.tar"),
             tar(own.map(|(_, name, bytes)| (name, bytes))),
         )
-    });
-    write(root.join("ILSVRC2012_img_train.tar"), tar(inner));
+    })
+}
+
+/// The official archive of training images unpacked once, and one folder for validation with a list of labels.
+pub fn unpacked_once(root: &Path) {
+    for (name, bytes) in class_archives() {
+        write(root.join("train").join(name), bytes);
+    }
+    let mut list = String::new();
+    for (class, name, bytes) in test() {
+        list += &format!("{name} {class}\n");
+        write(root.join("val").join(name), bytes);
+    }
+    write(root.join("val.txt"), list);
+}
+
+pub fn official(root: &Path) {
+    write(root.join("ILSVRC2012_img_train.tar"), tar(class_archives()));
     let flat = test().into_iter().map(|(_, name, bytes)| (name, bytes));
     write(root.join("ILSVRC2012_img_val.tar"), tar(flat));
     let (meta, truth) = devkit();

@@ -8,7 +8,9 @@ use refig::data::Progress;
 use refig::data::imagenet::{Packing, pack, verify};
 use refig::exit::Exit;
 
-use super::images::{SYNSETS, devkit, flat, folders, official, parquet, tar, test, train, write};
+use super::images::{
+    SYNSETS, devkit, flat, folders, official, parquet, tar, test, train, unpacked_once, write,
+};
 use super::places::{Places, contents, load, refused};
 
 #[test]
@@ -50,6 +52,7 @@ fn every_layout_of_the_same_images_is_the_same_collection() {
         "x 1\n",
     );
     official(&places.at("official"));
+    unpacked_once(&places.at("unpacked once"));
     parquet(&places.at("parquet"));
 
     let cache = places.at("cache");
@@ -74,6 +77,7 @@ fn every_layout_of_the_same_images_is_the_same_collection() {
         "kaggle",
         "official",
         "official/ILSVRC2012_img_train.tar",
+        "unpacked once",
         "parquet",
         "parquet/data",
     ] {
@@ -88,6 +92,8 @@ fn every_layout_of_the_same_images_is_the_same_collection() {
             assert_eq!(contents(&found.test), test_images, "{context}");
         }
     }
+    let (found, _) = load(&places.at("unpacked once"), &cache);
+    assert_eq!(found.layout, "an archive for each class");
 }
 
 #[test]

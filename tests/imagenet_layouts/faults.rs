@@ -1,7 +1,6 @@
 //! What is refused or named: labels that nothing tells, damaged files, classes that are not there.
 
 use std::fs;
-#[cfg(unix)]
 use std::path::Path;
 use std::process::Command;
 
@@ -268,25 +267,66 @@ fn verifying_compares_archives_with_the_official_ones() {
     assert!(lines.iter().any(|own| own.starts_with(&line)), "{lines:?}");
 }
 
+/// What `refig data verify imagenet` prints and tells of images that are not all of ImageNet.
+fn verified(set: &Path, cache: &Path) -> [String; 2] {
+    let output = Command::new(env!("CARGO_BIN_EXE_refig"))
+        .args(["data", "verify", "imagenet", "--data-dir"])
+        .arg(set)
+        .env("REFIG_CACHE", cache)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(Exit::Data as i32));
+    [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn verifying_looks_for_the_known_odd_files() {
+    let places = Places::new();
+    let (set, cache) = (places.at("set"), places.at("cache"));
+    folders(&set, "val");
+    let odd = || {
+        let [printed, told] = verified(&set, &cache);
+        let lines = printed.lines().filter(|line| line.contains("in CMYK"));
+        (lines.map(str::to_owned).collect::<Vec<String>>(), told)
+    };
+    let (lines, told) = odd();
+    assert_eq!(
+        lines,
+        [
+            "0 of 22 known training images in CMYK or YCCK; the PNG called n02105855_2933.JPEG is not there"
+        ]
+    );
+    assert!(!told.contains("published bytes"), "{told}");
+    // The PNG, one of the images in CMYK, and another image under the name of the validation image in CMYK.
+    for name in [
+        "train/n02105855/n02105855_2933.JPEG",
+        "train/n01739381/n01739381_1309.JPEG",
+        "val/n02105855/ILSVRC2012_val_00019877.JPEG",
+    ] {
+        write(set.join(name), name);
+    }
+    let (lines, told) = odd();
+    assert_eq!(
+        lines,
+        [
+            "1 of 22 known training images in CMYK or YCCK (n01739381_1309); the PNG called n02105855_2933.JPEG is there"
+        ]
+    );
+    let wrong = "ILSVRC2012_val_00019877.JPEG does not have the published bytes";
+    assert!(told.contains(wrong), "{told}");
+}
+
 #[test]
 fn verifying_names_what_is_missing_and_what_is_mislabelled() {
     let places = Places::new();
     folders(&places.at("set"), "val");
-    let output = Command::new(env!("CARGO_BIN_EXE_refig"))
-        .args(["data", "verify", "imagenet", "--data-dir"])
-        .arg(places.at("set"))
-        .env("REFIG_CACHE", places.at("cache"))
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(Exit::Data as i32));
-    let printed = String::from_utf8(output.stdout).unwrap();
+    let [printed, told] = verified(&places.at("set"), &places.at("cache"));
     assert!(printed.contains("2 of 1000 classes"), "{printed}");
     // The first two validation images are of other classes in ImageNet.
     assert!(
         printed.contains("0 of 2 known image-label pairs agree"),
         "{printed}"
     );
-    let told = String::from_utf8(output.stderr).unwrap();
     for part in [
         "2 of 1000 classes",
         "6 training images",

@@ -1,6 +1,6 @@
-//! A few small images that can be learnt, and pictures as files.
+//! A few small images that can be learnt, and pictures as files: made here, or a slice of Imagenette.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jpeg_encoder::{ColorType, Encoder};
@@ -76,4 +76,14 @@ pub fn picture_set(root: &Path) {
             std::fs::write(path, jpeg(60, 48, seed)).unwrap();
         }
     }
+}
+
+/// The slice of Imagenette, 2,000 training and 800 validation photographs of ten classes in an archive, where it is at hand:
+/// `IMAGENET_SLICE` names it, or it lies beside the project.
+pub fn slice() -> Option<PathBuf> {
+    let named = std::env::var_os("IMAGENET_SLICE").filter(|path| !path.is_empty());
+    let beside = PathBuf::from("../shared/data/imagenette-160-mini.tar");
+    named
+        .map(PathBuf::from)
+        .or_else(|| beside.exists().then_some(beside))
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use refig::exit::Exit;
 use refig::random::{Purpose, Stream};
 use refig::record::parquet::{read_evaluations, read_iterations};
-use refig::record::{Evaluation, Iteration};
+use refig::record::{Evaluation, Iteration, Views};
 use refig::run;
 use refig::weights::Weights;
 
@@ -22,11 +22,15 @@ const TOGETHER: usize = 3;
 /// How often a process is looked at.
 const PAUSE: Duration = Duration::from_micros(300);
 
+/// Kills in all, if the environment says how many.
+pub fn asked() -> Option<usize> {
+    let all = std::env::var("REFIG_FAULTS").ok();
+    all.map(|all| all.parse().unwrap())
+}
+
 /// A share of all kills, at least one.
 pub fn kills(of: usize, share: usize) -> usize {
-    let all = std::env::var("REFIG_FAULTS").ok();
-    let all: usize = all.map_or(KILLS, |all| all.parse().unwrap());
-    (all * share / of).max(1)
+    (asked().unwrap_or(KILLS) * share / of).max(1)
 }
 
 /// Random moments, which are told so that they can be drawn again with `REFIG_SEED`.
@@ -149,6 +153,13 @@ pub struct Numbers {
     iterations: Vec<Iteration>,
     evaluations: Vec<Evaluation>,
     weights: Weights,
+}
+
+impl Numbers {
+    /// Whether the network was tested with these views of the images.
+    pub fn tested(&self, views: Views) -> bool {
+        self.evaluations.iter().any(|row| row.views == views)
+    }
 }
 
 /// The numbers of all runs in a place, which have ended.

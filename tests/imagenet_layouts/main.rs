@@ -4,3 +4,6 @@ mod faults;
 mod images;
 mod places;
 mod read;
+
+#[path = "../common/mod.rs"]
+mod common;

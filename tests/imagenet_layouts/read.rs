@@ -1,13 +1,13 @@
 //! Layouts that are read, at first and from their index.
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use refig::data::Progress;
 use refig::data::imagenet::{Packing, pack, verify};
 use refig::exit::Exit;
 
+use super::common::images::slice;
 use super::images::{
     SYNSETS, devkit, flat, folders, official, parquet, tar, test, train, unpacked_once, write,
 };
@@ -233,18 +233,17 @@ fn a_packed_set_is_the_same_set_and_packing_resumes() {
 /// The slice of Imagenette, where it is at hand.
 #[test]
 fn the_slice_of_imagenette_is_read_in_place() {
-    let slice = Path::new("../shared/data/imagenette-160-mini.tar");
-    if !slice.exists() {
+    let Some(slice) = slice() else {
         return;
-    }
+    };
     let cache = tempfile::tempdir().unwrap();
-    let (found, _) = load(slice, cache.path());
+    let (found, _) = load(&slice, cache.path());
     assert_eq!(found.classes.len(), 10);
     assert_eq!((found.train.len(), found.test.len()), (2000, 800));
     let mut bytes = Vec::new();
     found.train.read(0, &mut bytes).unwrap();
     assert!(bytes.starts_with(&[0xff, 0xd8]), "a JPEG");
-    let findings = verify(slice, cache.path(), true, &mut |_| Ok(())).unwrap();
+    let findings = verify(&slice, cache.path(), true, &mut |_| Ok(())).unwrap();
     let why = findings.verdict.unwrap_err();
     assert!(
         why.contains("10 of 1000 classes") && !why.contains("wrong order"),

@@ -19,8 +19,8 @@ use refig::record::{Ending, Evaluation, Iteration, Split, Views};
 use refig::run::RunView;
 use refig::train::{Observer, Phase, Signal, Stop};
 
-/// Networks at a scale for a test, on pictures that the program makes.
-fn experiment() -> Experiment {
+/// Networks at a scale for a test, on pictures that the program makes; `view_average` is what is averaged over several views.
+fn experiment(view_average: &str) -> Experiment {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig4.toml");
     let set = [
         "recipe.iterations=5",
@@ -35,7 +35,8 @@ fn experiment() -> Experiment {
         "recipe.evaluation.clean_images=8",
         "recipe.evaluation.scales=[32, 64]",
     ];
-    let set: Vec<String> = set.iter().map(|change| change.to_string()).collect();
+    let mut set: Vec<String> = set.iter().map(|change| change.to_string()).collect();
+    set.push(format!("recipe.evaluation.view_average={view_average}"));
     let experiment = Experiment::load(&path, "smoke", &set).unwrap();
     experiment.with_classes(10)
 }
@@ -47,7 +48,11 @@ fn pictures(cache: &Path) -> DataSet {
 }
 
 fn plans(network: &str, data: &DataSet) -> Vec<RunPlan> {
-    let mut experiment = experiment();
+    plans_averaging("softmax", network, data)
+}
+
+fn plans_averaging(view_average: &str, network: &str, data: &DataSet) -> Vec<RunPlan> {
+    let mut experiment = experiment(view_average);
     experiment.only(&[network.into()]).unwrap();
     let processor = Processor::Cpu(Instructions::detect());
     plan::runs(&experiment, &[1], &data.digest(), processor).unwrap()
@@ -171,32 +176,78 @@ fn a_run_on_pictures_resumes_to_the_bit_wherever_it_was_stopped() {
 }
 
 /// Softmax of a row.
-fn softmax(row: &[f32]) -> Vec<f64> {
-    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exponentials: Vec<f64> = row.iter().map(|&z| f64::from(z - largest).exp()).collect();
+fn softmax(row: &[f64]) -> Vec<f64> {
+    let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let exponentials: Vec<f64> = row.iter().map(|z| (z - largest).exp()).collect();
     let sum: f64 = exponentials.iter().sum();
     exponentials.iter().map(|e| e / sum).collect()
 }
 
+/// The mean of rows, class by class.
+fn mean(rows: &[Vec<f64>]) -> Vec<f64> {
+    let sum = |class: usize| rows.iter().map(|row| row[class]).sum::<f64>();
+    let mean = |class| sum(class) / rows.len() as f64;
+    (0..rows[0].len()).map(mean).collect()
+}
+
+/// Loss and errors of images by the probabilities of their classes.
+#[derive(Default)]
+struct ByHand {
+    losses: Vec<f64>,
+    ranks: Vec<usize>,
+}
+
+impl ByHand {
+    fn add(&mut self, probabilities: &[f64], label: usize) {
+        let own = probabilities[label];
+        self.losses.push(-own.ln());
+        let better = (0..probabilities.len()).filter(|&class| {
+            probabilities[class] > own || (probabilities[class] == own && class < label)
+        });
+        self.ranks.push(better.count());
+    }
+
+    fn assert_equals(&self, row: &Evaluation, context: &str) {
+        let images = self.losses.len();
+        assert_eq!(row.images as usize, images, "{context}");
+        // How many better classes than the image's own make an answer wrong.
+        for (found, wrong) in [(row.error, 1), (row.top5_error, 5)] {
+            let count = self.ranks.iter().filter(|&&rank| rank >= wrong).count();
+            let error = 100.0 * count as f64 / images as f64;
+            assert!((found - error).abs() < 1e-9, "{context}: {found}, {error}");
+        }
+        let loss = self.losses.iter().sum::<f64>() / images as f64;
+        // Of logits in single precision.
+        let found = row.loss;
+        assert!((found - loss).abs() < 1e-5, "{context}: {found}, {loss}");
+    }
+}
+
 #[test]
-fn ten_crops_and_scales_are_averages_of_probabilities() {
+fn several_views_are_averages_of_probabilities_or_logits() {
     let folder = tempfile::tempdir().unwrap();
-    let data = pictures(&folder.path().join("cache"));
-    let plans = plans("plain-18", &data);
-    assert_eq!(
-        go(folder.path(), &data, &plans, 2, &mut Watch::default()),
-        Ending::Finished
-    );
-    let plan = &plans[0];
-    let run = RunView::look(&folder.path().join("results").join(plan.folder()))
-        .unwrap()
-        .unwrap();
-    let weights = run.load_weights().unwrap().unwrap();
-    let (_, rows) = run.read().unwrap();
+    let cache = folder.path().join("cache");
+    let data = pictures(&cache);
+    // The same training, and another final test.
+    let averages = ["softmax", "logits"];
+    let [(weights, softmax_rows), (same_weights, logits_rows)] = averages.map(|average| {
+        let plans = plans_averaging(average, "plain-18", &data);
+        let folder = folder.path().join(average);
+        std::fs::create_dir(&folder).unwrap();
+        let ending = go(&folder, &data, &plans, 2, &mut Watch::default());
+        assert_eq!(ending, Ending::Finished);
+        let run = RunView::look(&folder.join("results").join(plans[0].folder()))
+            .unwrap()
+            .unwrap();
+        let weights = run.load_weights().unwrap().unwrap();
+        (weights, run.read().unwrap().1.evaluations)
+    });
+    assert!(weights.tensors == same_weights.tensors);
 
     // By hand: the same weights and population statistics, image by image.
+    let plans = plans("plain-18", &data);
+    let plan = &plans[0];
     let recipe = &plan.recipe;
-    let cache = folder.path().join("cache");
     let RunImages::Pictures(pictures) =
         data.for_recipe(recipe, &cache, 1, &mut |_| Ok(())).unwrap()
     else {
@@ -226,28 +277,27 @@ fn ten_crops_and_scales_are_averages_of_probabilities() {
     first.finish_population(recipe.evaluation.pooling).unwrap();
 
     let images = pictures.len(Split::Test);
-    let mut wrong = [0usize; 2];
+    // For each average, of ten crops and of two scales.
+    let mut by_hand: [[ByHand; 2]; 2] = Default::default();
     let mut shapes = BTreeSet::new();
     for image in 0..images as u32 {
-        let mut means = [vec![0.0; 10], vec![0.0; 10]];
+        let mut logits = [Vec::new(), Vec::new()];
         let mut label = 0;
-        let mut add = |which: usize, logits: &[f32]| {
-            for (mean, p) in means[which].iter_mut().zip(softmax(logits)) {
-                *mean += p;
-            }
-        };
-        for view in View::ten_crops(36, ImageSize::square(32)) {
+        let mut look = |which: usize, view: View| {
             let mut batch = data::Batch::default();
             pictures
                 .view(Split::Test, &[image], view, false, &mut batch)
                 .unwrap();
-            add(0, &first.logits(&batch, Statistics::Population).unwrap());
+            let row = first.logits(&batch, Statistics::Population).unwrap();
+            logits[which].push(row.into_iter().map(f64::from).collect::<Vec<f64>>());
             label = usize::from(batch.labels[0]);
+        };
+        for view in View::ten_crops(36, ImageSize::square(32)) {
+            look(0, view);
         }
         // Generated pictures are 128 pixels high, and 128, 144 or 160 wide.
         let stored = pictures.sizes(Split::Test, &[image]).unwrap()[0];
         for side in [32, 64] {
-            let mut batch = data::Batch::default();
             let view = View::whole(side, stored);
             let size = ImageSize {
                 height: side as usize,
@@ -255,34 +305,21 @@ fn ten_crops_and_scales_are_averages_of_probabilities() {
             };
             assert_eq!(view.size, size);
             shapes.insert(size);
-            pictures
-                .view(Split::Test, &[image], view, false, &mut batch)
-                .unwrap();
-            add(1, &first.logits(&batch, Statistics::Population).unwrap());
+            look(1, view);
         }
-        for (wrong, means) in wrong.iter_mut().zip(&means) {
-            let better = (0..10).filter(|&class| {
-                means[class] > means[label] || (means[class] == means[label] && class < label)
-            });
-            *wrong += usize::from(better.count() > 0);
+        for (which, rows) in logits.iter().enumerate() {
+            let each: Vec<Vec<f64>> = rows.iter().map(|row| softmax(row)).collect();
+            by_hand[0][which].add(&mean(&each), label);
+            by_hand[1][which].add(&softmax(&mean(rows)), label);
         }
     }
     assert_eq!(shapes.len(), 6);
-    let row = |views| -> &Evaluation {
-        rows.evaluations
-            .iter()
-            .find(|row| row.views == views)
-            .unwrap()
-    };
-    for (views, wrong) in [(Views::TenCrop, wrong[0]), (Views::MultiScale, wrong[1])] {
-        let row = row(views);
-        let by_hand = 100.0 * wrong as f64 / images as f64;
-        assert_eq!(row.images as usize, images);
-        assert!(
-            (row.error - by_hand).abs() < 1e-9,
-            "{views:?}: {} and {by_hand}",
-            row.error
-        );
+    let found = [softmax_rows, logits_rows];
+    for ((average, rows), by_hand) in averages.iter().zip(&found).zip(&by_hand) {
+        for (views, by_hand) in [Views::TenCrop, Views::MultiScale].into_iter().zip(by_hand) {
+            let row = rows.iter().find(|row| row.views == views).unwrap();
+            by_hand.assert_equals(row, &format!("{average} of {views:?}"));
+        }
     }
 }
 

@@ -14,9 +14,13 @@ use refig::record::{Evaluation, Iteration, Recorder, Split, Statistics, Views};
 use refig::run::{self, Notes, Resume, RunDirectory};
 use refig::weights::Weights;
 
+fn shipped(name: &str, profile: &str) -> Experiment {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    Experiment::load(&folder.join(format!("{name}.toml")), profile, &[]).unwrap()
+}
+
 fn smoke() -> Experiment {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig6.toml");
-    Experiment::load(&path, "smoke", &[]).unwrap()
+    shipped("fig6", "smoke")
 }
 
 fn plans(experiment: &Experiment, seed: u64, digest: &str) -> Vec<RunPlan> {
@@ -37,17 +41,19 @@ fn record(results: &Path, plan: &RunPlan, data: Origin, last: u64) {
     };
     let mut run = RunDirectory::open(results, plan, &notes, false).unwrap();
     assert!(matches!(run.resume().unwrap(), Resume::New));
+    let recipe = &plan.recipe;
+    let error = |iteration: u64| 90.0 - 24.0 * iteration as f64 / recipe.iterations as f64;
     for iteration in 1..=last {
         run.iteration(Iteration {
             iteration,
             epoch: 0.0,
             learning_rate: 0.01,
             loss: 2.0,
-            error: 90.0 - 0.2 * iteration as f64,
+            error: error(iteration),
             seconds: iteration as f64,
         })
         .unwrap();
-        if iteration % 60 == 0 {
+        if iteration.is_multiple_of(recipe.evaluation.interval) {
             run.evaluation(Evaluation {
                 iteration,
                 split: Split::Test,
@@ -55,13 +61,13 @@ fn record(results: &Path, plan: &RunPlan, data: Origin, last: u64) {
                 views: Views::default(),
                 images: 10_000,
                 loss: 2.0,
-                error: 88.0 - 0.2 * iteration as f64,
+                error: error(iteration) - 2.0,
                 top5_error: 10.0,
             })
             .unwrap();
         }
     }
-    if last == plan.recipe.iterations {
+    if last == recipe.iterations {
         run.finish(Ending::Finished, &Weights::default()).unwrap();
     } else {
         run.checkpoint(last, &Weights::default(), "").unwrap();
@@ -252,4 +258,97 @@ fn letters_that_the_font_lacks_are_told_of_and_visible() {
     );
     let svg = std::fs::read_to_string(&rendered.svg).unwrap();
     assert!(svg.contains("λ = 0.1 中") && !svg.contains('\u{7}'));
+}
+
+/// A line of an SVG.
+struct Line<'a> {
+    colour: &'a str,
+    width: u32,
+    dashed: bool,
+    /// Where its points are from left to right, a pixel being 10 units.
+    across: Vec<f64>,
+}
+
+#[test]
+fn figure_4_has_thin_training_and_bold_validation_curves_over_the_papers_in_two_panels() {
+    let folder = tempfile::tempdir().unwrap();
+    let (results, reports) = (folder.path().join("results"), folder.path().join("reports"));
+    let fig4 = shipped("fig4", "imagenette");
+    for plan in plans(&fig4.with_classes(10), 1, "feed") {
+        let last = plan.recipe.iterations;
+        record(&results, &plan, Origin::ImagenetPart, last);
+    }
+    let rendered = render(&fig4, &results, &reports, &Wanted::default(), true).unwrap();
+    assert_eq!(rendered.warnings, Vec::<String>::new());
+    let place = "fig4/imagenette-imagenet-part/fig4.svg";
+    assert_eq!(rendered.svg, reports.join(place));
+
+    let svg = std::fs::read_to_string(&rendered.svg).unwrap();
+    let document = resvg::usvg::roxmltree::Document::parse(&svg).unwrap();
+    let texts: Vec<(&str, f64)> = document
+        .descendants()
+        .filter(|node| node.has_tag_name("text"))
+        .map(|node| {
+            let across = node.attribute("x").unwrap().parse().unwrap();
+            (node.text().unwrap().trim(), across)
+        })
+        .collect();
+    let line = "profile imagenette · a part of ImageNet, 10 classes, 64x64 pixels · cpu (avx2)";
+    assert!(texts.iter().any(|(text, _)| text.starts_with(line)));
+    let places = |wanted: &str| -> Vec<f64> {
+        let found = texts.iter().filter(|(text, _)| *text == wanted);
+        found.map(|(_, across)| *across).collect()
+    };
+    for key in ["training", "validation", "the paper's curve"] {
+        assert_eq!(places(key).len(), 1, "{key}");
+    }
+    let lines: Vec<Line> = document
+        .descendants()
+        .filter(|node| node.has_tag_name("polyline"))
+        .map(|node| {
+            let points = node.attribute("points").unwrap().split_whitespace();
+            let across = points.map(|point| point.split(',').next().unwrap());
+            Line {
+                colour: node.attribute("stroke").unwrap(),
+                width: node.attribute("stroke-width").unwrap().parse().unwrap(),
+                dashed: node.has_attribute("stroke-dasharray"),
+                across: across.map(|place| place.parse().unwrap()).collect(),
+            }
+        })
+        .collect();
+    for (title, networks) in [
+        ("plain", ["plain-18", "plain-34"]),
+        ("ResNet", ["ResNet-18", "ResNet-34"]),
+    ] {
+        let [middle] = places(title)[..] else {
+            panic!("{title} is not the title of one panel");
+        };
+        // The colours of the depths, and those of the paper's curves: the same, paler.
+        let colours = [("#00B8B8", "#8CDFDF"), ("#E02020", "#F19B9B")];
+        for (network, (own, papers)) in networks.into_iter().zip(colours) {
+            assert_eq!(places(network).len(), 2, "legend and end of {network}");
+            // In the order in which they are drawn. The sample in a legend has two points.
+            let curves = |colour: &str| {
+                let inside = |line: &Line| line.across.iter().all(|x| (x - middle).abs() < 2300.0);
+                lines
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, line)| line.colour == colour && line.across.len() > 2)
+                    .filter(|(_, line)| inside(line))
+                    .collect::<Vec<(usize, &Line)>>()
+            };
+            let [(first, training), (_, validation)] = curves(own)[..] else {
+                panic!("{network} does not have two curves");
+            };
+            // Ten evaluations, and many more mini-batches.
+            assert_eq!(validation.across.len(), 10, "{network}");
+            assert!(training.across.len() > 50, "{network}");
+            assert!(2 * training.width <= validation.width, "{network}");
+            assert!(!training.dashed && !validation.dashed, "{network}");
+            let [_, (beneath, _)] = curves(papers)[..] else {
+                panic!("the paper's {network} does not have two curves");
+            };
+            assert!(beneath < first, "the paper's curves lie on {network}'s");
+        }
+    }
 }

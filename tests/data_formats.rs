@@ -385,7 +385,8 @@ fn real_cifar10_is_the_same_from_python_and_from_a_download_of_parquet() {
     // Something else that an earlier download left is thrown away once.
     let part = cache.path().join("cifar-10-train.parquet.part");
     std::fs::write(part, [1; 1000]).unwrap();
-    let fetched = fetch(None, cache.path(), &[address], Pace::default(), &mut |_| {
+    let mirrors = [address.clone()];
+    let fetched = fetch(None, cache.path(), &mirrors, Pace::default(), &mut |_| {
         Ok(())
     });
     same(&fetched.unwrap(), &expected);
@@ -395,4 +396,25 @@ fn real_cifar10_is_the_same_from_python_and_from_a_download_of_parquet() {
         .collect();
     left.sort();
     assert_eq!(left, [FOLDER, "cifar10.lock"], "the cache keeps one layout");
+
+    // From behind a place that has nothing, and one that has something else.
+    let cache = tempfile::tempdir().unwrap();
+    let few = parquet(&few(), PLAIN);
+    let other = serve(vec![(TRAIN, few.clone()), (TEST, few)]);
+    let mirrors = [serve(Vec::new()), other.clone(), address.clone()];
+    let mut notes = Vec::new();
+    let mut show = |progress| {
+        if let Progress::Note(note) = progress {
+            notes.push(note);
+        }
+        Ok(())
+    };
+    let fetched = fetch(None, cache.path(), &mirrors, Pace::default(), &mut show);
+    same(&fetched.unwrap(), &expected);
+    notes.retain(|note| note.contains("trying"));
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    let begins = format!("{other} delivers something else (");
+    let ends = format!("; trying {address}");
+    assert!(notes[0].starts_with(&begins) && notes[0].ends_with(&ends));
+    assert!(notes[0].contains("holds 23 images instead of 50000"));
 }

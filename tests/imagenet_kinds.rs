@@ -16,7 +16,7 @@ fn fixture(name: &str) -> Vec<u8> {
 }
 
 fn refused(bytes: &[u8]) -> String {
-    decode(bytes, false).unwrap_err().to_string()
+    decode(bytes).unwrap_err().to_string()
 }
 
 /// Where the marker is first.
@@ -55,13 +55,13 @@ fn jpeg(colour: ColorType, progressive: bool, restarts: u16) -> Vec<u8> {
 #[test]
 fn other_kinds_of_jpeg_show_the_same_picture() {
     for colour in [ColorType::Luma, ColorType::Rgb] {
-        let plain = decode(&jpeg(colour, false, 0), false).unwrap();
+        let plain = decode(&jpeg(colour, false, 0)).unwrap();
         assert_eq!((plain.width, plain.height), (75, 41));
         let different = plain.pixels.iter().any(|&level| level != plain.pixels[0]);
         assert!(different);
         for (progressive, restarts) in [(false, 1), (false, 7), (true, 0), (true, 3)] {
             let bytes = jpeg(colour, progressive, restarts);
-            let picture = decode(&bytes, false).unwrap();
+            let picture = decode(&bytes).unwrap();
             // The same coefficients, but the decoder has several ways to round.
             let mut both = picture.pixels.iter().zip(&plain.pixels);
             let near = both.all(|(one, other)| one.abs_diff(*other) <= 3);
@@ -76,7 +76,7 @@ fn four_components_without_adobes_marker_are_inks() {
     let bytes = fixture("ycck.JPEG");
     let adobe = marker(&bytes, 0xee);
     let bare = [&bytes[..adobe], &bytes[adobe + 16..]].concat();
-    let picture = decode(&bare, false).unwrap();
+    let picture = decode(&bare).unwrap();
     let (pixels, _) = picture.pixels.as_chunks::<3>();
     // The middles of the cells, as Pillow has them.
     let pillow: [[u8; 3]; 6] = [
@@ -160,7 +160,7 @@ fn png(width: u32, height: u32, bits: u8, interlaced: bool, rows: &[u8]) -> Vec<
 fn deep_and_interlaced_pngs_are_decoded() {
     // The upper bytes are shown.
     let rows = [0, 1, 200, 2, 200, 3, 200, 4, 0, 5, 0, 6, 0];
-    let picture = decode(&png(2, 1, 16, false, &rows), false).unwrap();
+    let picture = decode(&png(2, 1, 16, false, &rows)).unwrap();
     let expected = Picture {
         width: 2,
         height: 1,
@@ -186,7 +186,7 @@ fn deep_and_interlaced_pngs_are_decoded() {
             rows.extend((left..side).step_by(across).flat_map(|x| pixel(x, y)));
         }
     }
-    let picture = decode(&png(11, 11, 8, true, &rows), false).unwrap();
+    let picture = decode(&png(11, 11, 8, true, &rows)).unwrap();
     let pixels = (0..side).flat_map(|y| (0..side).flat_map(move |x| pixel(x, y)));
     assert_eq!(picture.pixels, pixels.collect::<Vec<u8>>());
 }
@@ -209,7 +209,7 @@ fn an_early_end_marker_is_noticed_where_restart_markers_divide_the_scan() {
             continue;
         };
         let lacking = [&bytes[..restart - 1], &bytes[restart..]].concat();
-        assert!(decode(&lacking, false).is_err());
+        assert!(decode(&lacking).is_err());
     }
 }
 
@@ -224,7 +224,7 @@ fn an_early_end_marker_is_noticed_inside_a_scan_of_a_progressive_file() {
         let (mut noticed, mut coarse) = (0, 0);
         for end in data(&bytes)..bytes.len() - 2 {
             let early = [&bytes[..end], &END[..]].concat();
-            if decode(&early, false).is_err() {
+            if decode(&early).is_err() {
                 noticed += 1;
                 continue;
             }

@@ -245,7 +245,7 @@ fn shrunk_pictures_are_other_images_and_say_so() {
         for index in 0..split.len() {
             let mut bytes = Vec::new();
             split.read(index, &mut bytes).unwrap();
-            let picture = decode(&bytes, false).unwrap();
+            let picture = decode(&bytes).unwrap();
             sizes.push((picture.width, picture.height, bytes));
         }
         sizes.sort();

@@ -224,7 +224,7 @@ fn pictures() {
     files.push(gzip(&files[0], Compression::fast()));
     files.push(png(&records(1)));
     kind.hold(&files, |_, bytes| {
-        let picture = decode(bytes, true)?;
+        let picture = decode(bytes)?;
         assert_eq!(picture.pixels.len(), 3 * picture.width * picture.height);
         // However narrow it is, a crop of it can be made.
         let mut crop = vec![0; 3 * SIDE * SIDE];

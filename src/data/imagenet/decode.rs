@@ -12,7 +12,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::header::{Header, UPRIGHT};
+use super::header::Header;
 use super::scans;
 use crate::console::{self, one_line};
 use crate::data::image_size::ImageSize;
@@ -81,20 +81,20 @@ pub(super) fn cannot_decode(name: &str, why: &dyn std::fmt::Display) -> anyhow::
 }
 
 /// Decodes a JPEG, or one of the files among ImageNet's that only are called JPEG: a PNG, and either of them in a gzip file.
-/// Grey becomes RGB, and so does CMYK, which is taken as Adobe stores it, inverted. With `orient` a JPEG is turned as its
-/// EXIF says; Pillow and torchvision do not do so by themselves, and so no published number has it.
-pub fn decode(bytes: &[u8], orient: bool) -> Result<Picture, Undecodable> {
+/// Grey becomes RGB, and so does CMYK, which is taken as Adobe stores it, inverted. The orientation in a JPEG's EXIF is
+/// ignored, as by Pillow, torchvision and OpenCV before 3.1, with which Caffe read images.
+pub fn decode(bytes: &[u8]) -> Result<Picture, Undecodable> {
     let mut picture = Picture::default();
-    decode_into(bytes, orient, &mut picture)?;
+    decode_into(bytes, &mut picture)?;
     Ok(picture)
 }
 
 /// Like [`decode`], into the memory of another picture. After an error the picture is empty.
-pub fn decode_into(bytes: &[u8], orient: bool, picture: &mut Picture) -> Result<(), Undecodable> {
+pub fn decode_into(bytes: &[u8], picture: &mut Picture) -> Result<(), Undecodable> {
     let decoded = if bytes.starts_with(&GZIP) {
-        unpack(bytes).and_then(|bytes| unpacked(&bytes, orient, picture))
+        unpack(bytes).and_then(|bytes| unpacked(&bytes, picture))
     } else {
-        unpacked(bytes, orient, picture)
+        unpacked(bytes, picture)
     };
     if decoded.is_err() {
         clear(picture);
@@ -148,13 +148,9 @@ fn unpack(bytes: &[u8]) -> Result<Vec<u8>, Undecodable> {
     Ok(unpacked)
 }
 
-fn unpacked(bytes: &[u8], orient: bool, picture: &mut Picture) -> Result<(), Undecodable> {
+fn unpacked(bytes: &[u8], picture: &mut Picture) -> Result<(), Undecodable> {
     if bytes.starts_with(&JPEG) {
-        let orientation = jpeg(bytes, picture)?;
-        if orient && orientation != UPRIGHT {
-            turn(picture, orientation);
-        }
-        return Ok(());
+        return jpeg(bytes, picture);
     }
     if bytes.starts_with(&PNG) {
         return png(bytes, picture);
@@ -177,8 +173,7 @@ fn unpacked(bytes: &[u8], orient: bool, picture: &mut Picture) -> Result<(), Und
     )))
 }
 
-/// Decodes a JPEG as it is stored. Returns its orientation.
-fn jpeg(bytes: &[u8], picture: &mut Picture) -> Result<u8, Undecodable> {
+fn jpeg(bytes: &[u8], picture: &mut Picture) -> Result<(), Undecodable> {
     let header = Header::read(bytes)?;
     let most = bytes.len().saturating_mul(JPEG_PIXELS);
     allocate(picture, header.width, header.height, most)?;
@@ -201,7 +196,7 @@ fn jpeg(bytes: &[u8], picture: &mut Picture) -> Result<u8, Undecodable> {
             if !header.single {
                 scans::check(&stream)?;
             }
-            Ok(header.orientation)
+            Ok(())
         }
         Ok(Err(error)) => Err(Undecodable::new(format!("damaged JPEG: {error}"))),
         Err(_) => Err(Undecodable::new(
@@ -268,35 +263,6 @@ fn allocate(
     Ok(())
 }
 
-/// Turns a picture upright that lies as EXIF's `orientation` says, 1 to 8.
-fn turn(picture: &mut Picture, orientation: u8) {
-    let (width, height) = (picture.width, picture.height);
-    let (across, down) = match orientation {
-        5.. => (height, width),
-        _ => (width, height),
-    };
-    let (stored, _) = picture.pixels.as_chunks::<3>();
-    let mut turned = Vec::with_capacity(picture.pixels.len());
-    for y in 0..down {
-        for x in 0..across {
-            let (row, column) = match orientation {
-                2 => (y, width - 1 - x),
-                3 => (height - 1 - y, width - 1 - x),
-                4 => (height - 1 - y, x),
-                5 => (x, y),
-                6 => (height - 1 - x, y),
-                7 => (height - 1 - x, width - 1 - y),
-                8 => (x, width - 1 - y),
-                _ => (y, x),
-            };
-            turned.extend_from_slice(&stored[row * width + column]);
-        }
-    }
-    picture.width = across;
-    picture.height = down;
-    picture.pixels = turned;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -307,26 +273,6 @@ mod tests {
             width: 3,
             height: 2,
             pixels: (1..=6).flat_map(|number| [number; 3]).collect(),
-        }
-    }
-
-    #[test]
-    fn each_orientation_is_turned_upright() {
-        for (orientation, width, expected) in [
-            (1, 3, [1, 2, 3, 4, 5, 6]),
-            (2, 3, [3, 2, 1, 6, 5, 4]),
-            (3, 3, [6, 5, 4, 3, 2, 1]),
-            (4, 3, [4, 5, 6, 1, 2, 3]),
-            (5, 2, [1, 4, 2, 5, 3, 6]),
-            (6, 2, [4, 1, 5, 2, 6, 3]),
-            (7, 2, [6, 3, 5, 2, 4, 1]),
-            (8, 2, [3, 6, 2, 5, 1, 4]),
-        ] {
-            let mut picture = numbered();
-            turn(&mut picture, orientation);
-            let found: Vec<u8> = picture.pixels.chunks_exact(3).map(|p| p[0]).collect();
-            assert_eq!(found, expected, "orientation {orientation}");
-            assert_eq!((picture.width, picture.height), (width, 6 / width));
         }
     }
 
@@ -363,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_is_no_picture_says_how_it_begins() {
-        let error = |bytes: &[u8]| decode(bytes, false).unwrap_err().to_string();
+        let error = |bytes: &[u8]| decode(bytes).unwrap_err().to_string();
         assert_eq!(error(b""), "empty file");
         assert_eq!(
             error(b"<html>"),

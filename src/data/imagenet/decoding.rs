@@ -47,7 +47,7 @@ impl Stopwatch {
         for _ in 0..ROUNDS {
             for (least, file) in least.iter_mut().zip([bytes, &untransformed, &plain]) {
                 let start = Instant::now();
-                if decode_into(file, false, &mut picture).is_err() {
+                if decode_into(file, &mut picture).is_err() {
                     return;
                 }
                 *least = least.min(start.elapsed().as_secs_f64());
@@ -80,7 +80,7 @@ fn lacking(bytes: &[u8]) -> Option<[Vec<u8>; 2]> {
     let (across, down) = header.sampling.filter(|_| header.single)?;
     // With a factor of 4 the encoder makes several scans.
     let sampling = SamplingFactor::from_factors(across, down).filter(|_| across.max(down) < 4)?;
-    let picture = decode(bytes, false).ok()?;
+    let picture = decode(bytes).ok()?;
     let plain = plain(&picture, 8 * usize::from(across), 8 * usize::from(down));
     let plain = sampled(&plain, QUALITY, sampling).ok()?;
     Some([header.untransformed(bytes), plain])
@@ -131,7 +131,7 @@ mod tests {
         assert!(plain.len() < bytes.len() / 2);
         // Bright and dark next to each other, or not. At the edges of blocks chroma is interpolated.
         let edges = |bytes: &[u8]| {
-            let picture = decode(bytes, false).unwrap();
+            let picture = decode(bytes).unwrap();
             assert_eq!((picture.width, picture.height), (64, 48));
             let (pixels, _) = picture.pixels.as_chunks::<3>();
             let pairs = pixels.iter().zip(&pixels[1..]).enumerate();

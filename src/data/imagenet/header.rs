@@ -1,12 +1,9 @@
-//! What has to be known of a JPEG before it is decoded: its size, how it lies, and where its data are.
+//! What has to be known of a JPEG before it is decoded: its size, and where its data are.
 
 use std::mem;
 use std::ops::Range;
 
 use super::decode::Undecodable;
-
-/// EXIF's orientation of a picture that is stored as it is seen.
-pub(super) const UPRIGHT: u8 = 1;
 
 const END: [u8; 2] = [0xff, 0xd9];
 
@@ -17,8 +14,6 @@ const READ_AHEAD: [u8; 16] = [0; 16];
 pub(super) struct Header {
     pub width: usize,
     pub height: usize,
-    /// EXIF's, 1 to 8.
-    pub orientation: u8,
     /// The segments that decoding needs, markers included.
     needed: Vec<Range<usize>>,
     /// The marker of the first scan.
@@ -35,7 +30,6 @@ impl Header {
         let mut header = Self {
             width: 0,
             height: 0,
-            orientation: UPRIGHT,
             needed: Vec::new(),
             scan: 0,
             single: true,
@@ -83,10 +77,6 @@ impl Header {
                 }
                 // Restart interval.
                 0xdd => header.single &= segment == [0, 0],
-                0xe1 => {
-                    let exif = segment.strip_prefix(b"Exif\0\0").and_then(orientation);
-                    header.orientation = exif.unwrap_or(header.orientation);
-                }
                 0xda => {
                     let Some(components) = components else {
                         return Err(Undecodable::new("damaged JPEG: no frame header"));
@@ -183,35 +173,6 @@ pub(super) fn next_marker(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
     Some((bytes[from + 1], from))
 }
 
-/// The orientation in an EXIF block, unless it has none or is damaged.
-fn orientation(tiff: &[u8]) -> Option<u8> {
-    let little = match tiff.get(..2)? {
-        b"II" => true,
-        b"MM" => false,
-        _ => return None,
-    };
-    let short = |at: usize| {
-        let bytes = [*tiff.get(at)?, *tiff.get(at + 1)?];
-        Some(match little {
-            true => u16::from_le_bytes(bytes),
-            false => u16::from_be_bytes(bytes),
-        })
-    };
-    let (first, second) = (usize::from(short(4)?), usize::from(short(6)?));
-    let directory = match little {
-        true => first + (second << 16),
-        false => (first << 16) + second,
-    };
-    for entry in 0..usize::from(short(directory)?) {
-        let at = directory + 2 + 12 * entry;
-        if short(at)? == 0x0112 {
-            let value = u8::try_from(short(at + 8)?).ok()?;
-            return (1..=8).contains(&value).then_some(value);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn size_and_orientation_are_read_over_stray_bytes() {
+    fn the_size_is_read_over_stray_bytes() {
         for little in [true, false] {
             let file = [
                 vec![0xff, 0xd8, 1, 2, 3, 4, 5, 0xff, 0xff],
@@ -256,24 +217,10 @@ mod tests {
             .concat();
             let header = Header::read(&file).unwrap();
             assert_eq!((header.height, header.width), (0x0102, 0x0304));
-            assert_eq!(header.orientation, 6);
             let stream = header.stream(&file).unwrap();
             let clean = [vec![0xff, 0xd8], frame(0xc0), scan(&[7, 7]), vec![0; 16]].concat();
             assert_eq!(stream, clean);
         }
-    }
-
-    #[test]
-    fn damaged_exif_means_upright() {
-        for length in 0..exif(true).len() {
-            let cut = &exif(true)[..length];
-            let found = cut.strip_prefix(b"Exif\0\0").and_then(orientation);
-            assert!(found.is_none() || length >= 26, "{length}: {found:?}");
-        }
-        let far = b"II*\0\xff\xff\xff\xff\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0";
-        assert_eq!(orientation(far), None);
-        let ninth = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x09\0\0\0";
-        assert_eq!(orientation(ninth), None);
     }
 
     #[test]

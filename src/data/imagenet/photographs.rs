@@ -133,7 +133,7 @@ mod tests {
     fn photographs_have_the_size_of_imagenets() {
         let first = photograph(0).unwrap();
         assert!((60_000..=BYTES).contains(&first.len()), "{}", first.len());
-        let picture = decode(&first, false).unwrap();
+        let picture = decode(&first).unwrap();
         assert_eq!([picture.width, picture.height], USUAL);
         let levels = picture.pixels.iter().map(|&level| f64::from(level));
         let mean = levels.sum::<f64>() / picture.pixels.len() as f64;

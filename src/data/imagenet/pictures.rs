@@ -472,7 +472,7 @@ impl Desk {
     }
 
     fn decode(&mut self, images: &Split, index: u32) -> Result<()> {
-        decode_into(&self.bytes, false, &mut self.picture)
+        decode_into(&self.bytes, &mut self.picture)
             .map_err(|why| cannot_decode(&images.name(index as usize), &why))
     }
 

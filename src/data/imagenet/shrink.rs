@@ -16,7 +16,7 @@ const QUALITY: u8 = 90;
 /// [`Undecodable`] if the bytes are no picture.
 pub(super) fn shrink(bytes: &[u8], side: u32) -> Result<Option<Vec<u8>>> {
     let _share = budget::DECODED.take(weight(bytes));
-    let picture = decode(bytes, false)?;
+    let picture = decode(bytes)?;
     if picture.width.min(picture.height) <= side as usize {
         return Ok(None);
     }
@@ -69,7 +69,7 @@ mod tests {
     fn larger_pictures_become_smaller_and_others_stay() {
         let bytes = jpeg(&slope(300, 200), 95).unwrap();
         let smaller = shrink(&bytes, 100).unwrap().unwrap();
-        let found = decode(&smaller, false).unwrap();
+        let found = decode(&smaller).unwrap();
         assert_eq!((found.width, found.height), (150, 100));
         let expected = slope(150, 100);
         let pairs = found.pixels.iter().zip(&expected.pixels);

@@ -157,7 +157,7 @@ fn made(
     let mut crop = vec![0; 3 * size.pixels()];
     let mut pixels = vec![0.0; crop.len()];
     for (file, &position) in files.iter().cycle().zip(positions) {
-        decode_into(file, false, &mut picture)
+        decode_into(file, &mut picture)
             .map_err(|why| cannot_decode("a photograph that was made", &why))?;
         let draw = draw(framing, 0, 0, position, 0);
         frame(&picture, &draw, size, &mut scratch, &mut crop);

@@ -110,7 +110,7 @@ fn decode_all(
             split.read(index, &mut bytes)?;
             let _share = budget::DECODED.take(weight(&bytes));
             let mut picture = Picture::default();
-            if let Err(why) = decode_into(&bytes, false, &mut picture) {
+            if let Err(why) = decode_into(&bytes, &mut picture) {
                 let why = why.to_string();
                 found.push(Unreadable { index, why });
             }

@@ -121,6 +121,15 @@ impl Origin {
         }
     }
 
+    /// The data set that images of this origin are all of; none if they are a part of it, or others.
+    pub fn whole(self) -> Option<DataName> {
+        match self {
+            Origin::Cifar10 => Some(DataName::Cifar10),
+            Origin::Imagenet => Some(DataName::Imagenet),
+            Origin::ImagenetPart | Origin::Other | Origin::Synthetic => None,
+        }
+    }
+
     /// The digest of the images of this origin, as far as there is only one such set.
     pub fn digest(self) -> &'static str {
         match self {

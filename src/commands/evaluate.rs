@@ -7,6 +7,7 @@ use super::compute;
 use super::dataset::{self, Source};
 use super::describe::network;
 use crate::cli::{EvaluateArgs, Format, StatisticsArg, StrideInArg, ViewsArg};
+use crate::data::imagenet::SYNTHETIC_SIZE;
 use crate::data::{self, DataSet};
 use crate::engine::Options;
 use crate::exit::Exit;
@@ -340,8 +341,9 @@ fn synthetic(args: &EvaluateArgs, header: &WeightsHeader, stop: &Stop) -> Result
     }
     let mut request = dataset::pictures(&args.data);
     request.allow_synthetic = !args.data.require_official;
-    // They are written to the cache folder, so not without need: they have ten classes.
-    let possible = request.allow_synthetic && header.network.classes == 10;
+    // They are written to the cache folder, so not without need.
+    let classes = SYNTHETIC_SIZE.classes;
+    let possible = request.allow_synthetic && header.network.classes == classes;
     if request.dir.is_some() || !possible {
         return Ok(None);
     }

@@ -13,6 +13,9 @@ use crate::recipe::{Recipe, TrainingSplit};
 /// Fixed, so that every run holds out the same images whatever its seed.
 const SPLIT_SEED: u64 = 0;
 
+/// The split `45k/5k` holds out one in so many training images.
+pub const HELD_OUT: usize = 10;
+
 /// Images and their classes, sorted by the sha256 of their records.
 #[derive(Clone, Debug)]
 pub struct ImageSet {
@@ -126,7 +129,7 @@ impl Dataset {
                 let images = self.train.len();
                 let mut order =
                     Stream::new(SPLIT_SEED, Purpose::Split, 0, 0).permutation(images as u32);
-                let (held_out, kept) = order.split_at_mut(images / 10);
+                let (held_out, kept) = order.split_at_mut(images / HELD_OUT);
                 // Restore the order of the full set.
                 held_out.sort_unstable();
                 kept.sort_unstable();

@@ -53,7 +53,7 @@ pub use cifar10::{
 pub use crops::Crops;
 pub use download::{Archive, DownloadError, download};
 pub use image_size::ImageSize;
-pub use images::{Dataset, ImageSet, sample};
+pub use images::{Dataset, HELD_OUT, ImageSet, sample};
 pub use loader::Loader;
 pub use mean_image::MeanImage;
 pub use minibatch::{Batch, Decision, Drawn, Originals};

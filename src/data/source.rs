@@ -227,7 +227,7 @@ pub fn foresee(request: &Request) -> Result<Prospect> {
     Ok(Prospect {
         origin: Origin::Cifar10,
         digest: set_digest(CIFAR10_TRAIN_DIGEST, CIFAR10_TEST_DIGEST),
-        classes: 10,
+        classes: Size::CIFAR10.classes,
         training_images,
         test_images: RECORDS_PER_BATCH,
         description: format!("{OFFICIAL}, not downloaded yet"),

@@ -5,6 +5,7 @@ use anyhow::Result;
 use super::{Family, Network, Shortcut};
 use crate::exit::Exit;
 use crate::nearest::{nearest, remedy};
+use crate::origin::DataName;
 
 /// The networks of Table 1, and the plain ones of section 4.1.
 const TABLE_1: [&str; 7] = [
@@ -65,7 +66,8 @@ impl Network {
                 "image size {size}: must be a multiple of 4, because the network subsamples twice; the paper's is 32"
             )));
         }
-        let network = Self::parse_cifar(name, shortcut.unwrap_or(Shortcut::A), 10)?;
+        let shortcut = shortcut.unwrap_or(Shortcut::A);
+        let network = Self::parse_cifar(name, shortcut, DataName::Cifar10.classes())?;
         Ok((network, size))
     }
 
@@ -92,7 +94,8 @@ impl Network {
             _ => return None,
         };
         let number: usize = depth.parse().ok()?;
-        let mut network = Self::imagenet(family, number, Shortcut::A, 1000)?;
+        let classes = DataName::Imagenet.classes();
+        let mut network = Self::imagenet(family, number, Shortcut::A, classes)?;
         if number.to_string() != depth {
             return None;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::data::{self, Batch, Batches, DataSet, Progress, RunImages};
+use crate::data::{self, Batch, Batches, DataSet, HELD_OUT, Progress, RunImages};
 use crate::engine::{self, Device, Hyperparameters};
 use crate::origin::{Origin, Size};
 use crate::plan::RunPlan;
@@ -15,7 +15,7 @@ use crate::recipe::{Crop, Normalisation, Recipe, TrainingSplit};
 use crate::record::{Ending, Recorder, Split};
 use crate::run::disk::Disk;
 use crate::run::{Locking, Notes, Resume, RunDirectory, Watching};
-use crate::train::{Keeper, LoopState, MiniBatches, Phase, Stop, Training, TrainingData};
+use crate::train::{Keeper, LoopState, MiniBatches, Phase, Required, Stop, Training, TrainingData};
 use crate::weights::Weights;
 
 use super::start::initial_weights;
@@ -196,14 +196,15 @@ impl Images {
         &found.unwrap_or(&self.sets[0]).1
     }
 
-    /// The required number of test images, where it is known.
-    fn test_images(&self, recipe: &Recipe) -> Option<usize> {
-        match (self.origin, recipe.split) {
-            (Origin::Cifar10, TrainingSplit::All) => Some(10_000),
-            (Origin::Cifar10, TrainingSplit::HoldOut) => Some(5_000),
-            (Origin::Imagenet, TrainingSplit::All) => Some(50_000),
-            _ => None,
-        }
+    /// The required test images, where they are known.
+    fn required(&self, recipe: &Recipe) -> Option<Required> {
+        let of = self.origin.whole()?;
+        let size = of.size();
+        let images = match recipe.split {
+            TrainingSplit::All => size.test_images,
+            TrainingSplit::HoldOut => size.training_images / HELD_OUT,
+        };
+        Some(Required { of, images })
     }
 }
 
@@ -236,7 +237,7 @@ fn run_one(
         data: images.origin,
         train_digest: images.digests.0.clone(),
         test_digest: images.digests.1.clone(),
-        official: matches!(images.origin, Origin::Cifar10 | Origin::Imagenet),
+        official: images.origin.whole().is_some(),
         experiment: options.experiment.clone(),
         overrides: options.overrides.clone(),
         threads: engine_options.thread_count(),
@@ -318,7 +319,7 @@ fn run_one(
             batches: &mut batches,
             training_images,
             test_images: set.len(Split::Test),
-            required: images.test_images(recipe),
+            required: images.required(recipe),
             batch: &batch,
             statistics_batch: &statistics_batch,
             statistics: sample(recipe.evaluation.statistics_images, Purpose::Statistics),

@@ -82,7 +82,7 @@ impl RunFile {
                 Origin::of_imagenet(size, notes.official)
             });
         }
-        notes.official = matches!(notes.data, Origin::Cifar10 | Origin::Imagenet);
+        notes.official = notes.data.whole().is_some();
         file.clean();
         Ok(Some(file))
     }

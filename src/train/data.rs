@@ -1,6 +1,7 @@
 //! The images that a run trains and evaluates on.
 
 use crate::data::Batch;
+use crate::origin::DataName;
 use crate::record::Split;
 
 /// An endless source of mini-batches.
@@ -20,6 +21,13 @@ pub type ImagesAt<'a> = dyn Fn(Split, &[u32]) -> anyhow::Result<Batch> + Sync + 
 /// Normalised training images behind the population statistics by their indices. Made like [`ImagesAt`].
 pub type StatisticsAt<'a> = dyn Fn(&[u32]) -> anyhow::Result<Batch> + Sync + 'a;
 
+/// The test images that a data set has, or those that are held out in their place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Required {
+    pub of: DataName,
+    pub images: usize,
+}
+
 /// The images of one run.
 pub struct TrainingData<'a> {
     /// Augmented mini-batches, starting with that of iteration `LoopState::iteration + 1`.
@@ -28,8 +36,8 @@ pub struct TrainingData<'a> {
     pub training_images: usize,
     /// The number of test images, or of those held out in their place.
     pub test_images: usize,
-    /// The required number of test images, if known.
-    pub required: Option<usize>,
+    /// The required test images, if known.
+    pub required: Option<Required>,
     /// Makes a batch of normalised, unaugmented images from their indices.
     pub batch: &'a ImagesAt<'a>,
     /// Makes a batch of the images over which the population statistics are pooled.

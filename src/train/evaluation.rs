@@ -1,13 +1,14 @@
 //! Evaluation: estimates batch-norm statistics on training images, then measures loss and error on the test images and,
 //! after the last iteration, on training images without augmentation (the clean pass).
 
+use crate::counted::counted;
 use crate::engine::{self, Engine, Tally};
 use crate::exit::Exit;
 use crate::recipe::EvaluationRecipe;
 use crate::record::{Evaluation, Split, Statistics, Views};
 
 use super::ahead::ahead;
-use super::data::{ImagesAt, StatisticsAt, TrainingData};
+use super::data::{ImagesAt, Required, StatisticsAt, TrainingData};
 use super::observer::{Observer, Phase};
 use super::stop::Stop;
 
@@ -163,11 +164,14 @@ pub fn estimate_statistics(
 /// Checks the number of test images.
 ///
 /// # Errors
-/// [`Exit::Data`] if there are none, or not as many as `expected`.
-pub fn check_test_images(images: usize, expected: Option<usize>) -> anyhow::Result<()> {
-    match expected {
-        Some(expected) if images != expected => Err(Exit::Data.error(format!(
-            "the test set has {images} images instead of {expected}; run `refig data verify cifar10`"
+/// [`Exit::Data`] if there are none, or not as many as `required`.
+pub fn check_test_images(images: usize, required: Option<Required>) -> anyhow::Result<()> {
+    match required {
+        Some(required) if images != required.images => Err(Exit::Data.error(format!(
+            "the test set has {} instead of {}; run `refig data verify {}`",
+            counted(images, "image"),
+            required.images,
+            required.of.kind().name()
         ))),
         _ if images == 0 => {
             Err(Exit::Data.error("the test set is empty; name another one with --data-dir"))

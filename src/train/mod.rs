@@ -22,7 +22,7 @@ mod stop;
 mod training;
 
 pub use construct::{StageMoments, construct};
-pub use data::{ImagesAt, MiniBatches, StatisticsAt, TrainingData};
+pub use data::{ImagesAt, MiniBatches, Required, StatisticsAt, TrainingData};
 pub use evaluation::{
     BOTH_STATISTICS, EVALUATION_BATCH, EvaluationData, check_test_images, estimate_statistics,
     evaluate,

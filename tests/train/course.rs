@@ -123,9 +123,9 @@ fn the_number_of_test_images_is_asserted() {
             &mut (),
         )
         .unwrap_err();
-    assert!(
-        error.to_string().contains("300 images instead of 10000"),
-        "{error}"
+    assert_eq!(
+        error.to_string(),
+        "the test set has 300 images instead of 10000; run `refig data verify imagenet`"
     );
 }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use refig::data::{Batch, ImageSet, ImageSize};
+use refig::origin::DataName;
 use refig::recipe::{EvaluationRecipe, Recipe};
 use refig::record::{Ending, Split};
-use refig::train::{LoopState, MiniBatches, Observer, Stop, Training, TrainingData};
+use refig::train::{LoopState, MiniBatches, Observer, Required, Stop, Training, TrainingData};
 
 use super::fake::{Fake, Memory};
 
@@ -104,7 +105,10 @@ impl Scene {
                 batches: &mut batches,
                 training_images: train.len(),
                 test_images: test.len(),
-                required: self.test_images,
+                required: self.test_images.map(|images| Required {
+                    of: DataName::Imagenet,
+                    images,
+                }),
                 batch: &|split, indices| {
                     let images = match split {
                         Split::Train => &train,

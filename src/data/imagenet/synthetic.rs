@@ -33,7 +33,7 @@ const SYNSETS: [&str; 10] = [
     "n03888257",
 ];
 /// Classes and images.
-pub(in crate::data) const SYNTHETIC_SIZE: Size = Size {
+pub(crate) const SYNTHETIC_SIZE: Size = Size {
     classes: SYNSETS.len(),
     training_images: SYNSETS.len() * EACH[0].1,
     test_images: SYNSETS.len() * EACH[1].1,

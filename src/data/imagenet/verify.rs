@@ -12,10 +12,11 @@ use super::split::Split;
 use super::unreadable;
 use crate::data::progress::Report;
 use crate::digest::sha256;
+use crate::origin::Size;
 
 /// Images of ILSVRC 2012.
-const TRAIN: usize = 1_281_167;
-const TEST: usize = 50_000;
+const TRAIN: usize = Size::IMAGENET.training_images;
+const TEST: usize = Size::IMAGENET.test_images;
 /// Validation images of each class.
 const TEST_EACH: usize = 50;
 /// The fewest and the most training images of a class.

@@ -320,6 +320,7 @@ fn plan_names_time_disk_and_download_and_changes_nothing() {
         "total: about",
         "images: 50000 for training and 10000 for tests, as published",
         "memory: about",
+        " for loading and the program",
         "disk: at most",
         "data: 185 MB",
         "download: 171 MB",
@@ -337,7 +338,19 @@ fn plan_names_time_disk_and_download_and_changes_nothing() {
     assert_eq!(run["seconds"], json["seconds"]);
     assert_eq!(json["iterations"], 64_000);
     assert_eq!(json["images"]["training"], 50_000);
-    assert!(json["memory_bytes"].as_u64() > Some(0));
+    assert!(json["loading_memory_bytes"].as_u64() > Some(0));
+    // A step that may keep less computes more again, and takes less memory.
+    let text = plan(&[
+        "--networks",
+        "resnet-20",
+        "--format",
+        "json",
+        "--keep-memory",
+        "1",
+    ]);
+    let less: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(less["memory_bytes"].as_u64() > Some(0));
+    assert!(less["memory_bytes"].as_u64() < json["memory_bytes"].as_u64());
     assert!(json["disk_bytes"].as_u64() > Some(0));
     assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
 }

@@ -19,8 +19,8 @@ pub struct PlanArgs {
     /// JSON: `experiment`, `profile`, `why` (this profile), `data`; `runs`, each with `folder`, `state` (new, partial or
     /// done), `iterations`, `iterations_left` and `seconds`; in total `iterations`, `iterations_left` and `seconds`, in which
     /// `mean_image_seconds` are included; `images` with `training` and `test`; `memory_bytes` of the largest step (null if
-    /// nothing is left); `disk_bytes` for results, `disk_free_bytes` (null if unknown), `data_bytes` of the images on disk,
-    /// and `download_bytes`.
+    /// nothing is left), on a GPU of its memory, and `loading_memory_bytes` for images and the program besides; `disk_bytes`
+    /// for results, `disk_free_bytes` (null if unknown), `data_bytes` of the images on disk, and `download_bytes`.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Also write the plan to a file, for `refig run --plan FILE`.

@@ -5,8 +5,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::target::Target;
+use crate::counted::counted;
 use crate::data::{self, Prospect};
 use crate::duration::duration;
+use crate::orchestrate::jobs::memory;
 use crate::orchestrate::{Left, Schedule};
 use crate::origin::DataName;
 use crate::outln;
@@ -54,10 +56,12 @@ pub fn show(
     if let Some((run, bytes)) = schedule.memory() {
         let recipe = &run.recipe;
         outln!(
-            "  memory: about {} MB for a step of {}, {} images of {size}x{size}",
+            "  memory: about {} MB{} for a step of {}, {} of {size}x{size}, and {} MB for loading and the program",
             bytes.div_ceil(1_000_000),
+            if schedule.on_gpu { " of the GPU's" } else { "" },
             run.network.name,
-            recipe.micro_batch.unwrap_or(recipe.batch),
+            counted(recipe.micro_batch.unwrap_or(recipe.batch), "image"),
+            memory::of_images(experiment.data).div_ceil(1_000_000),
             size = recipe.image_size
         );
     }
@@ -152,6 +156,7 @@ pub fn plan_json(
         "seconds": schedule.seconds(),
         "mean_image_seconds": schedule.mean_image_seconds,
         "memory_bytes": schedule.memory().map(|(_, bytes)| bytes),
+        "loading_memory_bytes": memory::of_images(target.experiment.data),
         "disk_bytes": schedule.disk(),
         "disk_free_bytes": free,
         "data_bytes": data.bytes,

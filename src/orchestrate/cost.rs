@@ -34,7 +34,8 @@ pub struct PictureWork {
     pub training: f64,
     /// Pictures to prepare for evaluations and those statistics.
     pub evaluation: f64,
-    /// Pictures to prepare for the final test, once for each view.
+    /// Pictures to prepare for the final test. All views of a kind are made from one decoding; that each is scaled by itself is
+    /// not counted.
     pub viewed: f64,
 }
 
@@ -95,7 +96,7 @@ pub fn picture_work(run: &RunPlan, done: u64, test_images: usize) -> PictureWork
     // Both kinds of statistics see the same images.
     let mut evaluated =
         left.evaluations * (statistics + test) + left.clean_passes * evaluation.clean_images as f64;
-    let (mut gathered, mut views, mut prepared) = (0.0, 0.0, 0.0);
+    let (mut gathered, mut views) = (0.0, 0.0);
     if !evaluation.final_views.is_empty() {
         // They are gathered once more.
         evaluated += statistics;
@@ -106,12 +107,10 @@ pub fn picture_work(run: &RunPlan, done: u64, test_images: usize) -> PictureWork
             FinalViews::TenCrop => {
                 let size = ImageSize::square(recipe.image_size);
                 let crops = View::ten_crops(crop.test_side, size).len() as f64;
-                prepared += crops * test;
                 views += crops * test * an_image(recipe.image_size);
             }
             FinalViews::MultiScale => {
                 for &side in &evaluation.scales {
-                    prepared += test;
                     views += test * an_image(side as usize) * LONGER;
                 }
             }
@@ -122,6 +121,6 @@ pub fn picture_work(run: &RunPlan, done: u64, test_images: usize) -> PictureWork
         views,
         training: left.iterations * recipe.batch as f64,
         evaluation: evaluated,
-        viewed: prepared,
+        viewed: test * evaluation.final_views.len() as f64,
     }
 }

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::jobs::memory;
 use super::{Loading, Probe};
 use crate::data::Prospect;
-use crate::engine;
+use crate::engine::{self, Device};
 use crate::plan::RunPlan;
 use crate::run::{self, RunView};
 
@@ -17,6 +18,10 @@ pub struct Schedule {
     pub runs: Vec<Scheduled>,
     /// Estimated time for the mean image of pictures, which is computed once, before the runs.
     pub mean_image_seconds: f64,
+    /// Whether the runs are made on a GPU.
+    pub on_gpu: bool,
+    /// Bytes of activations that a step may keep, as [`engine::Options::keep`].
+    keep: Option<u64>,
 }
 
 /// A run, what is left of it and how long that takes.
@@ -109,6 +114,8 @@ impl Schedule {
         Ok(Self {
             runs,
             mean_image_seconds: loading.mean_images,
+            on_gpu: compute.device != Device::Cpu,
+            keep: compute.keep.map(|bytes| bytes as u64),
         })
     }
 
@@ -131,20 +138,15 @@ impl Schedule {
         self.runs.iter().map(Scheduled::iterations).sum()
     }
 
-    /// The unfinished run whose training steps take the most memory, and the bytes of a step that keeps all activations.
+    /// The unfinished run whose training steps take the most memory, and the bytes of a step, which keeps as many activations as
+    /// it may.
     pub fn memory(&self) -> Option<(&RunPlan, u64)> {
         self.runs
             .iter()
             .filter(|scheduled| scheduled.left != Left::Nothing)
             .map(|scheduled| {
-                let (run, recipe) = (&scheduled.run, &scheduled.run.recipe);
-                let memory = run.network.memory(
-                    recipe.image_size,
-                    recipe.batch,
-                    recipe.micro_batch,
-                    recipe.precision,
-                );
-                (run, memory.kept.total)
+                let run = &scheduled.run;
+                (run, memory::of_step(run, self.on_gpu, self.keep))
             })
             .max_by_key(|(_, bytes)| *bytes)
     }

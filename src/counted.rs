@@ -1,11 +1,13 @@
 //! Numbers with their noun.
 
-/// `1 run`, `3 runs`.
+/// `1 run`, `3 runs`; `2 classes`.
 pub fn counted(count: usize, noun: &str) -> String {
-    match count {
-        1 => format!("1 {noun}"),
-        _ => format!("{count} {noun}s"),
-    }
+    let ending = match (count, noun.ends_with('s')) {
+        (1, _) => "",
+        (_, false) => "s",
+        (_, true) => "es",
+    };
+    format!("{count} {noun}{ending}")
 }
 
 #[cfg(test)]
@@ -17,5 +19,7 @@ mod tests {
         assert_eq!(counted(1, "run"), "1 run");
         assert_eq!(counted(0, "run"), "0 runs");
         assert_eq!(counted(12, "run"), "12 runs");
+        assert_eq!(counted(1, "class"), "1 class");
+        assert_eq!(counted(2, "class"), "2 classes");
     }
 }

@@ -211,6 +211,7 @@ fn doctor_says_what_is_here_and_what_is_missing() {
     let output = Command::new(env!("CARGO_BIN_EXE_refig"))
         .args(["doctor", "--format", "json"])
         .env_remove("CIFAR10_DIR")
+        .env("IMAGENET_DIR", empty.path())
         .env("REFIG_CACHE", empty.path())
         .output()
         .unwrap();
@@ -235,6 +236,8 @@ fn doctor_says_what_is_here_and_what_is_missing() {
     }
     let remedy = find("CIFAR-10")["missing"].as_str().unwrap();
     assert!(remedy.contains("data fetch cifar10"), "{remedy}");
+    let remedy = find("ImageNet")["missing"].as_str().unwrap();
+    assert!(remedy.contains("no images in a known layout"), "{remedy}");
 }
 
 #[test]

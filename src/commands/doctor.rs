@@ -1,10 +1,14 @@
 //! `doctor`: what this machine can train with, and what is missing.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use super::dataset;
 use crate::cli::{DoctorArgs, Format, Places};
-use crate::data::{self, Request};
+use crate::counted::counted;
+use crate::data::imagenet::glance;
+use crate::data::{self, PictureRequest, Request};
 use crate::exit::Exit;
 use crate::measure::doctor::{self, Finding};
 use crate::outln;
@@ -19,6 +23,7 @@ pub fn run(args: &DoctorArgs, places: &Places) -> Result<Exit> {
         request.cache.display().to_string(),
     ));
     findings.push(cifar10(&request));
+    findings.push(imagenet(&request.cache));
     findings.push(match run::space::available(&places.results_dir) {
         Some(bytes) => {
             let found = format!(
@@ -67,6 +72,34 @@ fn cifar10(request: &Request) -> Finding {
                     "{doubt}; fetch CIFAR-10 with `refig data fetch cifar10`"
                 )),
             }
+        }
+    }
+}
+
+/// Looks at the place of ImageNet, if one is named, without reading images.
+fn imagenet(cache: &Path) -> Finding {
+    let Some(dir) = PictureRequest::new(None, cache).dir else {
+        return Finding::new("ImageNet", "IMAGENET_DIR is not set").missing(
+            "ImageNet, for the experiments on it: name its folder or archive with IMAGENET_DIR or --data-dir; Imagenette, ten of its classes, needs no account: https://github.com/fastai/imagenette",
+        );
+    };
+    match glance(&dir, cache) {
+        Err(error) => Finding::new("ImageNet", format!("not readable at {}", dir.display()))
+            .missing(format!("IMAGENET_DIR: {error:#}")),
+        Ok(found) => {
+            let images = match found.size {
+                None => "not read yet".to_owned(),
+                Some(size) => format!(
+                    "{}, {} and {} when last read",
+                    counted(size.classes, "class"),
+                    counted(size.training_images, "training image"),
+                    counted(size.test_images, "validation image")
+                ),
+            };
+            Finding::new(
+                "ImageNet",
+                format!("{} at {}: {images}", found.layout, dir.display()),
+            )
         }
     }
 }

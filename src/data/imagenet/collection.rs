@@ -10,7 +10,6 @@ use super::index::{self, Index};
 use super::layout::{self, Layout, Place};
 use super::listing::{self, Container, Found, Kind, Listing};
 use super::pack;
-use super::shards;
 use super::split::Split;
 use super::unreadable;
 use crate::counted::counted;
@@ -57,6 +56,12 @@ impl Collection {
     }
 }
 
+/// The images of the two parts, and where they are.
+pub(super) const PARTS: [(&str, &str); 2] = [
+    ("training", "`train`"),
+    ("validation", "`val` or `validation`"),
+];
+
 /// Images left out that are named each time.
 const NAMED: usize = 20;
 
@@ -96,18 +101,19 @@ fn whole(dir: &Path, cache: &Path, leave_out: bool, progress: &mut Report) -> Re
         leave_out,
     };
     let collection = survey(dir, cache, look, progress)?;
-    for (split, what, names) in [
-        (&collection.train, "training", "`train`"),
-        (&collection.test, "validation", "`val` or `validation`"),
-    ] {
+    for (split, part) in [&collection.train, &collection.test].into_iter().zip(PARTS) {
         if split.is_empty() {
-            return Err(Exit::Data.error(format!(
-                "no {what} images in {}: it holds no {names} with images; see what is there with `refig data verify imagenet`",
-                collection.source
-            )));
+            return Err(lacks(part, &collection.source));
         }
     }
     Ok(collection)
+}
+
+/// The error for a place without one of [`PARTS`].
+pub(super) fn lacks((what, names): (&str, &str), source: &str) -> anyhow::Error {
+    Exit::Data.error(format!(
+        "no {what} images in {source}: it holds no {names} with images; see what is there with `refig data verify imagenet`"
+    ))
 }
 
 /// [`open`], but a part may be missing.
@@ -120,11 +126,7 @@ pub(super) fn survey(
     let Look { trust, leave_out } = look;
     let named = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     let layout = layout::locate(&named)?;
-    for place in [&layout.train, &layout.test].into_iter().flatten() {
-        if let Place::Shards(files) = place {
-            shards::check_complete(files)?;
-        }
-    }
+    layout.check_complete()?;
     let path = index::path(cache, &named);
     let again = "reading all images again";
     let mut known: Index = sealed::usable(index::load(&path), &path, again, progress)?;
@@ -295,7 +297,6 @@ fn collect(
         ))?;
     }
     let skipped = train.skipped + test.skipped;
-    let name = layout.train.as_ref().or(layout.test.as_ref());
     let mut unreadable = Vec::new();
     let mut split = |listing: Listing| -> Result<Split> {
         let split = Split::new(&layout.root, &listing, &classes)?;
@@ -310,7 +311,7 @@ fn collect(
         train,
         test,
         classes,
-        layout: name.map_or("nothing", Place::name),
+        layout: layout.name(),
         source,
         skipped,
         unreadable,

@@ -115,6 +115,22 @@ impl Place {
 }
 
 impl Layout {
+    /// What users call it: the name of the training images' place, or of the others' if there are none.
+    pub fn name(&self) -> &'static str {
+        let place = self.train.as_ref().or(self.test.as_ref());
+        place.map_or("nothing", Place::name)
+    }
+
+    /// Checks that of numbered Parquet files none is missing.
+    pub fn check_complete(&self) -> Result<()> {
+        for place in [&self.train, &self.test].into_iter().flatten() {
+            if let Place::Shards(files) = place {
+                shards::check_complete(files)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The labels of a flat part, for [`apply`]. None for a part whose images tell their classes.
     pub fn labels(&self, place: &Place) -> Result<Option<Labels>> {
         match place {

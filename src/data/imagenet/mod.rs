@@ -7,7 +7,7 @@
 //!   `meta.mat`
 //! - `index.rs` keeps what was found, so that unchanged images are not read again; `workers.rs` reads on several threads
 //! - `collection.rs` joins them: images sorted by digest, the same whatever their layout; `split.rs` has those of one part
-//! - `unreadable.rs` finds the images that cannot be decoded
+//! - `glance.rs` tells what a place holds without reading it, `unreadable.rs` finds the images that cannot be decoded
 //! - `synthetic.rs` writes pictures where there are none, `photographs.rs` makes files as large as ImageNet's
 //! - `verify.rs` compares a collection with the published counts and labels, `published.rs` its archives with the published
 //!   ones; `pack.rs` copies it into a few large files, `shrink.rs` makes its pictures smaller, `sample.rs` copies some of it into
@@ -29,6 +29,7 @@ mod collection;
 mod colour;
 mod decode;
 mod decoding;
+mod glance;
 mod header;
 mod index;
 mod labels;
@@ -59,6 +60,7 @@ pub use collection::{Collection, open, open_readable};
 pub use colour::Colour;
 pub use decode::{MOST_PIXELS, Picture, Undecodable, decode, decode_into};
 pub use decoding::Decoding;
+pub use glance::{Glance, glance};
 pub use loader::PictureLoader;
 pub use mean::PixelSums;
 pub(super) use mean_file::{channel_mean, mean_image, mean_left, no_crop};

@@ -185,8 +185,8 @@ pub(super) struct PanelFile {
     /// Networks in legend order. Not used for bars.
     #[serde(default)]
     pub networks: Vec<String>,
-    /// Curves to draw, `training-error` and `test-error`; defaults to both. For kind `table`, the errors to list; defaults to
-    /// `test-error`.
+    /// Curves to draw, `training-error` and `test-error`; defaults to both. For kinds `table` and `columns`, the errors to list;
+    /// defaults to `test-error`.
     #[serde(default = "both")]
     pub shows: Vec<Metric>,
     /// Draw the panel only if this network has a run.
@@ -207,7 +207,7 @@ pub(super) struct PanelFile {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReferenceFile {
-    /// CSV file, or TOML for a table. Relative to the manifest.
+    /// CSV file, or TOML for kinds `table` and `columns`. Relative to the manifest.
     pub file: String,
     /// Values of the column `panel` to include.
     #[serde(default)]

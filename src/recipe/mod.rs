@@ -265,7 +265,7 @@ impl Default for Recipe {
     }
 }
 
-/// The most images of a mini-batch: the training images of CIFAR-10.
+/// The most images of a mini-batch, of any data set: two hundred times the paper's largest, 256.
 pub const MOST_IMAGES: u64 = 50_000;
 
 /// The most iterations, over a thousand times the paper's. Their products with images stay far from overflow.

@@ -223,7 +223,10 @@ fn verifying_decodes_when_asked_and_counts() {
             && printed.contains("7 of 8 images can be decoded"),
         "{printed}"
     );
-    assert!(told.contains("1 images cannot be decoded"), "{told}");
+    assert!(
+        told.contains("1 image cannot be decoded: get it again"),
+        "{told}"
+    );
 }
 
 #[test]

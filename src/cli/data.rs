@@ -26,8 +26,8 @@ pub struct DataArgs {
     /// Refuse data other than CIFAR-10 as published, by its digest, and parts of ImageNet.
     #[arg(long)]
     pub require_official: bool,
-    /// Leave out the images of ImageNet that cannot be decoded, and say which. All are decoded once to know them. The runs are
-    /// other ones then, and not comparable with the paper.
+    /// Leave out the images of ImageNet that cannot be decoded, and say which. All images are decoded once to find them. The runs
+    /// are then different ones, and not comparable with the paper.
     #[arg(long)]
     pub skip_unreadable: bool,
 }

@@ -8,6 +8,7 @@ use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::DataArgs;
+use crate::counted::counted;
 use crate::data::imagenet::{self, Packing};
 use crate::data::{self, Dataset, Pace, PictureRequest, Progress, Request};
 use crate::exit::Exit;
@@ -125,9 +126,9 @@ pub fn imagenet(action: &Action, args: &DataArgs, quiet: bool, stop: &Stop) -> R
                     None => "the same images with the same digest",
                 };
                 outln!(
-                    "packed {} images into {} archives in {}{}: {images}; use it with --data-dir {2}",
-                    packed.images,
-                    packed.archives,
+                    "packed {} into {} in {}{}: {images}; use it with --data-dir {2}",
+                    counted(packed.images, "image"),
+                    counted(packed.archives, "archive"),
                     out.display(),
                     treated(packed.shrunk, packed.unreadable)
                 );
@@ -142,8 +143,8 @@ fn describe(dataset: &Dataset) {
     outln!("{}", dataset.description());
     for (name, images) in [("training", &dataset.train), ("test", &dataset.test)] {
         outln!(
-            "{name:>8}: {} images, digest {}",
-            images.len(),
+            "{name:>8}: {}, digest {}",
+            counted(images.len(), "image"),
             images.digest
         );
     }

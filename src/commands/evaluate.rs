@@ -7,6 +7,7 @@ use super::compute;
 use super::dataset::{self, Source};
 use super::describe::network;
 use crate::cli::{EvaluateArgs, Format, StatisticsArg, StrideInArg, ViewsArg};
+use crate::counted::counted;
 use crate::data::imagenet::SYNTHETIC_SIZE;
 use crate::data::{self, DataSet};
 use crate::engine::Options;
@@ -383,13 +384,13 @@ fn print(format: Format, network: &Network, recipe: &Recipe, data: &DataSet, row
         Format::Text => {
             for row in rows {
                 outln!(
-                    "{} on {}: {:.2} % {split} error, {:.2} % top-5, loss {:.4} ({} images, {} statistics{}{})",
+                    "{} on {}: {:.2} % {split} error, {:.2} % top-5, loss {:.4} ({}, {} statistics{}{})",
                     network.name,
                     data.origin().name(),
                     row.error,
                     row.top5_error,
                     row.loss,
-                    row.images,
+                    counted(row.images as usize, "image"),
                     row.statistics.name(),
                     match row.statistics {
                         Statistics::Population if recipe.evaluation.statistics_augmented =>

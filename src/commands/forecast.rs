@@ -37,9 +37,9 @@ pub fn show(
         );
     }
     outln!(
-        "  total: about {} for {} iterations",
+        "  total: about {} for {}",
         duration(schedule.seconds()),
-        schedule.iterations()
+        counted(schedule.iterations() as usize, "iteration")
     );
     let published = match (data.absent && data.bytes > 0, experiment.data) {
         (false, _) => "",

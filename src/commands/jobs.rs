@@ -8,6 +8,7 @@ use super::compute;
 use super::data::progress;
 use crate::again::again;
 use crate::cli::{ComputeArgs, Places, ReproduceArgs};
+use crate::counted::counted;
 use crate::data::{self, DataSet};
 use crate::engine::{self, Device};
 use crate::exit::Exit;
@@ -117,9 +118,9 @@ pub fn make(
     }
     match failed.first() {
         Some(first) if stop.requested().is_none() => Err(first.exit.error(format!(
-            "{} of {} runs failed; the others are kept: see to what is said above, then {}",
+            "{} of {} failed; the others are kept: see to what is said above, then {}",
             failed.len(),
-            plan.runs.len(),
+            counted(plan.runs.len(), "run"),
             again()
         ))),
         _ => Ok(()),

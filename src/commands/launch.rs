@@ -72,10 +72,7 @@ pub fn run(
     if how.print {
         let text = launch::preview(&plan, &launch, launcher, &name, &results)?;
         if text.is_empty() && !places.quiet {
-            note!(
-                "nothing to submit: all {} runs are complete",
-                plan.runs.len()
-            );
+            note!("nothing to submit: {}", all_complete(&plan));
         }
         out!("{text}");
         return Ok(Exit::Success);
@@ -90,7 +87,7 @@ pub fn run(
         return Ok(Exit::Success);
     }
     if !places.quiet {
-        note!("all {} runs are complete", plan.runs.len());
+        note!("{}", all_complete(&plan));
     }
     if target.experiment.responses.is_some() {
         // They are measured with the weights, on the device that the runs were planned for.
@@ -273,6 +270,14 @@ fn check_args(selection: &SelectionArgs, plan: &FrozenPlan) -> CheckArgs {
     }
 }
 
+/// That nothing is left to do.
+fn all_complete(plan: &FrozenPlan) -> String {
+    match plan.runs.len() {
+        1 => "the run is complete".into(),
+        several => format!("all {several} runs are complete"),
+    }
+}
+
 /// Says what became of the runs. The jobs' numbers are the result: they are printed in any case.
 fn tell(outcome: &Outcome, plan: &FrozenPlan, launcher: Launcher, quiet: bool) {
     if quiet {
@@ -284,10 +289,10 @@ fn tell(outcome: &Outcome, plan: &FrozenPlan, launcher: Launcher, quiet: bool) {
     }
     let submitted: usize = outcome.submitted.iter().map(|(_, runs)| runs).sum();
     note!(
-        "{} at profile {}: {} runs: {} complete, {} queued or running, {submitted} submitted to {}",
+        "{} at profile {}: {}: {} complete, {} queued or running, {submitted} submitted to {}",
         plan.experiment,
         plan.profile,
-        plan.runs.len(),
+        counted(plan.runs.len(), "run"),
         outcome.complete,
         outcome.queued.len(),
         launcher.name()
@@ -300,8 +305,8 @@ fn tell(outcome: &Outcome, plan: &FrozenPlan, launcher: Launcher, quiet: bool) {
     }
     if outcome.later > 0 {
         note!(
-            "{} runs start from others' weights; start the same command again when those are complete",
-            outcome.later
+            "{} still to submit, since others' weights come first: start the same command again when those are complete",
+            counted(outcome.later, "run")
         );
     }
     if !launcher.can_wait() {

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::cli::{Places, RunAction};
+use crate::counted::counted;
 use crate::exit::Exit;
 use crate::inspect::place;
 use crate::outln;
@@ -34,7 +35,10 @@ pub fn run(action: &RunAction, places: &Places) -> Result<Exit> {
 fn state(view: &RunView) -> String {
     let of = view.plan().recipe.iterations;
     match view.ending {
-        Ending::Partial => format!("{}, {} of {of} iterations", view.title(), view.iteration),
+        Ending::Partial => {
+            let all = counted(of as usize, "iteration");
+            format!("{}, {} of {all}", view.title(), view.iteration)
+        }
         ending => format!("{}, {ending} at {}", view.title(), view.iteration),
     }
 }

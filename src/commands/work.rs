@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use super::dataset::{self, Source};
 use super::{compute, training};
 use crate::cli::{ComputeArgs, Format, Places, WorkArgs};
+use crate::counted::counted;
 use crate::engine;
 use crate::exit::Exit;
 use crate::orchestrate::plan_file::{self, FrozenPlan, FrozenRun};
@@ -50,8 +51,8 @@ fn run_of<'a>(plan: &'a FrozenPlan, args: &WorkArgs) -> Result<&'a FrozenRun> {
         (Some(name), _) => plan.named(name),
         (None, Some(index)) => plan.at(index),
         (None, None) => Err(Exit::Usage.error(format!(
-            "--plan: name one of its {} runs with --index N or --run NAME",
-            plan.runs.len()
+            "--plan: name one of its {} with --index N or --run NAME",
+            counted(plan.runs.len(), "run")
         ))),
     }
 }

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::augment;
 use super::minibatch::Decision;
+use crate::counted::counted;
 use crate::exit::Exit;
 use crate::random::{Purpose, Stream};
 use crate::recipe::{Augmentation, PartialBatch, Recipe};
@@ -36,14 +37,16 @@ impl Order {
     pub fn new(images: usize, recipe: &Recipe, seed: u64) -> Result<Self> {
         if images == 0 || recipe.batch == 0 {
             return Err(Exit::Usage.error(format!(
-                "mini-batches of {} from {images} images: both must be above 0",
-                recipe.batch
+                "mini-batches of {} from {}: both must be above 0",
+                recipe.batch,
+                counted(images, "image")
             )));
         }
         if recipe.partial_batch == PartialBatch::Drop && recipe.batch > images {
             return Err(Exit::Usage.error(format!(
-                "partial_batch = \"drop\" leaves no mini-batch of {} from {images} images: choose a smaller batch or \"wrap\"",
-                recipe.batch
+                "partial_batch = \"drop\" leaves no mini-batch of {} from {}: choose a smaller batch or \"wrap\"",
+                recipe.batch,
+                counted(images, "image")
             )));
         }
         if recipe.augmentation.pad > 127 {

@@ -9,7 +9,7 @@ pub enum Progress {
     Waiting,
     /// Bytes of the archive on disk so far, out of `total`.
     Download { done: u64, total: u64 },
-    /// Images decoded so far to know those that cannot be, out of `total`.
+    /// Images decoded so far to find those that cannot be decoded, out of `total`.
     Decode { done: u64, total: u64 },
     /// Bytes of an archive digested so far, out of `total`.
     Digest { done: u64, total: u64 },

@@ -12,6 +12,7 @@ use super::normalise::Normaliser;
 use super::progress::Report;
 use super::{Loader, Order};
 use super::{augment, imagenet::PictureLoader};
+use crate::counted::counted;
 use crate::origin::{self, Origin, Size};
 use crate::recipe::{Normalisation, Recipe};
 use crate::record::Split;
@@ -112,11 +113,11 @@ impl DataSet {
             DataSet::Pictures { collection, origin } => {
                 let size = self.size();
                 format!(
-                    "{} ({} classes, {} training and {} validation images{}, {}) at {}",
+                    "{} ({}, {} training and {}{}, {}) at {}",
                     origin.name(),
-                    size.classes,
+                    counted(size.classes, "class"),
                     size.training_images,
-                    size.test_images,
+                    counted(size.test_images, "validation image"),
                     origin::treated(self.shrunk(), self.unreadable()),
                     collection.layout,
                     collection.source

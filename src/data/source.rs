@@ -189,7 +189,7 @@ pub fn foresee_pictures(request: &PictureRequest, progress: &mut Report) -> Resu
             Origin::Imagenet,
             Size::IMAGENET,
             imagenet::archives_bytes(),
-            "ImageNet, which is to be named with --data-dir or IMAGENET_DIR",
+            "ImageNet (name it with --data-dir or IMAGENET_DIR)",
         ),
         true => (
             Origin::Synthetic,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, anyhow};
 use dfdx::prelude::NoneTape;
 
+use crate::counted::counted;
 use crate::data::{Batch, ImageSize};
 use crate::network::Network;
 use crate::recipe::Pooling;
@@ -111,13 +112,15 @@ impl<D: Arithmetic> Trainer<D> {
         }
         if values == 0 || found != expected {
             return Err(anyhow!(
-                "a mini-batch of {images} images of {size} with {found} values instead of {expected}"
+                "a mini-batch of {} of {size} with {} instead of {expected}",
+                counted(images, "image"),
+                counted(found, "value")
             ));
         }
         match label {
             Some(&label) if usize::from(label) >= self.classes => Err(anyhow!(
-                "label {label} in a mini-batch; the network has {} classes",
-                self.classes
+                "label {label} in a mini-batch; the network has {}",
+                counted(self.classes, "class")
             )),
             _ => Ok(Feature {
                 halo: self.model.image_halo(),

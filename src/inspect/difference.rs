@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::place::is_held_out;
 use crate::console::one_line;
+use crate::counted::counted;
 use crate::recipe::TRAINING_WINDOW;
 use crate::record::{Ending, Evaluation, Iteration, Split, Statistics, curve};
 use crate::run::{Rows, RunView};
@@ -247,6 +248,7 @@ fn same_until(rows: &Rows, other_rows: &Rows) -> (bool, String) {
         .zip(other)
         .take_while(|(a, b)| bits(a) == bits(b));
     let rows = rows.count();
+    let iterations = counted(rows, "iteration");
     let evaluations = evaluated
         .iter()
         .zip(evaluated_other)
@@ -254,8 +256,11 @@ fn same_until(rows: &Rows, other_rows: &Rows) -> (bool, String) {
         .count();
     if rows == one.len() && rows == other.len() {
         if evaluations == evaluated.len() && evaluations == evaluated_other.len() {
-            let text = format!("bit-identical, {rows} iterations and {evaluations} evaluations");
-            return (true, text);
+            let evaluations = counted(evaluations, "evaluation");
+            return (
+                true,
+                format!("bit-identical, {iterations} and {evaluations}"),
+            );
         }
         let at = evaluated
             .get(evaluations)
@@ -263,18 +268,16 @@ fn same_until(rows: &Rows, other_rows: &Rows) -> (bool, String) {
         let at = at.map_or(0, |row| row.iteration);
         return (
             false,
-            format!(
-                "bit-identical for {rows} iterations; evaluations differ from iteration {at} on"
-            ),
+            format!("bit-identical for {iterations}; evaluations differ from iteration {at} on"),
         );
     }
     let text = match (one.get(rows), other.get(rows)) {
         (Some(a), Some(b)) => format!(
-            "bit-identical for {rows} iterations; losses at {} are {} and {}",
+            "bit-identical for {iterations}; losses at {} are {} and {}",
             a.iteration, a.loss, b.loss
         ),
         _ => format!(
-            "bit-identical for {rows} iterations, where one ends; the runs have {} and {}",
+            "bit-identical for {iterations}, where one ends; the runs have {} and {}",
             one.len(),
             other.len()
         ),

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::evaluated::Evaluated;
 use super::file::{Expectation, Kind, LayerOrder, Metric, Responses};
+use crate::counted::counted;
 use crate::exit::Exit;
 use crate::nearest::remedy;
 use crate::network::Network;
@@ -201,7 +202,7 @@ impl Experiment {
             DataName::Cifar10 => String::new(),
             DataName::Imagenet => {
                 let (classes, side) = (self.classes(), self.recipe.image_size);
-                format!(", {classes} classes, {side}x{side} pixels")
+                format!(", {}, {side}x{side} pixels", counted(classes, "class"))
             }
         }
     }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::contender::{Contender, remedy};
 use super::step::StepReport;
 use super::{median, percent};
+use crate::counted::counted;
 use crate::engine::Device;
 use crate::exit::Exit;
 use crate::recipe::Precision;
@@ -160,11 +161,11 @@ impl Comparison {
         let none = self.networks.is_empty() || self.modes.is_empty();
         if none || self.pairs == 0 || self.steps == 0 {
             return Err(Exit::Usage.error(format!(
-                "{} networks, {} modes, {} pairs of {} steps leave nothing to compare; each must be at least 1",
-                self.networks.len(),
-                self.modes.len(),
-                self.pairs,
-                self.steps
+                "{}, {}, {} of {} leave nothing to compare; each must be at least 1",
+                counted(self.networks.len(), "network"),
+                counted(self.modes.len(), "mode"),
+                counted(self.pairs, "pair"),
+                counted(self.steps, "step")
             )));
         }
         if self.device == Device::Cpu && self.modes.contains(&Mode::Graphs) {
@@ -233,11 +234,16 @@ impl CompareReport {
         let on_a_gpu = self.rows.iter().all(|row| row.peak_share.is_none());
         let threads = match on_a_gpu {
             true => String::new(),
-            false => format!("{} threads, ", self.threads),
+            false => format!("{}, ", counted(self.threads, "thread")),
         };
         let mut text = format!(
-            "{}, {threads}batch {}, {} against {}; medians of {} pairs of {} steps in turn\n\n| network | PyTorch's mode | refig, ms | PyTorch, ms | ratio (lowest-highest) | share of peak | memory, MB (PyTorch) |\n|---|---|---|---|---|---|---|\n",
-            self.processor, self.batch, self.instructions, self.pytorch, self.pairs, self.steps
+            "{}, {threads}batch {}, {} against {}; medians of {} of {} in turn\n\n| network | PyTorch's mode | refig, ms | PyTorch, ms | ratio (lowest-highest) | share of peak | memory, MB (PyTorch) |\n|---|---|---|---|---|---|---|\n",
+            self.processor,
+            self.batch,
+            self.instructions,
+            self.pytorch,
+            counted(self.pairs, "pair"),
+            counted(self.steps, "step")
         );
         let share = |value: Option<f64>| value.map_or("-".into(), percent);
         let memory = |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.0}"));

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::median;
 use super::step::StepBench;
+use crate::counted::counted;
 use crate::data::{self, ImageSet, Loader, Normaliser, Originals, SYNTHETIC_SEED};
 use crate::exit::Exit;
 use crate::recipe::Recipe;
@@ -94,7 +95,9 @@ impl LoaderBench {
     ) -> Result<LoaderReport> {
         if pairs == 0 || steps == 0 {
             return Err(Exit::Usage.error(format!(
-                "{pairs} pairs of {steps} steps leave nothing to measure; each must be at least 1"
+                "{} of {} leave nothing to measure; each must be at least 1",
+                counted(pairs, "pair"),
+                counted(steps, "step")
             )));
         }
         let mut ratios = Vec::new();

@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{median, percent};
+use crate::counted::counted;
 use crate::engine::Options;
 use crate::engine::cpu::{
     Context, ConvShape, Feature, conv_forward, conv_input_gradient, conv_weight_gradient,
@@ -164,7 +165,9 @@ pub fn measure(
 ) -> Result<OperatorReport> {
     if batch == 0 || image_size == 0 || rounds == 0 {
         return Err(Exit::Usage.error(format!(
-            "a batch of {batch} images of {image_size}x{image_size} and {rounds} rounds leave nothing to measure; each must be at least 1"
+            "a batch of {} of {image_size}x{image_size} and {} leave nothing to measure; each must be at least 1",
+            counted(batch, "image"),
+            counted(rounds, "round")
         )));
     }
     let context = options.context()?;
@@ -251,12 +254,12 @@ impl OperatorReport {
     /// A human-readable table.
     pub fn text(&self) -> String {
         let mut text = format!(
-            "{} at {}x{}, batch {}, {} threads, {}: peak {:.0} GFLOP/s\n\n  {:<13} {:>7}  {:<6} {:>5}   {:<25} {:<25} {:<25}\n  {:37}   {:>8} {:>7} {:>6}   {:>8} {:>7} {:>6}   {:>8} {:>7} {:>6}\n",
+            "{} at {}x{}, batch {}, {}, {}: peak {:.0} GFLOP/s\n\n  {:<13} {:>7}  {:<6} {:>5}   {:<25} {:<25} {:<25}\n  {:37}   {:>8} {:>7} {:>6}   {:>8} {:>7} {:>6}   {:>8} {:>7} {:>6}\n",
             self.network,
             self.image_size,
             self.image_size,
             self.batch,
-            self.threads,
+            counted(self.threads, "thread"),
             self.instructions,
             self.peak_gflops,
             "input",

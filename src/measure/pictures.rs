@@ -236,8 +236,11 @@ impl PictureBench {
         }
         if self.batch == 0 || self.batches == 0 || self.pairs == 0 || self.threads == 0 {
             return Err(Exit::Usage.error(format!(
-                "{} pairs of {} mini-batches of {} images on {} threads leave nothing to measure; each must be at least 1",
-                self.pairs, self.batches, self.batch, self.threads
+                "{} of {} of {} on {} leave nothing to measure; each must be at least 1",
+                counted(self.pairs, "pair"),
+                counted(self.batches, "mini-batch"),
+                counted(self.batch, "image"),
+                counted(self.threads, "thread")
             )));
         }
         Ok(())
@@ -359,13 +362,13 @@ impl PicturesReport {
     /// The results in words, with a Markdown table if there were opponents.
     pub fn text(&self) -> String {
         let mut text = format!(
-            "{}, {}, {} x {} crops of {4}x{4} a turn; {5} training images from {6}\n",
+            "{}, {}, {} x {} crops of {4}x{4} a turn; {5} from {6}\n",
             self.processor,
             counted(self.threads, "thread"),
             self.batches,
             self.batch,
             self.size,
-            self.images,
+            counted(self.images, "training image"),
             self.data
         );
         text += &format!(
@@ -390,8 +393,8 @@ impl PicturesReport {
             );
             if let (Some(decoding), "decode") = (&self.decoding, phase.name) {
                 text += &format!(
-                    "         estimated from {} files and such that lack a part: {} reading codes, at least {} inverse DCT\n",
-                    decoding.images,
+                    "         estimated from {} and copies that lack part of the work: {} entropy decoding, at least {} inverse DCT\n",
+                    counted(decoding.images, "file"),
                     percent(decoding.entropy),
                     percent(decoding.transform)
                 );
@@ -399,7 +402,7 @@ impl PicturesReport {
         }
         if let Some(pytorch) = &self.pytorch {
             text += &format!(
-                "\n| {pytorch}, decoding with | images/s | refig's times as many (lowest-highest) |\n|---|--:|--:|\n"
+                "\n| {pytorch}, decoding with | images/s | ratio (lowest-highest) |\n|---|--:|--:|\n"
             );
         }
         for opponent in &self.opponents {
@@ -416,8 +419,8 @@ impl PicturesReport {
         }
         if let Some(ratio) = self.ratio {
             text += &format!(
-                "\n{ratio:.2} times the images/s of the faster one, the median of {} pairs\n",
-                self.pairs
+                "\n{ratio:.2} times the images/s of the faster one, the median of {}\n",
+                counted(self.pairs, "pair")
             );
         }
         text

@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::{median, proc_kilobytes};
+use crate::counted::counted;
 use crate::data::{Batch, ImageSet, ImageSize, Normaliser, Originals};
 use crate::engine::cpu::{Context, peak_sample};
 use crate::engine::{self, Device, Engine, Hyperparameters, Options};
@@ -150,7 +151,8 @@ impl StepBench {
     ) -> Result<Self> {
         if batch == 0 || image_size == 0 {
             return Err(Exit::Usage.error(format!(
-                "a batch of {batch} images of {image_size}x{image_size} leaves nothing to measure; each must be at least 1"
+                "a batch of {} of {image_size}x{image_size} leaves nothing to measure; each must be at least 1",
+                counted(batch, "image")
             )));
         }
         let hyper = Hyperparameters {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::describe::convolved;
 use super::{Join, Network, Stem};
+use crate::counted::counted;
 use crate::recipe::Precision;
 
 /// Bytes of the GPU to compare with, an 80 GB one.
@@ -194,8 +195,9 @@ impl Memory {
         );
         row("in all", kept.total, recomputed.total);
         text + &format!(
-            "a GPU of 80 GB holds {} images at once, {} with activations made again (--keep-memory)\n",
-            kept.most_images, recomputed.most_images
+            "a GPU of 80 GB holds {} at once, {} with activations made again (--keep-memory)\n",
+            counted(kept.most_images as usize, "image"),
+            recomputed.most_images
         )
     }
 }

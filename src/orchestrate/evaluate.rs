@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::counted::counted;
 use crate::data::{self, DataSet, RunImages};
 use crate::engine::{self, Hyperparameters};
 use crate::exit::Exit;
@@ -47,9 +48,9 @@ pub fn evaluate(
     network.check_tensors(&subject.weights.tensors)?;
     if network.classes < dataset.classes() {
         return Err(Exit::Usage.error(format!(
-            "{} tells {} classes apart, but the images have {}",
+            "{} tells {} apart, but the images have {}",
             network.name,
-            network.classes,
+            counted(network.classes, "class"),
             dataset.classes()
         )));
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::work;
 use crate::console::one_line;
+use crate::counted::counted;
 use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::manifest::Experiment;
@@ -79,8 +80,8 @@ impl FrozenPlan {
     pub fn at(&self, index: usize) -> Result<&FrozenRun> {
         self.runs.get(index).ok_or_else(|| {
             Exit::Usage.error(format!(
-                "--index {index}: the plan has {} runs, numbered from 0",
-                self.runs.len()
+                "--index {index}: the plan has {}, numbered from 0",
+                counted(self.runs.len(), "run")
             ))
         })
     }

@@ -8,6 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::again::again;
 use crate::console::printable;
+use crate::counted::counted;
 use crate::duration::duration;
 use crate::note;
 use crate::plan::RunPlan;
@@ -306,12 +307,12 @@ impl Observer for Progress {
             Split::Train => "clean training",
         };
         let text = format!(
-            "{}: iteration {}, {what} error {:.2} % (loss {:.3}, {} images{})",
+            "{}: iteration {}, {what} error {:.2} % (loss {:.3}, {}{})",
             run.name,
             row.iteration,
             row.error,
             row.loss,
-            row.images,
+            counted(row.images as usize, "image"),
             match row.views {
                 Views::Centre => String::new(),
                 views => format!(", {}", views.name()),

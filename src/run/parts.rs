@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::disk::Disk;
 use super::format::{self, START_OVER};
 use super::layout::{EVALUATIONS, ITERATIONS, PARTS};
+use crate::counted::counted;
 use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::record::{Evaluation, Iteration, parquet};
@@ -175,10 +176,10 @@ pub(super) fn read_parts(folder: &Path, place: &Place, identity: &str) -> Result
     ensure!(
         found == expected,
         Exit::Storage.error(format!(
-            "{}: found {} iterations and {} evaluations, expected {} and {}",
+            "{}: found {} and {}, expected {} and {}",
             folder.join(PARTS).display(),
-            found.0,
-            found.1,
+            counted(found.0 as usize, "iteration"),
+            counted(found.1 as usize, "evaluation"),
             expected.0,
             expected.1
         ))

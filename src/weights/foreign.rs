@@ -6,6 +6,7 @@ use anyhow::Result;
 use safetensors::Dtype;
 
 use super::Weights;
+use crate::counted::counted;
 
 /// What wrappers put before the name of every tensor: `DataParallel`, `torch.compile`, a model within a model.
 const WRAPPERS: [&str; 3] = ["module.", "_orig_mod.", "model."];
@@ -20,7 +21,10 @@ impl Weights {
         let mut changes = Vec::new();
         match layout.count(Dtype::F64) {
             0 => {}
-            count => changes.push(format!("{count} tensors of 64 bits were rounded to 32")),
+            count => changes.push(format!(
+                "{} of 64 bits, rounded to 32",
+                counted(count, "tensor")
+            )),
         }
         changes.extend(weights.unwrap_names());
         changes.extend(weights.drop_state());
@@ -59,7 +63,8 @@ impl Weights {
         self.tensors
             .retain(|name, _| !name.starts_with("velocity."));
         let dropped = all - self.tensors.len();
-        (dropped > 0).then(|| format!("a checkpoint: its momentum ({dropped} tensors) is not used"))
+        let momentum = counted(dropped, "tensor");
+        (dropped > 0).then(|| format!("a checkpoint: its momentum ({momentum}) is not used"))
     }
 }
 
@@ -117,7 +122,7 @@ mod tests {
         );
         let changes = changes.join("; ");
         assert!(changes.contains("\"module._orig_mod.\""), "{changes}");
-        assert!(changes.contains("1 tensors of 64 bits"), "{changes}");
+        assert!(changes.contains("1 tensor of 64 bits"), "{changes}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use super::python;
 use super::records::RECORD_BYTES;
+use crate::counted::counted;
 use crate::exit::Exit;
 
 /// Records in each of the six files.
@@ -117,7 +118,8 @@ impl Format {
                 let images = batch.len() / RECORD_BYTES;
                 if images != RECORDS_PER_BATCH {
                     return Err(Exit::Data.error(format!(
-                        "{name} holds {images} images instead of {RECORDS_PER_BATCH}: {REMEDY}"
+                        "{name} holds {} instead of {RECORDS_PER_BATCH}: {REMEDY}",
+                        counted(images, "image")
                     )));
                 }
             }

@@ -9,6 +9,7 @@ use png::{BitDepth, ColorType, Decoder, Limits};
 use super::layout::{self, BATCH_BYTES, RECORDS_PER_BATCH, REMEDY, TRAINING_FILES, Take, Tick};
 use super::records::RECORD_BYTES;
 use crate::console::one_line;
+use crate::counted::counted;
 use crate::exit::Exit;
 use crate::record::foreign::ForeignImages;
 
@@ -94,8 +95,9 @@ impl Shards {
             let rows: usize = opened.iter().map(|(_, images)| images.rows()).sum();
             if rows != wanted {
                 return Err(Exit::Data.error(format!(
-                    "{} holds {rows} images instead of {wanted}: {REMEDY}",
-                    shown(files)
+                    "{} holds {} instead of {wanted}: {REMEDY}",
+                    shown(files),
+                    counted(rows, "image")
                 )));
             }
             let mut number = batches.start;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 
 use crate::console::one_line;
+use crate::counted::{counted, is_or_are};
 use crate::exit::Exit;
 
 /// The 1000 synsets of ILSVRC 2012 in their order, as in timm's `imagenet_synsets.txt` and torchvision.
@@ -70,8 +71,9 @@ pub(super) fn missing_numbers<'a>(
         .collect();
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
     Some(format!(
-        "{} of {count} validation images are missing by their numbers ({})",
+        "{} of {count} validation images {} missing by their numbers ({})",
         missing.len(),
+        is_or_are(missing.len()),
         first(&all)
     ))
 }
@@ -90,8 +92,8 @@ pub(super) fn join<'a>(
     let strange: Vec<&str> = test.difference(&train).copied().collect();
     if !train.is_empty() && !strange.is_empty() {
         return Err(Exit::Data.error(format!(
-            "{source}: {} of the validation images' classes have no training images ({}): the two sets do not belong together, or `val` is not sorted into class folders",
-            strange.len(),
+            "{source}: validation but no training images of {} ({}): the two sets do not belong together, or `val` is not sorted into class folders",
+            counted(strange.len(), "class"),
             first(&strange)
         )));
     }
@@ -125,9 +127,10 @@ pub(super) fn doubt(classes: &[String]) -> Option<String> {
         ""
     };
     Some(format!(
-        "{} of {} class folders are not named by synsets ({}){order}",
+        "{} of {} {} not named by synsets ({}){order}",
         other.len(),
-        classes.len(),
+        counted(classes.len(), "class folder"),
+        is_or_are(other.len()),
         first(&other)
     ))
 }

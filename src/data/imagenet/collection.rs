@@ -12,7 +12,7 @@ use super::listing::{self, Container, Found, Kind, Listing};
 use super::pack;
 use super::split::Split;
 use super::unreadable;
-use crate::counted::counted;
+use crate::counted::{counted, is_or_are};
 use crate::data::progress::{Progress, Report};
 use crate::data::sealed;
 use crate::exit::Exit;
@@ -338,10 +338,11 @@ fn without(
         }
         unreadable.push(name);
     }
-    if found.len() > NAMED {
+    let more = found.len().saturating_sub(NAMED);
+    if more > 0 {
         progress(Progress::Note(format!(
-            "{} more are left out; `refig data verify imagenet --decode` names all",
-            found.len() - NAMED
+            "{more} more {} left out; `refig data verify imagenet --decode` names all",
+            is_or_are(more)
         )))?;
     }
     let left_out: HashSet<_> = found.iter().map(|image| split.spot(image.index)).collect();

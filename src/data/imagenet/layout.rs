@@ -10,6 +10,7 @@ use super::classes::{first, is_synset};
 use super::labels::{self, Labels};
 use super::listing::{self, Listing, entries, is_image};
 use super::shards;
+use crate::counted::counted;
 use crate::data::progress::Report;
 use crate::exit::Exit;
 
@@ -176,10 +177,10 @@ pub(super) fn apply(labels: &Labels, listing: &mut Listing) -> Result<()> {
     }
     let names: Vec<&str> = missing.iter().map(String::as_str).collect();
     Err(Exit::Data.error(format!(
-        "{} does not tell the class of {} of {} images ({}); {}",
+        "{} does not tell the class of {} of {} ({}); {}",
         labels.source.display(),
         missing.len(),
-        listing.images.len(),
+        counted(listing.images.len(), "image"),
         first(&names),
         labels::REMEDY
     )))
@@ -241,11 +242,15 @@ pub(super) fn locate(named: &Path) -> Result<Layout> {
         .count();
     Err(Exit::Data.error(if classes > 0 {
         format!(
-            "{} holds {classes} class folders but no `train` and `val`: name the folder around it with --data-dir",
-            named.display()
+            "{} holds {} but no `train` and `val`: name the folder around it with --data-dir",
+            named.display(),
+            counted(classes, "class folder")
         )
     } else {
-        format!("no images in a known layout in {}: {REMEDY}", named.display())
+        format!(
+            "no images in a known layout in {}: {REMEDY}",
+            named.display()
+        )
     }))
 }
 

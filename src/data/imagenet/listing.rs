@@ -12,6 +12,7 @@ use walkdir::WalkDir;
 
 use super::classes::first;
 use super::workers::{cores, each};
+use crate::counted::counted;
 use crate::data::progress::{Progress, Report};
 use crate::exit::Exit;
 
@@ -168,9 +169,9 @@ pub(super) fn class_folders(root: &Path, part: &Path, progress: &mut Report) -> 
     }
     if !empty.is_empty() && !listing.images.is_empty() {
         progress(Progress::Note(format!(
-            "{} of {} class folders in {} hold no images ({})",
+            "no images in {} of {} in {} ({})",
             empty.len(),
-            folders.len(),
+            counted(folders.len(), "class folder"),
             part.display(),
             first(&empty)
         )))?;

@@ -17,6 +17,7 @@ use super::listing::entries;
 use super::shrink::shrink;
 use super::split::Split;
 use super::workers;
+use crate::counted::counted;
 use crate::data::progress::{Progress, Report};
 use crate::data::temporary;
 use crate::exit::Exit;
@@ -293,9 +294,9 @@ pub(super) fn check_complete(path: &Path, inside: &[(String, PathBuf)]) -> Resul
         return Ok(());
     }
     Err(Exit::Data.error(format!(
-        "{} lacks {missing} of {} archives, because packing was interrupted: run the same `refig data prepare imagenet` again",
+        "{} lacks {missing} of {}, because packing was interrupted: run the same `refig data prepare imagenet` again",
         path.parent().unwrap_or(path).display(),
-        plan.archives.len()
+        counted(plan.archives.len(), "archive")
     )))
 }
 

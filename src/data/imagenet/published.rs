@@ -54,7 +54,7 @@ pub(super) fn compare(
     let (total, expected) = (archive.bytes, archive.md5);
     if metadata.len() != total {
         return Ok(Some(Ok(format!(
-            "{name} has {} bytes, and the official archive {total} (md5 {expected}): it was packed anew, or is another one",
+            "{name} has {} bytes, and the official archive {total} (md5 {expected}): it was repacked, or is a different archive",
             metadata.len()
         ))));
     }

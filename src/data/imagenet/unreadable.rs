@@ -51,7 +51,7 @@ pub(super) fn find(split: &Split, cache: &Path, progress: &mut Report) -> Result
     let mut known = sealed::usable(load(&path, total), &path, again, progress)?;
     if known.decoded < total && total > STEP {
         progress(Progress::Note(format!(
-            "decoding {total} images once, to know those that cannot be decoded"
+            "decoding {total} images once, to find those that cannot be decoded"
         )))?;
     }
     let mut told = false;

@@ -10,6 +10,7 @@ use super::collection::{Collection, Look, survey};
 use super::published;
 use super::split::Split;
 use super::unreadable;
+use crate::counted::{counted, is_or_are};
 use crate::data::progress::Report;
 use crate::digest::sha256;
 use crate::origin::Size;
@@ -183,9 +184,9 @@ impl Check<'_> {
             ("training", &self.collection.train),
             ("validation", &self.collection.test),
         ] {
-            let (images, digest) = (split.len(), split.digest());
+            let (images, digest) = (counted(split.len(), "image"), split.digest());
             self.lines
-                .push(format!("{what:>10}: {images} images, digest {digest}"));
+                .push(format!("{what:>10}: {images}, digest {digest}"));
         }
     }
 
@@ -224,21 +225,18 @@ impl Check<'_> {
         ));
         if !missing.is_empty() {
             self.faults.push(format!(
-                "{} of {} classes are missing ({})",
+                "{} of {} classes {} missing ({})",
                 missing.len(),
                 classes::ALL,
+                is_or_are(missing.len()),
                 first(&missing)
             ));
         }
         if !strange.is_empty() {
             self.faults.push(format!(
                 "{} {} not ImageNet's ({})",
-                strange.len(),
-                if strange.len() == 1 {
-                    "class is"
-                } else {
-                    "classes are"
-                },
+                counted(strange.len(), "class"),
+                is_or_are(strange.len()),
                 first(&strange)
             ));
         }
@@ -247,8 +245,8 @@ impl Check<'_> {
     fn counts(&mut self, what: &str, split: &Split, expected: usize, each: [usize; 2]) {
         if split.len() != expected {
             self.faults.push(format!(
-                "{} {what} images instead of {expected}",
-                split.len()
+                "{} instead of {expected}",
+                counted(split.len(), &format!("{what} image"))
             ));
         }
         let mut counts = vec![0usize; self.collection.classes.len()];
@@ -271,8 +269,8 @@ impl Check<'_> {
         };
         let shown: Vec<&str> = wrong.iter().map(String::as_str).collect();
         self.faults.push(format!(
-            "{} classes do not have {range} {what} images ({})",
-            wrong.len(),
+            "{} without {range} {what} images ({})",
+            counted(wrong.len(), "class"),
             first(&shown)
         ));
     }
@@ -368,8 +366,10 @@ impl Check<'_> {
         self.lines
             .push(format!("{} of {all} images can be decoded", all - count));
         if count > 0 {
+            let them = if count == 1 { "it" } else { "them" };
             self.faults.push(format!(
-                "{count} images cannot be decoded: get them again, or train without them with --skip-unreadable"
+                "{} cannot be decoded: get {them} again, or train without {them} with --skip-unreadable",
+                counted(count, "image")
             ));
         }
         Ok(())

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::console::one_line;
+use crate::counted::counted;
 use crate::data::{Batch, ImageSize};
 use crate::engine::Hyperparameters;
 use crate::exit::Exit;
@@ -115,8 +116,8 @@ impl Recording {
         let next = format!("input.{}", losses.data.len());
         if tensors.contains_key(&next) {
             return Err(refuse(&format!(
-                "{next} has no loss: loss has {} values, one for each step",
-                losses.data.len()
+                "{next} has no loss: loss has {}, one for each step",
+                counted(losses.data.len(), "value")
             )));
         }
         let mut batches: Vec<Batch> = Vec::new();
@@ -252,7 +253,8 @@ fn batch(tensors: &BTreeMap<String, Tensor>, step: usize, classes: usize) -> Res
     for &label in &written.data {
         if label.fract() != 0.0 || !(0.0..classes as f32).contains(&label) {
             return Err(refuse(&format!(
-                "{name} contains {label}: with {classes} classes use whole numbers from 0 to {}",
+                "{name} contains {label}: with {} use whole numbers from 0 to {}",
+                counted(classes, "class"),
                 classes - 1
             )));
         }

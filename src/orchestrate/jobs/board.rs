@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 
+use crate::counted::counted;
 use crate::duration::duration;
 use crate::orchestrate::event::Event;
 use crate::orchestrate::plan_file::FrozenPlan;
@@ -126,7 +127,7 @@ impl Board {
     /// A run is complete.
     pub(super) fn done(&mut self, place: usize) {
         self.done += 1;
-        let (done, of) = (self.done, self.runs.len());
+        let (done, of) = (self.done, counted(self.runs.len(), "run"));
         if let Some(run) = self.runs.get_mut(place) {
             run.share = 1.0;
             run.progress.clear();
@@ -135,7 +136,7 @@ impl Board {
         if let Some(run) = self.runs.get_mut(place) {
             let title = title(&run.plan);
             run.progress
-                .tell(&format!("{title}: done, {done} of {of} runs{left}"));
+                .tell(&format!("{title}: done, {done} of {of}{left}"));
         }
         self.show();
     }

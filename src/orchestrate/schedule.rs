@@ -173,3 +173,36 @@ fn left(run: &RunPlan, results_dir: &Path) -> Result<Left> {
         Some(view) => Left::After(view.iteration),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Experiment;
+    use crate::processor::Processor;
+
+    #[test]
+    fn memory_is_that_of_a_step_with_what_it_may_keep() {
+        let fig4 = Experiment::load(Path::new("experiments/fig4.toml"), "paper", &[]).unwrap();
+        let run = RunPlan::new(&fig4.networks[0], 1, "paper", "", Processor::Cuda).unwrap();
+        let bytes = |on_gpu, keep, left| {
+            let schedule = Schedule {
+                runs: vec![Scheduled {
+                    run: run.clone(),
+                    left,
+                    seconds: 0.0,
+                }],
+                mean_image_seconds: 0.0,
+                on_gpu,
+                keep,
+            };
+            schedule.memory().map(|(_, bytes)| bytes)
+        };
+        // All of it on a GPU, or where that is allowed; else some is computed again.
+        let all = bytes(true, None, Left::All);
+        let some = bytes(false, None, Left::All);
+        assert!(some > Some(0) && some < all, "{some:?}, {all:?}");
+        assert_eq!(bytes(false, Some(u64::MAX), Left::All), all);
+        assert_eq!(bytes(true, Some(1), Left::All), some);
+        assert_eq!(bytes(true, None, Left::Nothing), None);
+    }
+}

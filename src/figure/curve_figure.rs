@@ -77,6 +77,19 @@ pub struct Series {
     pub reference: Vec<(f64, f64)>,
 }
 
+impl Series {
+    /// The mean over the points of our curve, and over those of the paper's; none without points.
+    pub(super) fn means(&self) -> [Option<f64>; 2] {
+        let mean = |sum: f64, count: usize| (count > 0).then(|| sum / count as f64);
+        let ours = self.mean.iter().map(|point| point.error).sum();
+        let papers = self.reference.iter().map(|point| point.1).sum();
+        [
+            mean(ours, self.mean.len()),
+            mean(papers, self.reference.len()),
+        ]
+    }
+}
+
 impl Panel {
     /// Whether a split is drawn.
     pub(super) fn shows(&self, split: Split) -> bool {

@@ -203,11 +203,27 @@ fn notes(
          {} {images} images without augmentation, with {statistics}; the paper does not specify these settings.",
         how.count
     ));
+    notes.push(means(panels));
     let paper = panels.iter().flat_map(|panel| &panel.series);
     if paper.map(|series| series.reference.len()).max() > Some(0) {
         notes.push("The paper's curves are extracted from its figure (arXiv:1512.03385v1).".into());
     }
     notes
+}
+
+/// What the values beside the names are, and the paper's; each curve is in every panel, in another order.
+fn means(panels: &[Panel]) -> String {
+    let of_network = |series: &Series| match series.means() {
+        [Some(_), Some(papers)] => Some(format!("{} {papers:.2}", series.network)),
+        _ => None,
+    };
+    let first = panels.iter().take(1).flat_map(|panel| &panel.series);
+    let papers: Vec<String> = first.filter_map(of_network).collect();
+    let beside = "Beside the names: the mean over the layers";
+    match papers.is_empty() {
+        true => format!("{beside}."),
+        false => format!("{beside}; of the paper's curves: {}.", papers.join(", ")),
+    }
 }
 
 fn warnings(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
@@ -244,10 +260,9 @@ mod tests {
     use crate::origin::Origin;
     use crate::run::LayerResponse;
 
-    #[test]
-    fn the_papers_curves_are_shown_whole() {
-        let series = |layers: u64, papers: u64| Series {
-            network: String::new(),
+    fn series(layers: u64, papers: u64) -> Series {
+        Series {
+            network: format!("plain-{layers}"),
             colour: (0, 0, 0),
             split: Split::Test,
             mean: (1..=layers)
@@ -259,8 +274,32 @@ mod tests {
             range: Vec::new(),
             others: Vec::new(),
             ending: None,
-            reference: (1..=papers).map(|layer| (layer as f64, 1.0)).collect(),
+            reference: (1..=papers)
+                .map(|layer| (layer as f64, layer as f64))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn the_means_of_the_papers_curves_stand_beside_ours() {
+        let panel = |series: Vec<Series>| Panel {
+            series,
+            ..Panel::default()
         };
+        let both = [
+            panel(vec![series(3, 3), series(0, 5), series(4, 4)]),
+            panel(vec![series(3, 3)]),
+        ];
+        assert_eq!(
+            means(&both),
+            "Beside the names: the mean over the layers; of the paper's curves: plain-3 2.00, plain-4 2.50."
+        );
+        let ours = [panel(vec![series(3, 0)])];
+        assert_eq!(means(&ours), "Beside the names: the mean over the layers.");
+    }
+
+    #[test]
+    fn the_papers_curves_are_shown_whole() {
         assert_eq!(last_layer([series(19, 19), series(0, 55)].iter()), 55);
         assert_eq!(last_layer([series(55, 0)].iter()), 55);
         assert_eq!(last_layer([].iter()), 1);

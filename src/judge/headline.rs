@@ -114,6 +114,7 @@ impl Headline<'_> {
                 }
                 match (counts.asked(), counts.missing) {
                     (1, 1) => format!("the one {one} lacks runs"),
+                    (2, 2) => format!("both {many} lack runs"),
                     (asked, missing) if asked == missing => format!("all {asked} {many} lack runs"),
                     (1, _) => format!(
                         "the one {one} {}",
@@ -238,6 +239,11 @@ mod tests {
             some,
             "fig6 at profile paper is not complete: of 18 final errors of the paper 4 hold and 14 lack runs; \
              all 3 claims of the paper lack runs"
+        );
+        let none = headline(counts(0, 0, 0), counts(0, 0, 2), true).text();
+        assert_eq!(
+            none,
+            "fig6 at profile paper is not complete: both claims of the paper lack runs"
         );
     }
 

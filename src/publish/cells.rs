@@ -82,11 +82,28 @@ pub fn final_errors(verdict: &Verdict) -> Vec<FinalError<'_>> {
             others
                 .into_iter()
                 .chain(further)
-                .filter(|(_, measured)| measured.is_some())
+                .filter(|(metric, measured)| {
+                    measured.is_some() || is_judged(verdict, &row.network, *metric)
+                })
                 .map(|(metric, measured)| of(metric, measured)),
         );
     }
     errors
+}
+
+/// Whether an expected error or a claim is about this error of a network.
+fn is_judged(verdict: &Verdict, network: &str, metric: Metric) -> bool {
+    let expectations = verdict.expectations.iter();
+    let mut comparisons = verdict.claims.iter().flat_map(|claim| &claim.comparisons);
+    expectations
+        .filter(|row| row.status != Status::NotComparable)
+        .any(|row| row.network == network && row.metric == metric)
+        || comparisons.any(|row| {
+            row.metric == metric
+                && [&row.higher, &row.lower]
+                    .into_iter()
+                    .any(|name| name == network)
+        })
 }
 
 /// A dash for none.
@@ -94,11 +111,13 @@ pub fn text_or_dash(measured: Option<&Measured>) -> String {
     measured.map_or_else(|| "–".into(), Measured::text)
 }
 
-/// `1 seed: 0`, `3 seeds: 0, 1, 2`.
+/// `seed 0`, `3 seeds: 0, 1, 2`.
 pub fn seeds_text(seeds: &[u64]) -> String {
     let list: Vec<String> = seeds.iter().map(u64::to_string).collect();
-    let noun = if seeds.len() == 1 { "seed" } else { "seeds" };
-    format!("{} {noun}: {}", seeds.len(), list.join(", "))
+    match seeds {
+        [seed] => format!("seed {seed}"),
+        _ => format!("{} seeds: {}", seeds.len(), list.join(", ")),
+    }
 }
 
 /// `+7.10`, or a dash.

@@ -224,7 +224,7 @@ fn provenance_says_what_the_runs_were_made_of_and_which_commit_makes_them_again(
     common::write_sealed(&path, &about);
     let restarted = markdown(folder.path());
     assert!(!restarted.contains("git checkout"), "{restarted}");
-    assert!(restarted.contains(", 1 restarts |"), "{restarted}");
+    assert!(restarted.contains(", 1 restart |"), "{restarted}");
 }
 
 #[test]

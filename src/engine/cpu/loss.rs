@@ -66,10 +66,13 @@ pub fn cross_entropy_gradient(
     }
 }
 
-/// `ln sum exp`, without overflow or underflow; a value may be minus infinity, the logarithm of zero, if not all are.
+/// `ln sum exp`, without overflow or underflow. A value may be minus infinity, the logarithm of zero.
 pub fn log_sum<T: Copy + Into<f64>>(values: &[T]) -> f64 {
     let values = || values.iter().map(|&value| -> f64 { value.into() });
     let largest = values().fold(f64::NEG_INFINITY, f64::max);
+    if values().all(|value| value == f64::NEG_INFINITY) {
+        return largest;
+    }
     let sum: f64 = values().map(|value| (value - largest).exp()).sum();
     largest + sum.ln()
 }

@@ -53,6 +53,9 @@ pub(super) const DASHES: [(u32, &str); 4] = [
     (CHANCE, "70 25 15 25"),
 ];
 
+/// The share of white in the paper's curves.
+pub(super) const REFERENCE: f64 = 0.55;
+
 pub(super) const INK: RGBColor = RGBColor(34, 34, 34);
 pub(super) const GREY: RGBColor = RGBColor(110, 110, 110);
 

@@ -8,7 +8,7 @@ use super::axes::Axis;
 use super::canvas::*;
 use super::panel::Chance;
 use super::{font, labels};
-use crate::figure::curve_figure::{Colour, Figure, Panel, Series};
+use crate::figure::curve_figure::{Figure, Panel, Quantity, Series};
 use crate::record::curve::{Point, Range};
 use crate::record::{Ending, Split};
 
@@ -35,13 +35,17 @@ fn named(panel: &Panel) -> Vec<(&Series, &Point)> {
         .collect()
 }
 
-/// What stands beside a name: the last error, or how the run ended.
-fn value(series: &Series, error: f64) -> String {
+/// What stands beside a name: the last error or the mean response, or how the run ended.
+fn value(quantity: Quantity, series: &Series, last: &Point) -> String {
+    let shown = match quantity {
+        Quantity::Errors => last.error,
+        Quantity::Responses => series.means()[0].unwrap_or(last.error),
+    };
     match (series.mean.is_empty(), series.ending) {
         (_, Some(Ending::Diverged)) => "diverged".into(),
         (true, _) | (_, Some(Ending::Partial)) => "unfinished".into(),
-        _ if error < 19.995 => format!("{error:.2}"),
-        _ => format!("{error:.1}"),
+        _ if shown < 19.995 => format!("{shown:.2}"),
+        _ => format!("{shown:.1}"),
     }
 }
 
@@ -52,20 +56,22 @@ fn widest(texts: impl Iterator<Item = String>) -> f64 {
         .fold(0.0, f64::max)
 }
 
-/// The room right of every panel for the names and errors at the ends of its curves.
+/// The room right of every panel for the names and values at the ends of its curves.
 pub(super) fn margin(figure: &Figure) -> f64 {
     let of = |panel: &Panel| {
         let named = named(panel);
         let names = widest(named.iter().map(|(series, _)| series.network.clone()));
-        let values = widest(named.iter().map(|(series, last)| value(series, last.error)));
+        let shown = |(series, last): &(&Series, &Point)| value(figure.quantity, series, last);
+        let values = widest(named.iter().map(shown));
         LEAD + names + BETWEEN + values
     };
     figure.panels.iter().map(of).fold(RIGHT, f64::max)
 }
 
-/// Each network's name and last error beside the end of its curve.
+/// Each network's name and value beside the end of its curve.
 pub(super) fn draw_end_labels(
     canvas: &Canvas,
+    quantity: Quantity,
     panel: &Panel,
     corner: (f64, f64),
     (x, y): (&Axis, &Axis),
@@ -91,22 +97,25 @@ pub(super) fn draw_end_labels(
         let left = (edge + LEAD, place);
         write(canvas, &series.network, left, SMALL, colour, HPos::Left)?;
         let right = (edge + LEAD + names + BETWEEN, place);
-        let value = value(series, last.error);
+        let value = value(quantity, series, last);
         write(canvas, &value, right, SMALL, colour, HPos::Left)?;
     }
     Ok(())
 }
 
-/// The networks of a panel: their names and colours.
-fn entries(panel: &Panel) -> Vec<(String, Colour)> {
-    let mut entries: Vec<(String, Colour)> = Vec::new();
+/// The networks of a panel: their names, and the colours of their curves. Without a run there is only the paper's, which is pale.
+fn entries(panel: &Panel) -> Vec<(String, RGBColor)> {
+    let mut entries: Vec<(String, RGBColor)> = Vec::new();
     for series in &panel.series {
-        let name = match series.ending {
-            Some(_) => series.network.clone(),
-            None => format!("{} (no run)", series.network),
+        let (name, colour) = match series.ending {
+            Some(_) => (series.network.clone(), rgb(series.colour)),
+            None => (
+                format!("{} (no run)", series.network),
+                pale(series.colour, REFERENCE),
+            ),
         };
         if !entries.iter().any(|(other, _)| *other == name) {
-            entries.push((name, series.colour));
+            entries.push((name, colour));
         }
     }
     entries
@@ -180,7 +189,7 @@ pub(super) fn draw_legend(
     for ((name, colour), row) in entries(panel).iter().zip(0..) {
         let y = top + 13.5 + ENTRY * f64::from(row);
         let (from, to) = ((left + 8.0, y), (left + 32.0, y));
-        segment(canvas, from, to, rgb(*colour), TEST)?;
+        segment(canvas, from, to, *colour, TEST)?;
         write(canvas, name, (left + 39.0, y), SMALL, INK, HPos::Left)?;
     }
     Ok(())
@@ -209,12 +218,16 @@ pub(super) fn draw_keys(canvas: &Canvas, figure: &Figure, start: (f64, f64)) -> 
     if series().any(|series| !series.reference.is_empty()) {
         keys.push((
             "the paper's curve",
-            pale((34, 34, 34), 0.55),
+            pale((34, 34, 34), REFERENCE),
             REFERENCE_TEST,
         ));
     }
     if series().any(|series| !series.others.is_empty()) {
         keys.push(("run outside the mean", GREY, SINGLE));
+    }
+    // One kind of line needs no key.
+    if keys.len() == 1 && !mixed {
+        keys.clear();
     }
     let mut x = start.0;
     for (name, colour, width) in keys {

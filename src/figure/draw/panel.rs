@@ -43,7 +43,7 @@ pub(super) fn draw_panel(
     let plot = Plot { chart, x, y };
     for series in &panel.series {
         let widths = widths(figure, panel, series.split);
-        let colour = pale(series.colour, 0.55);
+        let colour = pale(series.colour, REFERENCE);
         plot.line(&series.reference, colour.to_rgba(), widths.1)?;
     }
     for series in &panel.series {
@@ -67,7 +67,7 @@ pub(super) fn draw_panel(
         }
     }
     outline(canvas, corner, PLOT, INK)?;
-    legend::draw_end_labels(canvas, panel, corner, (x, y))?;
+    legend::draw_end_labels(canvas, figure.quantity, panel, corner, (x, y))?;
     legend::draw_legend(canvas, panel, corner, legend)?;
     if let Some(word) = figure.watermark.as_deref() {
         let size = (PLOT.0 * 0.88 / font::width(word, 1.0)).min(PLOT.1 * 0.5);

@@ -22,7 +22,7 @@ pub(super) fn closeness(verdict: &Verdict) -> Option<String> {
     };
     let mean = away.iter().map(|(by, _)| by.abs()).sum::<f64>() / away.len() as f64;
     Some(format!(
-        "final errors differ from the paper's by {mean:.2} points on average and {by:+.2} at most ({}, {})",
+        "final errors differ from the paper's by {mean:.2} points on average, most in {}'s {} ({by:+.2})",
         row.network,
         verdict.metric(row.metric, &row.network)
     ))

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::contents::{Cell, Section};
 use crate::console::one_line;
+use crate::counted::counted;
 use crate::judge::RunEvidence;
 use crate::run::Provenance;
 
@@ -72,7 +73,10 @@ pub(super) fn section(runs: &[RunEvidence]) -> Result<Option<Section>> {
     {
         rows.push(vec![
             Cell::text("made"),
-            Cell::text(format!("{first} to {last}, {restarts} restarts")),
+            Cell::text(format!(
+                "{first} to {last}, {}",
+                counted(restarts, "restart")
+            )),
         ]);
     }
     Ok(Section::table(

@@ -6,7 +6,9 @@ use anyhow::Result;
 use super::contents::{Body, Cell, Page, Section};
 use super::{errors, provenance};
 use crate::figure::Drawing;
-use crate::judge::{ClaimRow, ExpectationRow, RunEvidence, RunRow, Status, Verdict, Yardstick};
+use crate::judge::{
+    ClaimRow, ExpectationRow, FloorFrom, RunEvidence, RunRow, Status, Verdict, Yardstick,
+};
 use crate::manifest::Metric;
 use crate::publish::cells::{
     baselines, gap_text, gaps_text, phase_cells, seeds_text, text_or_dash, yardstick,
@@ -246,9 +248,16 @@ fn distances(verdict: &Verdict) -> Option<Section> {
             ]);
         }
     }
-    let about = "Ours minus the paper's at the paper's sampling points, in points. Run-to-run noise is the mean / largest \
-                 difference expected between two independent runs of the same recipe. Within band is the share of the \
-                 paper's points between our lowest and highest seed.";
+    let mut about = "Ours minus the paper's at the paper's sampling points, in points. Run-to-run noise is the mean / \
+                     largest difference expected between two independent runs of the same recipe. Within band is the share \
+                     of the paper's points between our lowest and highest seed."
+        .to_owned();
+    if estimated_from_images(verdict) {
+        about.push_str(
+            " With one seed, the noise is that of the number of images behind a point, which is too high for errors that \
+             both runs have on the same images.",
+        );
+    }
     let columns = [
         "curve",
         "phase",
@@ -259,7 +268,7 @@ fn distances(verdict: &Verdict) -> Option<Section> {
         "#within band",
     ];
     let (id, heading) = ("distances", "Distance to the paper's curves");
-    let mut section = Section::table(id, heading, &[about], &columns, rows).or_else(|| {
+    let mut section = Section::table(id, heading, &[&about], &columns, rows).or_else(|| {
         (!reasons.is_empty()).then(|| Section {
             id,
             heading,
@@ -272,6 +281,13 @@ fn distances(verdict: &Verdict) -> Option<Section> {
         .map(|reason| format!("Curves not comparable with the paper: {reason}."));
     section.about.extend(reasons);
     Some(section)
+}
+
+/// Whether the noise of a curve that is compared is not that of several seeds.
+fn estimated_from_images(verdict: &Verdict) -> bool {
+    let compared = verdict.curves.iter().filter(|row| row.comparable);
+    let mut phases = compared.flat_map(|row| &row.phases);
+    phases.any(|phase| phase.floor_from == FloorFrom::Images)
 }
 
 /// Tests and intervals from the scatter of the seeds.
@@ -383,11 +399,11 @@ fn runs(verdict: &Verdict, material: &Material) -> Option<Section> {
 
 fn reproduce(verdict: &Verdict, material: &Material) -> Option<Section> {
     let mut about = vec![
-        "The reproduce command trains missing runs and writes this page; the check command judges existing runs without \
-         training."
+        "The check command judges the runs that there are, without training; the reproduce command trains those that are \
+         missing, all where there are none, and writes this page."
             .to_owned(),
     ];
-    let mut lines = Vec::new();
+    let mut lines = vec![verdict.command.replacen(" reproduce ", " check ", 1)];
     match provenance::commit(material.runs) {
         Some(commit) => lines.push(format!("git checkout {commit}")),
         None if material.runs.is_empty() => {}
@@ -397,7 +413,6 @@ fn reproduce(verdict: &Verdict, material: &Material) -> Option<Section> {
         ),
     }
     lines.push(verdict.command.clone());
-    lines.push(verdict.command.replacen(" reproduce ", " check ", 1));
     Some(Section {
         id: "reproduce",
         heading: "How to reproduce",

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks a GPU from scratch: lists the hardware, compares the kernels with the CPU's, replays recorded training steps, times
-# a step in each precision, and trains briefly: with a stop and a resume, without a stop, and without CUDA graphs, and on
-# photographs that it makes.
+# a step in each precision, and trains briefly: with a stop and a resume, without a stop, and without CUDA graphs; and on
+# photographs that it makes, also with little memory and with mini-batches in pieces.
 #
 #   tools/gpu-first-run.sh [cuda|cuda:N]
 #
@@ -95,5 +95,30 @@ photographs() {
     [ "$code" -eq 5 ] || return "$code"
 }
 step "a short training on photographs" photographs
+
+# Activations that are made again have the same bits; pieces of a mini-batch are summed in another order.
+frugal() {
+    local run code=0
+    env -u IMAGENET_DIR REFIG_CACHE="$out/cache" "$target/release/refig" reproduce fig4 --profile smoke --device "$device" \
+        --networks resnet-34 --keep-memory 1 --results-dir "$out/frugal" --reports-dir "$out/reports" || code=$?
+    [ "$code" -eq 5 ] || return "$code"
+    for run in "$out"/frugal/smoke/*/; do
+        cmp "$run/weights.safetensors" "$out/photographs/smoke/$(basename "$run")/weights.safetensors"
+    done
+}
+step "the same with activations made again: identical weights" frugal
+in_pieces() {
+    local code=0
+    env -u IMAGENET_DIR REFIG_CACHE="$out/cache" "$target/release/refig" reproduce fig4 --profile smoke --device "$device" \
+        --networks resnet-34 --set recipe.batch_norm.group=8 --set recipe.micro_batch=8 --results-dir "$out/pieces" \
+        --reports-dir "$out/reports" || code=$?
+    [ "$code" -eq 5 ] || return "$code"
+}
+step "the same with mini-batches in pieces" in_pieces
+for network in resnet-34 resnet-50; do
+    step "a step of $network, batch 64" refig bench step --network "$network" --device "$device" --batch 64 --steps 20
+    step "the same with activations made again" refig bench step --network "$network" --device "$device" --batch 64 --steps 20 \
+        --keep-memory 1
+done
 echo
 echo "all steps passed, log in $log"

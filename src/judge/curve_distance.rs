@@ -109,7 +109,8 @@ fn measure(
     };
     if scale != 1.0 {
         let at = format!(
-            "compared at the same fraction of the schedule, {scale} of the paper's iterations"
+            "compared at the same fraction of the schedule, {} iterations for the paper's {}",
+            recipe.iterations, papers.iterations
         );
         add(&mut row.note, &at);
     }
@@ -290,7 +291,7 @@ mod tests {
     fn proportional_schedule_is_compared_at_the_same_fractions() {
         let row = of(&experiment("tenth"), "resnet-20", 0.5);
         assert!(
-            row.note.contains("0.1 of the paper's iterations"),
+            row.note.contains("6400 iterations for the paper's 64000"),
             "{}",
             row.note
         );

@@ -160,7 +160,7 @@ fn the_report_opens_with_the_answer_and_holds_what_is_needed_to_check_it() {
         "pass</span></td><td class=\"n\">60.00 (1)</td><td class=\"n\">60.00 within 2.00 (profile)</td>",
         "not the paper's recipe: batch 64 (paper: 128)",
         "<code>quick/plain-56-s0-0123abcd</code>",
-        "cargo run -- reproduce fig6 --profile quick\ncargo run -- check fig6 --profile quick",
+        "cargo run -- check fig6 --profile quick\ncargo run -- reproduce fig6 --profile quick",
     ] {
         assert!(html.contains(part), "lacks {part}:\n{html}");
     }

@@ -61,7 +61,7 @@ impl Scores {
                     let row: Vec<f64> = row.collect();
                     let whole = log_sum(&row);
                     for (sum, logit) in sums.iter_mut().zip(row) {
-                        *sum = log_sum(&[*sum, logit - whole]);
+                        *sum = log_add(*sum, logit - whole);
                     }
                 }
             }
@@ -124,6 +124,15 @@ impl Scores {
         });
         Ok(tallies.collect())
     }
+}
+
+/// `ln(exp a + exp b)`, without overflow or underflow.
+fn log_add(a: f64, b: f64) -> f64 {
+    if a == f64::NEG_INFINITY {
+        return b;
+    }
+    let larger = if a > b { a } else { b };
+    larger + (-(a - b).abs()).exp().ln_1p()
 }
 
 #[cfg(test)]

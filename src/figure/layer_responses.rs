@@ -219,10 +219,10 @@ fn means(panels: &[Panel]) -> String {
     };
     let first = panels.iter().take(1).flat_map(|panel| &panel.series);
     let papers: Vec<String> = first.filter_map(of_network).collect();
-    let beside = "Beside the names: the mean over the layers";
+    let beside = "Beside the names: means over the layers.";
     match papers.is_empty() {
-        true => format!("{beside}."),
-        false => format!("{beside}; of the paper's curves: {}.", papers.join(", ")),
+        true => beside.to_owned(),
+        false => format!("{beside} The paper's: {}.", papers.join(", ")),
     }
 }
 
@@ -292,10 +292,10 @@ mod tests {
         ];
         assert_eq!(
             means(&both),
-            "Beside the names: the mean over the layers; of the paper's curves: plain-3 2.00, plain-4 2.50."
+            "Beside the names: means over the layers. The paper's: plain-3 2.00, plain-4 2.50."
         );
         let ours = [panel(vec![series(3, 0)])];
-        assert_eq!(means(&ours), "Beside the names: the mean over the layers.");
+        assert_eq!(means(&ours), "Beside the names: means over the layers.");
     }
 
     #[test]

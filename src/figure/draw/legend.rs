@@ -35,12 +35,17 @@ fn named(panel: &Panel) -> Vec<(&Series, &Point)> {
         .collect()
 }
 
-/// What stands beside a name: the last error or the mean response, or how the run ended.
-fn value(quantity: Quantity, series: &Series, last: &Point) -> String {
-    let shown = match quantity {
+/// The number that a curve is named with: its last error, or its mean response.
+fn number(quantity: Quantity, series: &Series, last: &Point) -> f64 {
+    match quantity {
         Quantity::Errors => last.error,
         Quantity::Responses => series.means()[0].unwrap_or(last.error),
-    };
+    }
+}
+
+/// What stands beside a name: that number, or how the run ended.
+fn value(quantity: Quantity, series: &Series, last: &Point) -> String {
+    let shown = number(quantity, series, last);
     match (series.mean.is_empty(), series.ending) {
         (_, Some(Ending::Diverged)) => "diverged".into(),
         (true, _) | (_, Some(Ending::Partial)) => "unfinished".into(),
@@ -68,7 +73,7 @@ pub(super) fn margin(figure: &Figure) -> f64 {
     figure.panels.iter().map(of).fold(RIGHT, f64::max)
 }
 
-/// Each network's name and value beside the end of its curve.
+/// Each network's name and value beside the plot, at the height of that value.
 pub(super) fn draw_end_labels(
     canvas: &Canvas,
     quantity: Quantity,
@@ -79,8 +84,9 @@ pub(super) fn draw_end_labels(
     let named = named(panel);
     let wanted: Vec<f64> = named
         .iter()
-        .map(|(_, last)| {
-            let up = fraction(y, last.error.clamp(y.low, y.high)) * PLOT.1;
+        .map(|(series, last)| {
+            let number = number(quantity, series, last);
+            let up = fraction(y, number.clamp(y.low, y.high)) * PLOT.1;
             corner.1 + PLOT.1 - up
         })
         .collect();

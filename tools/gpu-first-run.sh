@@ -86,35 +86,27 @@ same() {
 }
 step "identical weights in all three" same
 
-# Photographs that the program makes: their crops are normalised on the GPU, at the end also at other sizes. Code 5 says that at
-# this scale nothing is comparable with the paper.
+# photographs NAME [ARGUMENT...]: trains on photographs that the program makes, with results in a folder of that name. Their crops
+# are normalised on the GPU, at the end also at other sizes. Code 5 says that at this scale nothing is comparable with the paper.
 photographs() {
-    local code=0
-    env -u IMAGENET_DIR REFIG_CACHE="$out/cache" "$target/release/refig" reproduce fig4 --profile smoke --device "$device" \
-        --results-dir "$out/photographs" --reports-dir "$out/reports" || code=$?
+    local name=$1 code=0
+    shift
+    env -u IMAGENET_DIR REFIG_CACHE="$out/cache" "$target/release/refig" reproduce fig4 --profile smoke --device "$device" "$@" \
+        --results-dir "$out/$name" --reports-dir "$out/reports" || code=$?
     [ "$code" -eq 5 ] || return "$code"
 }
-step "a short training on photographs" photographs
-
+step "a short training on photographs" photographs photographs
 # Activations that are made again have the same bits; pieces of a mini-batch are summed in another order.
 frugal() {
-    local run code=0
-    env -u IMAGENET_DIR REFIG_CACHE="$out/cache" "$target/release/refig" reproduce fig4 --profile smoke --device "$device" \
-        --networks resnet-34 --keep-memory 1 --results-dir "$out/frugal" --reports-dir "$out/reports" || code=$?
-    [ "$code" -eq 5 ] || return "$code"
+    local run
+    photographs frugal --networks resnet-34 --keep-memory 1
     for run in "$out"/frugal/smoke/*/; do
         cmp "$run/weights.safetensors" "$out/photographs/smoke/$(basename "$run")/weights.safetensors"
     done
 }
 step "the same with activations made again: identical weights" frugal
-in_pieces() {
-    local code=0
-    env -u IMAGENET_DIR REFIG_CACHE="$out/cache" "$target/release/refig" reproduce fig4 --profile smoke --device "$device" \
-        --networks resnet-34 --set recipe.batch_norm.group=8 --set recipe.micro_batch=8 --results-dir "$out/pieces" \
-        --reports-dir "$out/reports" || code=$?
-    [ "$code" -eq 5 ] || return "$code"
-}
-step "the same with mini-batches in pieces" in_pieces
+step "the same with mini-batches in pieces" photographs pieces --networks resnet-34 --set recipe.batch_norm.group=8 \
+    --set recipe.micro_batch=8
 for network in resnet-34 resnet-50; do
     step "a step of $network, batch 64" refig bench step --network "$network" --device "$device" --batch 64 --steps 20
     step "the same with activations made again" refig bench step --network "$network" --device "$device" --batch 64 --steps 20 \

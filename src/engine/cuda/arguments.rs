@@ -130,6 +130,42 @@ pub struct WeightSum {
 
 #[repr(C)]
 #[derive(Clone, Copy)]
+pub struct Direct {
+    pub from: Address,
+    pub to: Address,
+    pub weights: Address,
+    pub images: u32,
+    pub height: u32,
+    pub inputs: u32,
+    pub outputs: u32,
+    pub from_image: u32,
+    pub from_row: u32,
+    pub to_image: u32,
+    pub to_row: u32,
+    pub gradient: u32,
+    pub accumulate: u32,
+    pub write_halo: u32,
+    pub whole: Address,
+    pub to_shape: Shape,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct DirectGradient {
+    pub x: Address,
+    pub dy: Address,
+    pub partial: Address,
+    pub rows: u32,
+    pub rows_each: u32,
+    pub by_height: Divisor,
+    pub x_image: u32,
+    pub x_row: u32,
+    pub dy_image: u32,
+    pub dy_row: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
 pub struct Norm {
     pub x: Address,
     pub scale: Address,

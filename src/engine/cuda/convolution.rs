@@ -1,6 +1,7 @@
 //! Launches of convolutions, forward and backward.
 
 use super::arguments::{Address, Lattice, Pack, Shape, Sweep, TAPS, WeightGradient, WeightSum};
+use super::direct;
 use super::gpu::{Gpu, Slot, check, check_feature};
 use super::index::{Divisor, size};
 use super::kernel::{self, Kernels};
@@ -193,6 +194,11 @@ pub fn convolve<G: Gpu>(
 ) -> Result<(), G::Error> {
     check_shape(gpu, shape, x, weight, y);
     let (input, output, k) = (shape.input, shape.output(), shape.kernel);
+    if let Some(tile) = direct::tile(gpu.precision(), shape, shape.outputs) {
+        let (from, to) = ((gpu.address(x), input), (gpu.address(y), output));
+        // SAFETY: lengths were checked.
+        return unsafe { direct::convolve(gpu, tile, from, gpu.address(weight), to, false, false) };
+    }
     let taps = (0..k * k).map(|tap| {
         let offset = tap / k * input.row_storage() + tap % k * input.channels;
         (tap, offset as isize)
@@ -234,6 +240,13 @@ pub fn convolve_input_gradient<G: Gpu>(
     check_shape(gpu, shape, dx, weight, dy);
     assert!(shape.kernel <= 3, "unsupported input gradient: {shape:?}");
     let (input, output) = (shape.input, shape.output());
+    if let Some(tile) = direct::tile(gpu.precision(), shape, input.channels) {
+        let (from, to) = ((gpu.address(dy), output), (gpu.address(dx), input));
+        // SAFETY: lengths were checked.
+        return unsafe {
+            direct::convolve(gpu, tile, from, gpu.address(weight), to, true, accumulate)
+        };
+    }
     let (k, s, pad) = (shape.kernel, shape.stride, shape.padding());
     // The taps through which inputs of a parity are read, as (tap, distance of the output from input / stride).
     let reach = |parity: usize| -> Vec<(usize, isize)> {
@@ -301,6 +314,52 @@ pub fn convolve_weight_gradient<G: Gpu>(
     dweight: &mut G::Numbers,
 ) -> Result<(), G::Error> {
     check_shape(gpu, shape, x, dweight, dy);
+    let (x, dy) = (gpu.address(x), gpu.address(dy));
+    // SAFETY: lengths were checked.
+    let parts = unsafe {
+        match direct::gradient_kernel(gpu.precision(), shape) {
+            Some(kernel) => direct::weight_gradient(gpu, kernel, shape, x, dy)?,
+            None => weight_gradient(gpu, shape, x, dy)?,
+        }
+    };
+    let depth = shape.kernel * shape.kernel * shape.input.channels;
+    let sum = WeightSum {
+        partial: parts.sums,
+        dweights: gpu.address(dweight),
+        parts: size(parts.count),
+        packed_depth: size(parts.depth),
+        packed_columns: size(parts.columns),
+        outputs: size(shape.outputs),
+        depth: size(depth),
+        taps: size(shape.kernel * shape.kernel),
+        by_outputs: Divisor::new(shape.outputs),
+        by_inputs: Divisor::new(shape.input.channels),
+    };
+    let grid = [(depth * shape.outputs).div_ceil(16), 1, 1];
+    // SAFETY: the parts were made for this shape.
+    unsafe { gpu.launch(kernel::WEIGHT_SUM, grid, &sum) }
+}
+
+/// Partial sums of a weight gradient, `[count][depth][columns]`.
+pub(super) struct Parts {
+    pub sums: Address,
+    pub count: usize,
+    /// At least taps times channels read.
+    pub depth: usize,
+    /// At least the channels written.
+    pub columns: usize,
+}
+
+/// The partial sums of any convolution's weight gradient.
+///
+/// # Safety
+/// `x` and `dy` must be features of the shape's input and output.
+unsafe fn weight_gradient<G: Gpu>(
+    gpu: &G,
+    shape: ConvShape,
+    x: Address,
+    dy: Address,
+) -> Result<Parts, G::Error> {
     let (input, output, k) = (shape.input, shape.output(), shape.kernel);
     let quads = input.channels.is_multiple_of(4) && shape.outputs.is_multiple_of(4);
     let (kernels, columns) = match (shape.outputs, quads) {
@@ -329,8 +388,8 @@ pub fn convolve_weight_gradient<G: Gpu>(
         *offset = (tap / k * input.row_storage() + tap % k * input.channels) as i32;
     }
     let gradient = WeightGradient {
-        x: gpu.address(x),
-        dy: gpu.address(dy),
+        x,
+        dy,
         partial,
         pixels: size(pixels),
         pixels_each: size(pixels_each),
@@ -345,27 +404,14 @@ pub fn convolve_weight_gradient<G: Gpu>(
         packed_columns: size(packed_columns),
         offsets,
     };
-    let sum = WeightSum {
-        partial,
-        dweights: gpu.address(dweight),
-        parts: size(parts),
-        packed_depth: size(packed_depth),
-        packed_columns: size(packed_columns),
-        outputs: size(shape.outputs),
-        depth: size(depth),
-        taps: size(k * k),
-        by_outputs: Divisor::new(shape.outputs),
-        by_inputs: Divisor::new(input.channels),
-    };
     let grid = [packed_depth / TILE, packed_columns / columns, parts];
-    // SAFETY: lengths were checked, the partial sums' memory has the size computed here, windows reach no further than the
-    // halo.
-    unsafe {
-        gpu.launch(kernel, grid, &gradient)?;
-        gpu.launch(
-            kernel::WEIGHT_SUM,
-            [(depth * shape.outputs).div_ceil(16), 1, 1],
-            &sum,
-        )
-    }
+    // SAFETY: by the caller's promise; the partial sums' memory has the size computed here, windows reach no further than
+    // the halo.
+    unsafe { gpu.launch(kernel, grid, &gradient)? };
+    Ok(Parts {
+        sums: partial,
+        count: parts,
+        depth: packed_depth,
+        columns: packed_columns,
+    })
 }

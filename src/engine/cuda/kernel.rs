@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::arguments::{
-    Add, Average, CrossEntropyArguments, Descent, Drawing, Gather, Linear, MaxPool, Norm,
+    Add, Average, CrossEntropyArguments, Descent, Direct, DirectGradient, Drawing, Gather, Linear, MaxPool, Norm,
     NormApply, NormGradientApply, Pack, Pool, PutCrops, PutImages, Subsample, Sweep,
     WeightGradient, WeightSum,
 };
@@ -98,8 +98,10 @@ kernels! {
         WEIGHT_GRADIENT_64_ANY: WeightGradient = "weight_gradient_64_any", 128;
     }
     passes {
-        NORM_STATISTICS: Norm = "norm_statistics", 256;
-        NORM_GRADIENT_SUMS: Norm = "norm_gradient_sums", 256;
+        NORM_STATISTICS_4: Norm = "norm_statistics_4", 256;
+        NORM_STATISTICS_1: Norm = "norm_statistics_1", 256;
+        NORM_GRADIENT_SUMS_4: Norm = "norm_gradient_sums_4", 256;
+        NORM_GRADIENT_SUMS_1: Norm = "norm_gradient_sums_1", 256;
         NORM_APPLY_4: NormApply = "norm_apply_4", 256;
         NORM_APPLY_1: NormApply = "norm_apply_1", 256;
         NORM_GRADIENT_APPLY_4: NormGradientApply = "norm_gradient_apply_4", 256;
@@ -115,6 +117,12 @@ kernels! {
         POOL_GRADIENT: Pool = "pool_gradient", 256;
     }
     others {
+        DIRECT_32: Direct = "direct_32", 128;
+        DIRECT_16: Direct = "direct_16", 256;
+        DIRECT_8: Direct = "direct_8", 256;
+        DIRECT_GRADIENT_16: DirectGradient = "direct_gradient_16", 384;
+        DIRECT_GRADIENT_32: DirectGradient = "direct_gradient_32", 384;
+        DIRECT_GRADIENT_64: DirectGradient = "direct_gradient_64", 384;
         WEIGHT_SUM: WeightSum = "weight_sum", 256;
         NORM_LINES: Norm = "norm_lines", 256;
         LINEAR: Linear = "linear", 128;

@@ -1,6 +1,6 @@
 //! The operators on NVIDIA GPUs. `kernels/` has a few fused kernels in CUDA C++, which `build.rs` compiles with nvcc.
 //!
-//! - `convolution.rs`, `norm.rs`, `passes.rs`, `classifier.rs`, `update.rs`, `images.rs`, `crops.rs`, `labels.rs` and
+//! - `convolution.rs`, `direct.rs`, `norm.rs`, `passes.rs`, `classifier.rs`, `update.rs`, `images.rs`, `crops.rs`, `labels.rs` and
 //!   `gather.rs` turn shapes into launches; `feature.rs` transfers features
 //! - `kernel.rs` names the kernels, `arguments.rs` lays out their arguments, `index.rs` has their index arithmetic
 //! - `gpu.rs` is the interface of a GPU, `launch.rs` a recorded launch, `nvidia.rs` a real GPU on dfdx's device, `open.rs`
@@ -35,6 +35,7 @@ mod arguments;
 mod classifier;
 mod convolution;
 mod crops;
+mod direct;
 mod feature;
 mod gather;
 mod gpu;

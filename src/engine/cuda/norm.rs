@@ -10,10 +10,8 @@ use crate::engine::cpu::{Feature, NormShape, subsampling};
 const THREADS: usize = 256;
 /// Channels that one block sums.
 const CHANNELS: usize = 64;
-/// Values that one block sums. Fixed, like `MOST_PARTS`, so that sums are the same on every GPU.
-const VALUES: usize = 4096;
-/// Most blocks per group.
-const MOST_PARTS: usize = 512;
+/// Channels that a thread handles at a time, if they come in fours.
+const UNIT: usize = 4;
 
 /// What is added before the ReLU.
 pub enum Shortcut<'a, N> {
@@ -39,6 +37,19 @@ fn group_images(shape: NormShape) -> usize {
     (last - first).max(1)
 }
 
+/// Blocks that sum a group of so many values. By the shape alone, so that sums are the same on every GPU: few, because one
+/// block adds their sums, but no block gets more than 2^16 values as long as that is possible.
+fn parts(values: usize) -> usize {
+    (values / (1 << 12))
+        .clamp(1, 128)
+        .max((values >> 16).min(512))
+}
+
+/// Whether each thread handles [`UNIT`] channels at a time.
+fn by_units(feature: Feature) -> bool {
+    feature.channels.is_multiple_of(UNIT)
+}
+
 /// The operands of sums; addresses of absent ones are 0.
 struct Operands {
     x: Address,
@@ -62,10 +73,9 @@ fn sums<G: Gpu>(
     let feature = shape.feature;
     let channels = feature.channels;
     let group_pixels = group_images(shape) * feature.height * feature.width;
-    let parts = (group_pixels * channels / VALUES)
-        .clamp(1, MOST_PARTS)
-        .min(group_pixels);
-    let lanes = channels.min(CHANNELS);
+    let parts = parts(group_pixels * channels).min(group_pixels);
+    let unit = if by_units(feature) { UNIT } else { 1 };
+    let lanes = channels.min(CHANNELS) / unit;
     let groups = shape.groups();
     let norm = Norm {
         x: operands.x,
@@ -98,11 +108,10 @@ fn sums<G: Gpu>(
     Ok((norm, [parts, channels.div_ceil(CHANNELS), groups]))
 }
 
-/// The grid of a pass over a whole feature, and whether each thread handles four floats.
-fn pass(feature: Feature) -> ([usize; 3], bool) {
-    let fours = feature.channels.is_multiple_of(4);
-    let indices = feature.storage() / if fours { 4 } else { 1 };
-    ([indices.div_ceil(THREADS), 1, 1], fours)
+/// The grid of a pass over a whole feature.
+fn pass(feature: Feature) -> [usize; 3] {
+    let unit = if by_units(feature) { UNIT } else { 1 };
+    [(feature.storage() / unit).div_ceil(THREADS), 1, 1]
 }
 
 fn apply<G: Gpu>(
@@ -143,13 +152,12 @@ fn apply<G: Gpu>(
         relu: relu.into(),
         by_group: Divisor::new(group_images(shape)),
     };
-    let (grid, fours) = pass(feature);
-    let kernel = match fours {
-        true => kernel::NORM_APPLY_4.of(gpu.precision()),
-        false => kernel::NORM_APPLY_1.of(gpu.precision()),
+    let kernels = match by_units(feature) {
+        true => kernel::NORM_APPLY_4,
+        false => kernel::NORM_APPLY_1,
     };
     // SAFETY: lengths were checked, and the lines belong to this shape's groups.
-    unsafe { gpu.launch(kernel, grid, &arguments) }
+    unsafe { gpu.launch(kernels.of(gpu.precision()), pass(feature), &arguments) }
 }
 
 /// Normalises with each group's statistics, which are written to `mean` and `variance`, `[groups][channels]`, then adds the
@@ -184,8 +192,12 @@ pub fn normalise<G: Gpu>(
         apart: false,
     };
     let (norm, grid) = sums(gpu, shape, operands)?;
+    let kernels = match by_units(shape.feature) {
+        true => kernel::NORM_STATISTICS_4,
+        false => kernel::NORM_STATISTICS_1,
+    };
     // SAFETY: lengths were checked, scratch memory has the sizes that the kernel assumes.
-    unsafe { gpu.launch(kernel::NORM_STATISTICS.of(gpu.precision()), grid, &norm)? };
+    unsafe { gpu.launch(kernels.of(gpu.precision()), grid, &norm)? };
     apply(gpu, shape, x, norm.lines, shortcut, relu, y)
 }
 
@@ -291,15 +303,14 @@ pub fn normalise_gradient<G: Gpu>(
         gate: if apart { 0 } else { gate },
         by_group: norm.by_group,
     };
-    let (blocks, fours) = pass(feature);
-    let kernel = match fours {
-        true => kernel::NORM_GRADIENT_APPLY_4.of(gpu.precision()),
-        false => kernel::NORM_GRADIENT_APPLY_1.of(gpu.precision()),
+    let (sums, applies) = match by_units(feature) {
+        true => (kernel::NORM_GRADIENT_SUMS_4, kernel::NORM_GRADIENT_APPLY_4),
+        false => (kernel::NORM_GRADIENT_SUMS_1, kernel::NORM_GRADIENT_APPLY_1),
     };
     // SAFETY: lengths were checked, scratch memory has the sizes that the kernels assume; if `dx` is `dy`, each thread
     // reads its floats before it writes them.
     unsafe {
-        gpu.launch(kernel::NORM_GRADIENT_SUMS.of(gpu.precision()), grid, &norm)?;
-        gpu.launch(kernel, blocks, &arguments)
+        gpu.launch(sums.of(gpu.precision()), grid, &norm)?;
+        gpu.launch(applies.of(gpu.precision()), pass(feature), &arguments)
     }
 }

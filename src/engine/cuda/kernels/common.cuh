@@ -1,12 +1,18 @@
 // What all kernels share: shapes as `arguments.rs` writes them, division without dividing, halos.
 #pragma once
 
+// KERNEL_SHARING leaves registers for so many blocks on a multiprocessor.
 #ifndef KERNEL
 #define KERNEL(name, threads, Arguments)                                                                               \
     extern "C" __global__ void __launch_bounds__(threads) name(const Arguments a)
+#define KERNEL_SHARING(name, threads, blocks, Arguments)                                                               \
+    extern "C" __global__ void __launch_bounds__(threads, blocks) name(const Arguments a)
 #endif
 
 #define DEVICE __device__ __forceinline__
+
+// Partial sums that a thread reads before it adds the first of them. It would else wait for each in turn.
+constexpr unsigned AHEAD = 8;
 
 // Division of numbers below 2^31 by a divisor known when the kernel is launched: a multiplication and a shift.
 struct Divisor {

@@ -378,9 +378,15 @@ KERNEL(weight_sum, 256, WeightSum) {
     if (inside) {
         const size_t step = size_t(a.packed_depth) * a.packed_columns;
         const float *from = a.partial + k * a.packed_columns + output;
-#pragma unroll 4
-        for (unsigned part = lane; part < a.parts; part += 16)
-            sum += from[part * step];
+        for (unsigned part = lane; part < a.parts; part += AHEAD * 16) {
+            float next[AHEAD];
+#pragma unroll
+            for (unsigned i = 0; i < AHEAD; ++i)
+                next[i] = part + i * 16 < a.parts ? from[(part + i * 16) * step] : 0.0f;
+#pragma unroll
+            for (unsigned i = 0; i < AHEAD; ++i)
+                sum += next[i];
+        }
     }
     sums[lane][threadIdx.x % 16] = sum;
     __syncthreads();

@@ -352,3 +352,4 @@ inline unsigned __umulhi(unsigned a, unsigned b) {
         return 0;                                                                                                      \
     }                                                                                                                  \
     static void name##_body(const Arguments &a)
+#define KERNEL_SHARING(name, threads, blocks, Arguments) KERNEL(name, threads, Arguments)

@@ -57,6 +57,43 @@ struct Norm {
 // Gates: which gradients the ReLU lets pass.
 constexpr unsigned GATE_OPEN = 0, GATE_RECOMPUTED = 1, GATE_OUTPUT = 2;
 
+// What a thread reads or writes at a time: four channels of one pixel where channels come in fours.
+template <int UNIT> struct Unit {
+    float value[UNIT];
+};
+template <int UNIT> struct Access;
+template <> struct Access<1> {
+    template <typename T> static DEVICE Unit<1> get(const T *from) { return {{widen(*from)}}; }
+    template <typename T> static DEVICE void put(T *to, const Unit<1> &unit) { *to = narrow<T>(unit.value[0]); }
+};
+template <> struct Access<4> {
+    template <typename T> static DEVICE Unit<4> get(const T *from) {
+        const float4 four = load4(from);
+        return {{four.x, four.y, four.z, four.w}};
+    }
+    template <typename T> static DEVICE void put(T *to, const Unit<4> &unit) {
+        store4(to, make_float4(unit.value[0], unit.value[1], unit.value[2], unit.value[3]));
+    }
+};
+
+// Two sums for each channel of a unit, kept in double precision.
+template <int UNIT> struct Totals {
+    double one[UNIT], two[UNIT];
+    float short_one[UNIT], short_two[UNIT];
+
+    DEVICE void clear() {
+        for (int i = 0; i < UNIT; ++i)
+            one[i] = 0.0, two[i] = 0.0, short_one[i] = 0.0f, short_two[i] = 0.0f;
+    }
+    DEVICE void flush() {
+        for (int i = 0; i < UNIT; ++i) {
+            one[i] += short_one[i];
+            two[i] += short_two[i];
+            short_one[i] = 0.0f, short_two[i] = 0.0f;
+        }
+    }
+};
+
 // Calls `visit(place in the feature)` for every pixel of this block's part that is this thread's, and `flush()` now and then.
 template <typename Visit, typename Flush>
 DEVICE void each_pixel(const Norm &a, unsigned group, unsigned row, unsigned channel, Visit visit, Flush flush) {
@@ -74,56 +111,81 @@ DEVICE void each_pixel(const Norm &a, unsigned group, unsigned row, unsigned cha
     }
 }
 
-// Adds the sums of a block's rows and files them as its part's.
-DEVICE void file_sums(const Norm &a, unsigned group, unsigned row, unsigned lane, unsigned channel, double one, double two) {
-    __shared__ double sums[2][NORM_THREADS];
-    sums[0][threadIdx.x] = one;
-    sums[1][threadIdx.x] = two;
+// Adds the sums of a block's rows, always in the same order, and files them as its part's.
+template <int UNIT> DEVICE void file_sums(const Norm &a, unsigned group, const Totals<UNIT> &totals) {
+    __shared__ double sums[2][UNIT][NORM_THREADS];
+    __shared__ double teams[NORM_THREADS];
+    for (int i = 0; i < UNIT; ++i) {
+        sums[0][i][threadIdx.x] = totals.one[i];
+        sums[1][i][threadIdx.x] = totals.two[i];
+    }
     __syncthreads();
-    if (row == 0 && channel < a.shape.channels && lane < NORM_CHANNELS) {
-        const unsigned lanes = a.by_lanes.divisor;
-        for (unsigned other = 1; other < a.rows; ++other) {
-            one += sums[0][other * lanes + lane];
-            two += sums[1][other * lanes + lane];
-        }
-        double *to = a.partial + (size_t(group) * a.parts + blockIdx.x) * 2 * a.shape.channels + channel;
-        to[0] = one;
-        to[a.shape.channels] = two;
+    // A team of threads adds the rows of each sum.
+    const unsigned lanes = a.by_lanes.divisor;
+    const unsigned each = UNIT * lanes, count = 2 * each, members = NORM_THREADS / count;
+    const unsigned member = threadIdx.x / count, sum = threadIdx.x - member * count;
+    const unsigned which = sum / each, in_unit = (sum - which * each) / lanes;
+    const unsigned lane = sum - which * each - in_unit * lanes;
+    double total = 0.0;
+    if (member < members)
+        for (unsigned row = member; row < a.rows; row += members)
+            total += sums[which][in_unit][row * lanes + lane];
+    teams[threadIdx.x] = total;
+    __syncthreads();
+    const unsigned channel = blockIdx.y * NORM_CHANNELS + lane * UNIT + in_unit;
+    if (member == 0 && channel < a.shape.channels) {
+        for (unsigned other = 1; other < members; ++other)
+            total += teams[other * count + sum];
+        const size_t part = size_t(group) * a.parts + blockIdx.x;
+        a.partial[(part * 2 + which) * a.shape.channels + channel] = total;
     }
 }
 
-// All sums of a channel in a group, in the order of the parts; a team of threads each. Only the first of a team gets them.
-// Every thread of the block calls it.
-DEVICE void gather_sums(const Norm &a, unsigned group, unsigned channel, unsigned team, double &one, double &two) {
+// Adds the parts of every channel of every group, in their order, and calls `take(group, channel, one, two)` on one thread for
+// each. Every thread of the block calls it.
+template <typename Take> DEVICE void gather_sums(const Norm &a, Take take) {
     __shared__ double sums[2][NORM_THREADS];
-    const unsigned member = threadIdx.x % team;
-    one = 0.0, two = 0.0;
-    if (channel < a.shape.channels) {
-        for (unsigned part = member; part < a.parts; part += team) {
-            const volatile double *from =
-                a.partial + (size_t(group) * a.parts + part) * 2 * a.shape.channels + channel;
-            one += from[0];
-            two += from[a.shape.channels];
-        }
-    }
-    __syncthreads();
-    sums[0][threadIdx.x] = one;
-    sums[1][threadIdx.x] = two;
-    __syncthreads();
-    if (member == 0) {
-        for (unsigned other = 1; other < team; ++other) {
-            one += sums[0][threadIdx.x + other];
-            two += sums[1][threadIdx.x + other];
-        }
-    }
-}
-
-// Threads that share one channel's parts: a power of two that divides the block.
-DEVICE unsigned team_size(unsigned channels) {
+    const unsigned channels = a.shape.channels, pairs = a.groups * channels;
+    // Threads that share a pair's parts.
     unsigned team = NORM_THREADS;
-    while (team > 1 && team * channels > NORM_THREADS)
+    while (team > 1 && team * pairs > NORM_THREADS)
         team /= 2;
-    return team;
+    const unsigned width = NORM_THREADS / team;
+    const unsigned member = threadIdx.x / width;
+    const size_t step = 2 * size_t(channels);
+    for (unsigned first = 0; first < pairs; first += width) {
+        const unsigned pair = first + threadIdx.x % width;
+        const unsigned group = divide(pair, a.shape.by_channels), channel = pair - group * channels;
+        double one = 0.0, two = 0.0;
+        if (pair < pairs) {
+            const volatile double *from = a.partial + size_t(group) * a.parts * step + channel;
+            for (unsigned part = member; part < a.parts; part += AHEAD * team) {
+                double ones[AHEAD], twos[AHEAD];
+#pragma unroll
+                for (unsigned i = 0; i < AHEAD; ++i) {
+                    const bool inside = part + i * team < a.parts;
+                    ones[i] = inside ? from[(part + i * team) * step] : 0.0;
+                    twos[i] = inside ? from[(part + i * team) * step + channels] : 0.0;
+                }
+#pragma unroll
+                for (unsigned i = 0; i < AHEAD; ++i) {
+                    one += ones[i];
+                    two += twos[i];
+                }
+            }
+        }
+        __syncthreads();
+        sums[0][threadIdx.x] = one;
+        sums[1][threadIdx.x] = two;
+        __syncthreads();
+        if (member == 0 && pair < pairs) {
+            for (unsigned other = 1; other < team; ++other) {
+                one += sums[0][other * width + threadIdx.x];
+                two += sums[1][other * width + threadIdx.x];
+            }
+            take(group, channel, one, two);
+        }
+    }
 }
 
 DEVICE double group_values(const Norm &a, unsigned group) {
@@ -133,57 +195,51 @@ DEVICE double group_values(const Norm &a, unsigned group) {
 
 // Means, biased variances and lines. Deviations from a value of the channel are summed: squares of x itself would lose a
 // small variance.
-template <typename T> DEVICE void statistics(const Norm &a) {
+template <typename T, int UNIT> DEVICE void statistics(const Norm &a) {
     const T *const values = static_cast<const T *>(a.x);
     const unsigned row = divide(threadIdx.x, a.by_lanes);
     const unsigned lane = threadIdx.x - row * a.by_lanes.divisor;
-    const unsigned channel = blockIdx.y * NORM_CHANNELS + lane;
+    const unsigned channel = blockIdx.y * NORM_CHANNELS + lane * UNIT;
     const unsigned channels = a.shape.channels;
     const unsigned group = blockIdx.z;
-    double sum = 0.0, squares = 0.0;
+    Totals<UNIT> totals;
+    totals.clear();
     if (row < a.rows && channel < channels) {
-        const float pivot = widen(values[pixel_at(a.shape, group * a.group_pixels) + channel]);
-        float short_sum = 0.0f, short_squares = 0.0f;
+        const Unit<UNIT> pivot = Access<UNIT>::get(values + pixel_at(a.shape, group * a.group_pixels) + channel);
         each_pixel(
             a, group, row, channel,
             [&](unsigned place) {
-                const float value = widen(values[place]) - pivot;
-                short_sum += value;
-                short_squares = fmaf(value, value, short_squares);
+                const Unit<UNIT> x = Access<UNIT>::get(values + place);
+                for (int i = 0; i < UNIT; ++i) {
+                    const float value = x.value[i] - pivot.value[i];
+                    totals.short_one[i] += value;
+                    totals.short_two[i] = fmaf(value, value, totals.short_two[i]);
+                }
             },
-            [&] {
-                sum += short_sum;
-                squares += short_squares;
-                short_sum = 0.0f, short_squares = 0.0f;
-            });
+            [&] { totals.flush(); });
     }
-    file_sums(a, group, row, lane, channel, sum, squares);
+    file_sums<UNIT>(a, group, totals);
     if (!last_block(a.counter, gridDim.x * gridDim.y * gridDim.z))
         return;
-    const unsigned team = team_size(channels);
-    for (unsigned of = 0; of < a.groups; ++of)
-        for (unsigned from = 0; from < channels; from += NORM_THREADS / team) {
-            const unsigned c = from + threadIdx.x / team;
-            double total, total_squares;
-            gather_sums(a, of, c, team, total, total_squares);
-            if (threadIdx.x % team != 0 || c >= channels)
-                continue;
-            const double count = group_values(a, of);
-            const double pivot = widen(values[pixel_at(a.shape, of * a.group_pixels) + c]);
-            const double spread = (total_squares - total * total / count) / count;
-            const float mean = float(pivot + total / count);
-            // Rounding may go below zero; a NaN stays one.
-            const float variance = spread < 0.0 ? 0.0f : float(spread);
-            a.mean[of * channels + c] = mean;
-            a.variance[of * channels + c] = variance;
-            const Line line = line_of(mean, variance, a.epsilon, a.scale[c], a.shift[c]);
-            a.lines[of * 4 * channels + c] = line.factor;
-            a.lines[(of * 4 + 1) * channels + c] = line.offset;
-        }
+    gather_sums(a, [&](unsigned of, unsigned c, double total, double squares) {
+        const double count = group_values(a, of);
+        const double pivot = widen(values[pixel_at(a.shape, of * a.group_pixels) + c]);
+        const double spread = (squares - total * total / count) / count;
+        const float mean = float(pivot + total / count);
+        // Rounding may go below zero; a NaN stays one.
+        const float variance = spread < 0.0 ? 0.0f : float(spread);
+        a.mean[of * channels + c] = mean;
+        a.variance[of * channels + c] = variance;
+        const Line line = line_of(mean, variance, a.epsilon, a.scale[c], a.shift[c]);
+        a.lines[of * 4 * channels + c] = line.factor;
+        a.lines[(of * 4 + 1) * channels + c] = line.offset;
+    });
 }
 
-KERNEL(norm_statistics, NORM_THREADS, Norm) { statistics<float>(a); }
-KERNEL(norm_statistics_bf16, NORM_THREADS, Norm) { statistics<bf16>(a); }
+KERNEL(norm_statistics_4, NORM_THREADS, Norm) { statistics<float, 4>(a); }
+KERNEL(norm_statistics_4_bf16, NORM_THREADS, Norm) { statistics<bf16, 4>(a); }
+KERNEL(norm_statistics_1, NORM_THREADS, Norm) { statistics<float, 1>(a); }
+KERNEL(norm_statistics_1_bf16, NORM_THREADS, Norm) { statistics<bf16, 1>(a); }
 
 // The lines of given statistics.
 KERNEL(norm_lines, NORM_THREADS, Norm) {
@@ -198,53 +254,62 @@ KERNEL(norm_lines, NORM_THREADS, Norm) {
 }
 
 // Sums of the gradient that passes and of its product with `x - mean`; with `apart`, `dy` becomes what passes.
-template <typename T> DEVICE void gradient_sums(const Norm &a) {
+template <typename T, int UNIT> DEVICE void gradient_sums(const Norm &a) {
     const T *const values = static_cast<const T *>(a.x), *const output = static_cast<const T *>(a.output);
     T *const dy = static_cast<T *>(a.dy);
     const unsigned row = divide(threadIdx.x, a.by_lanes);
     const unsigned lane = threadIdx.x - row * a.by_lanes.divisor;
-    const unsigned channel = blockIdx.y * NORM_CHANNELS + lane;
+    const unsigned channel = blockIdx.y * NORM_CHANNELS + lane * UNIT;
     const unsigned channels = a.shape.channels;
     const unsigned group = blockIdx.z;
-    double plain = 0.0, weighted = 0.0;
+    Totals<UNIT> totals;
+    totals.clear();
     if (row < a.rows && channel < channels) {
-        const float mean = a.mean[group * channels + channel];
-        const Line line =
-            line_of(mean, a.variance[group * channels + channel], a.epsilon, a.scale[channel], a.shift[channel]);
-        float short_plain = 0.0f, short_weighted = 0.0f;
+        float mean[UNIT];
+        Line line[UNIT];
+        for (int i = 0; i < UNIT; ++i) {
+            const unsigned c = channel + i;
+            mean[i] = a.mean[group * channels + c];
+            line[i] = line_of(mean[i], a.variance[group * channels + c], a.epsilon, a.scale[c], a.shift[c]);
+        }
         each_pixel(
             a, group, row, channel,
             [&](unsigned place) {
-                const float x = widen(values[place]);
-                float d = widen(dy[place]);
-                if (a.gate == GATE_RECOMPUTED)
-                    d = fmaf(x, line.factor, line.offset) > 0.0f ? d : 0.0f;
-                else if (a.gate == GATE_OUTPUT)
-                    d = widen(output[place]) > 0.0f ? d : 0.0f;
+                const Unit<UNIT> x = Access<UNIT>::get(values + place);
+                Unit<UNIT> d = Access<UNIT>::get(dy + place);
+                if (a.gate == GATE_RECOMPUTED) {
+                    for (int i = 0; i < UNIT; ++i)
+                        d.value[i] = fmaf(x.value[i], line[i].factor, line[i].offset) > 0.0f ? d.value[i] : 0.0f;
+                } else if (a.gate == GATE_OUTPUT) {
+                    const Unit<UNIT> y = Access<UNIT>::get(output + place);
+                    for (int i = 0; i < UNIT; ++i)
+                        d.value[i] = y.value[i] > 0.0f ? d.value[i] : 0.0f;
+                }
                 if (a.apart && a.gate != GATE_OPEN)
-                    dy[place] = narrow<T>(d);
-                short_plain += d;
-                short_weighted = fmaf(d, x - mean, short_weighted);
+                    Access<UNIT>::put(dy + place, d);
+                for (int i = 0; i < UNIT; ++i) {
+                    totals.short_one[i] += d.value[i];
+                    totals.short_two[i] = fmaf(d.value[i], x.value[i] - mean[i], totals.short_two[i]);
+                }
             },
-            [&] {
-                plain += short_plain;
-                weighted += short_weighted;
-                short_plain = 0.0f, short_weighted = 0.0f;
-            });
+            [&] { totals.flush(); });
     }
-    file_sums(a, group, row, lane, channel, plain, weighted);
+    file_sums<UNIT>(a, group, totals);
     if (!last_block(a.counter, gridDim.x * gridDim.y * gridDim.z))
         return;
-    const unsigned team = team_size(channels);
-    for (unsigned from = 0; from < channels; from += NORM_THREADS / team) {
-        const unsigned c = from + threadIdx.x / team;
-        const bool mine = threadIdx.x % team == 0 && c < channels;
+    // A pair's sums go where its first part was, which only its own threads have read.
+    const size_t step = 2 * size_t(channels);
+    gather_sums(a, [&](unsigned of, unsigned c, double total, double weighted) {
+        double *to = a.partial + size_t(of) * a.parts * step + c;
+        to[0] = total;
+        to[channels] = weighted;
+    });
+    __syncthreads();
+    for (unsigned c = threadIdx.x; c < channels; c += NORM_THREADS) {
         double scale_sum = 0.0, shift_sum = 0.0;
         for (unsigned of = 0; of < a.groups; ++of) {
-            double total, total_weighted;
-            gather_sums(a, of, c, team, total, total_weighted);
-            if (!mine)
-                continue;
+            const volatile double *from = a.partial + size_t(of) * a.parts * step + c;
+            const double total = from[0], total_weighted = from[channels];
             const double count = group_values(a, of);
             const Line line = line_of(a.mean[of * channels + c], a.variance[of * channels + c], a.epsilon, a.scale[c],
                                       a.shift[c]);
@@ -257,15 +322,15 @@ template <typename T> DEVICE void gradient_sums(const Norm &a) {
             scale_sum += total_weighted * line.inverse;
             shift_sum += total;
         }
-        if (mine) {
-            a.dscale[c] = float(scale_sum);
-            a.dshift[c] = float(shift_sum);
-        }
+        a.dscale[c] = float(scale_sum);
+        a.dshift[c] = float(shift_sum);
     }
 }
 
-KERNEL(norm_gradient_sums, NORM_THREADS, Norm) { gradient_sums<float>(a); }
-KERNEL(norm_gradient_sums_bf16, NORM_THREADS, Norm) { gradient_sums<bf16>(a); }
+KERNEL(norm_gradient_sums_4, NORM_THREADS, Norm) { gradient_sums<float, 4>(a); }
+KERNEL(norm_gradient_sums_4_bf16, NORM_THREADS, Norm) { gradient_sums<bf16, 4>(a); }
+KERNEL(norm_gradient_sums_1, NORM_THREADS, Norm) { gradient_sums<float, 1>(a); }
+KERNEL(norm_gradient_sums_1_bf16, NORM_THREADS, Norm) { gradient_sums<bf16, 1>(a); }
 
 // What is added before the ReLU.
 constexpr unsigned ADD_NOTHING = 0, ADD_SAME = 1, ADD_SUBSAMPLED = 2;
@@ -281,25 +346,6 @@ struct Apply {
     Shape source;
     unsigned stride, add, relu;
     Divisor by_group;
-};
-
-// What a thread of a pass over whole features writes at a time, four numbers of one pixel where channels come in fours.
-template <int UNIT> struct Unit {
-    float value[UNIT];
-};
-template <int UNIT> struct Access;
-template <> struct Access<1> {
-    template <typename T> static DEVICE Unit<1> get(const T *from) { return {{widen(*from)}}; }
-    template <typename T> static DEVICE void put(T *to, const Unit<1> &unit) { *to = narrow<T>(unit.value[0]); }
-};
-template <> struct Access<4> {
-    template <typename T> static DEVICE Unit<4> get(const T *from) {
-        const float4 four = load4(from);
-        return {{four.x, four.y, four.z, four.w}};
-    }
-    template <typename T> static DEVICE void put(T *to, const Unit<4> &unit) {
-        store4(to, make_float4(unit.value[0], unit.value[1], unit.value[2], unit.value[3]));
-    }
 };
 
 template <typename T, int UNIT> DEVICE void apply(const Apply &a) {

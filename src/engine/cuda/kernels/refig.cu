@@ -2,6 +2,7 @@
 #include "classifier.cuh"
 #include "convolution.cuh"
 #include "convolution_tensor.cuh"
+#include "direct.cuh"
 #include "feature.cuh"
 #include "images.cuh"
 #include "norm.cuh"

@@ -194,7 +194,7 @@ pub fn convolve<G: Gpu>(
 ) -> Result<(), G::Error> {
     check_shape(gpu, shape, x, weight, y);
     let (input, output, k) = (shape.input, shape.output(), shape.kernel);
-    if let Some(tile) = direct::tile(gpu.precision(), shape, shape.outputs) {
+    if let Some(tile) = direct::tile(gpu.precision(), shape, input.channels, shape.outputs) {
         let (from, to) = ((gpu.address(x), input), (gpu.address(y), output));
         // SAFETY: lengths were checked.
         return unsafe { direct::convolve(gpu, tile, from, gpu.address(weight), to, false, false) };
@@ -240,7 +240,7 @@ pub fn convolve_input_gradient<G: Gpu>(
     check_shape(gpu, shape, dx, weight, dy);
     assert!(shape.kernel <= 3, "unsupported input gradient: {shape:?}");
     let (input, output) = (shape.input, shape.output());
-    if let Some(tile) = direct::tile(gpu.precision(), shape, input.channels) {
+    if let Some(tile) = direct::tile(gpu.precision(), shape, shape.outputs, input.channels) {
         let (from, to) = ((gpu.address(dy), output), (gpu.address(dx), input));
         // SAFETY: lengths were checked.
         return unsafe {

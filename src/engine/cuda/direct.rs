@@ -11,6 +11,8 @@ use crate::recipe::Precision;
 
 /// Channels read that a block holds at a time.
 const CHUNK: usize = 16;
+/// Rows that a block of a weight gradient holds at a time.
+const UNIT_ROWS: usize = 4;
 
 /// A kernel and what one block computes.
 #[derive(Clone, Copy)]
@@ -28,10 +30,11 @@ fn served(precision: Precision, shape: ConvShape) -> bool {
         && shape.outputs.is_multiple_of(CHUNK)
 }
 
-/// The kernel for a convolution, or its input's gradient, that writes so many channels. `None` if none serves it.
-pub fn tile(precision: Precision, shape: ConvShape, written: usize) -> Option<Tile> {
+/// The kernel for a convolution, or its input's gradient, that reads and writes so many channels. `None` if none serves it.
+pub fn tile(precision: Precision, shape: ConvShape, read: usize, written: usize) -> Option<Tile> {
     let (kernel, images, rows, channels) = match (shape.input.height, shape.input.width) {
-        (height, 32) if height.is_multiple_of(8) => (kernel::DIRECT_32, 1, 8, 16),
+        // This one holds all channels that it reads.
+        (height, 32) if height.is_multiple_of(8) && read == CHUNK => (kernel::DIRECT_32, 1, 8, 16),
         (height, 16) if height.is_multiple_of(8) => (kernel::DIRECT_16, 1, 8, 32),
         (8, 8) => (kernel::DIRECT_8, 2, 8, 32),
         _ => return None,
@@ -87,27 +90,26 @@ pub struct GradientKernel {
     kernel: Kernel<DirectGradient>,
     /// Blocks side by side, each for a share of the channels read.
     shares: usize,
-    /// Parts of a block, each with rows of its own.
-    parts: usize,
-    /// Rows of a part.
+    /// Rows of a block.
     rows: usize,
 }
 
 /// The kernel for a convolution's weight gradient. `None` if none serves it.
 pub fn gradient_kernel(precision: Precision, shape: ConvShape) -> Option<GradientKernel> {
-    let (kernel, shares, parts, rows) = match (shape.input.width, shape.input.channels) {
-        (32, 16) => (kernel::DIRECT_GRADIENT_16, 1, 8, 4),
-        (16, 32) => (kernel::DIRECT_GRADIENT_32, 1, 2, 8),
-        (8, 64) => (kernel::DIRECT_GRADIENT_64, 2, 1, 16),
+    let (kernel, shares, rows) = match (shape.input.width, shape.input.channels) {
+        (32, 16) => (kernel::DIRECT_GRADIENT_16, 1, 32),
+        (16, 32) => (kernel::DIRECT_GRADIENT_32, 1, 16),
+        (8, 64) => (kernel::DIRECT_GRADIENT_64, 2, 16),
         _ => return None,
     };
-    let made = GradientKernel {
+    let fits = served(precision, shape)
+        && shape.outputs == shape.input.channels
+        && shape.input.height.is_multiple_of(UNIT_ROWS);
+    fits.then_some(GradientKernel {
         kernel,
         shares,
-        parts,
         rows,
-    };
-    (served(precision, shape) && shape.outputs == shape.input.channels).then_some(made)
+    })
 }
 
 /// The partial sums of a weight gradient.
@@ -123,7 +125,7 @@ pub unsafe fn weight_gradient<G: Gpu>(
 ) -> Result<Parts, G::Error> {
     let (input, output) = (shape.input, shape.output());
     let rows = output.images * output.height;
-    let count = rows.div_ceil(with.parts * with.rows);
+    let count = rows.div_ceil(with.rows);
     let sums = gpu.scratch(Slot::Partial, count * shape.weights() * size_of::<f32>())?;
     let arguments = DirectGradient {
         x: corner(x, input),

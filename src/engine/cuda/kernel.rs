@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use super::arguments::{
-    Add, Average, CrossEntropyArguments, Descent, Direct, DirectGradient, Drawing, Gather, Linear, MaxPool, Norm,
-    NormApply, NormGradientApply, Pack, Pool, PutCrops, PutImages, Subsample, Sweep,
+    Add, Average, CrossEntropyArguments, Descent, Direct, DirectGradient, Drawing, Gather, Linear,
+    MaxPool, Norm, NormApply, NormGradientApply, Pack, Pool, PutCrops, PutImages, Subsample, Sweep,
     WeightGradient, WeightSum,
 };
 use crate::recipe::Precision;
@@ -120,9 +120,9 @@ kernels! {
         DIRECT_32: Direct = "direct_32", 128;
         DIRECT_16: Direct = "direct_16", 256;
         DIRECT_8: Direct = "direct_8", 256;
-        DIRECT_GRADIENT_16: DirectGradient = "direct_gradient_16", 384;
-        DIRECT_GRADIENT_32: DirectGradient = "direct_gradient_32", 384;
-        DIRECT_GRADIENT_64: DirectGradient = "direct_gradient_64", 384;
+        DIRECT_GRADIENT_16: DirectGradient = "direct_gradient_16", 256;
+        DIRECT_GRADIENT_32: DirectGradient = "direct_gradient_32", 256;
+        DIRECT_GRADIENT_64: DirectGradient = "direct_gradient_64", 256;
         WEIGHT_SUM: WeightSum = "weight_sum", 256;
         NORM_LINES: Norm = "norm_lines", 256;
         LINEAR: Linear = "linear", 128;

@@ -132,7 +132,7 @@ fn convolutions_of_the_papers_networks_agree_with_the_cpu() {
             conv(2, 16, 16, 32, 64, 3, 2),
             conv(3, 8, 8, 64, 64, 3, 1),
             // Where the same kernels serve other heights and numbers of channels.
-            conv(2, 8, 32, 48, 16, 3, 1),
+            conv(2, 8, 32, 16, 48, 3, 1),
             conv(1, 24, 16, 16, 96, 3, 1),
             conv(2, 8, 8, 32, 64, 3, 1),
             conv(3, 40, 16, 32, 32, 3, 1),

@@ -78,3 +78,20 @@ DEVICE bool last_block(unsigned *counter, unsigned blocks) {
     __threadfence();
     return last;
 }
+
+// Copies sixteen bytes into shared memory, at multiples of sixteen, without waiting.
+DEVICE void copy_quad(float *shared, const float *from) {
+#ifdef __CUDACC__
+    const unsigned to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
+#else
+    *reinterpret_cast<float4 *>(shared) = *reinterpret_cast<const float4 *>(from);
+#endif
+}
+
+// Waits for this thread's copies. Others see them after the next barrier.
+DEVICE void wait_for_copies() {
+#ifdef __CUDACC__
+    asm volatile("cp.async.wait_all;" ::: "memory");
+#endif
+}

@@ -1,13 +1,14 @@
 // 3x3 convolutions of stride 1 on images of 32, 16 and 8 pixels a side, nearly all of those of section 4.2's networks: forward
 // and the gradient of the input, which is the same with the taps turned round. A block keeps its pixels and their neighbours
-// in shared memory, channel by channel, and the weights of a few channels. A thread makes four neighbours in a row by sixteen
-// channels; from six numbers of a row come the products of three taps.
+// in shared memory, channel by channel, and the weights of a few channels. Shared memory gives a thread one number in the time
+// of four multiplications, so a thread makes two rows of eight pixels by four channels: 76 numbers serve 576 multiplications.
 #pragma once
 #include "number.cuh"
 
-// Pixels in a row and channels that a thread makes.
-constexpr int STRIP = 4;
-constexpr int BUNDLE = 16;
+// What a thread makes: rows, pixels of each, and channels.
+constexpr int HIGH = 2;
+constexpr int WIDE = 8;
+constexpr int DEEP = 4;
 // Channels that are held in shared memory at a time.
 constexpr int CHUNK = 16;
 
@@ -26,175 +27,218 @@ struct Direct {
     Shape to_shape;
 };
 
-// IMAGES by ROWS by WIDTH pixels and GROUPS bundles of channels a block. SLICES teams of threads share the channels read. With
-// AHEAD_OF_TIME, the next channels are read while these are multiplied; else other blocks compute meanwhile.
-template <int WIDTH, int ROWS, int IMAGES, int GROUPS, int SLICES, bool AHEAD_OF_TIME> DEVICE void direct(const Direct &a) {
-    constexpr int STRIPS = WIDTH / STRIP;
-    constexpr int PLACES = IMAGES * ROWS * STRIPS;
+// When the next CHUNK of channels is read: there is only one, after these were multiplied (other blocks compute meanwhile), or
+// while they are.
+enum class Next { NONE, AFTER, MEANWHILE };
+
+// IMAGES by ROWS by WIDTH pixels and CHANNELS channels a block. SLICES teams of threads share the channels read.
+template <int WIDTH, int ROWS, int IMAGES, int CHANNELS, int SLICES, Next NEXT> DEVICE void direct(const Direct &a) {
+    constexpr int GROUPS = CHANNELS / DEEP;
+    constexpr int STRIPS = WIDTH / WIDE;
+    constexpr int PLACES = IMAGES * (ROWS / HIGH) * STRIPS;
     constexpr int TEAM = PLACES * GROUPS;
     constexpr int THREADS = TEAM * SLICES;
     constexpr int EACH = CHUNK / SLICES;
-    static_assert(PLACES % 32 == 0 && EACH * SLICES == CHUNK && STRIP % SLICES == 0, "whole warps and shares");
-    // In shared memory: rows four wider than the image, so that strips are aligned, an odd number of quads a plane and four
-    // numbers more a line of weights, so that fewer threads write to a bank at the same time.
+    static_assert(TEAM % 32 == 0 && EACH * SLICES == CHUNK, "whole warps and shares");
+    // In shared memory: rows four wider than the image, so that strips are aligned; an odd number of quads a plane, and more
+    // room for weights than they need, so that fewer threads write to a bank at the same time.
     constexpr int PITCH = WIDTH + 4;
     constexpr int PLANE = (IMAGES * (ROWS + 2) * PITCH / 4 | 1) * 4;
-    constexpr int CHANNELS = GROUPS * BUNDLE;
     constexpr int LINE = CHANNELS + 4;
-    constexpr int SHARED = CHUNK * PLANE + CHUNK * 9 * LINE;
-    static_assert(2 * SLICES * BUNDLE * TEAM <= SHARED && SHARED * 4 <= 48 << 10, "fits into shared memory");
+    constexpr int TAPS_OF_ONE = 9 * LINE + 12;
+    constexpr int SHARED = CHUNK * PLANE + CHUNK * TAPS_OF_ONE;
+    // The sums of a quarter of what a thread makes, for the teams to add.
+    constexpr int QUARTER = HIGH * WIDE * DEEP / 4;
+    static_assert(4 % SLICES == 0 && 2 * SLICES * QUARTER * TEAM <= SHARED && SHARED * 4 <= 48 << 10, "fits into shared memory");
     __shared__ __align__(16) float shared[SHARED];
     float *const planes = shared, *const lines = shared + CHUNK * PLANE;
 
-    const int thread = threadIdx.x;
-    const int place = thread % PLACES, group = thread / PLACES % GROUPS, slice = thread / TEAM;
-    const int strip = place % STRIPS, row = place / STRIPS % ROWS, image = place / (STRIPS * ROWS);
+    const unsigned thread = threadIdx.x;
+    const int slice = thread / TEAM, member = thread % TEAM;
+    const int group = member % GROUPS, place = member / GROUPS;
+    const int strip = place % STRIPS, row = place / STRIPS % (ROWS / HIGH) * HIGH, image = place / (STRIPS * (ROWS / HIGH));
     const unsigned tiles = a.height / ROWS;
     const unsigned first_image = blockIdx.x / tiles * IMAGES, first_row = blockIdx.x % tiles * ROWS;
     const unsigned first_channel = blockIdx.y * CHANNELS;
 
-    // Activations by quads of channels, and weights, both in the order in which they lie in memory.
-    constexpr int QUADS = CHUNK / 4 * IMAGES * (ROWS + 2) * (WIDTH + 2);
-    constexpr int WEIGHTS = CHUNK * CHANNELS * 9;
-    auto quad_at = [&](unsigned chunk, int index) {
-        const int quad = index % (CHUNK / 4), pixel = index / (CHUNK / 4);
-        const int x = pixel % (WIDTH + 2), y = pixel / (WIDTH + 2) % (ROWS + 2), of = pixel / (WIDTH + 2) / (ROWS + 2);
-        if (index >= QUADS || first_image + of >= a.images)
+    // Activations are copied by quads of channels. A thread keeps its quad, and goes to the pixel that lies STEP further.
+    constexpr unsigned LINES = IMAGES * (ROWS + 2), STEP = THREADS / (CHUNK / 4);
+    constexpr int LEFT = (LINES * (WIDTH + 2) + STEP - 1) / STEP;
+    const unsigned quad = thread % (CHUNK / 4);
+    const unsigned x_of_first = thread / (CHUNK / 4) % (WIDTH + 2), line_of_first = thread / (CHUNK / 4) / (WIDTH + 2);
+    auto next_pixel = [](unsigned &x, unsigned &line) {
+        x += STEP % (WIDTH + 2);
+        line += STEP / (WIDTH + 2);
+        if (x >= WIDTH + 2) {
+            x -= WIDTH + 2;
+            ++line;
+        }
+    };
+    auto quad_at = [&](unsigned chunk, unsigned x, unsigned line) {
+        const unsigned of = IMAGES > 1 ? line / (ROWS + 2) : 0, y = line - of * (ROWS + 2);
+        if (line >= LINES || first_image + of >= a.images)
             return make_float4(0.0f, 0.0f, 0.0f, 0.0f);
         return load4(a.from + (first_image + of) * a.from_image + (first_row + y) * a.from_row + x * a.inputs + chunk + 4 * quad);
     };
-    auto put_quad = [&](int index, float4 four) {
-        const int quad = index % (CHUNK / 4), pixel = index / (CHUNK / 4);
-        float *const to = planes + 4 * quad * PLANE + pixel / (WIDTH + 2) * PITCH + pixel % (WIDTH + 2);
-        if (index < QUADS) {
+    auto put_quad = [&](unsigned x, unsigned line, float4 four) {
+        float *const to = planes + 4 * quad * PLANE + line * PITCH + x;
+        if (line < LINES) {
             to[0] = four.x;
             to[PLANE] = four.y;
             to[2 * PLANE] = four.z;
             to[3 * PLANE] = four.w;
         }
     };
-    auto weight_at = [&](unsigned chunk, int index) {
-        const int tap = index % 9, rest = index / 9;
-        if (a.gradient)
-            return a.weights[((chunk + rest / CHANNELS) * a.outputs + first_channel + rest % CHANNELS) * 9 + tap];
-        return a.weights[((first_channel + rest / CHUNK) * a.inputs + chunk + rest % CHUNK) * 9 + tap];
-    };
-    auto put_weight = [&](int index, float weight) {
-        const int tap = index % 9, rest = index / 9;
-        if (a.gradient)
-            lines[(rest / CHANNELS * 9 + 8 - tap) * LINE + rest % CHANNELS] = weight;
-        else
-            lines[(rest % CHUNK * 9 + tap) * LINE + rest / CHUNK] = weight;
-    };
-    constexpr int LEFT = (QUADS + THREADS - 1) / THREADS;
-    constexpr int RIGHT = WEIGHTS / THREADS;
-    static_assert(RIGHT * THREADS == WEIGHTS, "every thread reads as many weights");
-    float4 next[AHEAD_OF_TIME ? LEFT : 1];
-    float next_weights[AHEAD_OF_TIME ? RIGHT : 1];
-    auto fetch = [&](unsigned chunk) {
+    // Weights are copied by fours in the order in which they lie: forward, a channel written has all taps of the chunk's channels
+    // together; of the gradient, a channel read has those of all channels written. So many threads take part that a thread's
+    // next four are the same taps, of other channels.
+    constexpr unsigned WEIGHTS = CHUNK * CHANNELS * 9 / 4;
+    constexpr unsigned OF_WRITTEN = CHUNK * 9 / 4, OF_READ = CHANNELS * 9 / 4;
+    constexpr unsigned PARTNERS = THREADS / OF_READ * OF_READ;
+    constexpr int RIGHT = (WEIGHTS + PARTNERS - 1) / PARTNERS;
+    static_assert(CHANNELS % CHUNK == 0 && PARTNERS > 0, "whole channels");
+    int put_at[4];
 #pragma unroll
-        for (int i = 0; i < LEFT; ++i)
-            next[i] = quad_at(chunk, thread + i * THREADS);
+    for (int i = 0; i < 4; ++i) {
+        const unsigned tap = (4 * thread + i) % 9, rest = (4 * thread + i) / 9;
+        put_at[i] = a.gradient ? rest / CHANNELS * TAPS_OF_ONE + (8 - tap) * LINE + rest % CHANNELS
+                               : rest % CHUNK * TAPS_OF_ONE + tap * LINE + rest / CHUNK;
+    }
+    const int put_step = a.gradient ? PARTNERS / OF_READ * TAPS_OF_ONE : PARTNERS / OF_WRITTEN;
+    const float *const weights =
+        a.gradient ? a.weights + (thread / OF_READ * a.outputs + first_channel) * 9 + thread % OF_READ * 4
+                   : a.weights + (first_channel + thread / OF_WRITTEN) * a.inputs * 9 + thread % OF_WRITTEN * 4;
+    const unsigned weights_step = a.gradient ? PARTNERS / OF_READ * a.outputs * 9 : PARTNERS / OF_WRITTEN * a.inputs * 9;
+    const unsigned weights_chunk = a.gradient ? a.outputs * 9 : 9;
+    auto has_weights = [&](unsigned i) { return thread < PARTNERS && thread + i * PARTNERS < WEIGHTS; };
+    auto weights_at = [&](unsigned chunk, unsigned i) {
+        return has_weights(i) ? load4(weights + chunk * weights_chunk + i * weights_step) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+    };
+    auto put_weights = [&](unsigned i, float4 four) {
+        if (has_weights(i)) {
+            float *const to = lines + i * put_step;
+            to[put_at[0]] = four.x;
+            to[put_at[1]] = four.y;
+            to[put_at[2]] = four.z;
+            to[put_at[3]] = four.w;
+        }
+    };
+    float4 next[LEFT], next_weights[RIGHT];
+    auto fetch_quads = [&](unsigned chunk) {
+        unsigned x = x_of_first, line = line_of_first;
+#pragma unroll
+        for (int i = 0; i < LEFT; ++i, next_pixel(x, line))
+            next[i] = quad_at(chunk, x, line);
+    };
+    auto fetch_weights = [&](unsigned chunk) {
 #pragma unroll
         for (int i = 0; i < RIGHT; ++i)
-            next_weights[i] = weight_at(chunk, thread + i * THREADS);
+            next_weights[i] = weights_at(chunk, i);
     };
-    auto put = [&] {
+    auto put_all_quads = [&] {
+        unsigned x = x_of_first, line = line_of_first;
 #pragma unroll
-        for (int i = 0; i < LEFT; ++i)
-            put_quad(thread + i * THREADS, next[i]);
+        for (int i = 0; i < LEFT; ++i, next_pixel(x, line))
+            put_quad(x, line, next[i]);
+    };
+    auto put_all_weights = [&] {
 #pragma unroll
         for (int i = 0; i < RIGHT; ++i)
-            put_weight(thread + i * THREADS, next_weights[i]);
-    };
-    auto copy = [&](unsigned chunk) {
-#pragma unroll 3
-        for (int index = thread; index < QUADS; index += THREADS)
-            put_quad(index, quad_at(chunk, index));
-#pragma unroll 3
-        for (int index = thread; index < WEIGHTS; index += THREADS)
-            put_weight(index, weight_at(chunk, index));
+            put_weights(i, next_weights[i]);
     };
 
-    float sums[STRIP][BUNDLE];
+    fetch_quads(0);
+    fetch_weights(0);
+    put_all_quads();
+    put_all_weights();
+    float sums[HIGH][WIDE][DEEP];
 #pragma unroll
-    for (int i = 0; i < STRIP; ++i)
+    for (int r = 0; r < HIGH; ++r)
 #pragma unroll
-        for (int j = 0; j < BUNDLE; ++j)
-            sums[i][j] = 0.0f;
+        for (int i = 0; i < WIDE; ++i)
+#pragma unroll
+            for (int j = 0; j < DEEP; ++j)
+                sums[r][i][j] = 0.0f;
 
-    if (AHEAD_OF_TIME)
-        fetch(0);
-    for (unsigned chunk = 0; chunk < a.inputs; chunk += CHUNK) {
-        if (AHEAD_OF_TIME)
-            put();
-        else
-            copy(chunk);
+    for (unsigned chunk = 0;; chunk += CHUNK) {
+        const bool more = NEXT != Next::NONE && chunk + CHUNK < a.inputs;
         __syncthreads();
-        if (AHEAD_OF_TIME && chunk + CHUNK < a.inputs)
-            fetch(chunk + CHUNK);
-        const float *strips = planes + slice * EACH * PLANE + (image * (ROWS + 2) + row) * PITCH + STRIP * strip;
-        const float *line = lines + slice * EACH * 9 * LINE + group * BUNDLE;
+        if (NEXT == Next::MEANWHILE && more) {
+            fetch_quads(chunk + CHUNK);
+            fetch_weights(chunk + CHUNK);
+        }
+        const float *from = planes + slice * EACH * PLANE + (image * (ROWS + 2) + row) * PITCH + WIDE * strip;
+        const float *line = lines + slice * EACH * TAPS_OF_ONE + group * DEEP;
 #pragma unroll 1
-        for (int k = 0; k < EACH; ++k, strips += PLANE, line += 9 * LINE) {
+        for (int k = 0; k < EACH; ++k, from += PLANE, line += TAPS_OF_ONE) {
 #pragma unroll
-            for (int y = 0; y < 3; ++y) {
-                const float4 four = load4(strips + y * PITCH);
-                const float2 two = load2(strips + y * PITCH + 4);
-                const float x[STRIP + 2] = {four.x, four.y, four.z, four.w, two.x, two.y};
+            for (int y = 0; y < HIGH + 2; ++y) {
+                const float4 first = load4(from + y * PITCH), second = load4(from + y * PITCH + 4);
+                const float2 third = load2(from + y * PITCH + 8);
+                const float x[WIDE + 2] = {first.x,  first.y,  first.z,  first.w, second.x,
+                                           second.y, second.z, second.w, third.x, third.y};
 #pragma unroll
-                for (int tap = 0; tap < 3; ++tap) {
+                for (int r = 0; r < HIGH; ++r) {
+                    if (y < r || y > r + 2)
+                        continue;
 #pragma unroll
-                    for (int j = 0; j < BUNDLE; j += 4) {
-                        const float4 w = load4(line + (3 * y + tap) * LINE + j);
+                    for (int tap = 0; tap < 3; ++tap) {
+                        const float4 w = load4(line + (3 * (y - r) + tap) * LINE);
 #pragma unroll
-                        for (int i = 0; i < STRIP; ++i) {
-                            sums[i][j] = fmaf(x[i + tap], w.x, sums[i][j]);
-                            sums[i][j + 1] = fmaf(x[i + tap], w.y, sums[i][j + 1]);
-                            sums[i][j + 2] = fmaf(x[i + tap], w.z, sums[i][j + 2]);
-                            sums[i][j + 3] = fmaf(x[i + tap], w.w, sums[i][j + 3]);
+                        for (int i = 0; i < WIDE; ++i) {
+                            sums[r][i][0] = fmaf(x[i + tap], w.x, sums[r][i][0]);
+                            sums[r][i][1] = fmaf(x[i + tap], w.y, sums[r][i][1]);
+                            sums[r][i][2] = fmaf(x[i + tap], w.z, sums[r][i][2]);
+                            sums[r][i][3] = fmaf(x[i + tap], w.w, sums[r][i][3]);
                         }
                     }
                 }
             }
         }
         __syncthreads();
+        if (!more)
+            break;
+        if (NEXT == Next::AFTER)
+            fetch_quads(chunk + CHUNK);
+        put_all_quads();
+        if (NEXT == Next::AFTER)
+            fetch_weights(chunk + CHUNK);
+        put_all_weights();
     }
 
-    // The teams' sums, in their order. Each team gets its share of the strip; two buffers take turns.
-    const int member = thread % TEAM;
+    // The teams' sums, in their order, a quarter at a time. Each team gets its share; two buffers take turns.
     if (SLICES > 1) {
 #pragma unroll
-        for (int i = 0; i < STRIP; ++i) {
-            float *const buffer = shared + i % 2 * (SLICES * BUNDLE * TEAM);
+        for (int quarter = 0; quarter < 4; ++quarter) {
+            float *const buffer = shared + quarter % 2 * (SLICES * QUARTER * TEAM);
 #pragma unroll
-            for (int j = 0; j < BUNDLE; ++j)
-                buffer[(slice * BUNDLE + j) * TEAM + member] = sums[i][j];
+            for (int i = 0; i < QUARTER; ++i)
+                buffer[(slice * QUARTER + i) * TEAM + member] = sums[quarter / 2][quarter % 2 * 4 + i / DEEP][i % DEEP];
             __syncthreads();
-            if (i % SLICES == slice) {
+            if (quarter % SLICES == slice) {
 #pragma unroll
-                for (int j = 0; j < BUNDLE; ++j) {
-                    float sum = buffer[j * TEAM + member];
+                for (int i = 0; i < QUARTER; ++i) {
+                    float sum = buffer[i * TEAM + member];
 #pragma unroll
                     for (int other = 1; other < SLICES; ++other)
-                        sum += buffer[(other * BUNDLE + j) * TEAM + member];
-                    sums[i][j] = sum;
+                        sum += buffer[(other * QUARTER + i) * TEAM + member];
+                    sums[quarter / 2][quarter % 2 * 4 + i / DEEP][i % DEEP] = sum;
                 }
             }
         }
     }
 
     if (first_image + image < a.images) {
-        float *const to = a.to + (first_image + image) * a.to_image + (first_row + row) * a.to_row + STRIP * strip * a.outputs +
-                          first_channel + group * BUNDLE;
+        float *const to = a.to + (first_image + image) * a.to_image + (first_row + row) * a.to_row + WIDE * strip * a.outputs +
+                          first_channel + group * DEEP;
 #pragma unroll
-        for (int i = 0; i < STRIP; ++i) {
-            if (i % SLICES != slice)
-                continue;
+        for (int r = 0; r < HIGH; ++r) {
 #pragma unroll
-            for (int j = 0; j < BUNDLE; j += 4) {
-                float *const at = to + i * a.outputs + j;
-                float4 four = make_float4(sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]);
+            for (int i = 0; i < WIDE; ++i) {
+                if ((2 * r + i / 4) % SLICES != slice)
+                    continue;
+                float *const at = to + r * a.to_row + i * a.outputs;
+                float4 four = make_float4(sums[r][i][0], sums[r][i][1], sums[r][i][2], sums[r][i][3]);
                 if (a.accumulate) {
                     const float4 before = load4(at);
                     four = make_float4(four.x + before.x, four.y + before.y, four.z + before.z, four.w + before.w);
@@ -207,92 +251,133 @@ template <int WIDTH, int ROWS, int IMAGES, int GROUPS, int SLICES, bool AHEAD_OF
         zero_halo(a.to_shape, a.whole, blockIdx.x * THREADS + thread, gridDim.x * THREADS);
 }
 
-KERNEL_SHARING(direct_32, 128, 4, Direct) { direct<32, 8, 1, 1, 2, false>(a); }
-KERNEL_SHARING(direct_16, 256, 2, Direct) { direct<16, 8, 1, 2, 4, false>(a); }
-KERNEL_SHARING(direct_8, 256, 1, Direct) { direct<8, 8, 2, 2, 4, true>(a); }
+KERNEL_SHARING(direct_32, 128, 4, Direct) { direct<32, 8, 1, 16, 2, Next::NONE>(a); }
+KERNEL_SHARING(direct_16, 256, 2, Direct) { direct<16, 8, 1, 32, 4, Next::AFTER>(a); }
+KERNEL_SHARING(direct_8, 256, 1, Direct) { direct<8, 8, 2, 32, 4, Next::MEANWHILE>(a); }
 
-// The gradient of the weights of such a convolution of as many channels as it reads. A thread makes four channels read by four
-// written of the three taps of a row, for some rows of pixels, and goes along each: of the numbers that it reads, two quads a
-// pixel, a quad comes from the activation and serves three pixels. Rows are divided by the shape alone, and their sums are
-// added in their order.
+// The gradient of the weights of such a convolution of as many channels as it reads. A block copies four rows of gradients and the
+// six rows of activations around them into shared memory while it multiplies the four before. A thread makes two channels read by
+// four written of all nine taps, and goes along a row: a column of three pixels serves three columns of taps. Rows are divided
+// by the shape alone, and their sums are added in their order.
 struct DirectGradient {
     // From the pixel above and left of the first one, and from the first pixel.
     const float *x;
     const float *dy;
     // [blocks][9][channels][channels], as weight_sum reads it.
     float *partial;
-    // Rows of all images, and those of one part of a block.
+    // Rows of all images, and those of one block: a multiple of UNIT_ROWS, as is an image's height.
     unsigned rows, rows_each;
     Divisor by_height;
     unsigned x_image, x_row, dy_image, dy_row;
 };
 
-// A block makes INPUTS channels read by all CHANNELS written, in PARTS parts.
-template <int WIDTH, int CHANNELS, int INPUTS, int PARTS> DEVICE void direct_gradient(const DirectGradient &a) {
-    constexpr int PAIRS = INPUTS / 4 * (CHANNELS / 4);
-    constexpr int PART = 3 * PAIRS;
-    // Pairs that are neighbours share what they read: four quads read by up to eight written.
-    constexpr int WRITTEN = CHANNELS / 4 < 8 ? CHANNELS / 4 : 8;
-    constexpr int BLOCK = 4 * WRITTEN;
-    constexpr int SUMS = 48;
-    static_assert(PARTS / 2 * PART * SUMS * 4 <= 48 << 10 && (PARTS & (PARTS - 1)) == 0, "fits into shared memory");
-    __shared__ float shared[PARTS > 1 ? PARTS / 2 * PART * SUMS : 1];
+// Rows that are copied at a time.
+constexpr int UNIT_ROWS = 4;
 
-    const int thread = threadIdx.x;
-    const int pair = thread % PAIRS, y = thread / PAIRS % 3, part = thread / PART;
-    const int in = 4 * (pair % 4 + 4 * (pair / BLOCK % (INPUTS / 16))) + blockIdx.y * INPUTS;
-    const int out = 4 * (pair / 4 % WRITTEN + WRITTEN * (pair / BLOCK / (INPUTS / 16)));
+// A block makes INPUTS channels read by all CHANNELS written, in PARTS parts, each with segments of LONG pixels of its own.
+template <int WIDTH, int CHANNELS, int INPUTS, int PARTS, int LONG> DEVICE void direct_gradient(const DirectGradient &a) {
+    constexpr int PAIRS = INPUTS / 2 * (CHANNELS / 4);
+    constexpr int THREADS = PAIRS * PARTS;
+    constexpr int SUMS = 72;
+    constexpr int SEGMENTS = UNIT_ROWS * WIDTH / LONG / PARTS;
+    static_assert(SEGMENTS * PARTS * LONG == UNIT_ROWS * WIDTH && WIDTH % LONG == 0, "parts are alike");
+    constexpr int X = (UNIT_ROWS + 2) * (WIDTH + 2) * INPUTS, DY = UNIT_ROWS * WIDTH * CHANNELS;
+    constexpr int HANDED_ON = PARTS / 2 * PAIRS * SUMS;
+    constexpr int SHARED = 2 * (X + DY) > HANDED_ON ? 2 * (X + DY) : HANDED_ON;
+    static_assert(SHARED * 4 <= 48 << 10 && (PARTS & (PARTS - 1)) == 0, "fits into shared memory");
+    __shared__ __align__(16) float shared[SHARED];
 
-    float sums[3][4][4];
+    const unsigned thread = threadIdx.x;
+    const unsigned pair = thread % PAIRS, part = thread / PAIRS;
+    // Neighbours share what they read: a warp makes sixteen channels by sixteen.
+    const unsigned in = 2 * (pair % 8 + 8 * (pair / 32 % (INPUTS / 16)));
+    const unsigned out = 4 * (pair / 8 % 4 + 4 * (pair / 32 / (INPUTS / 16)));
+    const unsigned first_in = blockIdx.y * INPUTS;
+
+    const unsigned begin = blockIdx.x * a.rows_each;
+    const unsigned end = begin + a.rows_each < a.rows ? begin + a.rows_each : a.rows;
+    auto copy = [&](unsigned line, float *to) {
+        const unsigned image = divide(line, a.by_height), row = line - image * a.by_height.divisor;
+        const float *x = a.x + image * a.x_image + row * a.x_row + first_in;
+        const float *dy = a.dy + image * a.dy_image + row * a.dy_row;
 #pragma unroll
-    for (int tap = 0; tap < 3; ++tap)
+        for (unsigned index = thread; index < X / 4; index += THREADS) {
+            const unsigned quad = index % (INPUTS / 4), pixel = index / (INPUTS / 4);
+            const unsigned column = pixel % (WIDTH + 2), down = pixel / (WIDTH + 2);
+            copy_quad(to + 4 * index, x + down * a.x_row + column * CHANNELS + 4 * quad);
+        }
 #pragma unroll
-        for (int i = 0; i < 4; ++i)
+        for (unsigned index = thread; index < DY / 4; index += THREADS) {
+            const unsigned of_row = index % (WIDTH * CHANNELS / 4), down = index / (WIDTH * CHANNELS / 4);
+            copy_quad(to + X + 4 * index, dy + down * a.dy_row + 4 * of_row);
+        }
+    };
+
+    if (begin < end)
+        copy(begin, shared);
+    float sums[9][2][4];
+#pragma unroll
+    for (int tap = 0; tap < 9; ++tap)
+#pragma unroll
+        for (int i = 0; i < 2; ++i)
 #pragma unroll
             for (int j = 0; j < 4; ++j)
                 sums[tap][i][j] = 0.0f;
 
-    const unsigned begin = (blockIdx.x * PARTS + part) * a.rows_each;
-    const unsigned end = begin + a.rows_each < a.rows ? begin + a.rows_each : a.rows;
-    for (unsigned line = begin; line < end; ++line) {
-        const unsigned image = divide(line, a.by_height), row = line - image * a.by_height.divisor;
-        const float *x = a.x + image * a.x_image + (row + y) * a.x_row + in;
-        const float *dy = a.dy + image * a.dy_image + row * a.dy_row + out;
-        float4 left = load4(x), middle = load4(x + CHANNELS);
+    unsigned turn = 0;
+    for (unsigned line = begin; line < end; line += UNIT_ROWS, turn ^= 1) {
+        wait_for_copies();
+        __syncthreads();
+        if (line + UNIT_ROWS < end)
+            copy(line + UNIT_ROWS, shared + (turn ^ 1) * (X + DY));
+#pragma unroll 1
+        for (int segment = 0; segment < SEGMENTS; ++segment) {
+            const unsigned place = (part * SEGMENTS + segment) * LONG, row = place / WIDTH, column = place % WIDTH;
+            const float *x = shared + turn * (X + DY) + (row * (WIDTH + 2) + column) * INPUTS + in;
+            const float *dy = shared + turn * (X + DY) + X + place * CHANNELS + out;
+            float2 left[3], middle[3];
+#pragma unroll
+            for (int y = 0; y < 3; ++y) {
+                left[y] = load2(x + y * (WIDTH + 2) * INPUTS);
+                middle[y] = load2(x + (y * (WIDTH + 2) + 1) * INPUTS);
+            }
 #pragma unroll 8
-        for (int column = 0; column < WIDTH; ++column) {
-            const float4 right = load4(x + (column + 2) * CHANNELS);
-            const float4 d = load4(dy + column * CHANNELS);
-            const float of[3][4] = {{left.x, left.y, left.z, left.w},
-                                    {middle.x, middle.y, middle.z, middle.w},
-                                    {right.x, right.y, right.z, right.w}};
-            const float by[4] = {d.x, d.y, d.z, d.w};
+            for (int i = 0; i < LONG; ++i) {
+                const float4 four = load4(dy + i * CHANNELS);
+                const float d[4] = {four.x, four.y, four.z, four.w};
 #pragma unroll
-            for (int tap = 0; tap < 3; ++tap)
+                for (int y = 0; y < 3; ++y) {
+                    const float2 right = load2(x + (y * (WIDTH + 2) + i + 2) * INPUTS);
+                    const float2 columns[3] = {left[y], middle[y], right};
 #pragma unroll
-                for (int i = 0; i < 4; ++i)
+                    for (int tap = 0; tap < 3; ++tap)
 #pragma unroll
-                    for (int j = 0; j < 4; ++j)
-                        sums[tap][i][j] = fmaf(of[tap][i], by[j], sums[tap][i][j]);
-            left = middle;
-            middle = right;
+                        for (int j = 0; j < 4; ++j) {
+                            sums[3 * y + tap][0][j] = fmaf(columns[tap].x, d[j], sums[3 * y + tap][0][j]);
+                            sums[3 * y + tap][1][j] = fmaf(columns[tap].y, d[j], sums[3 * y + tap][1][j]);
+                        }
+                    left[y] = middle[y];
+                    middle[y] = right;
+                }
+            }
         }
     }
+    __syncthreads();
 
     // Half of the parts hand their sums to the other half, until there is one.
 #pragma unroll
-    for (int half = PARTS / 2; half >= 1; half /= 2) {
-        const int across = half * PART;
+    for (unsigned half = PARTS / 2; half >= 1; half /= 2) {
+        const unsigned across = half * PAIRS;
         if (part >= half && part < 2 * half) {
 #pragma unroll
             for (int k = 0; k < SUMS; ++k)
-                shared[k * across + thread - across] = sums[k / 16][k / 4 % 4][k % 4];
+                shared[k * across + thread - across] = sums[k / 8][k / 4 % 2][k % 4];
         }
         __syncthreads();
         if (part < half) {
 #pragma unroll
             for (int k = 0; k < SUMS; ++k)
-                sums[k / 16][k / 4 % 4][k % 4] += shared[k * across + thread];
+                sums[k / 8][k / 4 % 2][k % 4] += shared[k * across + thread];
         }
         __syncthreads();
     }
@@ -300,13 +385,13 @@ template <int WIDTH, int CHANNELS, int INPUTS, int PARTS> DEVICE void direct_gra
         return;
     float *const partial = a.partial + size_t(blockIdx.x) * 9 * CHANNELS * CHANNELS;
 #pragma unroll
-    for (int tap = 0; tap < 3; ++tap)
+    for (int tap = 0; tap < 9; ++tap)
 #pragma unroll
-        for (int i = 0; i < 4; ++i)
-            store4(partial + ((3 * y + tap) * CHANNELS + in + i) * CHANNELS + out,
+        for (int i = 0; i < 2; ++i)
+            store4(partial + (tap * CHANNELS + first_in + in + i) * CHANNELS + out,
                    make_float4(sums[tap][i][0], sums[tap][i][1], sums[tap][i][2], sums[tap][i][3]));
 }
 
-KERNEL(direct_gradient_16, 384, DirectGradient) { direct_gradient<32, 16, 16, 8>(a); }
-KERNEL(direct_gradient_32, 384, DirectGradient) { direct_gradient<16, 32, 32, 2>(a); }
-KERNEL(direct_gradient_64, 384, DirectGradient) { direct_gradient<8, 64, 32, 1>(a); }
+KERNEL_SHARING(direct_gradient_16, 256, 1, DirectGradient) { direct_gradient<32, 16, 16, 8, 16>(a); }
+KERNEL_SHARING(direct_gradient_32, 256, 1, DirectGradient) { direct_gradient<16, 32, 32, 2, 16>(a); }
+KERNEL_SHARING(direct_gradient_64, 256, 1, DirectGradient) { direct_gradient<8, 64, 32, 1, 8>(a); }

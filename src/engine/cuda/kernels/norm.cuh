@@ -104,7 +104,7 @@ DEVICE void each_pixel(const Norm &a, unsigned group, unsigned row, unsigned cha
     const unsigned end = begin + each < count ? begin + each : count;
     for (unsigned from = begin + row; from < end; from += SHORT * a.rows) {
         const unsigned to = from + SHORT * a.rows < end ? from + SHORT * a.rows : end;
-#pragma unroll 4
+#pragma unroll 8
         for (unsigned pixel = from; pixel < to; pixel += a.rows)
             visit(pixel_at(a.shape, first + pixel) + channel);
         flush();
@@ -141,6 +141,9 @@ template <int UNIT> DEVICE void file_sums(const Norm &a, unsigned group, const T
     }
 }
 
+// As AHEAD, for parts of a channel's sums.
+constexpr unsigned PARTS_AHEAD = 16;
+
 // Adds the parts of every channel of every group, in their order, and calls `take(group, channel, one, two)` on one thread for
 // each. Every thread of the block calls it.
 template <typename Take> DEVICE void gather_sums(const Norm &a, Take take) {
@@ -159,16 +162,16 @@ template <typename Take> DEVICE void gather_sums(const Norm &a, Take take) {
         double one = 0.0, two = 0.0;
         if (pair < pairs) {
             const volatile double *from = a.partial + size_t(group) * a.parts * step + channel;
-            for (unsigned part = member; part < a.parts; part += AHEAD * team) {
-                double ones[AHEAD], twos[AHEAD];
+            for (unsigned part = member; part < a.parts; part += PARTS_AHEAD * team) {
+                double ones[PARTS_AHEAD], twos[PARTS_AHEAD];
 #pragma unroll
-                for (unsigned i = 0; i < AHEAD; ++i) {
+                for (unsigned i = 0; i < PARTS_AHEAD; ++i) {
                     const bool inside = part + i * team < a.parts;
                     ones[i] = inside ? from[(part + i * team) * step] : 0.0;
                     twos[i] = inside ? from[(part + i * team) * step + channels] : 0.0;
                 }
 #pragma unroll
-                for (unsigned i = 0; i < AHEAD; ++i) {
+                for (unsigned i = 0; i < PARTS_AHEAD; ++i) {
                     one += ones[i];
                     two += twos[i];
                 }
@@ -262,15 +265,26 @@ template <typename T, int UNIT> DEVICE void gradient_sums(const Norm &a) {
     const unsigned channel = blockIdx.y * NORM_CHANNELS + lane * UNIT;
     const unsigned channels = a.shape.channels;
     const unsigned group = blockIdx.z;
+    // In double precision, so once for each channel.
+    __shared__ float factors[NORM_CHANNELS], offsets[NORM_CHANNELS];
+    if (a.gate == GATE_RECOMPUTED && threadIdx.x < NORM_CHANNELS) {
+        const unsigned c = blockIdx.y * NORM_CHANNELS + threadIdx.x;
+        if (c < channels) {
+            const unsigned at = group * channels + c;
+            const Line line = line_of(a.mean[at], a.variance[at], a.epsilon, a.scale[c], a.shift[c]);
+            factors[threadIdx.x] = line.factor;
+            offsets[threadIdx.x] = line.offset;
+        }
+    }
+    __syncthreads();
     Totals<UNIT> totals;
     totals.clear();
     if (row < a.rows && channel < channels) {
-        float mean[UNIT];
-        Line line[UNIT];
+        float mean[UNIT], factor[UNIT], offset[UNIT];
         for (int i = 0; i < UNIT; ++i) {
-            const unsigned c = channel + i;
-            mean[i] = a.mean[group * channels + c];
-            line[i] = line_of(mean[i], a.variance[group * channels + c], a.epsilon, a.scale[c], a.shift[c]);
+            mean[i] = a.mean[group * channels + channel + i];
+            factor[i] = factors[lane * UNIT + i];
+            offset[i] = offsets[lane * UNIT + i];
         }
         each_pixel(
             a, group, row, channel,
@@ -279,7 +293,7 @@ template <typename T, int UNIT> DEVICE void gradient_sums(const Norm &a) {
                 Unit<UNIT> d = Access<UNIT>::get(dy + place);
                 if (a.gate == GATE_RECOMPUTED) {
                     for (int i = 0; i < UNIT; ++i)
-                        d.value[i] = fmaf(x.value[i], line[i].factor, line[i].offset) > 0.0f ? d.value[i] : 0.0f;
+                        d.value[i] = fmaf(x.value[i], factor[i], offset[i]) > 0.0f ? d.value[i] : 0.0f;
                 } else if (a.gate == GATE_OUTPUT) {
                     const Unit<UNIT> y = Access<UNIT>::get(output + place);
                     for (int i = 0; i < UNIT; ++i)

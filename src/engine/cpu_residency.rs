@@ -25,6 +25,7 @@ unsafe impl Residency for Cpu {
 
     const NORMALISES: bool = false;
     const STEPS_IN_FLIGHT: usize = 1;
+    const SIDE_BY_SIDE: bool = false;
 
     fn upload(&self, values: &[f32]) -> Result<Floats, CpuError> {
         let mut storage = self.allocate(0)?;

@@ -24,6 +24,7 @@ unsafe impl Residency for Cuda {
 
     const NORMALISES: bool = true;
     const STEPS_IN_FLIGHT: usize = cuda::LEDGER;
+    const SIDE_BY_SIDE: bool = true;
 
     fn upload(&self, values: &[f32]) -> Result<Floats, CudaError> {
         let mut storage = self.allocate(values.len())?;
@@ -110,6 +111,14 @@ unsafe impl Residency for Cuda {
 
     fn read_ledger(gpu: &Nvidia, ledger: &mut usize) -> Result<Vec<CrossEntropy>, CudaError> {
         Ok(cuda::read_ledger(gpu, std::mem::take(ledger))?)
+    }
+
+    fn set_aside(gpu: &Nvidia, aside: bool) {
+        gpu.set_aside(aside);
+    }
+
+    fn join(gpu: &Nvidia) {
+        gpu.join();
     }
 
     fn begin_recording(gpu: &Nvidia) -> bool {

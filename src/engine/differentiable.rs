@@ -61,6 +61,8 @@ pub fn convolution<D: Arithmetic, T: Tape<f32, D>>(
             let x = x.values(&session)?;
             let workers = &session.workers;
             let mut dweight = weight.key.take_or_lend(gradients, &session)?.gradient;
+            // The two gradients need nothing of each other.
+            D::set_aside(workers, true);
             D::convolve_weight_gradient(
                 workers,
                 shape,
@@ -68,8 +70,9 @@ pub fn convolution<D: Arithmetic, T: Tape<f32, D>>(
                 dy.numbers(),
                 dweight.numbers_mut(),
             )?;
-            // Frees memory of the shape that the gradient needs next.
-            drop(x);
+            D::set_aside(workers, false);
+            // Frees memory of the shape that the gradient needs next, unless it is still read then.
+            let _read = D::SIDE_BY_SIDE.then_some(x);
             weight.key.put(gradients, dweight)?;
             if input_gradient {
                 let mut dx = of_x.take_or_lend(gradients, &session)?;
@@ -83,6 +86,7 @@ pub fn convolution<D: Arithmetic, T: Tape<f32, D>>(
                 )?;
                 of_x.put(gradients, dx.gradient)?;
             }
+            D::join(workers);
             Ok(())
         });
     }

@@ -43,6 +43,8 @@ pub unsafe trait Residency: Device<f32> {
     const NORMALISES: bool;
     /// How many steps to begin before their losses are read.
     const STEPS_IN_FLIGHT: usize;
+    /// Whether work aside is done at the same time as other work.
+    const SIDE_BY_SIDE: bool;
 
     fn allocate(&self, len: usize) -> Result<Numbers<Self>, Self::Err> {
         Storage::<f32>::try_alloc_len(self, len)
@@ -130,6 +132,13 @@ pub unsafe trait Residency: Device<f32> {
         workers: &Self::Workers,
         ledger: &mut Self::Ledger,
     ) -> Result<Vec<CrossEntropy>, Self::Err>;
+
+    /// Whether the work that follows is aside: a recording may replay it at the same time as the work after it, up to the next
+    /// `join`. It may only use storage that the other work does not write, and scratch memory that the other does not use.
+    fn set_aside(_: &Self::Workers, _aside: bool) {}
+
+    /// What follows depends on the work aside, too.
+    fn join(_: &Self::Workers) {}
 
     /// Starts recording the work that the device is given, besides doing it. Returns false if the device does not record.
     fn begin_recording(_: &Self::Workers) -> bool {

@@ -77,7 +77,14 @@ pub trait Gpu {
     /// Stops recording. `None` if a slot was reallocated meanwhile or nothing was being recorded.
     fn end_recording(&self) -> Result<Option<Self::Graph>, Self::Error>;
 
-    /// Repeats recorded launches in order. Returns false, having launched nothing, if a slot was reallocated since.
+    /// Whether the launches that follow are recorded as aside: they may be repeated at the same time as those after them, up to
+    /// the next [`Gpu::join`]. Now they are made in order all the same.
+    fn set_aside(&self, aside: bool);
+
+    /// What follows depends on the launches aside, too.
+    fn join(&self);
+
+    /// Repeats recorded launches, in order but for those aside. Returns false, having launched nothing, if a slot was reallocated since.
     ///
     /// # Safety
     /// As for each of the launches.

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use super::arguments::Address;
 use super::gpu::{Gpu, Slot};
 use super::kernel::{Kernel, NAMES};
-use super::launch::Launch;
+use super::launch::{Launch, Recording};
 use crate::recipe::Precision;
 
 unsafe extern "C" {
@@ -191,8 +191,8 @@ pub struct Host {
     scratch: RefCell<BTreeMap<Slot, Numbers>>,
     /// How often a slot was reallocated to grow.
     reallocations: Cell<usize>,
-    /// The reallocations before `begin_recording`, and the launches since.
-    recording: RefCell<Option<(usize, Vec<Launch>)>>,
+    /// Since `begin_recording`.
+    recording: RefCell<Option<Recording>>,
 }
 
 impl Host {
@@ -285,23 +285,52 @@ impl Gpu for Host {
     }
 
     fn begin_recording(&self) -> bool {
-        let fresh = (self.reallocations.get(), Vec::new());
+        let fresh = Recording::new(self.reallocations.get());
         self.recording.replace(Some(fresh));
         true
     }
 
     fn end_recording(&self) -> Result<Option<Self::Graph>, String> {
+        let now = self.reallocations.get();
         let recording = self.recording.take();
-        Ok(recording.filter(|(before, _)| *before == self.reallocations.get()))
+        let recording = recording.filter(|recording| recording.reallocations == now);
+        Ok(recording.map(|recording| (now, recording.into_launches())))
+    }
+
+    fn set_aside(&self, aside: bool) {
+        if let Some(recording) = &mut *self.recording.borrow_mut() {
+            recording.set_aside(aside);
+        }
+    }
+
+    fn join(&self) {
+        if let Some(recording) = &mut *self.recording.borrow_mut() {
+            recording.join();
+        }
     }
 
     unsafe fn launch_graph(&self, (before, launches): &Self::Graph) -> Result<bool, String> {
         if *before != self.reallocations.get() {
             return Ok(false);
         }
+        // Those aside as late as a GPU may run them.
+        let mut aside: Vec<&Launch> = Vec::new();
         for launch in launches {
+            if launch.joins {
+                for late in aside.drain(..) {
+                    // SAFETY: by the caller's promise.
+                    unsafe { run(late)? };
+                }
+            }
+            match launch.aside {
+                true => aside.push(launch),
+                // SAFETY: by the caller's promise.
+                false => unsafe { run(launch)? },
+            }
+        }
+        for late in aside {
             // SAFETY: by the caller's promise.
-            unsafe { run(launch)? };
+            unsafe { run(late)? };
         }
         Ok(true)
     }
@@ -325,8 +354,8 @@ impl Gpu for Host {
         let launch = Launch::new(kernel, grid, arguments);
         // SAFETY: by the caller's promise.
         unsafe { run(&launch)? };
-        if let Some((_, launches)) = &mut *self.recording.borrow_mut() {
-            launches.push(launch);
+        if let Some(recording) = &mut *self.recording.borrow_mut() {
+            recording.push(launch);
         }
         Ok(())
     }

@@ -17,6 +17,52 @@ pub struct Launch {
     #[cfg(test)]
     pub size: usize,
     arguments: Box<[MaybeUninit<u64>]>,
+    /// Off the main line: it follows the launches before it, but what comes after it does not follow it until a join.
+    pub aside: bool,
+    /// Whether it also follows the launches aside.
+    pub joins: bool,
+}
+
+/// Launches since a recording began.
+pub struct Recording {
+    /// How often a slot had been reallocated before.
+    pub reallocations: usize,
+    launches: Vec<Launch>,
+    aside: bool,
+    joins: bool,
+}
+
+impl Recording {
+    pub fn new(reallocations: usize) -> Self {
+        Self {
+            reallocations,
+            launches: Vec::new(),
+            aside: false,
+            joins: false,
+        }
+    }
+
+    pub fn push(&mut self, launch: Launch) {
+        self.launches.push(Launch {
+            aside: self.aside,
+            joins: std::mem::take(&mut self.joins),
+            ..launch
+        });
+    }
+
+    /// Whether the next launches are aside.
+    pub fn set_aside(&mut self, aside: bool) {
+        self.aside = aside;
+    }
+
+    /// The next launch follows those aside too.
+    pub fn join(&mut self) {
+        self.joins = true;
+    }
+
+    pub fn into_launches(self) -> Vec<Launch> {
+        self.launches
+    }
 }
 
 impl Launch {
@@ -38,6 +84,8 @@ impl Launch {
             #[cfg(test)]
             size,
             arguments: copy.into(),
+            aside: false,
+            joins: false,
         }
     }
 

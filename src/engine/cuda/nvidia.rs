@@ -14,7 +14,7 @@ use dfdx::prelude::{Cuda, CudaError, Storage};
 use super::arguments::Address;
 use super::gpu::{Gpu, Slot};
 use super::kernel::{Kernel, NAMES};
-use super::launch::Launch;
+use super::launch::{Launch, Recording};
 use crate::engine::device::Card;
 use crate::recipe::Precision;
 
@@ -38,11 +38,11 @@ pub struct Nvidia {
     scratch: Mutex<BTreeMap<Slot, CudaSlice<u8>>>,
     /// How often a slot was reallocated to grow.
     reallocations: AtomicUsize,
-    /// The reallocations before `begin_recording`, and the launches since.
-    recording: Mutex<Option<(usize, Vec<Launch>)>>,
+    /// Since `begin_recording`.
+    recording: Mutex<Option<Recording>>,
 }
 
-/// Recorded launches as a graph of the driver, each after the one before it.
+/// Recorded launches as a graph of the driver.
 pub struct Graph {
     graph: sys::CUgraph,
     executable: sys::CUgraphExec,
@@ -171,13 +171,13 @@ impl Nvidia {
         Ok(address)
     }
 
-    fn recording(&self) -> MutexGuard<'_, Option<(usize, Vec<Launch>)>> {
+    fn recording(&self) -> MutexGuard<'_, Option<Recording>> {
         self.recording
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Builds a graph of launches.
+    /// Builds a graph of launches: a line of launches each after the one before it, and one beside it of those aside.
     fn graph(&self, launches: &[Launch], reallocations: usize) -> Result<Graph, DriverError> {
         self.device.bind_to_thread()?;
         let mut made = Graph {
@@ -186,12 +186,17 @@ impl Nvidia {
             reallocations,
             device: self.device.clone(),
         };
-        let mut before: sys::CUgraphNode = std::ptr::null_mut();
-        // SAFETY: the driver writes the handles and copies the arguments, which are those of the original launches; every
-        // node but the first depends on the one before it.
+        let (mut main, mut aside): (Option<sys::CUgraphNode>, Option<_>) = (None, None);
+        // SAFETY: the driver writes the handles and copies the arguments, which are those of the original launches; a node
+        // depends on nodes of this graph.
         unsafe {
             sys::cuGraphCreate(&mut made.graph, 0).result()?;
-            for (place, launch) in launches.iter().enumerate() {
+            for launch in launches {
+                let before: Vec<sys::CUgraphNode> = match launch {
+                    Launch { joins: true, .. } => main.into_iter().chain(aside.take()).collect(),
+                    Launch { aside: true, .. } => aside.or(main).into_iter().collect(),
+                    _ => main.into_iter().collect(),
+                };
                 let mut parameters = [launch.arguments().cast_mut().cast::<c_void>()];
                 let [x, y, z] = launch.grid;
                 let node = sys::CUDA_KERNEL_NODE_PARAMS {
@@ -207,10 +212,12 @@ impl Nvidia {
                     extra: std::ptr::null_mut(),
                 };
                 let mut added = std::ptr::null_mut();
-                let dependencies = usize::from(place > 0);
-                sys::cuGraphAddKernelNode(&mut added, made.graph, &before, dependencies, &node)
-                    .result()?;
-                before = added;
+                let (first, count) = (before.as_ptr(), before.len());
+                sys::cuGraphAddKernelNode(&mut added, made.graph, first, count, &node).result()?;
+                match launch.aside {
+                    true => aside = Some(added),
+                    false => main = Some(added),
+                }
             }
             sys::cuGraphInstantiateWithFlags(&mut made.executable, made.graph, 0).result()?;
         }
@@ -284,15 +291,29 @@ impl Gpu for Nvidia {
     fn begin_recording(&self) -> bool {
         let on = std::env::var_os(SWITCH).is_none_or(|value| value != "off");
         let reallocations = self.reallocations.load(Ordering::Relaxed);
-        *self.recording() = on.then(|| (reallocations, Vec::new()));
+        *self.recording() = on.then(|| Recording::new(reallocations));
         on
     }
 
     fn end_recording(&self) -> Result<Option<Graph>, DriverError> {
         let now = self.reallocations.load(Ordering::Relaxed);
         match self.recording().take() {
-            Some((before, launches)) if before == now => self.graph(&launches, now).map(Some),
+            Some(recording) if recording.reallocations == now => {
+                self.graph(&recording.into_launches(), now).map(Some)
+            }
             _ => Ok(None),
+        }
+    }
+
+    fn set_aside(&self, aside: bool) {
+        if let Some(recording) = &mut *self.recording() {
+            recording.set_aside(aside);
+        }
+    }
+
+    fn join(&self) {
+        if let Some(recording) = &mut *self.recording() {
+            recording.join();
         }
     }
 
@@ -315,8 +336,8 @@ impl Gpu for Nvidia {
         self.device.bind_to_thread()?;
         let [x, y, z] = grid.map(|side| side as u32);
         let mut parameters = [std::ptr::from_ref(arguments).cast_mut().cast::<c_void>()];
-        if let Some((_, launches)) = &mut *self.recording() {
-            launches.push(Launch::new(kernel, grid, arguments));
+        if let Some(recording) = &mut *self.recording() {
+            recording.push(Launch::new(kernel, grid, arguments));
         }
         // SAFETY: the function belongs to this device and takes one argument of this type, which the driver copies now; the
         // caller promises that its addresses are valid.

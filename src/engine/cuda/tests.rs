@@ -9,11 +9,12 @@ use super::index::Divisor;
 use super::self_check::{
     Comparison, TENSOR_TOLERANCE, TOLERANCE, noise, noisy_feature, originals, self_check,
 };
-use super::{convolution, norm};
+use super::{convolution, norm, passes};
 use crate::data::{ImageSize, Loader};
 use crate::engine::cpu::{
     Context, ConvShape, Feature, Instructions, LinearShape, NormShape, SgdStep,
 };
+use crate::engine::residency::Kind;
 use crate::recipe::{MomentumForm, Normalisation, PaddingValue, Precision, Recipe};
 
 const PRECISIONS: [Precision; 3] = [Precision::Fp32, Precision::Tf32, Precision::Bf16];
@@ -303,6 +304,58 @@ fn sums_are_the_same_bits_every_time() {
         gpu.download(&dw).unwrap()
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn launches_aside_are_done_before_what_joins_them() {
+    if !host::available() {
+        return;
+    }
+    let gpu = Host::default();
+    let shape = conv(2, 6, 5, 8, 16, 3, 1);
+    let x = gpu.upload(&noisy_feature(shape.input, 1)).unwrap();
+    let more = gpu.upload(&noisy_feature(shape.output(), 2)).unwrap();
+    let weights = gpu.upload(&noise(shape.weights(), 3)).unwrap();
+    // Both gradients, and a change of what they read, which must wait for both. The host repeats launches aside as late as a GPU
+    // may.
+    let repeated = |joined: bool| {
+        let mut dy = gpu.upload(&noisy_feature(shape.output(), 4)).unwrap();
+        let mut dx = host::Numbers::new(shape.input.storage());
+        let mut dw = host::Numbers::new(shape.weights());
+        let mut pass = || {
+            gpu.set_aside(true);
+            convolution::convolve_weight_gradient(&gpu, shape, &x, &dy, &mut dw).unwrap();
+            gpu.set_aside(false);
+            convolution::convolve_input_gradient(&gpu, shape, &dy, &weights, &mut dx, false)
+                .unwrap();
+            if joined {
+                gpu.join();
+            }
+            passes::add(&gpu, Kind::Activation, &more, &mut dy).unwrap();
+        };
+        pass();
+        assert!(gpu.begin_recording());
+        pass();
+        let graph = gpu
+            .end_recording()
+            .unwrap()
+            .expect("nothing was reallocated");
+        // SAFETY: everything is still allocated.
+        assert!(unsafe { gpu.launch_graph(&graph) }.unwrap());
+        let repeated = gpu.download(&dw).unwrap();
+        // The third pass, without a graph.
+        let mut dy = gpu.upload(&noisy_feature(shape.output(), 4)).unwrap();
+        for _ in 0..2 {
+            passes::add(&gpu, Kind::Activation, &more, &mut dy).unwrap();
+        }
+        convolution::convolve_weight_gradient(&gpu, shape, &x, &dy, &mut dw).unwrap();
+        repeated == gpu.download(&dw).unwrap()
+    };
+    assert!(repeated(true));
+    assert!(
+        !repeated(false),
+        "the host keeps the order, so this test sees nothing"
+    );
 }
 
 #[test]

@@ -113,7 +113,8 @@ DEVICE void each_pixel(const Norm &a, unsigned group, unsigned row, unsigned cha
 
 // Adds the sums of a block's rows, always in the same order, and files them as its part's.
 template <int UNIT> DEVICE void file_sums(const Norm &a, unsigned group, const Totals<UNIT> &totals) {
-    __shared__ double sums[2][UNIT][NORM_THREADS];
+    // Four numbers more a line, so that threads that read different lines read different banks.
+    __shared__ double sums[2][UNIT][NORM_THREADS + 4];
     __shared__ double teams[NORM_THREADS];
     for (int i = 0; i < UNIT; ++i) {
         sums[0][i][threadIdx.x] = totals.one[i];

@@ -65,6 +65,11 @@ pub struct ReproduceArgs {
     /// Start over instead of resuming partial runs and skipping finished ones.
     #[arg(long)]
     pub fresh: bool,
+    /// Also resume runs that were begun on another kind of processor, such as a GPU, on this one.
+    ///
+    /// From there on their numbers differ in rounding. Their figures, pages and verdicts say where they went.
+    #[arg(long, conflicts_with_all = ["fresh", "jobs", "devices", "launch"])]
+    pub any_processor: bool,
     /// Take runs over from processes on other hosts that were killed.
     ///
     /// Only those that give no sign of life for some seconds. Such a process that hung and goes on ends without saving anything

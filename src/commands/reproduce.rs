@@ -65,7 +65,15 @@ fn schedule(
     data: &Prospect,
 ) -> Result<Schedule> {
     let processor = compute.processor()?;
-    let runs = plan::runs(&target.only, &target.seeds, &data.digest, processor)?;
+    let mut runs = plan::runs(&target.only, &target.seeds, &data.digest, processor)?;
+    if args.any_processor {
+        for plan in &mut runs {
+            let begun = places.results_dir.join(plan.folder()).exists();
+            if let Some(run) = run::made_elsewhere(&places.results_dir, plan)?.filter(|_| !begun) {
+                *plan = run.plan().clone();
+            }
+        }
+    }
     let apart = jobs::are_asked_for(args) && !args.fail_fast;
     let results = &places.results_dir;
     Schedule::new(runs, results, (args.fresh, apart), compute, data)
@@ -174,7 +182,8 @@ pub fn reproduce(args: &ReproduceArgs, places: &Places, stop: &Stop) -> Result<E
     } else {
         let labels = (&*experiment.name, &*experiment.overrides);
         let begin = (args.fresh, args.take_over);
-        let options = training::options(labels, begin, places, &compute, args.checkpoints);
+        let mut options = training::options(labels, begin, places, &compute, args.checkpoints);
+        options.moved_to = args.any_processor.then_some(made_on.1);
         let mut progress = Progress::new(Style::choose(places.quiet));
         run_all(&runs, dataset, &options, stop, &mut progress)?;
     }

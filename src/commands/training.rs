@@ -29,6 +29,7 @@ pub fn options(
             Device::Cpu => 0,
             Device::Cuda(number) => number,
         },
+        moved_to: None,
         threads: compute.threads,
         keep: compute.keep,
         workers: 1,

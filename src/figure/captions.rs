@@ -37,7 +37,7 @@ pub(super) fn line(experiment: &Experiment, runs: &[RunEvidence]) -> String {
     parts.extend(joined(notes.map(|notes| {
         format!("{}{}", experiment.images(notes.data), notes.treated())
     })));
-    let processors = runs.iter().map(|run| run.plan().processor.to_string());
+    let processors = runs.iter().map(|run| run.view.file.processors());
     parts.extend(joined(processors));
     let precisions = runs
         .iter()

@@ -86,9 +86,11 @@ impl Subject {
             start.cpu.as_str(),
             start.gpu.as_str(),
         ];
-        let machine: Vec<&str> = machine
+        let machine: Vec<String> = machine
             .into_iter()
             .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .chain(view.file.moves())
             .collect();
         Ok(Subject {
             network: plan.network.name.clone(),

@@ -37,6 +37,8 @@ pub struct Options {
     pub overrides: Vec<String>,
     /// The driver's number of the GPU for runs on `cuda`.
     pub gpu: usize,
+    /// Where runs begun on any kind of processor are resumed; none: each where it was begun.
+    pub moved_to: Option<Processor>,
     /// Engine threads; 0 for one per core.
     pub threads: usize,
     /// Bytes of activations that a step may keep, as [`engine::Options::keep`].
@@ -208,9 +210,9 @@ impl Images {
     }
 }
 
-/// Engine options for a run; device and instruction set are given by the run.
+/// Engine options for a run; device and instruction set are given by the run, unless it moves.
 fn engine_options(run: &RunPlan, options: &Options) -> engine::Options {
-    let (device, instructions) = match run.processor {
+    let (device, instructions) = match options.moved_to.unwrap_or(run.processor) {
         Processor::Cpu(set) => (Device::Cpu, Some(set)),
         Processor::Cuda => (Device::Cuda(options.gpu), None),
     };
@@ -258,8 +260,9 @@ fn run_one(
         }
         (None, Watching::GoesOn) => Ok(()),
     };
+    let (how, on) = ((disk, &locking), options.moved_to.unwrap_or(run.processor));
     let mut directory =
-        RunDirectory::open_as((disk, &locking), results, run, &notes, fresh, &mut watcher)?;
+        RunDirectory::open_as(how, results, (run, on), &notes, fresh, &mut watcher)?;
     let resume = directory.resume()?;
     for warning in directory.warnings() {
         observer.warn(warning);

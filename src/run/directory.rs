@@ -27,6 +27,7 @@ use super::weights_header::WeightsHeader;
 use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::plan::RunPlan;
+use crate::processor::Processor;
 use crate::record::{Ending, Evaluation, Iteration, Recorder, parquet};
 use crate::regular;
 use crate::weights::Weights;
@@ -56,7 +57,8 @@ pub struct RunDirectory {
     views: Vec<ViewTally>,
     /// The last recorded iteration.
     last: u64,
-    /// Number of engine threads since this start.
+    /// The processor and the number of engine threads since this start.
+    on: Processor,
     threads: usize,
     warnings: Vec<String>,
     lock: Lock,
@@ -84,19 +86,19 @@ impl RunDirectory {
         fresh: bool,
     ) -> Result<Self> {
         let locking = Locking::default();
-        let how = (disk, &locking);
-        Self::open_as(how, results_dir, plan, notes, fresh, &mut |_| Ok(()))
+        let (how, on) = ((disk, &locking), plan.processor);
+        Self::open_as(how, results_dir, (plan, on), notes, fresh, &mut |_| Ok(()))
     }
 
-    /// [`RunDirectory::open_on`], which may take the run over from another host, and whose watcher is told where that takes
-    /// time.
+    /// [`RunDirectory::open_on`], which may take the run over from another host, on a processor that may not be the one that it
+    /// was begun on, and whose watcher is told where that takes time.
     ///
     /// # Errors
     /// As for [`RunDirectory::open`]; the watcher's.
     pub fn open_as(
         (disk, locking): (Disk, &Locking),
         results_dir: &Path,
-        plan: &RunPlan,
+        (plan, on): (&RunPlan, Processor),
         notes: &Notes,
         fresh: bool,
         watcher: &mut Watcher<'_>,
@@ -160,7 +162,7 @@ impl RunDirectory {
                 format: FORMAT,
                 notes: notes.clone(),
                 plan: plan.clone(),
-                start: Provenance::now(0, plan.processor, notes.threads),
+                start: Provenance::now(0, on, notes.threads),
                 restarts: Vec::new(),
             },
         };
@@ -173,6 +175,7 @@ impl RunDirectory {
             waiting: Rows::default(),
             views: Vec::new(),
             last: 0,
+            on,
             threads: notes.threads,
             warnings,
             lock,
@@ -219,7 +222,7 @@ impl RunDirectory {
         self.write_progress(iteration)?;
         drop_parts(&self.disk, &self.folder, self.place.part)?;
         self.file.format = FORMAT;
-        let restart = Provenance::now(iteration, self.file.plan.processor, self.threads);
+        let restart = Provenance::now(iteration, self.on, self.threads);
         self.file.restarts.push(restart);
         self.write_run_file()?;
         self.take_views(iteration)?;

@@ -48,6 +48,7 @@ pub use lock::Owner;
 pub use pack::{pack, pack_on, unpack, unpack_on};
 pub use parts::Rows;
 pub use provenance::{Provenance, cpu, program};
+pub use refusals::made_elsewhere;
 pub use response_record::{LayerResponse, ResponseRecord};
 pub use run_file::{Notes, RunFile};
 pub use tree::Tree;

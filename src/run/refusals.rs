@@ -56,15 +56,37 @@ pub(super) fn refuse_lost(folder: &Path, plan: &RunPlan) -> Result<()> {
 /// # Errors
 /// [`Exit::Storage`].
 pub(super) fn refuse_other_device(results_dir: &Path, plan: &RunPlan) -> Result<()> {
+    match made_elsewhere(results_dir, plan)? {
+        Some(run) if run.ending == Ending::Partial => {
+            let other = run.plan().processor;
+            Err(Exit::Storage.error(format!(
+                "{}: this run was started on {other} and is at iteration {}; on {} its numbers would differ: \
+                 finish it on {other}, start over with --fresh, or resume it here all the same with \
+                 `reproduce --any-processor`",
+                run.folder.display(),
+                run.iteration,
+                plan.processor,
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The plan's run on another kind of processor, if it was begun: the one that is furthest.
+///
+/// # Errors
+/// If a value cannot be serialised, which is a bug.
+pub fn made_elsewhere(results_dir: &Path, plan: &RunPlan) -> Result<Option<RunView>> {
     let folder = results_dir.join(&plan.profile);
     let Ok(entries) = std::fs::read_dir(&folder) else {
-        return Ok(());
+        return Ok(None);
     };
     let mut names: Vec<_> = entries
         .filter_map(|entry| Some(entry.ok()?.file_name()))
         .collect();
     names.sort();
     let alike = format!("{}-s{}-", plan.network.name, plan.seed);
+    let mut furthest: Option<RunView> = None;
     for name in names {
         if !name.to_string_lossy().starts_with(&alike) {
             continue;
@@ -75,17 +97,12 @@ pub(super) fn refuse_other_device(results_dir: &Path, plan: &RunPlan) -> Result<
         };
         let other = run.plan();
         let alike = plan.on(other.processor)?.same_run(other);
-        if run.ending == Ending::Partial && run.iteration > 0 && alike && !other.same_run(plan) {
-            return Err(Exit::Storage.error(format!(
-                "{}: this run was started on {} and is at iteration {}; on {} its numbers would differ: \
-                 finish it on {}, or start over with --fresh",
-                run.folder.display(),
-                other.processor,
-                run.iteration,
-                plan.processor,
-                other.processor,
-            )));
+        let further = furthest
+            .as_ref()
+            .is_none_or(|before| run.iteration > before.iteration);
+        if alike && !other.same_run(plan) && run.iteration > 0 && further {
+            furthest = Some(run);
         }
     }
-    Ok(())
+    Ok(furthest)
 }

@@ -87,6 +87,36 @@ impl RunFile {
         Ok(Some(file))
     }
 
+    /// The kinds of processor that made it, in order: `cuda`, or `cuda, then the CPU`.
+    pub fn processors(&self) -> String {
+        let mut text = self.plan.processor.to_string();
+        let mut before = &self.start;
+        for start in &self.restarts {
+            if start.gpu.is_empty() != before.gpu.is_empty() {
+                text += match start.gpu.is_empty() {
+                    true => ", then the CPU",
+                    false => ", then cuda",
+                };
+            }
+            before = start;
+        }
+        text
+    }
+
+    /// Where it was resumed on other hardware, whose numbers differ in rounding, and after how many iterations. Such a run is not
+    /// bit-identical to an uninterrupted one.
+    pub fn moves(&self) -> Vec<String> {
+        let others = self
+            .restarts
+            .iter()
+            .filter(|start| start.gpu != self.start.gpu);
+        let named = |start: &Provenance| match start.gpu.is_empty() {
+            true => format!("CPU {} after {} iterations", start.cpu, start.iteration),
+            false => format!("{} after {} iterations", start.gpu, start.iteration),
+        };
+        others.map(named).collect()
+    }
+
     /// Cleans all texts that no identity covers.
     fn clean(&mut self) {
         let notes = &mut self.notes;

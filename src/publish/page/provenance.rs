@@ -9,7 +9,6 @@ use super::contents::{Cell, Section};
 use crate::console::one_line;
 use crate::counted::counted;
 use crate::judge::RunEvidence;
-use crate::run::Provenance;
 
 /// Fields of a start that describe neither the machine nor the program.
 const PER_START: [&str; 2] = ["time", "iteration"];
@@ -55,8 +54,8 @@ pub(super) fn section(runs: &[RunEvidence]) -> Result<Option<Section>> {
                 }
             }
         }
-        for value in other_gpus(&file.start, &file.restarts) {
-            add("resumed on another GPU", value, run);
+        for value in file.moves() {
+            add("resumed elsewhere", value, run);
         }
         restarts += file.restarts.len();
         times.insert(file.start.time.clone(), ());
@@ -86,15 +85,6 @@ pub(super) fn section(runs: &[RunEvidence]) -> Result<Option<Section>> {
         &["fact", "value"],
         rows,
     ))
-}
-
-/// Restarts on a GPU other than the first. Such a run resumes from its checkpoint, but is not bit-identical to an
-/// uninterrupted one.
-fn other_gpus(first: &Provenance, restarts: &[Provenance]) -> Vec<String> {
-    let others = restarts.iter().filter(|start| start.gpu != first.gpu);
-    others
-        .map(|start| format!("{} after {} iterations", start.gpu, start.iteration))
-        .collect()
 }
 
 fn with_runs(values: Vec<(String, Vec<String>)>, all: usize) -> String {
@@ -146,24 +136,4 @@ pub(super) fn commit(runs: &[RunEvidence]) -> Option<String> {
         starts.all(|start| start.commit == *first && !start.dirty)
     });
     (same && !first.is_empty()).then(|| first.clone())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn restarts_on_another_gpu_are_listed() {
-        let start = |gpu: &str, iteration| Provenance {
-            gpu: gpu.into(),
-            iteration,
-            ..Provenance::default()
-        };
-        let restarts = [start("A100", 7), start("H200", 900), start("A100", 950)];
-        assert_eq!(
-            other_gpus(&start("A100", 0), &restarts),
-            ["H200 after 900 iterations"]
-        );
-        assert!(other_gpus(&start("", 0), &[start("", 3)]).is_empty());
-    }
 }

@@ -13,7 +13,7 @@ pub struct LaunchArgs {
         long,
         value_enum,
         value_name = "QUEUE",
-        conflicts_with_all = ["fresh", "jobs", "devices", "fail_fast"]
+        conflicts_with_all = ["fresh", "jobs", "devices", "fail_fast", "any_processor"]
     )]
     pub launch: Option<LauncherArg>,
     /// What the cluster wants to know of a job (TOML): partition, time, GPUs, modules and more.

@@ -68,7 +68,7 @@ pub struct ReproduceArgs {
     /// Also resume runs that were begun on another kind of processor, such as a GPU, on this one.
     ///
     /// From there on their numbers differ in rounding. Their figures, pages and verdicts say where they went.
-    #[arg(long, conflicts_with_all = ["fresh", "jobs", "devices", "launch"])]
+    #[arg(long, conflicts_with_all = ["fresh", "at_once"])]
     pub any_processor: bool,
     /// Take runs over from processes on other hosts that were killed.
     ///

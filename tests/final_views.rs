@@ -149,6 +149,7 @@ impl Scene {
             experiment: "fig4".into(),
             overrides: vec![],
             gpu: 0,
+            moved_to: None,
             threads: 2,
             keep: None,
             workers: 1,

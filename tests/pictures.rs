@@ -106,6 +106,7 @@ fn go(
         experiment: "fig4".into(),
         overrides: Vec::new(),
         gpu: 0,
+        moved_to: None,
         threads,
         keep: None,
         workers: 1,

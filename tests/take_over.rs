@@ -35,7 +35,7 @@ fn open(locking: &Locking, results: &Path, fresh: bool) -> anyhow::Result<RunDir
     RunDirectory::open_as(
         (Disk::default(), locking),
         results,
-        &plan(),
+        (&plan(), plan().processor),
         &notes(),
         fresh,
         &mut |_| Ok(()),
@@ -123,8 +123,14 @@ fn whoever_waits_for_another_host_is_told_of_it_once() {
         Ok(())
     };
     let how = (Disk::default(), &other(false));
-    let refused =
-        RunDirectory::open_as(how, results.path(), &plan(), &notes(), false, &mut watcher);
+    let refused = RunDirectory::open_as(
+        how,
+        results.path(),
+        (&plan(), plan().processor),
+        &notes(),
+        false,
+        &mut watcher,
+    );
     busy(refused);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains(" on one; "), "{told:?}");
@@ -164,8 +170,15 @@ mod processes {
             .map(|run| {
                 let how = (Disk::default(), &hanging());
                 let notes = Notes::default();
-                RunDirectory::open_as(how, &results, &run.plan, &notes, false, &mut |_| Ok(()))
-                    .unwrap()
+                RunDirectory::open_as(
+                    how,
+                    &results,
+                    (&run.plan, run.plan.processor),
+                    &notes,
+                    false,
+                    &mut |_| Ok(()),
+                )
+                .unwrap()
             })
             .collect();
         let worker = |index: &str, more: &[&str]| -> Child {

@@ -111,6 +111,7 @@ fn train(results: &Path, plans: &[RunPlan], fresh: bool) -> anyhow::Result<Vec<(
         experiment: "test".into(),
         cache: std::env::temp_dir(),
         gpu: 0,
+        moved_to: None,
         results_dir: results.to_owned(),
         fresh,
         take_over: false,

@@ -49,7 +49,7 @@ pub struct ReproduceArgs {
     pub jobs: Option<usize>,
     /// Make runs on these devices at the same time, such as cuda:0,cuda:1, each run in a process of its own.
     ///
-    /// GPUs or the CPU, not both: their numbers differ in rounding, and a figure shows runs of one kind.
+    /// GPUs or the CPU, not both: their numbers differ in rounding.
     #[arg(
         long,
         value_name = "DEVICES",

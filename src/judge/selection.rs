@@ -1,4 +1,5 @@
-//! Selects the runs to judge and draw: those of the experiment's recipe, all on the same data and kind of processor.
+//! Selects the runs to judge and draw: those of the experiment's recipe, all on the same data, and those of each network on the
+//! same kind of processor.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,10 @@ use crate::run::RunView;
 
 /// Runs listed by name for each reason.
 const NAMED: usize = 3;
+
+/// Why runs are left out.
+const ONE_KIND: &str =
+    "a figure shows one data set, and each network's runs on one kind of processor";
 
 /// The requested runs; by default all of the experiment's recipes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -73,7 +78,8 @@ pub fn settled_seeds(experiment: &Experiment, views: &[RunView], wanted: &Wanted
     }
 }
 
-/// Selects runs, preferring the paper's images, then the device with the most networks. Never mixes data or devices.
+/// Selects runs, preferring the paper's images, then the device with the most networks. Never mixes data. Networks that this
+/// device lacks come from another, whose numbers differ in rounding alone; one network's runs are of one device.
 pub fn select(
     experiment: &Experiment,
     views: &[RunView],
@@ -125,18 +131,47 @@ fn select_of(
             )
         })
         .map(|(group, _)| group.clone());
+    let Some(best) = best else {
+        return Selection::default();
+    };
+    // Each network's runs are of one kind of processor: the best group's, unless another's are complete or it has none.
+    let same_images =
+        |group: &Group| (group.origin, &group.data_digest) == (best.origin, &best.data_digest);
+    let group_of = |network: &str| {
+        groups
+            .iter()
+            .filter(|(group, _)| same_images(group))
+            .filter_map(|(group, members)| {
+                let of = members
+                    .iter()
+                    .filter(|view| view.plan().network.name == network);
+                let finished = of.clone().filter(|view| view.ending.is_final()).count();
+                let rank = (
+                    finished == 0,
+                    *group != best,
+                    Reverse((finished, of.clone().count())),
+                );
+                of.clone().next().map(|_| (rank, group))
+            })
+            .min()
+            .map(|(_, group)| group)
+    };
     let mut selection = Selection::default();
-    for (group, members) in groups {
-        if Some(&group) == best.as_ref() {
-            selection.runs = once_each(experiment, members.into_iter());
-        } else {
+    let mut chosen = Vec::new();
+    for (group, members) in &groups {
+        let (ours, others): (Vec<&RunView>, Vec<&RunView>) = members
+            .iter()
+            .partition(|view| group_of(&view.plan().network.name) == Some(group));
+        chosen.extend(ours);
+        if !others.is_empty() {
             selection.left_out.push(format!(
-                "left out {} on {}: a figure shows runs of one data set and one device",
-                counted(members.len(), "run"),
+                "left out {} on {}: {ONE_KIND}",
+                counted(others.len(), "run"),
                 group.text()
             ));
         }
     }
+    selection.runs = once_each(experiment, chosen.into_iter());
     selection
 }
 
@@ -175,10 +210,7 @@ pub fn unused(
         } else if !seeds.contains(&plan.seed) {
             format!("seed {} was not requested or is incomplete", plan.seed)
         } else {
-            format!(
-                "on {}; a figure shows runs of one data set and one device",
-                Group::of(view).text()
-            )
+            format!("on {}; {ONE_KIND}", Group::of(view).text())
         };
         reasons.entry(reason).or_default().push(plan.folder());
     }
@@ -198,7 +230,7 @@ pub fn unused(
     (!each.is_empty()).then(|| format!("unused runs: {}", each.join("; ")))
 }
 
-/// What runs must share to be in the same figure.
+/// What runs of a network must share to be in the same figure.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
     origin: Origin,

@@ -22,6 +22,8 @@ pub struct Provenance {
     pub time: String,
     /// Iterations already made at this start.
     pub iteration: u64,
+    /// The kind of processor that computed: `cpu (avx512)`, `cuda`. Empty in files of earlier versions.
+    pub processor: String,
     /// Commit of the program's repository; empty outside of one, or if the sources changed since the build.
     pub commit: String,
     /// Whether the repository differed from the commit, apart from `results/` and `reports/`.
@@ -84,6 +86,7 @@ impl Provenance {
         let mut now = Self {
             time: time(),
             iteration,
+            processor: processor.to_string(),
             dirty: tree.is_dirty(),
             commit: tree.commit,
             patch: tree.patch,
@@ -115,6 +118,7 @@ impl Provenance {
         let Self {
             time,
             iteration: _,
+            processor,
             commit,
             dirty: _,
             patch,
@@ -135,8 +139,8 @@ impl Provenance {
             software,
         } = self;
         let texts = [
-            time, commit, patch, sources, lock, version, rustc, command, cpu, gpu, sums, system,
-            host,
+            time, processor, commit, patch, sources, lock, version, rustc, command, cpu, gpu, sums,
+            system, host,
         ];
         for text in texts.into_iter().chain(features).chain(instruction_sets) {
             *text = one_line(text);

@@ -87,34 +87,43 @@ impl RunFile {
         Ok(Some(file))
     }
 
-    /// The kinds of processor that made it, in order: `cuda`, or `cuda, then the CPU`.
-    pub fn processors(&self) -> String {
-        let mut text = self.plan.processor.to_string();
-        let mut before = &self.start;
-        for start in &self.restarts {
-            if start.gpu.is_empty() != before.gpu.is_empty() {
-                text += match start.gpu.is_empty() {
-                    true => ", then the CPU",
-                    false => ", then cuda",
-                };
-            }
-            before = start;
+    /// The kind of processor of a start; an earlier version recorded only whether it was a GPU.
+    fn processor(&self, start: &Provenance) -> String {
+        if !start.processor.is_empty() {
+            start.processor.clone()
+        } else if start.gpu.is_empty() == self.start.gpu.is_empty() {
+            self.plan.processor.to_string()
+        } else if start.gpu.is_empty() {
+            "cpu".into()
+        } else {
+            "cuda".into()
         }
-        text
+    }
+
+    /// The kinds of processor that made it, in order: `cuda`, or `cuda, then cpu (avx512)`.
+    pub fn processors(&self) -> String {
+        let starts = std::iter::once(&self.start).chain(&self.restarts);
+        let mut kinds: Vec<String> = starts.map(|start| self.processor(start)).collect();
+        kinds.dedup();
+        kinds.join(", then ")
     }
 
     /// Where it was resumed on other hardware, whose numbers differ in rounding, and after how many iterations. Such a run is not
     /// bit-identical to an uninterrupted one.
     pub fn moves(&self) -> Vec<String> {
-        let others = self
+        let hardware = |start: &Provenance| (self.processor(start), start.gpu.clone());
+        let first = hardware(&self.start);
+        let moved = self
             .restarts
             .iter()
-            .filter(|start| start.gpu != self.start.gpu);
+            .filter(|start| hardware(start) != first);
         let named = |start: &Provenance| match start.gpu.is_empty() {
-            true => format!("CPU {} after {} iterations", start.cpu, start.iteration),
-            false => format!("{} after {} iterations", start.gpu, start.iteration),
+            true => format!("{} on {}", self.processor(start), start.cpu),
+            false => start.gpu.clone(),
         };
-        others.map(named).collect()
+        moved
+            .map(|start| format!("{} after {} iterations", named(start), start.iteration))
+            .collect()
     }
 
     /// Cleans all texts that no identity covers.

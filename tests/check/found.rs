@@ -89,7 +89,7 @@ fn runs_that_lie_there_and_are_not_used_are_named_with_the_reason() {
     });
     let line = unused(&wanted, &experiment).unwrap();
     assert!(line.contains("(on SYNTHETIC images"), "{line}");
-    assert!(line.contains("one data set and one device"), "{line}");
+    assert!(line.contains("a figure shows one data set"), "{line}");
     let asked = Wanted {
         data: DataKind::Synthetic,
         ..wanted.clone()
@@ -123,6 +123,79 @@ fn runs_that_lie_there_and_are_not_used_are_named_with_the_reason() {
     // What is not this figure's is not its business.
     other.networks.clear();
     assert_eq!(unused(&wanted, &other), None);
+}
+
+#[test]
+fn networks_may_be_of_different_processors_but_not_the_runs_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment("smoke", &[]);
+    experiment.seeds = vec![1, 2];
+    record(
+        folder.path(),
+        &experiment,
+        Origin::Cifar10,
+        |network| match network {
+            "plain-56" => Ending::Partial,
+            _ => Ending::Finished,
+        },
+    );
+    let views = run::find(folder.path()).unwrap();
+    let of = |network: &str, seed: u64| {
+        let mut runs = views.iter();
+        runs.find(|run| (&*run.plan().network.name, run.plan().seed) == (network, seed))
+            .unwrap()
+    };
+    let on_a_gpu = |network: &str, seed: u64| {
+        let plan = of(network, seed).plan().on(Processor::Cuda).unwrap();
+        // Beside the CPU's it would not be begun.
+        let elsewhere = tempfile::tempdir().unwrap();
+        let drops = &plan.recipe.drops;
+        record_run(
+            elsewhere.path(),
+            &plan,
+            Origin::Cifar10,
+            Ending::Finished,
+            drops,
+        );
+        let [from, to] = [&elsewhere, &folder].map(|place| place.path().join(plan.folder()));
+        std::fs::rename(from, to).unwrap();
+    };
+    // A network that the CPU lacks, and one of which it has only beginnings.
+    for seed in [1, 2] {
+        on_a_gpu("resnet-20", seed);
+        std::fs::remove_dir_all(&of("resnet-20", seed).folder).unwrap();
+    }
+    on_a_gpu("plain-56", 2);
+    let views = run::find(folder.path()).unwrap();
+    let evidence = Evidence::gather(&experiment, &views, &Wanted::default()).unwrap();
+    let mut selected: Vec<(&str, u64, Processor)> = evidence
+        .runs
+        .iter()
+        .map(|run| {
+            (
+                &*run.plan().network.name,
+                run.plan().seed,
+                run.plan().processor,
+            )
+        })
+        .collect();
+    selected.sort_by_key(|(network, seed, _)| (*network, *seed));
+    let cpu = Processor::Cpu(Instructions::Avx2);
+    assert_eq!(
+        selected,
+        [
+            ("plain-20", 1, cpu),
+            ("plain-20", 2, cpu),
+            ("plain-56", 2, Processor::Cuda),
+            ("resnet-20", 1, Processor::Cuda),
+            ("resnet-20", 2, Processor::Cuda),
+        ]
+    );
+    let unused = evidence.unused.unwrap();
+    assert!(
+        unused.contains("each network's runs on one kind of processor"),
+        "{unused}"
+    );
 }
 
 #[test]

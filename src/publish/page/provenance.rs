@@ -10,8 +10,8 @@ use crate::console::one_line;
 use crate::counted::counted;
 use crate::judge::RunEvidence;
 
-/// Fields of a start that describe neither the machine nor the program.
-const PER_START: [&str; 2] = ["time", "iteration"];
+/// Fields of a start that describe neither the machine nor the program, or that the plan has.
+const PER_START: [&str; 3] = ["time", "iteration", "processor"];
 
 /// The values of a fact, each with its runs.
 type Values = Vec<(String, Vec<String>)>;

@@ -48,7 +48,7 @@ pub fn devices(args: &ReproduceArgs) -> Result<(engine::Options, Vec<Device>)> {
         let other = options(name)?;
         if other.processor()? != all.processor()? {
             return Err(Exit::Usage.error(format!(
-                "--devices {}: a figure shows runs of one kind of device, since their numbers differ in rounding; name GPUs \
+                "--devices {}: their numbers differ in rounding, and a figure shows each network's runs on one kind; name GPUs \
                  or the CPU",
                 args.devices.join(",")
             )));

@@ -301,6 +301,7 @@ fn experiments_are_listed_and_found() {
         [
             "construction",
             "context",
+            "decay",
             "fig1",
             "fig4",
             "fig6",
@@ -316,11 +317,11 @@ fn experiments_are_listed_and_found() {
         ]
     );
     assert!(
-        all[2].line().contains("Fig. 1") && all[2].line().contains("runs of fig6"),
+        all[3].line().contains("Fig. 1") && all[3].line().contains("runs of fig6"),
         "{}",
-        all[2].line()
+        all[3].line()
     );
-    assert_eq!(all[4].profiles, ["paper", "quick", "smoke", "tenth"]);
+    assert_eq!(all[5].profiles, ["paper", "quick", "smoke", "tenth"]);
     let found = manifest::find(Path::new("experiments"), "Fig6").unwrap();
     assert_eq!(found, Path::new("experiments/fig6.toml"));
     let error = manifest::find(Path::new("experiments"), "fig9").unwrap_err();

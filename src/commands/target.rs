@@ -229,6 +229,7 @@ mod tests {
             defaults,
             [
                 "construction quick",
+                "decay tenth",
                 "fig1 quick",
                 "fig4 imagenette",
                 "fig6 quick",

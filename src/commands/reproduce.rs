@@ -68,9 +68,12 @@ fn schedule(
     let mut runs = plan::runs(&target.only, &target.seeds, &data.digest, processor)?;
     if args.any_processor {
         for plan in &mut runs {
-            let begun = places.results_dir.join(plan.folder()).exists();
-            if let Some(run) = run::made_elsewhere(&places.results_dir, plan)?.filter(|_| !begun) {
-                *plan = run.plan().clone();
+            if places.results_dir.join(plan.folder()).exists() {
+                continue;
+            }
+            let elsewhere = run::made_elsewhere(&places.results_dir, plan)?;
+            if let Some(furthest) = elsewhere.iter().max_by_key(|run| run.iteration) {
+                *plan = furthest.plan().clone();
             }
         }
     }

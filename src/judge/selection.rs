@@ -135,33 +135,37 @@ fn select_of(
         return Selection::default();
     };
     // Each network's runs are of one kind of processor: the best group's, unless another's are complete or it has none.
-    let same_images =
-        |group: &Group| (group.origin, &group.data_digest) == (best.origin, &best.data_digest);
-    let group_of = |network: &str| {
-        groups
-            .iter()
-            .filter(|(group, _)| same_images(group))
-            .filter_map(|(group, members)| {
-                let of = members
-                    .iter()
-                    .filter(|view| view.plan().network.name == network);
-                let finished = of.clone().filter(|view| view.ending.is_final()).count();
-                let rank = (
+    let mut by_network: BTreeMap<&str, BTreeMap<&Group, Vec<&RunView>>> = BTreeMap::new();
+    for (group, members) in &groups {
+        if (group.origin, &group.data_digest) == (best.origin, &best.data_digest) {
+            for &view in members {
+                let of = by_network.entry(&view.plan().network.name).or_default();
+                of.entry(group).or_default().push(view);
+            }
+        }
+    }
+    let group_of: BTreeMap<&str, &Group> = by_network
+        .into_iter()
+        .filter_map(|(network, of)| {
+            let rank = |group: &Group, runs: &[&RunView]| {
+                let finished = runs.iter().filter(|view| view.ending.is_final()).count();
+                (
                     finished == 0,
                     *group != best,
-                    Reverse((finished, of.clone().count())),
-                );
-                of.clone().next().map(|_| (rank, group))
-            })
-            .min()
-            .map(|(_, group)| group)
-    };
+                    Reverse((finished, runs.len())),
+                )
+            };
+            // The first of equals.
+            let first = of.iter().min_by_key(|(group, runs)| rank(group, runs));
+            first.map(|(group, _)| (network, *group))
+        })
+        .collect();
     let mut selection = Selection::default();
     let mut chosen = Vec::new();
     for (group, members) in &groups {
         let (ours, others): (Vec<&RunView>, Vec<&RunView>) = members
             .iter()
-            .partition(|view| group_of(&view.plan().network.name) == Some(group));
+            .partition(|view| group_of.get(&*view.plan().network.name) == Some(&group));
         chosen.extend(ours);
         if !others.is_empty() {
             selection.left_out.push(format!(

@@ -51,6 +51,13 @@ pub struct Options {
     pub cache: PathBuf,
 }
 
+impl Options {
+    /// Where a run is trained from now on.
+    fn processor_of(&self, run: &RunPlan) -> Processor {
+        self.moved_to.unwrap_or(run.processor)
+    }
+}
+
 impl Keeper for RunDirectory {
     fn keep(&mut self, state: &Weights, at: &LoopState) -> anyhow::Result<()> {
         self.checkpoint(at.iteration, state, &at.to_json()?)
@@ -212,7 +219,7 @@ impl Images {
 
 /// Engine options for a run; device and instruction set are given by the run, unless it moves.
 fn engine_options(run: &RunPlan, options: &Options) -> engine::Options {
-    let (device, instructions) = match options.moved_to.unwrap_or(run.processor) {
+    let (device, instructions) = match options.processor_of(run) {
         Processor::Cpu(set) => (Device::Cpu, Some(set)),
         Processor::Cuda => (Device::Cuda(options.gpu), None),
     };
@@ -260,7 +267,7 @@ fn run_one(
         }
         (None, Watching::GoesOn) => Ok(()),
     };
-    let (how, on) = ((disk, &locking), options.moved_to.unwrap_or(run.processor));
+    let (how, on) = ((disk, &locking), options.processor_of(run));
     let mut directory =
         RunDirectory::open_as(how, results, (run, on), &notes, fresh, &mut watcher)?;
     let resume = directory.resume()?;

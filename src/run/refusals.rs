@@ -56,37 +56,36 @@ pub(super) fn refuse_lost(folder: &Path, plan: &RunPlan) -> Result<()> {
 /// # Errors
 /// [`Exit::Storage`].
 pub(super) fn refuse_other_device(results_dir: &Path, plan: &RunPlan) -> Result<()> {
-    match made_elsewhere(results_dir, plan)? {
-        Some(run) if run.ending == Ending::Partial => {
-            let other = run.plan().processor;
-            Err(Exit::Storage.error(format!(
-                "{}: this run was started on {other} and is at iteration {}; on {} its numbers would differ: \
-                 finish it on {other}, start over with --fresh, or resume it here all the same with \
-                 `reproduce --any-processor`",
-                run.folder.display(),
-                run.iteration,
-                plan.processor,
-            )))
-        }
-        _ => Ok(()),
-    }
+    let runs = made_elsewhere(results_dir, plan)?;
+    let Some(run) = runs.iter().find(|run| run.ending == Ending::Partial) else {
+        return Ok(());
+    };
+    let other = run.plan().processor;
+    Err(Exit::Storage.error(format!(
+        "{}: this run was started on {other} and is at iteration {}; on {} its numbers would differ: \
+         finish it on {other}, start over with --fresh, or resume it here all the same with \
+         `reproduce --any-processor`",
+        run.folder.display(),
+        run.iteration,
+        plan.processor,
+    )))
 }
 
-/// The plan's run on another kind of processor, if it was begun: the one that is furthest.
+/// The plan's runs on other kinds of processors that have been begun, by name.
 ///
 /// # Errors
 /// If a value cannot be serialised, which is a bug.
-pub fn made_elsewhere(results_dir: &Path, plan: &RunPlan) -> Result<Option<RunView>> {
+pub fn made_elsewhere(results_dir: &Path, plan: &RunPlan) -> Result<Vec<RunView>> {
     let folder = results_dir.join(&plan.profile);
     let Ok(entries) = std::fs::read_dir(&folder) else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     let mut names: Vec<_> = entries
         .filter_map(|entry| Some(entry.ok()?.file_name()))
         .collect();
     names.sort();
     let alike = format!("{}-s{}-", plan.network.name, plan.seed);
-    let mut furthest: Option<RunView> = None;
+    let mut runs = Vec::new();
     for name in names {
         if !name.to_string_lossy().starts_with(&alike) {
             continue;
@@ -97,12 +96,9 @@ pub fn made_elsewhere(results_dir: &Path, plan: &RunPlan) -> Result<Option<RunVi
         };
         let other = run.plan();
         let alike = plan.on(other.processor)?.same_run(other);
-        let further = furthest
-            .as_ref()
-            .is_none_or(|before| run.iteration > before.iteration);
-        if alike && !other.same_run(plan) && run.iteration > 0 && further {
-            furthest = Some(run);
+        if alike && !other.same_run(plan) && run.iteration > 0 {
+            runs.push(run);
         }
     }
-    Ok(furthest)
+    Ok(runs)
 }

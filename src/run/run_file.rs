@@ -174,3 +174,45 @@ impl RunFile {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::manifest::Experiment;
+    use crate::processor::{Instructions, Processor};
+
+    /// A run on this processor, with its starts as an earlier version recorded them: by GPU and iteration.
+    fn file(processor: Processor, starts: &[(&str, u64)]) -> RunFile {
+        let fig6 = Experiment::load(Path::new("experiments/fig6.toml"), "smoke", &[]).unwrap();
+        let mut starts = starts.iter().map(|&(gpu, iteration)| Provenance {
+            gpu: gpu.into(),
+            cpu: "a CPU".into(),
+            iteration,
+            ..Provenance::default()
+        });
+        RunFile {
+            format: FORMAT,
+            notes: Notes::default(),
+            plan: RunPlan::new(&fig6.networks[0], 1, "smoke", "", processor).unwrap(),
+            start: starts.next().unwrap(),
+            restarts: starts.collect(),
+        }
+    }
+
+    #[test]
+    fn restarts_on_other_hardware_are_listed() {
+        let starts = [("A100", 0), ("A100", 7), ("H200", 900), ("A100", 950)];
+        let gpus = file(Processor::Cuda, &starts);
+        assert_eq!(gpus.moves(), ["H200 after 900 iterations"]);
+        assert_eq!(gpus.processors(), "cuda");
+        let moved = file(Processor::Cuda, &[("A100", 0), ("", 900)]);
+        assert_eq!(moved.moves(), ["cpu on a CPU after 900 iterations"]);
+        assert_eq!(moved.processors(), "cuda, then cpu");
+        let here = Processor::Cpu(Instructions::Avx2);
+        let stayed = file(here, &[("", 0), ("", 3)]);
+        assert!(stayed.moves().is_empty());
+        assert_eq!(stayed.processors(), "cpu (avx2)");
+    }
+}

@@ -89,7 +89,12 @@ fn runs_that_lie_there_and_are_not_used_are_named_with_the_reason() {
     });
     let line = unused(&wanted, &experiment).unwrap();
     assert!(line.contains("(on SYNTHETIC images"), "{line}");
-    assert!(line.contains("a figure shows one data set"), "{line}");
+    assert!(
+        line.contains(
+            "a figure shows one data set, and each network's runs on one kind of processor"
+        ),
+        "{line}"
+    );
     let asked = Wanted {
         data: DataKind::Synthetic,
         ..wanted.clone()

@@ -278,6 +278,44 @@ fn overrides_reach_every_network_and_are_recorded() {
 }
 
 #[test]
+fn another_reading_of_an_open_choice_is_no_departure() {
+    let decay = load("decay", "paper", &[]).unwrap();
+    assert_eq!(decay.departures(), Vec::<String>::new());
+    assert_eq!(decay.readings(), ["weight_decay_on weights (default: all)"]);
+    assert!(load("fig6", "paper", &[]).unwrap().readings().is_empty());
+    // What the paper states stays a departure beside it.
+    let set = ["recipe.momentum_form=pytorch", "recipe.momentum=0.8"];
+    let both = load("fig6", "paper", &set).unwrap();
+    assert_eq!(both.departures(), ["momentum 0.8 (paper: 0.9)"]);
+    assert_eq!(both.readings(), ["momentum_form pytorch (default: caffe)"]);
+    let set = ["recipe.evaluation.statistics_augmented=true"];
+    assert_eq!(
+        load("fig6", "paper", &set).unwrap().readings(),
+        ["evaluation.statistics_augmented true (default: false)"]
+    );
+}
+
+#[test]
+fn the_beginning_of_the_papers_schedule_departs_only_at_its_end() {
+    let readings = load("readings", "paper", &[]).unwrap();
+    assert_eq!(
+        readings.departures(),
+        ["the first 8000 iterations (paper: 64000)"]
+    );
+    assert_eq!(readings.departures_on_the_way(), Vec::<String>::new());
+    let said = readings.readings();
+    assert!(
+        said.contains(&"20, weights decay: weight_decay_on weights (default: all)".into()),
+        "{said:?}"
+    );
+    // Over the first drop, without it, or at another rate, it is another schedule.
+    for set in ["recipe.iterations=33000", "recipe.learning_rate=0.05"] {
+        let other = load("readings", "paper", &[set]).unwrap();
+        assert_ne!(other.departures_on_the_way(), Vec::<String>::new(), "{set}");
+    }
+}
+
+#[test]
 fn only_keeps_the_named_networks() {
     let mut fig6 = load("fig6", "quick", &[]).unwrap();
     fig6.only(&["ResNet-1202".into(), "plain-20".into()])
@@ -306,6 +344,7 @@ fn experiments_are_listed_and_found() {
             "fig4",
             "fig6",
             "fig7",
+            "readings",
             "resnet1202",
             "shortcuts",
             "slide35",
@@ -330,7 +369,7 @@ fn experiments_are_listed_and_found() {
         error.to_string().contains("no experiment \"fig9\"")
             && error
                 .to_string()
-                .contains("fig1, fig4, fig6, fig7, resnet1202, shortcuts, slide35")
+                .contains("fig1, fig4, fig6, fig7, readings, resnet1202, shortcuts, slide35")
     );
 }
 

@@ -234,6 +234,7 @@ mod tests {
                 "fig4 imagenette",
                 "fig6 quick",
                 "fig7 quick",
+                "readings quick",
                 "resnet1202 tenth",
                 "shortcuts quick",
                 "slide35 imagenette",

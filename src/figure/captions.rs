@@ -30,6 +30,26 @@ pub(super) fn colour(text: &str) -> Colour {
     }
 }
 
+/// What differs from the paper's recipe, and what is read otherwise than by default.
+pub(super) fn recipe(experiment: &Experiment) -> Vec<String> {
+    let departures = experiment.departures();
+    let mut notes = Vec::new();
+    if !departures.is_empty() {
+        let all = departures.join(", ");
+        notes.push(format!("Not the paper's recipe: {all}."));
+    }
+    notes.extend(readings(&experiment.readings()));
+    notes
+}
+
+/// The readings that are not the default, as a sentence.
+pub(super) fn readings(readings: &[String]) -> Option<String> {
+    (!readings.is_empty()).then(|| {
+        let all = readings.join(", ");
+        format!("Where the paper leaves the choice open: {all}.")
+    })
+}
+
 /// Profile, data, device, precision, seeds.
 pub(super) fn line(experiment: &Experiment, runs: &[RunEvidence]) -> String {
     let mut parts = vec![format!("profile {}", experiment.profile)];

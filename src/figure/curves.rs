@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::captions::{barely_learned, colour, is_synthetic, line, sentence, watermark};
+use super::captions::{barely_learned, colour, is_synthetic, line, recipe, sentence, watermark};
 use super::curve_figure::{Figure, Limits, Panel, Quantity, Series};
 use crate::judge::{PaperCurves, RunEvidence, Verdict};
 use crate::manifest::{self, DataName, Evaluated, Experiment, Metric, NetworkEntry, papers_recipe};
@@ -81,7 +81,7 @@ fn assemble_panel(
         .iter()
         .filter_map(|name| experiment.network(name))
         .filter(|entry| !entry.optional || has_run(runs, &entry.name));
-    let mut series = Vec::new();
+    let (mut series, mut known) = (Vec::new(), BTreeSet::new());
     for entry in entries {
         for metric in &panel.shows {
             let split = match metric {
@@ -93,14 +93,22 @@ fn assemble_panel(
             let mut drawn = assemble_series(experiment, entry, runs, split);
             if let Some(reference) = &panel.reference
                 && let Some(paper) = references.get(&reference.file)
-                && let Some(curve) = paper.curve(&reference.panels, &entry.name, split)
+                && let Some(curve) =
+                    paper.curve(&reference.panels, entry.papers_name(), split)
+                // Once, beneath the first of a network's variants.
+                && known.insert((entry.papers_name(), split))
             {
-                // At the same fraction of the schedule.
-                let scale = iterations as f64 / papers_recipe(experiment.data).iterations as f64;
+                let papers = papers_recipe(experiment.data);
+                // At the same fraction of the schedule, or over its beginning.
+                let scale = match entry.recipe.begins(&papers) {
+                    true => 1.0,
+                    false => iterations as f64 / papers.iterations as f64,
+                };
                 drawn.reference = curve
                     .points
                     .iter()
                     .map(|point| (point.0 * scale, point.1))
+                    .filter(|point| point.0 <= iterations as f64)
                     .collect();
             }
             series.push(drawn);
@@ -168,14 +176,7 @@ fn assemble_series(
 
 /// What differs from the paper's recipe and images.
 fn changes(experiment: &Experiment, runs: &[RunEvidence]) -> Vec<String> {
-    let mut notes = Vec::new();
-    let departures = experiment.departures();
-    if !departures.is_empty() {
-        notes.push(format!(
-            "Not the paper's recipe: {}.",
-            departures.join(", ")
-        ));
-    }
+    let mut notes = recipe(experiment);
     if !experiment.overrides.is_empty() {
         let given = experiment.overrides.join(", ");
         notes.push(format!("Changed on the command line: {given}."));

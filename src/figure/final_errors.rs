@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::captions::barely_learned;
+use super::captions::{barely_learned, readings};
 use crate::console::one_line;
 use crate::exit::Exit;
 use crate::judge::Verdict;
@@ -287,6 +287,7 @@ pub(super) fn incomparable(verdict: &Verdict) -> Option<String> {
 fn notes(verdict: &Verdict, metrics: &[Metric]) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(incomparable(verdict));
+    notes.extend(readings(&verdict.readings));
     let evaluated = verdict.evaluated(|_| true);
     let names: Vec<&str> = metrics
         .iter()

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::captions::{barely_learned, colour, is_synthetic, line, sentence, watermark};
+use super::captions::{barely_learned, colour, is_synthetic, line, recipe, sentence, watermark};
 use super::curve_figure::{Figure, Limits, Panel, Quantity, Series};
 use crate::console::one_line;
 use crate::exit::Exit;
@@ -173,12 +173,7 @@ fn notes(
     panels: &[Panel],
     synthetic: bool,
 ) -> Vec<String> {
-    let mut notes = Vec::new();
-    let departures = experiment.departures();
-    if !departures.is_empty() {
-        let all = departures.join(", ");
-        notes.push(format!("Not the paper's recipe: {all}."));
-    }
+    let mut notes = recipe(experiment);
     if synthetic {
         notes.push(
             "The images are SYNTHETIC, generated from a seed: nothing here is comparable with the paper."

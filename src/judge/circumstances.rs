@@ -30,6 +30,8 @@ pub struct Circumstances {
     pub overrides: Vec<String>,
     /// Differences from the paper's recipe, a phrase each.
     pub differences: Vec<String>,
+    /// Other readings than the default ones of what the paper leaves open, a phrase each.
+    pub readings: Vec<String>,
     /// Whether this profile's claims are the paper's own, with the paper's margins.
     pub papers_profile: bool,
     /// The command that reproduces these results.

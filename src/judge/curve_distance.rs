@@ -47,7 +47,7 @@ pub(super) fn distances(
                     .iter()
                     .any(|row| row.network == entry.name && row.metric == metric);
                 let split = split_of(metric);
-                let Some(curve) = reference.curve(&drawn.panels, &entry.name, split) else {
+                let Some(curve) = reference.curve(&drawn.panels, entry.papers_name(), split) else {
                     continue;
                 };
                 if known || of_network.is_empty() {
@@ -107,6 +107,13 @@ fn measure(
         );
         return;
     };
+    if recipe.begins(&papers) {
+        let first = recipe.iterations;
+        add(
+            &mut row.note,
+            &format!("compared over the first {first} iterations"),
+        );
+    }
     if scale != 1.0 {
         let at = format!(
             "compared at the same fraction of the schedule, {} iterations for the paper's {}",
@@ -135,7 +142,10 @@ fn measure(
         }
     };
     let paper = Paper {
-        samples: samples(curve, reference, begins, scale),
+        samples: samples(curve, reference, begins, scale)
+            .into_iter()
+            .filter(|&(iteration, _)| iteration <= recipe.iterations)
+            .collect(),
         limit: reference.limit(),
         images: papers_images,
     };
@@ -150,8 +160,12 @@ fn add(note: &mut String, phrase: &str) {
     note.push_str(phrase);
 }
 
-/// The ratio of our iterations to the paper's; none unless the drops are at the same fractions of the schedule.
+/// The ratio of our iterations to the paper's: 1 for the beginning of its schedule; none unless the drops are at the same
+/// fractions of the schedule.
 fn proportion(recipe: &Recipe, paper: &Recipe) -> Option<f64> {
+    if recipe.begins(paper) {
+        return Some(1.0);
+    }
     let papers_iterations = paper.iterations as f64;
     let scale = recipe.iterations as f64 / papers_iterations;
     let alike = recipe.drops.len() == paper.drops.len()
@@ -211,8 +225,12 @@ mod tests {
     use std::path::Path;
 
     fn experiment(profile: &str) -> Experiment {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/fig6.toml");
-        Experiment::load(&path, profile, &[]).unwrap()
+        shipped("fig6", profile)
+    }
+
+    fn shipped(name: &str, profile: &str) -> Experiment {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+        Experiment::load(&folder.join(format!("{name}.toml")), profile, &[]).unwrap()
     }
 
     /// Evaluations at each 1000 of the paper's iterations, `by` above its curve; 30 % if that is not drawn.
@@ -224,10 +242,9 @@ mod tests {
             .unwrap();
         let drawn = panel.reference.as_ref().unwrap();
         let reference = PaperCurves::read(&drawn.file).unwrap();
-        let curve = reference
-            .curve(&drawn.panels, network, Split::Test)
-            .unwrap();
-        let scale = experiment.recipe.iterations as f64 / 64_000.0;
+        let papers = experiment.network(network).unwrap().papers_name();
+        let curve = reference.curve(&drawn.panels, papers, Split::Test).unwrap();
+        let scale = proportion(&experiment.recipe, &Recipe::default()).unwrap_or(1.0);
         (1..=64)
             .map(|thousand| {
                 let point = curve
@@ -299,5 +316,24 @@ mod tests {
         assert_eq!((last.first, last.last, last.points), (4900, 6400, 16));
         assert!((last.mean_difference.unwrap() - 0.5).abs() < 1e-9);
         assert!(of(&experiment("quick"), "resnet-20", 0.0).phases.is_empty());
+    }
+
+    #[test]
+    fn the_beginning_is_compared_with_the_beginning_of_the_network_that_it_is_a_variant_of() {
+        let readings = shipped("readings", "paper");
+        for network in ["resnet-20", "resnet-20-weights", "resnet-56-whole"] {
+            let row = of(&readings, network, 0.5);
+            assert!(
+                row.comparable && row.note.contains("first 8000"),
+                "{}",
+                row.note
+            );
+            let [phase] = &row.phases[..] else {
+                panic!("{network}: {:?}", row.phases);
+            };
+            assert_eq!(phase.last, 8000, "{network}");
+            assert_eq!(phase.points + phase.above, 8, "{network}");
+            assert!((phase.mean_signed.unwrap() - 0.5).abs() < 1e-9, "{network}");
+        }
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Headline<'a> {
     pub papers_scale: bool,
     pub synthetic: bool,
     pub seeds: usize,
+    /// How many choices that the paper leaves open are read otherwise than by default.
+    pub readings: usize,
     /// Why a figure without claims is incomplete; may be empty.
     pub reason: &'a str,
 }
@@ -137,7 +139,7 @@ impl Headline<'_> {
         each.join(" and ")
     }
 
-    /// Qualifications: noise, margins, a single seed.
+    /// Qualifications: noise, margins, a single seed, another reading.
     fn doubts(&self) -> String {
         let mut doubts = Vec::new();
         let (errors, claims) = (&self.errors, &self.claims);
@@ -152,6 +154,15 @@ impl Headline<'_> {
         }
         if self.seeds == 1 {
             doubts.push("one seed".into());
+        }
+        match self.readings {
+            // Elsewhere, nothing is said of the paper.
+            _ if !self.papers_scale => {}
+            0 => {}
+            1 => doubts.push("with another reading of a choice that the paper leaves open".into()),
+            n => doubts.push(format!(
+                "with another reading of {n} choices that the paper leaves open"
+            )),
         }
         match doubts.is_empty() {
             true => String::new(),
@@ -185,6 +196,7 @@ mod tests {
             papers_scale,
             synthetic: false,
             seeds: 3,
+            readings: 0,
             reason: "",
         }
     }
@@ -214,6 +226,19 @@ mod tests {
         assert_eq!(quick, "fig6: 3 of 3 claims hold at profile quick");
         let fails = headline(counts(0, 0, 0), counts(2, 1, 0), false).text();
         assert_eq!(fails, "fig6: 1 of 3 claims does NOT hold at profile quick");
+    }
+
+    #[test]
+    fn another_reading_is_named() {
+        let mut read = headline(counts(18, 0, 0), counts(4, 0, 0), true);
+        read.readings = 1;
+        let text = read.text();
+        assert!(
+            text.ends_with("hold (with another reading of a choice that the paper leaves open)"),
+            "{text}"
+        );
+        read.papers_scale = false;
+        assert!(!read.text().contains("reading"), "{}", read.text());
     }
 
     #[test]

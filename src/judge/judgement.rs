@@ -46,9 +46,13 @@ pub fn judge(evidence: &Evidence) -> Result<Verdict> {
             rows: &run.rows,
         })
         .collect();
+    let on_the_way = Circumstances {
+        differences: experiment.departures_on_the_way(),
+        ..circumstances
+    };
     verdict.curves = distances(experiment, &evidence.paper, &finished, &|network| {
         let (paper, kind) = (Yardstick::Paper, experiment.data.kind());
-        comparable(&circumstances, paper, kind, &[network], &subjects)
+        comparable(&on_the_way, paper, kind, &[network], &subjects)
             .err()
             .map(|(_, reason)| reason)
     });
@@ -107,6 +111,7 @@ fn circumstances(evidence: &Evidence) -> Circumstances {
         seeds: seeds.clone(),
         overrides: experiment.overrides.clone(),
         differences: experiment.departures(),
+        readings: experiment.readings(),
         papers_profile: profile == PAPER && experiment.is_of_the_paper(),
         command,
         responses: experiment.responses.is_some(),

@@ -52,6 +52,9 @@ pub struct Verdict {
     pub overrides: Vec<String>,
     /// Differences from the paper's recipe and data.
     pub differences: Vec<String>,
+    /// Other readings than the default ones of what the paper leaves open. They are no differences from it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub readings: Vec<String>,
     pub command: String,
     /// Networks that are evaluated on held-out training images instead of the test set: their `test_error` is a
     /// validation error.
@@ -137,6 +140,7 @@ impl Verdict {
             runs: subjects.iter().map(RunRow::of).collect(),
             overrides: circumstances.overrides.clone(),
             differences,
+            readings: circumstances.readings.clone(),
             command: circumstances.command.clone(),
             held_out: circumstances.held_out.clone(),
             data_set: circumstances.data,
@@ -153,6 +157,7 @@ impl Verdict {
                 && verdict.overrides.is_empty(),
             synthetic,
             seeds: verdict.seeds.len(),
+            readings: verdict.readings.len(),
             reason: &reason,
         }
         .text();

@@ -1,4 +1,4 @@
-//! How an experiment's recipe differs from the paper's.
+//! How an experiment's recipe differs from the paper's, and which other readings it takes where the paper leaves a choice open.
 
 use serde_json::{Value, json};
 
@@ -39,6 +39,22 @@ fn papers_shortcut(network: &Network) -> Shortcut {
     }
 }
 
+/// Fields that the paper leaves open: any value is a reading of its recipe, and none a departure from it. docs/reading.md says why
+/// each default was chosen.
+const OPEN: [&str; 11] = [
+    "momentum_form",
+    "weight_decay_on",
+    "partial_batch",
+    "augmentation.padding_value",
+    "initialisation.classifier",
+    "batch_norm.group",
+    "batch_norm.momentum",
+    "batch_norm.epsilon",
+    "evaluation.statistics_augmented",
+    "crop.resize",
+    "crop.colour.scale",
+];
+
 impl Experiment {
     /// Whether the paper trained such networks on this data set: those of section 4.2 on CIFAR-10, those of Table 1 on
     /// ImageNet.
@@ -58,9 +74,26 @@ impl Experiment {
     /// Departures from the paper's recipe, as phrases such as `batch 64 (paper: 128)`. The evaluation schedule does not
     /// count as recipe, except for the number of images behind the statistics.
     pub fn departures(&self) -> Vec<String> {
+        self.phrases(|found| found.end.into_iter().chain(found.departures).collect())
+    }
+
+    /// Departures while training lasts: as [`Experiment::departures`], but to end before the paper's first drop is none. Up to
+    /// there, curves are comparable with the paper's; final errors are not.
+    pub fn departures_on_the_way(&self) -> Vec<String> {
+        self.phrases(|found| found.departures)
+    }
+
+    /// Other readings than the default ones where the paper leaves a choice open, as phrases such as
+    /// `weight_decay_on weights (default: all)`.
+    pub fn readings(&self) -> Vec<String> {
+        self.phrases(|differences| differences.readings)
+    }
+
+    /// The phrases of all networks, each once. Those that most networks do not share name theirs.
+    fn phrases(&self, which: impl Fn(Differences) -> Vec<String>) -> Vec<String> {
         let entries: Vec<_> = (self.networks.iter())
             .filter(|entry| !entry.optional)
-            .map(|entry| (entry, departures(entry, self.data)))
+            .map(|entry| (entry, which(Differences::of(entry, self.data))))
             .collect();
         let mut phrases: Vec<String> = Vec::new();
         for (entry, own) in &entries {
@@ -68,7 +101,6 @@ impl Experiment {
                 let sharing = (entries.iter())
                     .filter(|(_, other)| other.contains(phrase))
                     .count();
-                // Name the network unless most networks share the departure.
                 let phrase = match 2 * sharing > entries.len() {
                     true => phrase.clone(),
                     false => format!("{}: {phrase}", entry.label),
@@ -85,71 +117,103 @@ impl Experiment {
 /// The smallest depth with a warm-up in the paper (section 4.2).
 const WARM_UP_DEPTH: usize = 110;
 
-fn departures(entry: &NetworkEntry, data: DataName) -> Vec<String> {
-    let mut paper = papers_recipe(data);
-    paper.shortcut = papers_shortcut(&entry.network);
-    let deep = entry.network.family == Family::Resnet && entry.network.depth() >= WARM_UP_DEPTH;
-    if deep && data == DataName::Cifar10 {
-        paper.warm_up = Some(WarmUp::default());
-    }
-    // Does not count as recipe.
-    let papers = paper.evaluation;
-    paper.evaluation = EvaluationRecipe {
-        statistics_images: papers.statistics_images,
-        pooling: papers.pooling,
-        ..entry.recipe.evaluation.clone()
-    };
-    let mut ours = entry.recipe.clone();
-    if entry.variant_of.is_some() {
-        // The point of a variant, and already in its label.
-        ours.shortcut = paper.shortcut;
-        ours.init = Init::default();
-    }
-    // Batch normalisation sees the same groups; only sums are rounded otherwise.
-    let group = ours.batch_norm.group;
-    if group > 0
-        && ours
-            .micro_batch
-            .is_some_and(|piece| piece.is_multiple_of(group))
-    {
-        ours.micro_batch = None;
-    }
-    let mut phrases = Vec::new();
-    let several = &ours.evaluation.final_views;
-    if !several.is_empty() && ours.evaluation.view_average != papers.view_average {
-        phrases.push("several views averaged before the softmax (paper: after it)".into());
-    }
-    if several.contains(&FinalViews::MultiScale) && ours.evaluation.scales != papers.scales {
-        let scales = &ours.evaluation.scales;
-        phrases.push(format!("scales {scales:?} (paper: {:?})", papers.scales));
-    }
-    if entry.network.bottleneck && entry.network.stride_in == StrideIn::Middle {
-        phrases.push("stride in the 3x3 convolution (paper: in the first 1x1)".into());
-    }
-    if let (Ok(ours), Ok(mut theirs)) = (serde_json::to_value(&ours), serde_json::to_value(&paper))
-    {
-        if data == DataName::Imagenet {
-            theirs["crop"] = papers_crop();
-        }
-        differences("", &ours, &theirs, &mut phrases);
-    }
-    phrases
+/// How a network's recipe differs from the paper's, in phrases.
+#[derive(Default)]
+struct Differences {
+    /// That it ends early, if up to there the schedule is the paper's.
+    end: Option<String>,
+    departures: Vec<String>,
+    readings: Vec<String>,
 }
 
-fn differences(path: &str, ours: &Value, theirs: &Value, phrases: &mut Vec<String>) {
-    match (ours, theirs) {
-        (Value::Object(a), Value::Object(b)) => {
-            for (key, value) in a {
-                let path = if path.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
-                differences(&path, value, b.get(key).unwrap_or(&Value::Null), phrases);
-            }
+impl Differences {
+    fn of(entry: &NetworkEntry, data: DataName) -> Self {
+        let mut paper = papers_recipe(data);
+        paper.shortcut = papers_shortcut(&entry.network);
+        let deep = entry.network.family == Family::Resnet && entry.network.depth() >= WARM_UP_DEPTH;
+        if deep && data == DataName::Cifar10 {
+            paper.warm_up = Some(WarmUp::default());
         }
-        (a, b) if a == b => {}
-        (a, b) => phrases.push(format!("{path} {} (paper: {})", short(a), short(b))),
+        // Does not count as recipe.
+        let papers = paper.evaluation;
+        paper.evaluation = EvaluationRecipe {
+            statistics_images: papers.statistics_images,
+            statistics_augmented: papers.statistics_augmented,
+            pooling: papers.pooling,
+            ..entry.recipe.evaluation.clone()
+        };
+        let mut ours = entry.recipe.clone();
+        if entry.variant_of.is_some() {
+            // The point of a variant, and already in its label.
+            ours.shortcut = paper.shortcut;
+            ours.init = Init::default();
+        }
+        // Batch normalisation sees the same groups; only sums are rounded otherwise.
+        let group = ours.batch_norm.group;
+        if group > 0
+            && ours
+                .micro_batch
+                .is_some_and(|piece| piece.is_multiple_of(group))
+        {
+            ours.micro_batch = None;
+        }
+        let mut found = Self::default();
+        if ours.begins(&paper) {
+            let (first, all) = (ours.iterations, paper.iterations);
+            found.end = Some(format!("the first {first} iterations (paper: {all})"));
+            ours.iterations = all;
+            ours.drops.clone_from(&paper.drops);
+        }
+        let several = &ours.evaluation.final_views;
+        if !several.is_empty() && ours.evaluation.view_average != papers.view_average {
+            (found.departures)
+                .push("several views averaged before the softmax (paper: after it)".into());
+        }
+        if several.contains(&FinalViews::MultiScale) && ours.evaluation.scales != papers.scales {
+            let scales = &ours.evaluation.scales;
+            (found.departures).push(format!("scales {scales:?} (paper: {:?})", papers.scales));
+        }
+        if entry.network.bottleneck && entry.network.stride_in == StrideIn::Middle {
+            (found.departures)
+                .push("stride in the 3x3 convolution (paper: in the first 1x1)".into());
+        }
+        if let (Ok(ours), Ok(mut theirs)) =
+            (serde_json::to_value(&ours), serde_json::to_value(&paper))
+        {
+            if data == DataName::Imagenet {
+                theirs["crop"] = papers_crop();
+            }
+            found.compare("", &ours, &theirs);
+        }
+        found
+    }
+
+    fn compare(&mut self, path: &str, ours: &Value, theirs: &Value) {
+        match (ours, theirs) {
+            (Value::Object(a), Value::Object(b)) => {
+                for (key, value) in a {
+                    let path = if path.is_empty() {
+                        key.clone()
+                    } else {
+                        format!("{path}.{key}")
+                    };
+                    // What is not written is the default: a switch is off.
+                    let absent = match value {
+                        Value::Bool(_) => Value::Bool(false),
+                        _ => Value::Null,
+                    };
+                    self.compare(&path, value, b.get(key).unwrap_or(&absent));
+                }
+            }
+            (a, b) if a == b => {}
+            (a, b) if OPEN.contains(&path) => {
+                self.readings
+                    .push(format!("{path} {} (default: {})", short(a), short(b)))
+            }
+            (a, b) => self
+                .departures
+                .push(format!("{path} {} (paper: {})", short(a), short(b))),
+        }
     }
 }
 

@@ -162,6 +162,11 @@ impl Comparison {
 }
 
 impl NetworkEntry {
+    /// The network of the paper with these layers: a variant is compared with the one that it is a variant of.
+    pub fn papers_name(&self) -> &str {
+        self.variant_of.as_deref().unwrap_or(&self.name)
+    }
+
     /// The same for another number of classes. The manifest only knows that of the whole data set.
     pub fn with_classes(&self, classes: usize) -> Self {
         let mut entry = self.clone();

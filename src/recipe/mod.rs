@@ -294,6 +294,16 @@ impl std::fmt::Display for Size {
 }
 
 impl Recipe {
+    /// Whether the schedule is the beginning of another's: the same mini-batches at the same constant rate, to at most its first
+    /// drop.
+    pub fn begins(&self, whole: &Recipe) -> bool {
+        let constant = whole.drops.first().copied().unwrap_or(whole.iterations);
+        self.drops.is_empty()
+            && self.iterations <= constant
+            && self.iterations < whole.iterations
+            && (self.batch, self.learning_rate) == (whole.batch, whole.learning_rate)
+    }
+
     /// The data set that it is for. Pictures of many sizes need crops, and no others have them.
     fn data(&self) -> DataName {
         match self.crop {

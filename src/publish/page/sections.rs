@@ -320,6 +320,9 @@ fn tests(verdict: &Verdict) -> Option<Section> {
 
 fn differences(verdict: &Verdict) -> Option<Section> {
     let mut items = verdict.differences.clone();
+    for reading in &verdict.readings {
+        items.push(format!("{reading}, where the paper leaves the choice open"));
+    }
     for change in &verdict.overrides {
         items.push(format!("changed on the command line: --set {change}"));
     }

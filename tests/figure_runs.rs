@@ -334,3 +334,37 @@ fn every_seed_is_in_the_mean_and_in_the_range() {
     let range = range(&seeds)[0];
     assert_eq!((range.low, range.high), (1.0, 6.0));
 }
+
+#[test]
+fn readings_are_drawn_over_the_beginning_of_the_papers_curves() {
+    let experiment = experiment("readings", "paper");
+    let (figure, _) = assemble(&experiment, &runs(&experiment, &[1, 2, 3]), true);
+    let file = &experiment.panels[0].reference.as_ref().unwrap().file;
+    let paper = PaperCurves::read(file).unwrap();
+    for (panel, network) in figure.panels.iter().zip(["resnet-20", "resnet-56"]) {
+        for split in [Split::Train, Split::Test] {
+            let beneath: Vec<_> = panel
+                .series
+                .iter()
+                .filter(|series| series.split == split && !series.reference.is_empty())
+                .collect();
+            let [series] = beneath[..] else {
+                panic!(
+                    "{network}: the paper's curve is drawn {} times",
+                    beneath.len()
+                );
+            };
+            let whole = paper.curve(&["middle_resnet".into()], network, split);
+            let points = whole.unwrap().points.iter().copied();
+            let beginning: Vec<(f64, f64)> = points.take_while(|point| point.0 <= 8000.0).collect();
+            assert_eq!(series.reference, beginning, "{network}");
+        }
+    }
+    let said = |words: &str| figure.notes.iter().any(|note| note.contains(words));
+    assert!(said(
+        "Not the paper's recipe: the first 8000 iterations (paper: 64000)."
+    ));
+    assert!(said("20 (whole batches): batch_norm.group 0 (default: 64)"));
+    assert!(!said("same fraction"), "{:?}", figure.notes);
+    kept(&figure, "runs-readings");
+}

@@ -305,7 +305,7 @@ fn the_beginning_of_the_papers_schedule_departs_only_at_its_end() {
     assert_eq!(readings.departures_on_the_way(), Vec::<String>::new());
     let said = readings.readings();
     assert!(
-        said.contains(&"20, weights decay: weight_decay_on weights (default: all)".into()),
+        said.contains(&"20 (weights decay): weight_decay_on weights (default: all)".into()),
         "{said:?}"
     );
     // Over the first drop, without it, or at another rate, it is another schedule.

@@ -98,12 +98,7 @@ fn assemble_panel(
                 // Once, beneath the first of a network's variants.
                 && known.insert((entry.papers_name(), split))
             {
-                let papers = papers_recipe(experiment.data);
-                // At the same fraction of the schedule, or over its beginning.
-                let scale = match entry.recipe.begins(&papers) {
-                    true => 1.0,
-                    false => iterations as f64 / papers.iterations as f64,
-                };
+                let scale = scale(experiment, iterations);
                 drawn.reference = curve
                     .points
                     .iter()
@@ -119,6 +114,16 @@ fn assemble_panel(
         title: evaluated.reworded(&panel.title),
         first_iteration: panel.first_iteration,
         series,
+    }
+}
+
+/// How many of our iterations stand for one of the paper's: as many as are the same fraction of the schedule, or one where ours is
+/// the beginning of the paper's.
+fn scale(experiment: &Experiment, iterations: u64) -> f64 {
+    let papers = papers_recipe(experiment.data);
+    match experiment.recipe.begins(&papers) {
+        true => 1.0,
+        false => iterations as f64 / papers.iterations as f64,
     }
 }
 
@@ -242,8 +247,8 @@ fn explanations(
     if drawn {
         let mut note =
             "The paper's curves are extracted from its figure (arXiv:1512.03385v1)".to_owned();
-        let theirs = papers_recipe(experiment.data).iterations;
-        if theirs != iterations {
+        if scale(experiment, iterations) != 1.0 {
+            let theirs = papers_recipe(experiment.data).iterations;
             note += &format!(
                 "; their {theirs} iterations are scaled to the same fraction of the schedule as our {iterations}"
             );

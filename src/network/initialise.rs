@@ -54,8 +54,8 @@ fn values(
 ) -> Vec<f32> {
     let shape = &parameter.shape;
     let count: usize = shape.iter().product();
-    let mut normal = |fan: usize| {
-        let deviation = (2.0 / fan as f64).sqrt();
+    let he = |fan: usize| (2.0 / fan as f64).sqrt();
+    let mut normal = |deviation: f64| {
         (0..count)
             .map(|_| (deviation * stream.normal()) as f32)
             .collect()
@@ -63,14 +63,15 @@ fn values(
     match (parameter.role, how.classifier) {
         // Shape [outputs, inputs, k, k].
         (Role::ConvolutionWeight, _) => match how.fan {
-            Fan::In => normal(shape[1..].iter().product()),
-            Fan::Out => normal(shape[0] * shape[2..].iter().product::<usize>()),
+            Fan::In => normal(he(shape[1..].iter().product())),
+            Fan::Out => normal(he(shape[0] * shape[2..].iter().product::<usize>())),
         },
         (Role::Scale | Role::RunningVariance, _) => vec![1.0; count],
         (Role::Shift | Role::RunningMean, _) => vec![0.0; count],
         // Shape [classes, features].
-        (Role::ClassifierWeight, ClassifierInitialisation::HeFanIn) => normal(shape[1]),
-        (Role::ClassifierWeight, ClassifierInitialisation::HeFanOut) => normal(shape[0]),
+        (Role::ClassifierWeight, ClassifierInitialisation::HeFanIn) => normal(he(shape[1])),
+        (Role::ClassifierWeight, ClassifierInitialisation::HeFanOut) => normal(he(shape[0])),
+        (Role::ClassifierWeight, ClassifierInitialisation::SmallNormal) => normal(0.01),
         (Role::ClassifierWeight | Role::ClassifierBias, ClassifierInitialisation::Uniform) => {
             let bound = 1.0 / (features as f64).sqrt();
             (0..count)
@@ -189,6 +190,9 @@ mod tests {
             &of(ClassifierInitialisation::HeFanOut)["fc.weight"],
             (2.0f64 / 10.0).sqrt()
         ));
+        let small = of(ClassifierInitialisation::SmallNormal);
+        assert!(close(&small["fc.weight"], 0.01));
+        assert!(small["fc.bias"].data.iter().all(|&v| v == 0.0));
         let uniform = of(ClassifierInitialisation::Uniform);
         assert!(close(&uniform["fc.weight"], 0.125 / 3.0f64.sqrt()));
         assert!(uniform["fc.weight"].data.iter().all(|v| v.abs() <= 0.125));

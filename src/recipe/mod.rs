@@ -121,6 +121,8 @@ pub enum ClassifierInitialisation {
     HeFanIn,
     /// Normal, deviation `sqrt(2 / classes)`; bias 0.
     HeFanOut,
+    /// Normal, deviation 0.01; bias 0, as AlexNet starts its weights (Krizhevsky et al. 2012, section 5).
+    SmallNormal,
     /// Uniform in ±1/sqrt(inputs), weights and bias (PyTorch's default).
     Uniform,
 }

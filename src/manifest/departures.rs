@@ -230,3 +230,21 @@ fn short(value: &Value) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A name that no recipe has would never match, and its field would count as a departure.
+    #[test]
+    fn open_fields_are_fields_of_the_recipe() {
+        let mut recipe = papers_recipe(DataName::Imagenet);
+        recipe.evaluation.statistics_augmented = true;
+        let mut written = serde_json::to_value(&recipe).unwrap();
+        written["crop"] = papers_crop();
+        for path in OPEN {
+            let pointer = format!("/{}", path.replace('.', "/"));
+            assert!(written.pointer(&pointer).is_some(), "{path}");
+        }
+    }
+}

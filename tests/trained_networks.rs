@@ -291,7 +291,13 @@ fn responses_are_measured_once_and_drawn_without_weights() {
         .map(|layer| layer.deviation)
         .sum::<f64>()
         / 7.0;
-    assert!(html.contains(&format!("{mean:.2}")), "{html}");
+    let last = record.layer[6].deviation;
+    assert!((mean - last).abs() > 0.005, "{mean} {last}");
+    // Beside the name, in both: the mean and not the curve's end.
+    let value = format!("{mean:.2}");
+    let label = format!("<tspan class=\"value\" dx=\"5\">{value}</tspan>");
+    assert_eq!(html.matches(&label).count(), experiment.panels.len());
+    assert!(drawn.lines().any(|line| line.trim() == value), "{drawn}");
     assert_eq!(verdict.claims[0].comparisons[0].gap, Some(0.0));
 
     // Another way of measuring needs them again.

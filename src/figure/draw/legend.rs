@@ -8,51 +8,16 @@ use super::axes::Axis;
 use super::canvas::*;
 use super::panel::Chance;
 use super::{font, labels};
-use crate::figure::curve_figure::{Figure, Panel, Quantity, Series};
-use crate::record::curve::{Point, Range};
-use crate::record::{Ending, Split};
+use crate::figure::EndLabel;
+use crate::figure::curve_figure::{Figure, Panel, Quantity};
+use crate::record::Ending;
+use crate::record::curve::Range;
 
 /// Height of a legend's entry in pixels.
 const ENTRY: f64 = 17.0;
 /// From a panel's frame to the text of the labels, and from names to values, in pixels.
 const LEAD: f64 = 14.0;
 const BETWEEN: f64 = 7.0;
-
-/// The curves that are named at their ends, and their last errors: the test curves where both splits are drawn.
-fn named(panel: &Panel) -> Vec<(&Series, &Point)> {
-    panel
-        .series
-        .iter()
-        .filter(|series| !panel.is_mixed() || series.split == Split::Test)
-        .filter_map(|series| {
-            // A network without a finished run has its curves among the others.
-            let ends = series
-                .mean
-                .last()
-                .or_else(|| series.others.first()?.0.last());
-            ends.map(|last| (series, last))
-        })
-        .collect()
-}
-
-/// The number that a curve is named with: its last error, or its mean response.
-fn number(quantity: Quantity, series: &Series, last: &Point) -> f64 {
-    match quantity {
-        Quantity::Errors => last.error,
-        Quantity::Responses => series.means()[0].unwrap_or(last.error),
-    }
-}
-
-/// What stands beside a name: that number, or how the run ended.
-fn value(quantity: Quantity, series: &Series, last: &Point) -> String {
-    let shown = number(quantity, series, last);
-    match (series.mean.is_empty(), series.ending) {
-        (_, Some(Ending::Diverged)) => "diverged".into(),
-        (true, _) | (_, Some(Ending::Partial)) => "unfinished".into(),
-        _ if shown < 19.995 => format!("{shown:.2}"),
-        _ => format!("{shown:.1}"),
-    }
-}
 
 /// The width of the widest of some texts.
 fn widest(texts: impl Iterator<Item = String>) -> f64 {
@@ -64,10 +29,9 @@ fn widest(texts: impl Iterator<Item = String>) -> f64 {
 /// The room right of every panel for the names and values at the ends of its curves.
 pub(super) fn margin(figure: &Figure) -> f64 {
     let of = |panel: &Panel| {
-        let named = named(panel);
-        let names = widest(named.iter().map(|(series, _)| series.network.clone()));
-        let shown = |(series, last): &(&Series, &Point)| value(figure.quantity, series, last);
-        let values = widest(named.iter().map(shown));
+        let labels = panel.end_labels(figure.quantity);
+        let names = widest(labels.iter().map(|label| label.series.network.clone()));
+        let values = widest(labels.iter().map(EndLabel::value));
         LEAD + names + BETWEEN + values
     };
     figure.panels.iter().map(of).fold(RIGHT, f64::max)
@@ -81,30 +45,28 @@ pub(super) fn draw_end_labels(
     corner: (f64, f64),
     (x, y): (&Axis, &Axis),
 ) -> Result<()> {
-    let named = named(panel);
-    let wanted: Vec<f64> = named
+    let end_labels = panel.end_labels(quantity);
+    let wanted: Vec<f64> = end_labels
         .iter()
-        .map(|(series, last)| {
-            let number = number(quantity, series, last);
-            let up = fraction(y, number.clamp(y.low, y.high)) * PLOT.1;
+        .map(|label| {
+            let up = fraction(y, label.number.clamp(y.low, y.high)) * PLOT.1;
             corner.1 + PLOT.1 - up
         })
         .collect();
     let placed = labels::spread(&wanted, 15.0, corner.1 + 2.0, corner.1 + PLOT.1 - 2.0);
     let edge = corner.0 + PLOT.0;
-    let names = widest(named.iter().map(|(series, _)| series.network.clone()));
-    for (((series, last), height), place) in named.into_iter().zip(wanted).zip(placed) {
+    let names = widest(end_labels.iter().map(|label| label.series.network.clone()));
+    for ((label, height), place) in end_labels.into_iter().zip(wanted).zip(placed) {
+        let series = label.series;
         let colour = rgb(series.colour);
-        // A shorter curve ends elsewhere.
-        if fraction(x, last.iteration as f64) > 0.9 {
+        if label.meets_edge(x) {
             let (from, to) = ((edge + 2.0, height), (edge + 11.0, place));
             segment(canvas, from, to, pale(series.colour, 0.35), SINGLE)?;
         }
         let left = (edge + LEAD, place);
         write(canvas, &series.network, left, SMALL, colour, HPos::Left)?;
         let right = (edge + LEAD + names + BETWEEN, place);
-        let value = value(quantity, series, last);
-        write(canvas, &value, right, SMALL, colour, HPos::Left)?;
+        write(canvas, &label.value(), right, SMALL, colour, HPos::Left)?;
     }
     Ok(())
 }

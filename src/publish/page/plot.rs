@@ -156,7 +156,7 @@ fn draw_panel(figure: &Figure, panel: &Panel, number: usize, palette: &Palette) 
         "<rect class=\"frame\" x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{}\"/>",
         PLOT.0, PLOT.1
     );
-    draw_labels(&mut text, panel, &frame, palette);
+    draw_labels(&mut text, figure, panel, &frame, palette);
     if let Some(word) = &figure.watermark {
         let _ = writeln!(
             text,
@@ -328,46 +328,41 @@ fn mark(frame: &Frame, points: &[Point], ending: Ending) -> String {
     }
 }
 
-/// Each network's name and last error at the end of its curve (its test curve if both splits are drawn).
-fn draw_labels(text: &mut String, panel: &Panel, frame: &Frame, palette: &Palette) {
-    let mixed = panel.series.iter().any(|s| kind(s) == TEST)
-        && panel.series.iter().any(|s| kind(s) == TRAINING);
-    let named: Vec<(&Series, f64)> = panel
-        .series
-        .iter()
-        .filter(|series| !mixed || kind(series) == TEST)
-        .filter_map(|series| {
-            let own = series
-                .mean
-                .last()
-                .or_else(|| series.others.first()?.0.last());
-            own.map(|last| (series, last.error))
-        })
-        .collect();
-    let height = |error: f64| {
-        frame
-            .place((frame.x.low, error.clamp(frame.y.low, frame.y.high)))
-            .1
+/// Each network's name and number beside the plot, at the height of that number.
+fn draw_labels(
+    text: &mut String,
+    figure: &Figure,
+    panel: &Panel,
+    frame: &Frame,
+    palette: &Palette,
+) {
+    let end_labels = panel.end_labels(figure.quantity);
+    let height = |number: f64| {
+        let number = number.clamp(frame.y.low, frame.y.high);
+        frame.place((frame.x.low, number)).1
     };
-    let wanted: Vec<f64> = named.iter().map(|(_, error)| height(*error)).collect();
+    let wanted: Vec<f64> = (end_labels.iter())
+        .map(|label| height(label.number))
+        .collect();
     let placed = labels::spread(&wanted, LABELS, CORNER.1 + 4.0, CORNER.1 + PLOT.1 - 4.0);
     let edge = CORNER.0 + PLOT.0;
-    for ((series, error), (from, to)) in named.into_iter().zip(wanted.into_iter().zip(placed)) {
-        let value = match (series.mean.is_empty(), series.ending) {
-            (_, Some(Ending::Diverged)) => "diverged".into(),
-            (true, _) | (_, Some(Ending::Partial)) => "unfinished".into(),
-            _ if error < 19.995 => format!("{error:.2}"),
-            _ => format!("{error:.1}"),
+    for (label, (from, to)) in end_labels.iter().zip(wanted.into_iter().zip(placed)) {
+        let (k, name) = (palette.place(label.series), escape(&label.series.network));
+        let lead = match label.meets_edge(&frame.x) {
+            true => format!(
+                "<path class=\"lead\" d=\"M{} {from:.1}L{} {to:.1}\"/>",
+                edge + 2.0,
+                edge + 12.0
+            ),
+            false => String::new(),
         };
-        let (k, name) = (palette.place(series), escape(&series.network));
         let _ = writeln!(
             text,
-            "<g class=\"k{k}\" data-network=\"{name}\"><path class=\"lead\" d=\"M{} {from:.1}L{} {to:.1}\"/>{}<text x=\"{}\" y=\"{:.1}\">{name}<tspan class=\"value\" dx=\"5\">{value}</tspan></text></g>",
-            edge + 2.0,
-            edge + 12.0,
+            "<g class=\"k{k}\" data-network=\"{name}\">{lead}{}<text x=\"{}\" y=\"{:.1}\">{name}<tspan class=\"value\" dx=\"5\">{}</tspan></text></g>",
             sign(k, (edge + 18.0, to)),
             edge + LEAD,
-            to + 4.5
+            to + 4.5,
+            label.value()
         );
     }
 }

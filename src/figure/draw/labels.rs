@@ -4,6 +4,12 @@ use super::axes::{self, Axis};
 use super::canvas::fraction;
 use super::font;
 
+/// Whether the name of a horizontal line goes above it, where no curve begins; `down` is how far the line is below the plot's upper
+/// edge, and there has to be room.
+pub fn above(down: f64) -> bool {
+    down >= 18.0
+}
+
 /// Moves labels as little as possible so that neighbours are `gap` apart and all are in `low..=high`. Returns positions
 /// in the order of the input; labels keep their order along the axis.
 pub fn spread(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {

@@ -135,8 +135,7 @@ fn chance(figure: &Figure, y: &Axis) -> Option<f64> {
 /// The height of the line of guessing, and the left end and middle of its name, in pixels from the plot's upper left corner.
 fn chance_place(y: &Axis, chance: f64) -> (f64, (f64, f64)) {
     let down = PLOT.1 - fraction(y, chance) * PLOT.1;
-    // Above the line, where no curve begins, if there is room.
-    let beside = if down < 18.0 { 9.0 } else { -9.0 };
+    let beside = if labels::above(down) { -9.0 } else { 9.0 };
     (down, (6.0, down + beside))
 }
 

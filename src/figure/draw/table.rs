@@ -10,8 +10,10 @@ use crate::figure::final_errors::Table;
 
 /// Height of a row in pixels.
 const ROW: f64 = 24.0;
-/// Space between columns, in pixels.
+/// Space between columns at least, in pixels.
 const GAP: f64 = 30.0;
+/// Title and line widen a table of narrow columns up to here, in pixels; longer ones are wrapped.
+const WIDENED: f64 = 640.0;
 
 /// The table as SVG. The same table gives the same text.
 pub fn table(table: &Table) -> Result<String> {
@@ -27,7 +29,12 @@ pub fn table(table: &Table) -> Result<String> {
                 .fold(0.0, f64::max)
         })
         .collect();
-    let room = (widths.iter().sum::<f64>() + GAP * widths.len() as f64).max(460.0);
+    let cells: f64 = widths.iter().sum();
+    let above = font::width(&table.title, TITLE).max(font::width(&table.line, TEXT));
+    let room = (cells + GAP * widths.len() as f64)
+        .max(460.0)
+        .max(above.min(WIDENED).ceil());
+    let gap = (room - cells) / widths.len().max(1) as f64;
     let width = room + 2.0 * SIDE;
     let head = labels::wrapped(&table.line, TEXT, room);
     let title = labels::wrapped(&table.title, TITLE, room);
@@ -56,7 +63,7 @@ pub fn table(table: &Table) -> Result<String> {
         let cells = |cells: &[String], y: f64, colour: RGBColor| -> Result<()> {
             let mut right = SIDE;
             for (column, (cell, width)) in cells.iter().zip(&widths).enumerate() {
-                right += width + GAP;
+                right += width + gap;
                 match column {
                     0 => write(&canvas, cell, (SIDE + 6.0, y), TEXT, colour, HPos::Left)?,
                     _ => write(&canvas, cell, (right - 10.0, y), TEXT, colour, HPos::Right)?,

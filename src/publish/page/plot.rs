@@ -237,7 +237,7 @@ fn draw_axes(
             text,
             "<path class=\"chance\" d=\"M{left} {y:.1}H{right}\"/><text class=\"chance\" x=\"{}\" y=\"{:.1}\">chance</text>",
             left + 6.0,
-            y + 14.0
+            y + if labels::above(y - top) { -5.0 } else { 14.0 }
         );
     }
     let (x, y) = (left - 40.0, top + PLOT.1 / 2.0);

@@ -336,6 +336,24 @@ fn every_seed_is_in_the_mean_and_in_the_range() {
 }
 
 #[test]
+fn the_papers_curve_is_scaled_to_the_schedule_of_the_network_above_it() {
+    let mut experiment = experiment("fig6", "tenth");
+    let mut networks = experiment.networks.iter_mut();
+    let short = networks.find(|entry| entry.name == "plain-20").unwrap();
+    (short.recipe.iterations, short.recipe.drops) = (3200, vec![1600, 2400]);
+    let (figure, _) = assemble(&experiment, &runs(&experiment, &[1]), true);
+    let ends = |name: &str| {
+        let mut series = figure.panels.iter().flat_map(|panel| &panel.series);
+        let above = series.find(|series| series.network == name && series.split == Split::Test);
+        above.unwrap().reference.last().unwrap().0
+    };
+    assert_eq!((ends("plain-20"), ends("plain-32")), (3200.0, 6400.0));
+    let said = "their 64000 iterations are scaled to the same fraction of the schedule as our 3200 or 6400.";
+    let notes = &figure.notes;
+    assert!(notes.iter().any(|note| note.ends_with(said)), "{notes:#?}");
+}
+
+#[test]
 fn readings_are_drawn_over_the_beginning_of_the_papers_curves() {
     let experiment = experiment("readings", "paper");
     let (figure, _) = assemble(&experiment, &runs(&experiment, &[1, 2, 3]), true);

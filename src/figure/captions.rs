@@ -32,22 +32,28 @@ pub(super) fn colour(text: &str) -> Colour {
 
 /// What differs from the paper's recipe, and what is read otherwise than by default.
 pub(super) fn recipe(experiment: &Experiment) -> Vec<String> {
-    let departures = experiment.departures();
-    let mut notes = Vec::new();
-    if !departures.is_empty() {
-        let all = departures.join(", ");
-        notes.push(format!("Not the paper's recipe: {all}."));
-    }
-    notes.extend(readings(&experiment.readings()));
-    notes
+    let differences = experiment.departures();
+    set_apart(
+        "Not the paper's recipe",
+        &differences,
+        &experiment.readings(),
+    )
 }
 
-/// The readings that are not the default, as a sentence.
-pub(super) fn readings(readings: &[String]) -> Option<String> {
-    (!readings.is_empty()).then(|| {
-        let all = readings.join(", ");
-        format!("Where the paper leaves the choice open: {all}.")
-    })
+/// Why errors are not comparable with the paper's, if they are not, and what is read otherwise than by default.
+pub(super) fn errors(verdict: &Verdict) -> Vec<String> {
+    let lead = "Not comparable with the paper's errors";
+    set_apart(lead, &verdict.differences, &verdict.readings)
+}
+
+/// Differences from the paper after what they mean, and readings of what it leaves open: a sentence of each that there are.
+fn set_apart(lead: &str, differences: &[String], readings: &[String]) -> Vec<String> {
+    let open = "Where the paper leaves the choice open";
+    [(lead, differences), (open, readings)]
+        .into_iter()
+        .filter(|(_, phrases)| !phrases.is_empty())
+        .map(|(lead, phrases)| format!("{lead}: {}.", phrases.join(", ")))
+        .collect()
 }
 
 /// Profile, data, device, precision, seeds.

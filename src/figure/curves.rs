@@ -44,7 +44,7 @@ pub fn assemble(
     let warnings = warnings(experiment, runs);
     let mut notes = changes(experiment, runs);
     notes.push(measured(experiment, &panels, evaluated));
-    notes.extend(explanations(experiment, runs, &panels, iterations));
+    notes.extend(explanations(experiment, runs, &panels));
     notes.extend(barely_learned(verdict));
     notes.extend(warnings.iter().map(|warning| sentence(warning)));
     let figure = Figure {
@@ -98,7 +98,7 @@ fn assemble_panel(
                 // Once, beneath the first of a network's variants.
                 && known.insert((entry.papers_name(), split))
             {
-                let scale = scale(experiment, iterations);
+                let scale = entry.recipe.iterations_per(&papers_recipe(experiment.data));
                 drawn.reference = curve
                     .points
                     .iter()
@@ -114,16 +114,6 @@ fn assemble_panel(
         title: evaluated.reworded(&panel.title),
         first_iteration: panel.first_iteration,
         series,
-    }
-}
-
-/// How many of our iterations stand for one of the paper's: as many as are the same fraction of the schedule, or one where ours is
-/// the beginning of the paper's.
-fn scale(experiment: &Experiment, iterations: u64) -> f64 {
-    let papers = papers_recipe(experiment.data);
-    match experiment.recipe.begins(&papers) {
-        true => 1.0,
-        false => iterations as f64 / papers.iterations as f64,
     }
 }
 
@@ -231,12 +221,7 @@ fn measured(experiment: &Experiment, panels: &[Panel], evaluated: Evaluated) -> 
 }
 
 /// What the curves are.
-fn explanations(
-    experiment: &Experiment,
-    runs: &[RunEvidence],
-    panels: &[Panel],
-    iterations: u64,
-) -> Vec<String> {
+fn explanations(experiment: &Experiment, runs: &[RunEvidence], panels: &[Panel]) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(over_seeds(runs, panels));
     notes.extend(starts(experiment, runs));
@@ -247,10 +232,18 @@ fn explanations(
     if drawn {
         let mut note =
             "The paper's curves are extracted from its figure (arXiv:1512.03385v1)".to_owned();
-        if scale(experiment, iterations) != 1.0 {
-            let theirs = papers_recipe(experiment.data).iterations;
+        let papers = papers_recipe(experiment.data);
+        let recipes = experiment.networks.iter().map(|entry| &entry.recipe);
+        let lengths: BTreeSet<u64> = recipes
+            .filter(|recipe| recipe.iterations_per(&papers) != 1.0)
+            .map(|recipe| recipe.iterations)
+            .collect();
+        if !lengths.is_empty() {
+            let ours: Vec<String> = lengths.iter().map(u64::to_string).collect();
             note += &format!(
-                "; their {theirs} iterations are scaled to the same fraction of the schedule as our {iterations}"
+                "; their {} iterations are scaled to the same fraction of the schedule as our {}",
+                papers.iterations,
+                ours.join(" or ")
             );
         }
         notes.push(note + ".");

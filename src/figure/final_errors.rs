@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::captions::{barely_learned, readings};
+use super::captions::{self, barely_learned};
 use crate::console::one_line;
 use crate::exit::Exit;
 use crate::judge::Verdict;
@@ -274,20 +274,8 @@ pub(super) fn line(verdict: &Verdict) -> String {
     )
 }
 
-/// Why ours are not comparable with the paper's, if they are not.
-pub(super) fn incomparable(verdict: &Verdict) -> Option<String> {
-    (!verdict.differences.is_empty()).then(|| {
-        format!(
-            "Not comparable with the paper's errors: {}.",
-            verdict.differences.join(", ")
-        )
-    })
-}
-
 fn notes(verdict: &Verdict, metrics: &[Metric]) -> Vec<String> {
-    let mut notes = Vec::new();
-    notes.extend(incomparable(verdict));
-    notes.extend(readings(&verdict.readings));
+    let mut notes = captions::errors(verdict);
     let evaluated = verdict.evaluated(|_| true);
     let names: Vec<&str> = metrics
         .iter()

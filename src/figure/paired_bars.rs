@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::captions::{barely_learned, readings, sentence};
+use super::captions::{self, barely_learned, sentence};
 use super::final_errors::{self, PaperTable};
 use super::published_bars::{Bar, BarFigure, BarPlot, Whose};
 use crate::judge::Verdict;
@@ -38,8 +38,7 @@ pub(super) fn assemble(
             });
         }
     }
-    let mut notes: Vec<String> = final_errors::incomparable(verdict).into_iter().collect();
-    notes.extend(readings(&verdict.readings));
+    let mut notes = captions::errors(verdict);
     notes.push(sentence(
         "the paper's errors are blue, ours at the last iteration red: mean ± deviation (number of seeds)",
     ));

@@ -160,25 +160,16 @@ fn add(note: &mut String, phrase: &str) {
     note.push_str(phrase);
 }
 
-/// The ratio of our iterations to the paper's: 1 for the beginning of its schedule; none unless the drops are at the same
-/// fractions of the schedule.
+/// How many of our iterations stand for one of the paper's; none unless ours begin the paper's or the drops are at the same fractions
+/// of the schedule.
 fn proportion(recipe: &Recipe, paper: &Recipe) -> Option<f64> {
-    if recipe.begins(paper) {
-        return Some(1.0);
-    }
-    let papers_iterations = paper.iterations as f64;
-    let scale = recipe.iterations as f64 / papers_iterations;
-    let alike = recipe.drops.len() == paper.drops.len()
-        && recipe
-            .drops
-            .iter()
-            .zip(&paper.drops)
-            .all(|(&ours, &theirs)| {
-                // A drop can only be at a whole iteration.
-                let tolerance = (1e-6 * papers_iterations).max(1.0);
-                (ours as f64 - theirs as f64 * scale).abs() < tolerance
-            });
-    (alike && scale > 0.0).then_some(scale)
+    let scale = recipe.iterations_per(paper);
+    let drops = recipe.drops.iter().zip(&paper.drops);
+    let mut apart = drops.map(|(&ours, &theirs)| (ours as f64 - theirs as f64 * scale).abs());
+    // A drop can only be at a whole iteration.
+    let tolerance = (1e-6 * paper.iterations as f64).max(1.0);
+    let alike = recipe.drops.len() == paper.drops.len() && apart.all(|apart| apart < tolerance);
+    (recipe.begins(paper) || alike && scale > 0.0).then_some(scale)
 }
 
 /// The curve at its sampling points from the start of its panel, in our iterations, leaving out fractional ones. A point

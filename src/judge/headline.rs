@@ -155,14 +155,15 @@ impl Headline<'_> {
         if self.seeds == 1 {
             doubts.push("one seed".into());
         }
-        match self.readings {
-            // Elsewhere, nothing is said of the paper.
-            _ if !self.papers_scale => {}
-            0 => {}
-            1 => doubts.push("with another reading of a choice that the paper leaves open".into()),
-            n => doubts.push(format!(
-                "with another reading of {n} choices that the paper leaves open"
-            )),
+        // At other scales, nothing is said of the paper.
+        if self.papers_scale && self.readings > 0 {
+            let choices = match self.readings {
+                1 => "a choice".to_owned(),
+                several => format!("{several} choices"),
+            };
+            doubts.push(format!(
+                "with another reading of {choices} that the paper leaves open"
+            ));
         }
         match doubts.is_empty() {
             true => String::new(),

@@ -306,6 +306,15 @@ impl Recipe {
             && (self.batch, self.learning_rate) == (whole.batch, whole.learning_rate)
     }
 
+    /// How many of its iterations stand for one of another schedule's: one where it is the beginning of that, otherwise as many as
+    /// are the same fraction.
+    pub fn iterations_per(&self, whole: &Recipe) -> f64 {
+        match self.begins(whole) {
+            true => 1.0,
+            false => self.iterations as f64 / whole.iterations as f64,
+        }
+    }
+
     /// The data set that it is for. Pictures of many sizes need crops, and no others have them.
     fn data(&self) -> DataName {
         match self.crop {

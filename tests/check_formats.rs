@@ -57,7 +57,9 @@ fn verdict() -> Verdict {
         title: "Fig. 6".into(),
         profile: "quick".into(),
         seeds: vec![0],
-        differences: vec!["batch 64 (paper: 128)".into()],
+        departures: ["plain-20", "plain-32"]
+            .map(|name| (name.into(), vec!["batch 64 (paper: 128)".into()]))
+            .into(),
         chance: 90.0,
         ..Default::default()
     };
@@ -190,6 +192,9 @@ fn hostile() -> Verdict {
         seeds: vec![0],
         networks: vec!["plain-20".into(), "plain-44".into()],
         differences: vec![HOSTILE.into()],
+        departures: ["plain-20", "plain-44"]
+            .map(|name| (name.into(), vec![HOSTILE.into()]))
+            .into(),
         overrides: vec![HOSTILE.into()],
         chance: 90.0,
         ..Default::default()

@@ -42,7 +42,7 @@ fn faked(
         let drawn = reference
             .curve(&panels, &network.0.to_lowercase(), split)
             .unwrap();
-        let shrink = iterations as f64 / reference.iterations();
+        let shrink = iterations as f64 / 64_000.0;
         let points: Vec<(f64, f64)> = drawn.points.iter().map(|p| (p.0 * shrink, p.1)).collect();
         let runs: Vec<Vec<Point>> = (0..seeds)
             .map(|seed| {

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use refig::exit::Exit;
-use refig::manifest::{self, Experiment, Metric};
+use refig::judge::PaperCurves;
+use refig::manifest::{self, Experiment, Metric, Panel};
 use refig::origin::DataKind;
 use refig::recipe::{MomentumForm, Shortcut, WarmUp};
+use refig::record::Split;
 
 fn load(name: &str, profile: &str, set: &[&str]) -> anyhow::Result<Experiment> {
     let set: Vec<String> = set.iter().map(|s| s.to_string()).collect();
@@ -39,7 +41,6 @@ fn fig6_at_paper_scale_uses_the_papers_recipe() {
     let fig6 = load("fig6", "paper", &[]).unwrap();
     assert_eq!(names(&fig6), NINE);
     assert_eq!(fig6.departures(), Vec::<String>::new());
-    assert!(fig6.is_papers_recipe());
     assert_eq!((fig6.recipe.batch, fig6.recipe.iterations), (128, 64_000));
     assert_eq!(fig6.recipe.drops, [32_000, 48_000]);
     assert_eq!(fig6.error_axis, Some([0.0, 20.0]));
@@ -180,7 +181,7 @@ fn quick_is_one_recipe_for_all_networks_and_paper_is_the_papers() {
         said("initialisation.residual_scale 0.2 (paper: none)"),
         "{departures:?}"
     );
-    assert!(load("fig6", "paper", &[]).unwrap().is_papers_recipe());
+    assert!(load("fig6", "paper", &[]).unwrap().departures().is_empty());
 }
 
 #[test]
@@ -263,7 +264,6 @@ fn overrides_reach_every_network_and_are_recorded() {
         assert_eq!(entry.network.shortcut, Shortcut::B);
         assert_eq!(entry.recipe.learning_rate, 1.0);
     }
-    assert!(!changed.is_papers_recipe());
     assert!(
         changed
             .departures()
@@ -273,7 +273,8 @@ fn overrides_reach_every_network_and_are_recorded() {
     assert!(
         load("fig6", "paper", &["recipe.evaluation.interval=500"])
             .unwrap()
-            .is_papers_recipe()
+            .departures()
+            .is_empty()
     );
 }
 
@@ -296,13 +297,43 @@ fn another_reading_of_an_open_choice_is_no_departure() {
 }
 
 #[test]
+fn a_training_error_over_other_mini_batches_is_another_reading() {
+    let mut wide = load("fig6", "paper", &[]).unwrap();
+    wide.training_window = 50;
+    assert_eq!(wide.departures(), Vec::<String>::new());
+    assert_eq!(wide.readings(), ["training_window 50 (default: 20)"]);
+}
+
+/// Before that, the paper's curves are not above the axis: they are not drawn.
+#[test]
+fn panels_begin_where_the_papers_do() {
+    let folder = Path::new("experiments");
+    for name in ["fig6", "resnet1202"] {
+        let experiment = load(name, "paper", &[]).unwrap();
+        let late = |panel: &&Panel| {
+            let drawn = panel.reference.as_ref();
+            drawn.is_some_and(|of| of.panels.contains(&"right_110_1202".into()))
+        };
+        let panel = experiment.panels.iter().find(late).unwrap();
+        let paper = PaperCurves::read(&folder.join("reference/fig6.csv")).unwrap();
+        let curve = paper.curve(&["right_110_1202".into()], "resnet-110", Split::Test);
+        let first = curve.unwrap().points[0].0;
+        assert!(panel.first_iteration as f64 > first - 1000.0, "{name}");
+    }
+}
+
+#[test]
 fn the_beginning_of_the_papers_schedule_departs_only_at_its_end() {
     let readings = load("readings", "paper", &[]).unwrap();
     assert_eq!(
         readings.departures(),
         ["the first 8000 iterations (paper: 64000)"]
     );
-    assert_eq!(readings.departures_on_the_way(), Vec::<String>::new());
+    let none = |experiment: &Experiment| {
+        let on_the_way = experiment.departures_on_the_way();
+        on_the_way.values().all(Vec::is_empty)
+    };
+    assert!(none(&readings));
     let said = readings.readings();
     assert!(
         said.contains(&"20 (weights decay): weight_decay_on weights (default: all)".into()),
@@ -311,7 +342,7 @@ fn the_beginning_of_the_papers_schedule_departs_only_at_its_end() {
     // Over the first drop, without it, or at another rate, it is another schedule.
     for set in ["recipe.iterations=33000", "recipe.learning_rate=0.05"] {
         let other = load("readings", "paper", &[set]).unwrap();
-        assert_ne!(other.departures_on_the_way(), Vec::<String>::new(), "{set}");
+        assert!(!none(&other), "{set}");
     }
 }
 
@@ -398,7 +429,7 @@ fn variants_change_the_recipe_of_their_base_network() {
     recipe.shortcut = Shortcut::A;
     assert_eq!(recipe, base.recipe);
     // The point of a variant does not count as a departure.
-    assert!(shortcuts.is_papers_recipe(), "{:?}", shortcuts.departures());
+    assert_eq!(shortcuts.departures(), Vec::<String>::new());
     // Trained only at profiles that train the base network.
     let smoke = load("shortcuts", "smoke", &[]).unwrap();
     assert_eq!(

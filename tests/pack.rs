@@ -67,9 +67,12 @@ fn a_packed_partial_run_resumes_elsewhere_to_the_bit() {
     assert!(same_but_seconds(&rows_of(&whole), &rows_of(&resumed)));
     let weights = |run: &RunView| std::fs::read(run.weights().unwrap()).unwrap();
     assert_eq!(weights(&whole), weights(&resumed));
-    // A finished run travels too, and packs to the same bytes.
+    // A finished run travels too, with what was measured of it, and packs to the same bytes.
+    let measured = "responses-0123abcd.toml";
+    std::fs::write(resumed.folder.join(measured), "x").unwrap();
     pack(&at("there"), &resumed.folder, &at("a.tar")).unwrap();
     let again = unpack(&at("a.tar"), &at("third")).unwrap();
+    assert_eq!(files(&again.folder), files(&resumed.folder));
     pack(&at("third"), &again.folder, &at("b.tar")).unwrap();
     assert_eq!(
         std::fs::read(at("a.tar")).unwrap(),
@@ -131,6 +134,70 @@ fn a_run_that_is_further_along_stays_and_one_that_is_behind_is_replaced() {
     let held = RunDirectory::open(&at("here"), &plan(), &notes(), false).unwrap();
     let error = pack(&at("here"), held.folder(), &at("x.tar")).unwrap_err();
     assert!(error.to_string().contains("working on this run"), "{error}");
+}
+
+#[test]
+fn a_run_that_cannot_be_read_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    pack(&at("early"), &partial(&at("early"), 2), &at("early.tar")).unwrap();
+    let damages: [&dyn Fn(&Path); 2] = [
+        &|file| {
+            let mut bytes = std::fs::read(file).unwrap();
+            bytes[200] ^= 1;
+            std::fs::write(file, bytes).unwrap();
+        },
+        &|file| std::fs::remove_file(file).unwrap(),
+    ];
+    for (place, damage) in damages.into_iter().enumerate() {
+        let results = at(&format!("late-{place}"));
+        let run = partial(&results, 4);
+        damage(&run.join("run.toml"));
+        let before = files(&run);
+        let error = unpack(&at("early.tar"), &results).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Storage);
+        assert!(error.to_string().contains("run.toml"), "{error}");
+        assert_eq!(files(&run), before);
+    }
+}
+
+#[test]
+fn a_pack_says_what_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let run = partial(&at("here"), 4);
+    let packed = pack(&at("here"), &run, &at("run.tar")).unwrap();
+    assert_eq!((packed.iteration, packed.damage), (4, None));
+    let newest = run.join("checkpoint.safetensors");
+    let mut bytes = std::fs::read(&newest).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&newest, bytes).unwrap();
+    let packed = pack(&at("here"), &run, &at("run.tar")).unwrap();
+    assert_eq!(packed.iteration, 2);
+    assert!(
+        packed
+            .damage
+            .unwrap()
+            .contains("checkpoint.safetensors: damaged")
+    );
+    assert_eq!(unpack(&at("run.tar"), &at("there")).unwrap().iteration, 2);
+}
+
+#[test]
+fn a_pack_replaces_no_other_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let run = partial(&at("here"), 2);
+    for text in ["precious", "pack.json", "pack.json is no tar"] {
+        std::fs::write(at("notes.md"), text).unwrap();
+        let error = pack(&at("here"), &run, &at("notes.md")).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Usage);
+        assert_eq!(std::fs::read_to_string(at("notes.md")).unwrap(), text);
+    }
+    std::fs::write(at("run.tar"), "").unwrap();
+    for _ in 0..2 {
+        pack(&at("here"), &run, &at("run.tar")).unwrap();
+    }
 }
 
 #[test]

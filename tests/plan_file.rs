@@ -260,6 +260,28 @@ fn a_plan_is_written_into_a_folder_that_exists() {
 }
 
 #[test]
+fn a_plan_replaces_a_plan_and_no_other_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("fig6.toml");
+    let plan = || {
+        let mut command = tiny(folder.path(), "plan", "1");
+        command.arg("--out").arg(&file);
+        said(command)
+    };
+    let manifest = std::fs::read("experiments/fig6.toml").unwrap();
+    std::fs::write(&file, &manifest).unwrap();
+    let (code, text) = plan();
+    assert_eq!(code, Some(Exit::Usage as i32), "{text}");
+    assert!(text.contains("this file is no plan"), "{text}");
+    assert_eq!(std::fs::read(&file).unwrap(), manifest);
+    std::fs::remove_file(&file).unwrap();
+    for _ in 0..2 {
+        let (code, text) = plan();
+        assert_eq!(code, Some(0), "{text}");
+    }
+}
+
+#[test]
 fn a_worker_needs_a_plan_and_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let file = freeze(folder.path());

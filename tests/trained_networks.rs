@@ -63,13 +63,8 @@ title = "sorted"
 networks = ["plain-8"]
 order = "sorted"
 
-[[claims]]
-says = "it is its own twin"
-falls = [["plain-8", "plain-8"]]
-metrics = ["response"]
-margin = { tiny = 0 }
-
 [profiles.tiny]
+expectations = [{ network = "plain-8", metric = "response", value = 1, tolerance = 9, source = "by hand" }]
 "#;
 
 struct Place {
@@ -274,7 +269,7 @@ fn responses_are_measured_once_and_drawn_without_weights() {
     std::fs::remove_file(&weights).unwrap();
     let drawn = svg(&place, &experiment).unwrap();
     assert!(drawn.contains("standard deviation"));
-    // The page shows the same figure, and the number that is claimed of.
+    // The page shows the same figure, and the number that is judged.
     let (evidence, verdict) = judged(&place, &experiment);
     let reports = place.root.join("reports");
     let report = Report::new(&evidence, &verdict, &reports, false).unwrap();
@@ -298,7 +293,8 @@ fn responses_are_measured_once_and_drawn_without_weights() {
     let label = format!("<tspan class=\"value\" dx=\"5\">{value}</tspan>");
     assert_eq!(html.matches(&label).count(), experiment.panels.len());
     assert!(drawn.lines().any(|line| line.trim() == value), "{drawn}");
-    assert_eq!(verdict.claims[0].comparisons[0].gap, Some(0.0));
+    let judged = verdict.expectations[0].measured.unwrap();
+    assert!((judged.mean - mean).abs() < 1e-12, "{judged:?} {mean}");
 
     // Another way of measuring needs them again.
     let batch = Responses {

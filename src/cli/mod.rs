@@ -116,7 +116,7 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Show what this machine can train with and what is missing. Changes nothing.
     Doctor(DoctorArgs),
-    /// Remove runs that no experiment uses, after confirmation.
+    /// Remove runs that a newer version or a changed recipe has superseded, after confirmation.
     Clean(CleanArgs),
     /// Print the JSON schema of manifests.
     Schema,

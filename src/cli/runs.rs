@@ -88,13 +88,13 @@ pub enum RunAction {
     Pack {
         /// Folder of the run, its name as in `status`, or a prefix of its identity.
         run: String,
-        /// File to write.
+        /// File to write; replaces an older pack, but no other file.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
     /// Check a packed run and put it into the results folder.
     ///
-    /// Refuses to replace the same run where it is further along.
+    /// Refuses to replace the same run where it is as far along or cannot be read.
     Unpack {
         /// File that `run pack` wrote.
         file: PathBuf,

@@ -8,40 +8,52 @@ use crate::cli::{Places, RunAction};
 use crate::counted::counted;
 use crate::exit::Exit;
 use crate::inspect::place;
-use crate::outln;
 use crate::record::Ending;
 use crate::run::{self, RunView};
+use crate::{note, outln};
 
 /// `refig run pack RUN --out FILE`, `refig run unpack FILE`.
 pub fn run(action: &RunAction, places: &Places) -> Result<Exit> {
     match action {
         RunAction::Pack { run, out } => {
             let view = find_run(run, places)?;
-            let bytes = run::pack(&places.results_dir, &view.folder, out)?;
+            let packed = run::pack(&places.results_dir, &view.folder, out)?;
+            let iteration = packed.iteration;
+            if let Some(damage) = packed.damage {
+                note!("{damage}; packed the previous checkpoint, iteration {iteration}");
+            }
             if !places.quiet {
-                outln!("{}: {} in {bytes} bytes", out.display(), state(&view));
+                let state = state(&view, iteration);
+                outln!("{}: {state} in {} bytes", out.display(), packed.bytes);
             }
         }
         RunAction::Unpack { file } => {
             let view = run::unpack(file, &places.results_dir)?;
             if !places.quiet {
-                outln!("{}: {}", view.folder.display(), state(&view));
+                outln!(
+                    "{}: {}",
+                    view.folder.display(),
+                    state(&view, view.iteration)
+                );
             }
         }
     }
     Ok(Exit::Success)
 }
 
-fn state(view: &RunView) -> String {
+fn state(view: &RunView, iteration: u64) -> String {
     let of = view.plan().recipe.iterations;
     match view.ending {
         Ending::Partial => {
             let all = counted(of as usize, "iteration");
-            format!("{}, {} of {all}", view.title(), view.iteration)
+            format!("{}, {iteration} of {all}", view.title())
         }
-        ending => format!("{}, {ending} at {}", view.title(), view.iteration),
+        ending => format!("{}, {ending} at {iteration}", view.title()),
     }
 }
+
+/// The fewest digits of an identity that name a run.
+const FEWEST: usize = 4;
 
 /// Finds a run by folder, by name in the results folder, or by the start of its identity.
 pub(super) fn find_run(name: &str, places: &Places) -> Result<RunView> {
@@ -59,7 +71,7 @@ pub(super) fn find_run(name: &str, places: &Places) -> Result<RunView> {
         place(&places.results_dir, run) == wanted
             || plan.folder() == wanted
             || plan.name() == wanted
-            || (wanted.len() >= 4 && plan.identity().starts_with(wanted))
+            || (wanted.len() >= FEWEST && plan.identity().starts_with(wanted))
     });
     match matching.len() {
         1 => Ok(matching.remove(0)),
@@ -71,7 +83,7 @@ pub(super) fn find_run(name: &str, places: &Places) -> Result<RunView> {
                     Exit::Storage.error(format!("{folder}: unreadable run: {}", skipped.why))
                 }
                 None => Exit::Usage.error(format!(
-                    "no run \"{name}\" in {}; give a folder, a name from `refig status`, or the start of an identity",
+                    "no run \"{name}\" in {}; give a folder, a name from `refig status`, or at least the first {FEWEST} digits of an identity",
                     places.results_dir.display()
                 )),
             })
@@ -93,7 +105,7 @@ pub(super) fn find_run(name: &str, places: &Places) -> Result<RunView> {
 fn is_named(folder: &Path, wanted: &str) -> bool {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let hash = name.rsplit('-').next().unwrap_or_default();
-    let identity = wanted.len() >= 4
+    let identity = wanted.len() >= FEWEST
         && hash.len() == 8
         && (hash.starts_with(wanted) || wanted.starts_with(hash));
     identity || (!wanted.is_empty() && folder.ends_with(wanted))

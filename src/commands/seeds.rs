@@ -33,7 +33,9 @@ pub fn parse(text: &str) -> Result<Vec<u64>> {
             Some((first, last)) => {
                 let (first, last) = (number(part, first)?, number(part, last)?);
                 if first > last {
-                    return Err(wrong(part));
+                    return Err(Exit::Usage.error(format!(
+                        "--seeds {text}: `{part}` runs backwards; use `{last}..{first}`"
+                    )));
                 }
                 if last - first >= LONGEST {
                     return Err(Exit::Usage.error(format!(
@@ -56,6 +58,8 @@ mod tests {
 
     #[test]
     fn ranges_are_inclusive_and_lists_sorted() {
+        let backwards = parse("4..0").unwrap_err().to_string();
+        assert!(backwards.ends_with("use `0..4`"), "{backwards}");
         assert_eq!(parse("0..4").unwrap(), [0, 1, 2, 3, 4]);
         assert_eq!(parse("5,0..1,5").unwrap(), [0, 1, 5]);
         assert_eq!(parse("7").unwrap(), [7]);

@@ -22,7 +22,7 @@ pub fn assemble(
     let iterations = experiment
         .networks
         .iter()
-        .filter(|entry| !entry.optional || has_run(runs, &entry.name))
+        .filter(|entry| !entry.optional)
         .map(|entry| entry.recipe.iterations)
         .max()
         .unwrap_or(experiment.recipe.iterations);
@@ -80,7 +80,7 @@ fn assemble_panel(
         .networks
         .iter()
         .filter_map(|name| experiment.network(name))
-        .filter(|entry| !entry.optional || has_run(runs, &entry.name));
+        .filter(|entry| !entry.optional);
     let (mut series, mut known) = (Vec::new(), BTreeSet::new());
     for entry in entries {
         for metric in &panel.shows {
@@ -225,16 +225,21 @@ fn explanations(experiment: &Experiment, runs: &[RunEvidence], panels: &[Panel])
     let mut notes = Vec::new();
     notes.extend(over_seeds(runs, panels));
     notes.extend(starts(experiment, runs));
-    let drawn = panels
+    let drawn: BTreeSet<&str> = panels
         .iter()
         .flat_map(|panel| &panel.series)
-        .any(|series| !series.reference.is_empty());
-    if drawn {
+        .filter(|series| !series.reference.is_empty())
+        .map(|series| series.network.as_str())
+        .collect();
+    if !drawn.is_empty() {
         let mut note =
             "The paper's curves are extracted from its figure (arXiv:1512.03385v1)".to_owned();
         let papers = papers_recipe(experiment.data);
-        let recipes = experiment.networks.iter().map(|entry| &entry.recipe);
-        let lengths: BTreeSet<u64> = recipes
+        let lengths: BTreeSet<u64> = experiment
+            .networks
+            .iter()
+            .filter(|entry| drawn.contains(entry.label.as_str()))
+            .map(|entry| &entry.recipe)
             .filter(|recipe| recipe.iterations_per(&papers) != 1.0)
             .map(|recipe| recipe.iterations)
             .collect();

@@ -1,5 +1,7 @@
 //! The circumstances under which runs are judged.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::manifest::{Claim, DataName, Evaluated, Metric};
@@ -30,6 +32,8 @@ pub struct Circumstances {
     pub overrides: Vec<String>,
     /// Differences from the paper's recipe, a phrase each.
     pub differences: Vec<String>,
+    /// The same of each network, which keep it from being compared with the paper.
+    pub departures: BTreeMap<String, Vec<String>>,
     /// Other readings than the default ones of what the paper leaves open, a phrase each.
     pub readings: Vec<String>,
     /// Whether this profile's claims are the paper's own, with the paper's margins.
@@ -46,9 +50,18 @@ pub struct Circumstances {
     pub scale: String,
     /// Networks that are evaluated on held-out training images instead of the test set.
     pub held_out: Vec<String>,
+    /// Mini-batches behind a training error.
+    pub training_window: usize,
 }
 
 impl Circumstances {
+    /// `--set` arguments that change more than the recipe, whose departures and readings are known, and the seeds, which are named.
+    pub(super) fn other_overrides(&self) -> Vec<&str> {
+        let known = |change: &&str| change.starts_with("recipe.") || change.starts_with("seeds=");
+        let changes = self.overrides.iter().map(String::as_str);
+        changes.filter(|change| !known(change)).collect()
+    }
+
     /// What a metric of these networks is called.
     pub(super) fn metric(&self, metric: Metric, networks: &[&str]) -> &'static str {
         let held_out = |name: &&str| self.held_out.iter().any(|other| other == name);

@@ -35,7 +35,7 @@ pub(super) fn judge_claim(
     ClaimRow {
         claim: circumstances.reworded(claim),
         against,
-        status: Status::of_all(comparisons.iter().map(|row| row.status)),
+        status: Status::of_claim(comparisons.iter().map(|row| row.status)),
         comparisons,
         line: claim.line,
     }

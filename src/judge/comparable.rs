@@ -36,26 +36,21 @@ pub(super) fn comparable(
     subjects: &[Subject],
 ) -> Result<(), (Status, String)> {
     let refuse = |reason: String| Err((Status::NotComparable, reason));
-    for network in networks {
-        for (seed, subject) in of_network(network, circumstances, subjects) {
-            if let Some(fault) = subject.and_then(|subject| subject.faults.first()) {
-                return refuse(format!(
-                    "{network} seed {seed} deviates from its recipe: {fault}"
-                ));
-            }
-        }
-    }
     if against == Yardstick::Paper {
-        if !circumstances.overrides.is_empty() {
-            return refuse(format!(
-                "not the paper's recipe: --set {}",
-                circumstances.overrides.join(" --set ")
-            ));
+        let others = circumstances.other_overrides();
+        if !others.is_empty() {
+            return refuse(format!("changed with --set {}", others.join(" --set ")));
         }
-        if let Some(difference) = circumstances.differences.first() {
-            return refuse(match circumstances.differences.len() {
-                1 => format!("not the paper's recipe: {difference}"),
-                n => format!("not the paper's recipe: {difference} and {} more", n - 1),
+        let departures = |network: &str| circumstances.departures.get(network);
+        for network in networks {
+            let Some([first, more @ ..]) = departures(network).map(Vec::as_slice) else {
+                continue;
+            };
+            let alike = (networks.iter()).all(|other| departures(other) == departures(network));
+            let whose = if alike { "" } else { &format!("{network}: ") };
+            return refuse(match more.len() {
+                0 => format!("not the paper's recipe: {whose}{first}"),
+                n => format!("not the paper's recipe: {whose}{first} and {n} more"),
             });
         }
     }
@@ -89,6 +84,15 @@ pub(super) fn comparable(
     }
     if origins.len() > 1 {
         return refuse("the runs are on different data".into());
+    }
+    // Such a run is no evidence of its recipe, and what needs it stays open.
+    for network in networks {
+        for (seed, subject) in of_network(network, circumstances, subjects) {
+            if let Some(fault) = subject.and_then(|subject| subject.faults.first()) {
+                let reason = format!("{network} seed {seed} deviates from its recipe: {fault}");
+                return Err((Status::Missing, reason));
+            }
+        }
     }
     Ok(())
 }

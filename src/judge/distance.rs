@@ -1,5 +1,5 @@
 //! Distance of a curve from the paper's, at the paper's sampling points and by phase of the schedule, with the
-//! difference to expect between two independent runs of one recipe. Pure.
+//! difference to expect of one more run of our recipe. Pure.
 
 use std::collections::BTreeMap;
 
@@ -78,9 +78,9 @@ pub struct PhaseRow {
     pub largest_difference: Option<f64>,
     /// Our iteration of the largest difference.
     pub largest_at: Option<u64>,
-    /// Expected `mean_difference` of two independent runs of one recipe.
+    /// The `mean_difference` to expect of one more run of our recipe from the mean of ours.
     pub floor_mean: Option<f64>,
-    /// Median `largest_difference` of two such runs.
+    /// The median of its `largest_difference`.
     pub floor_largest: Option<f64>,
     pub floor_from: FloorFrom,
     /// Share of points between our lowest and highest seed, 0 to 1; none for one seed.

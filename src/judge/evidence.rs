@@ -52,10 +52,16 @@ impl Evidence {
         let Selection { runs, left_out } = selection::select(experiment, views, wanted, &seeds);
         let unused = selection::unused(experiment, views, wanted, &seeds, &runs);
         // The runs know how many classes there were.
-        let experiment = &match runs.first() {
+        let mut experiment = match runs.first() {
             Some(run) => experiment.with_classes(run.plan().network.classes),
             None => experiment.clone(),
         };
+        // An optional network is judged once it has been run.
+        for entry in &mut experiment.networks {
+            let has_run = |run: &RunView| run.plan().network.name == entry.name;
+            entry.optional &= !runs.iter().any(has_run);
+        }
+        let experiment = &experiment;
         let mut read = Vec::new();
         for view in runs {
             let (view, rows) = view.read()?;
@@ -101,8 +107,12 @@ impl Evidence {
     }
 }
 
-/// The paper's values for the experiment's networks; empty if the manifest has no `paper` profile.
+/// The paper's values for the experiment's networks; empty if the manifest has no `paper` profile, or values of its own there since
+/// the paper has no such networks.
 fn papers_errors(experiment: &Experiment) -> Vec<Expectation> {
+    if !experiment.is_of_the_paper() {
+        return Vec::new();
+    }
     if experiment.profile == PAPER {
         return experiment.expectations.clone();
     }

@@ -26,8 +26,8 @@ pub(super) fn comparable_with(
         &[network],
         subjects,
     )?;
-    // An expected value holds for its recipe only. Claims, which are orderings, are judged anyway.
-    if !circumstances.overrides.is_empty() {
+    // Our own value holds for its recipe only. Claims, which are orderings, are judged anyway.
+    if against == Yardstick::Profile && !circumstances.overrides.is_empty() {
         return Err((
             Status::NotComparable,
             format!(

@@ -30,10 +30,16 @@ impl Headline<'_> {
             false => self.profile.to_owned(),
         };
         let mut text = match self.status {
-            _ if !self.reason.is_empty() => format!(
-                "{name} at profile {profile} claims nothing, and is not complete: {}",
-                self.reason
-            ),
+            _ if !self.reason.is_empty() => {
+                let nothing = match self.claims.asked() {
+                    0 => "claims nothing, and ",
+                    _ => "",
+                };
+                format!(
+                    "{name} at profile {profile} {nothing}is not complete: {}",
+                    self.reason
+                )
+            }
             Status::NothingClaimed => {
                 format!(
                     "{name} at profile {profile}: nothing is claimed, and all its runs are there"
@@ -271,6 +277,18 @@ mod tests {
             none,
             "fig6 at profile paper is not complete: both claims of the paper lack runs"
         );
+    }
+
+    #[test]
+    fn claims_about_layers_alone_are_claims() {
+        let mut computed = headline(counts(0, 0, 0), counts(1, 0, 0), true);
+        computed.status = Status::Missing;
+        computed.reason = "plain-20 seed 1 has not been run";
+        let text = "fig6 at profile paper is not complete: plain-20 seed 1 has not been run";
+        assert_eq!(computed.text(), text);
+        computed.claims = Counts::default();
+        let text = "fig6 at profile paper claims nothing, and is not complete: plain-20 seed 1 has not been run";
+        assert_eq!(computed.text(), text);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub fn judge(evidence: &Evidence) -> Result<Verdict> {
         })
         .collect();
     let on_the_way = Circumstances {
-        differences: experiment.departures_on_the_way(),
+        departures: experiment.departures_on_the_way(),
         ..circumstances
     };
     verdict.curves = distances(experiment, &evidence.paper, &finished, &|network| {
@@ -84,6 +84,9 @@ fn circumstances(evidence: &Evidence) -> Circumstances {
         let list: Vec<String> = seeds.iter().map(u64::to_string).collect();
         command.push_str(&format!(" --seeds {}", list.join(",")));
     }
+    if !experiment.part.is_empty() {
+        command.push_str(&format!(" --networks {}", experiment.part.join(",")));
+    }
     // Elsewhere the paper's images may be found, or downloaded.
     let made = |run: &RunEvidence| run.view.file.notes.data == Origin::Synthetic;
     if evidence.runs.iter().any(made) {
@@ -92,16 +95,8 @@ fn circumstances(evidence: &Evidence) -> Circumstances {
     for change in &experiment.overrides {
         command.push_str(&format!(" --set '{change}'"));
     }
-    // An optional network is judged once it has been run.
-    let networks = experiment
-        .networks
-        .iter()
-        .filter(|entry| {
-            let run = |run: &RunEvidence| run.plan().network.name == entry.name;
-            !entry.optional || evidence.runs.iter().any(run)
-        })
-        .map(|entry| entry.name.clone())
-        .collect();
+    let required = experiment.networks.iter().filter(|entry| !entry.optional);
+    let networks = required.map(|entry| entry.name.clone()).collect();
     Circumstances {
         experiment: name.clone(),
         manifest: experiment.file.display().to_string(),
@@ -111,6 +106,7 @@ fn circumstances(evidence: &Evidence) -> Circumstances {
         seeds: seeds.clone(),
         overrides: experiment.overrides.clone(),
         differences: experiment.departures(),
+        departures: experiment.departures_by_network(),
         readings: experiment.readings(),
         papers_profile: profile == PAPER && experiment.is_of_the_paper(),
         command,
@@ -119,6 +115,7 @@ fn circumstances(evidence: &Evidence) -> Circumstances {
         data: experiment.data,
         scale: experiment.scale(),
         held_out: experiment.held_out(),
+        training_window: experiment.training_window,
     }
 }
 

@@ -115,15 +115,6 @@ impl PaperCurves {
             .fold(0.0, f64::max)
             .ceil()
     }
-
-    /// Iterations of the paper's schedule: the end of its longest curve.
-    pub fn iterations(&self) -> f64 {
-        self.curves
-            .iter()
-            .flat_map(|curve| curve.points.last())
-            .map(|point| point.0)
-            .fold(0.0, f64::max)
-    }
 }
 
 fn parse_split(text: &str) -> Option<Split> {
@@ -160,7 +151,6 @@ mod tests {
             let curve = reference.curve(&panels, network, Split::Test).unwrap();
             *curve.points.last().unwrap()
         };
-        assert_eq!(reference.iterations(), 64_000.0);
         assert_eq!(reference.sampling(), 1000.0);
         assert_eq!(reference.limit(), 20.0);
         for (network, error) in [

@@ -1,5 +1,6 @@
-//! Checks a run's records against its recipe. A run that was not trained as its `run.toml` says is comparable with
-//! nothing.
+//! Checks a run's records against its recipe. A run that was not trained as its `run.toml` says is no evidence of it.
+
+use std::collections::VecDeque;
 
 use crate::recipe::{EvaluationRecipe, Recipe};
 use crate::record::Iteration;
@@ -64,7 +65,10 @@ fn statistics_of(recipe: &EvaluationRecipe) -> String {
 /// The first iteration whose learning rate deviates from the schedule. Implemented independently of training, to catch
 /// bugs in its schedule.
 fn learning_rate(recipe: &Recipe, rows: &[Iteration]) -> Option<String> {
-    let mut warming = recipe.warm_up.as_ref().map(|rule| rule.learning_rate);
+    let mut warm_up = recipe.warm_up.as_ref();
+    let mut recent = VecDeque::new();
+    // Whether the mean is so near the warm-up's threshold that rounding decides.
+    let mut doubtful = false;
     for row in rows {
         let drops = recipe
             .drops
@@ -73,20 +77,31 @@ fn learning_rate(recipe: &Recipe, rows: &[Iteration]) -> Option<String> {
             .count();
         let scheduled = recipe.learning_rate * recipe.drop_factor.powi(drops as i32);
         let is = |rate: f64| (row.learning_rate - rate).abs() <= ROUNDING * rate;
-        if let Some(cap) = warming {
-            if is(scheduled.min(cap)) {
-                continue;
-            }
-            // Warm-up is over for good.
-            warming = None;
+        if doubtful && is(scheduled) {
+            warm_up = None;
         }
-        if !is(scheduled) {
+        let wanted = warm_up.map_or(scheduled, |rule| scheduled.min(rule.learning_rate));
+        if !is(wanted) {
             return Some(format!(
                 "learning rate {} at iteration {}, the recipe's is {}",
                 short(row.learning_rate),
                 row.iteration,
-                short(scheduled)
+                short(wanted)
             ));
+        }
+        if let Some(rule) = warm_up {
+            recent.push_back(row.error);
+            if recent.len() > rule.window.max(1) {
+                recent.pop_front();
+            }
+            let whole = recent.len() == rule.window.max(1);
+            let mean = recent.iter().sum::<f64>() / recent.len() as f64;
+            let threshold = rule.until_error_below;
+            doubtful = whole && (mean - threshold).abs() <= ROUNDING * threshold;
+            // It is over for good.
+            if whole && !doubtful && mean < threshold {
+                warm_up = None;
+            }
         }
     }
     None
@@ -130,26 +145,58 @@ mod tests {
     fn scheduled_rates_have_no_fault() {
         let made = rows(&[0.1, 0.1, 0.1 * 0.1, 0.01, 0.001, 0.001]);
         assert!(faults(&recipe(), &made).is_empty());
-        let warm = Recipe {
-            warm_up: Some(WarmUp::default()),
-            ..recipe()
+    }
+
+    /// Over two mini-batches; the rows' errors are 50 %.
+    fn warm(until_error_below: f64) -> Recipe {
+        let rule = WarmUp {
+            window: 2,
+            until_error_below,
+            ..WarmUp::default()
         };
-        assert!(faults(&warm, &rows(&[0.01, 0.1, 0.01, 0.01, 0.001, 0.001])).is_empty());
-        assert!(faults(&warm, &made).is_empty());
+        Recipe {
+            warm_up: Some(rule),
+            ..recipe()
+        }
     }
 
     #[test]
-    fn missing_drop_and_second_warm_up_are_faults() {
+    fn a_warm_up_ends_where_its_rule_says() {
+        let ends = rows(&[0.01, 0.01, 0.01, 0.01, 0.001, 0.001]);
+        assert!(faults(&warm(80.0), &ends).is_empty());
+        let ends = rows(&[0.01, 0.01, 0.1]);
+        let late = Recipe {
+            drops: vec![4],
+            ..warm(80.0)
+        };
+        assert!(faults(&late, &ends).is_empty());
+        let none = "learning rate 0.1 at iteration 1, the recipe's is 0.01";
+        assert_eq!(faults(&warm(80.0), &rows(&[0.1, 0.1])), [none]);
+        let early = "learning rate 0.1 at iteration 2, the recipe's is 0.01";
+        assert_eq!(faults(&late, &rows(&[0.01, 0.1])), [early]);
+        // The error is still above the threshold.
+        let above = Recipe {
+            drops: vec![4],
+            ..warm(40.0)
+        };
+        assert_eq!(faults(&above, &ends).len(), 1);
+        let on = "learning rate 0.01 at iteration 3, the recipe's is 0.1";
+        assert_eq!(faults(&late, &rows(&[0.01; 3])), [on]);
+        // Rounding decides.
+        let at = Recipe {
+            drops: vec![4],
+            ..warm(50.0)
+        };
+        assert!(faults(&at, &ends).is_empty() && faults(&at, &rows(&[0.01; 3])).is_empty());
+    }
+
+    #[test]
+    fn a_missing_drop_is_a_fault() {
         let none = faults(&recipe(), &rows(&[0.1; 6]));
         assert_eq!(
             none,
             ["learning rate 0.1 at iteration 3, the recipe's is 0.01"]
         );
-        let warm = Recipe {
-            warm_up: Some(WarmUp::default()),
-            ..recipe()
-        };
-        assert_eq!(faults(&warm, &rows(&[0.1, 0.01])).len(), 1);
     }
 
     #[test]

@@ -134,7 +134,8 @@ fn select_of(
     let Some(best) = best else {
         return Selection::default();
     };
-    // Each network's runs are of one kind of processor: the best group's, unless another's are complete or it has none.
+    // Each network's runs are of one kind of processor: the best group's, unless only another's are complete or it has none.
+    let asked = seeds.map_or(experiment.seeds.len(), <[u64]>::len);
     let mut by_network: BTreeMap<&str, BTreeMap<&Group, Vec<&RunView>>> = BTreeMap::new();
     for (group, members) in &groups {
         if (group.origin, &group.data_digest) == (best.origin, &best.data_digest) {
@@ -150,6 +151,7 @@ fn select_of(
             let rank = |group: &Group, runs: &[&RunView]| {
                 let finished = runs.iter().filter(|view| view.ending.is_final()).count();
                 (
+                    finished < asked,
                     finished == 0,
                     *group != best,
                     Reverse((finished, runs.len())),

@@ -45,6 +45,17 @@ impl Status {
         .unwrap_or(Status::Missing)
     }
 
+    /// Combines the comparisons of one claim, which holds only if all of them do: one that is not comparable undoes a pass.
+    pub fn of_claim(comparisons: impl IntoIterator<Item = Status>) -> Status {
+        let all: Vec<Status> = comparisons.into_iter().collect();
+        match Status::of_all(all.iter().copied()) {
+            status if status.holds() && all.contains(&Status::NotComparable) => {
+                Status::NotComparable
+            }
+            status => status,
+        }
+    }
+
     /// Whether it holds, with or without doubt.
     pub fn holds(self) -> bool {
         matches!(

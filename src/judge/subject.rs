@@ -25,7 +25,7 @@ pub struct Subject {
     pub test_error: Option<f64>,
     /// The same with moving-average statistics, %. Shown, not judged.
     pub moving_test_error: Option<f64>,
-    /// Mean over the last 20 augmented mini-batches, %, as in the paper's training curves.
+    /// Mean over the last augmented mini-batches, as many as `training_window` says, %.
     pub training_error: Option<f64>,
     /// On training images without augmentation after the last iteration, %.
     pub clean_training_error: Option<f64>,
@@ -43,8 +43,7 @@ pub struct Subject {
     pub commit: String,
     /// Device, instruction set, precision, CPU and GPU.
     pub machine: String,
-    /// Deviations of the records or the evaluation from the recipe, a phrase each. A run with any is comparable with
-    /// nothing.
+    /// Deviations of the records or the evaluation from the recipe, a phrase each. A run with any is no evidence.
     pub faults: Vec<String>,
     /// sha256 (hex) of network, recipe and evaluation, the same for every seed.
     pub recipe: String,

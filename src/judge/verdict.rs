@@ -13,6 +13,7 @@ use super::unclaimed;
 use crate::exit::Exit;
 use crate::manifest::{DataName, Evaluated, Metric};
 use crate::origin::Origin;
+use crate::recipe::TRAINING_WINDOW;
 
 /// Version of `verdict.json`, raised when a field is removed or changes its meaning.
 pub const VERDICT_FORMAT: u32 = 2;
@@ -63,6 +64,9 @@ pub struct Verdict {
     /// The data set of the experiment.
     #[serde(skip_serializing_if = "DataName::is_default")]
     pub data_set: DataName,
+    /// Mini-batches behind a training error.
+    #[serde(skip_serializing_if = "is_the_papers_window")]
+    pub training_window: usize,
 }
 
 impl Verdict {
@@ -109,9 +113,12 @@ impl Verdict {
         };
         // Claims that need no runs can fail, but are not what is missing or not comparable.
         let failed = of_networks.iter().any(|status| status.fails());
-        let status = match failed || (status == Status::NothingClaimed && !of_networks.is_empty()) {
-            true => Status::of_all(of_networks),
-            false => status,
+        let (status, reason) = match status {
+            _ if failed => (Status::of_all(of_networks), String::new()),
+            Status::NothingClaimed if !of_networks.is_empty() => {
+                (Status::of_all(of_networks), reason)
+            }
+            status => (status, reason),
         };
         let mut verdict = Self {
             format: VERDICT_FORMAT,
@@ -144,6 +151,7 @@ impl Verdict {
             command: circumstances.command.clone(),
             held_out: circumstances.held_out.clone(),
             data_set: circumstances.data,
+            training_window: circumstances.training_window,
         };
         verdict.headline = Headline {
             experiment: &verdict.experiment,
@@ -154,7 +162,7 @@ impl Verdict {
             claims: claim_counts,
             papers_scale: circumstances.papers_profile
                 && verdict.differences.is_empty()
-                && verdict.overrides.is_empty(),
+                && circumstances.other_overrides().is_empty(),
             synthetic,
             seeds: verdict.seeds.len(),
             readings: verdict.readings.len(),
@@ -227,6 +235,10 @@ impl Verdict {
     pub fn json(&self) -> anyhow::Result<String> {
         Ok(serde_json::to_string_pretty(self).context("cannot write the verdict as JSON")? + "\n")
     }
+}
+
+fn is_the_papers_window(window: &usize) -> bool {
+    *window == TRAINING_WINDOW
 }
 
 /// The fraction of the way from chance to zero below which a network has barely learned.

@@ -1,11 +1,15 @@
 //! How an experiment's recipe differs from the paper's, and which other readings it takes where the paper leaves a choice open.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::experiment::{Experiment, NetworkEntry};
 use crate::network::{Family, Network, Stem, StrideIn};
 use crate::origin::DataName;
-use crate::recipe::{EvaluationRecipe, FinalViews, Init, Recipe, Shortcut, WarmUp};
+use crate::recipe::{
+    EvaluationRecipe, FinalViews, Init, Recipe, Shortcut, TRAINING_WINDOW, WarmUp,
+};
 
 /// The paper's recipe for a data set, for networks without exceptions: section 4.2, or section 4.1 with the authors' drops
 /// and groups (arXiv:1603.05027, appendix).
@@ -41,16 +45,19 @@ fn papers_shortcut(network: &Network) -> Shortcut {
 
 /// Fields that the paper leaves open: any value is a reading of its recipe, and none a departure from it. docs/reading.md says why
 /// each default was chosen.
-const OPEN: [&str; 11] = [
+const OPEN: [&str; 14] = [
     "momentum_form",
     "weight_decay_on",
     "partial_batch",
     "augmentation.padding_value",
+    "initialisation.fan",
     "initialisation.classifier",
     "batch_norm.group",
     "batch_norm.momentum",
     "batch_norm.epsilon",
     "evaluation.statistics_augmented",
+    "evaluation.pooling",
+    "warm_up.window",
     "crop.resize",
     "crop.colour.scale",
 ];
@@ -66,42 +73,55 @@ impl Experiment {
         self.networks.iter().all(|entry| known(&entry.network))
     }
 
-    /// Whether every network uses the paper's recipe.
-    pub fn is_papers_recipe(&self) -> bool {
-        self.departures().is_empty()
-    }
-
     /// Departures from the paper's recipe, as phrases such as `batch 64 (paper: 128)`. The evaluation schedule does not
     /// count as recipe, except for the number of images behind the statistics.
     pub fn departures(&self) -> Vec<String> {
-        self.phrases(|found| found.end.into_iter().chain(found.departures).collect())
+        self.phrases(Differences::of_final_errors)
     }
 
-    /// Departures while training lasts: as [`Experiment::departures`], but to end before the paper's first drop is none. Up to
-    /// there, curves are comparable with the paper's; final errors are not.
-    pub fn departures_on_the_way(&self) -> Vec<String> {
-        self.phrases(|found| found.departures)
+    /// Each network's departures, as [`Experiment::departures`] but without its name.
+    pub fn departures_by_network(&self) -> BTreeMap<String, Vec<String>> {
+        self.by_network(Differences::of_final_errors)
+    }
+
+    /// Each network's departures while training lasts: to end before the paper's first drop is none. Up to there, curves are
+    /// comparable with the paper's; final errors are not.
+    pub fn departures_on_the_way(&self) -> BTreeMap<String, Vec<String>> {
+        self.by_network(|found| found.departures)
     }
 
     /// Other readings than the default ones where the paper leaves a choice open, as phrases such as
     /// `weight_decay_on weights (default: all)`.
     pub fn readings(&self) -> Vec<String> {
-        self.phrases(|differences| differences.readings)
+        let mut readings = self.phrases(|found| found.readings);
+        let window = self.training_window;
+        if window != TRAINING_WINDOW {
+            readings.push(format!(
+                "training_window {window} (default: {TRAINING_WINDOW})"
+            ));
+        }
+        readings
     }
 
-    /// The phrases of all networks, each once. Those that most networks do not share name theirs.
-    fn phrases(&self, which: impl Fn(Differences) -> Vec<String>) -> Vec<String> {
-        let entries: Vec<_> = (self.networks.iter())
-            .filter(|entry| !entry.optional)
-            .map(|entry| (entry, which(Differences::of(entry, self.data))))
-            .collect();
+    /// Phrases of the networks that are not optional.
+    fn by_network(&self, which: fn(Differences) -> Vec<String>) -> BTreeMap<String, Vec<String>> {
+        let entries = self.networks.iter().filter(|entry| !entry.optional);
+        entries
+            .map(|entry| {
+                let found = Differences::of(entry, self.data);
+                (entry.name.clone(), which(found))
+            })
+            .collect()
+    }
+
+    /// The same, each once. Those that most networks do not share name theirs.
+    fn phrases(&self, which: fn(Differences) -> Vec<String>) -> Vec<String> {
+        let of = self.by_network(which);
         let mut phrases: Vec<String> = Vec::new();
-        for (entry, own) in &entries {
-            for phrase in own {
-                let sharing = (entries.iter())
-                    .filter(|(_, other)| other.contains(phrase))
-                    .count();
-                let phrase = match 2 * sharing > entries.len() {
+        for entry in &self.networks {
+            for phrase in of.get(&entry.name).into_iter().flatten() {
+                let sharing = of.values().filter(|other| other.contains(phrase)).count();
+                let phrase = match 2 * sharing > of.len() {
                     true => phrase.clone(),
                     false => format!("{}: {phrase}", entry.label),
                 };
@@ -127,6 +147,11 @@ struct Differences {
 }
 
 impl Differences {
+    /// All that keeps final errors from being compared with the paper's.
+    fn of_final_errors(self) -> Vec<String> {
+        self.end.into_iter().chain(self.departures).collect()
+    }
+
     fn of(entry: &NetworkEntry, data: DataName) -> Self {
         let mut paper = papers_recipe(data);
         paper.shortcut = papers_shortcut(&entry.network);
@@ -164,6 +189,14 @@ impl Differences {
             ours.iterations = all;
             ours.drops.clone_from(&paper.drops);
         }
+        if let (Ok(ours), Ok(mut theirs)) =
+            (serde_json::to_value(&ours), serde_json::to_value(&paper))
+        {
+            if data == DataName::Imagenet {
+                theirs["crop"] = papers_crop();
+            }
+            found.compare("", &ours, &theirs);
+        }
         let several = &ours.evaluation.final_views;
         if !several.is_empty() && ours.evaluation.view_average != papers.view_average {
             (found.departures)
@@ -176,14 +209,6 @@ impl Differences {
         if entry.network.bottleneck && entry.network.stride_in == StrideIn::Middle {
             (found.departures)
                 .push("stride in the 3x3 convolution (paper: in the first 1x1)".into());
-        }
-        if let (Ok(ours), Ok(mut theirs)) =
-            (serde_json::to_value(&ours), serde_json::to_value(&paper))
-        {
-            if data == DataName::Imagenet {
-                theirs["crop"] = papers_crop();
-            }
-            found.compare("", &ours, &theirs);
         }
         found
     }
@@ -226,7 +251,7 @@ fn short(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         // The only optional table is the warm-up.
-        Value::Object(_) => "warm-up".into(),
+        Value::Object(_) => "on".into(),
         other => other.to_string(),
     }
 }
@@ -240,6 +265,7 @@ mod tests {
     fn open_fields_are_fields_of_the_recipe() {
         let mut recipe = papers_recipe(DataName::Imagenet);
         recipe.evaluation.statistics_augmented = true;
+        recipe.warm_up = Some(WarmUp::default());
         let mut written = serde_json::to_value(&recipe).unwrap();
         written["crop"] = papers_crop();
         for path in OPEN {

@@ -109,6 +109,9 @@ pub fn find(dir: &Path, name: &str) -> Result<PathBuf> {
     if name.ends_with(".toml") && Path::new(name).is_file() {
         return Ok(name.into());
     }
+    if name.ends_with(".toml") && name.contains(std::path::is_separator) {
+        return Err(Exit::Usage.error(format!("no such file: {name}")));
+    }
     let paths = manifests(dir)?;
     let stem = |path: &PathBuf| path.file_stem().map(|s| s.to_string_lossy().into_owned());
     if let Some(path) = paths

@@ -14,6 +14,7 @@ use crate::exit::Exit;
 use crate::manifest::Experiment;
 use crate::origin::DataName;
 use crate::plan::RunPlan;
+use crate::regular;
 use crate::run::disk::Disk;
 use crate::run::{FORMAT, read_toml, to_toml};
 
@@ -142,7 +143,7 @@ fn start_of(plan: &RunPlan, runs: &[RunPlan]) -> Option<String> {
 /// Checks that a plan can be written to a path that was named with `--out`, before the work of making it.
 ///
 /// # Errors
-/// [`Exit::Usage`] if it is a folder, or in a folder that does not exist.
+/// [`Exit::Usage`] if it is a folder, in a folder that does not exist, or another file than a plan.
 pub fn check_place(path: &Path) -> Result<()> {
     let refuse = |why: String| Err(Exit::Usage.error(format!("--out {}: {why}", path.display())));
     if path.is_dir() {
@@ -151,6 +152,11 @@ pub fn check_place(path: &Path) -> Result<()> {
             "it is a folder; name a file in it, such as {}",
             inside.display()
         ));
+    }
+    if path.is_file() && !is_plan(path) {
+        return refuse(
+            "this file is no plan, and would be lost; give the plan another name".into(),
+        );
     }
     let folder = path
         .parent()
@@ -164,7 +170,18 @@ pub fn check_place(path: &Path) -> Result<()> {
     }
 }
 
-/// Writes a plan atomically, in place of an older file.
+/// Whether a file is a plan, of whatever version, or empty.
+fn is_plan(path: &Path) -> bool {
+    let Ok(text) = regular::read_to_string(path) else {
+        return false;
+    };
+    let keys = ["format", "profile", "runs"];
+    text.is_empty()
+        || toml::from_str::<toml::Table>(&text)
+            .is_ok_and(|table| keys.iter().all(|key| table.contains_key(*key)))
+}
+
+/// Writes a plan atomically, in place of an older one.
 ///
 /// # Errors
 /// [`Exit::Storage`] if it cannot be written.

@@ -2,7 +2,8 @@
 
 use crate::judge::statistics::Measured;
 use crate::judge::{
-    BaselineRow, BaselineStatus, ExpectationRow, Gap, PhaseRow, Status, Verdict, Yardstick,
+    BaselineRow, BaselineStatus, CurveRow, ExpectationRow, Gap, PhaseRow, Status, Verdict,
+    Yardstick,
 };
 use crate::manifest::Metric;
 
@@ -165,6 +166,30 @@ pub fn reasons<'a>(
     reasons
         .into_iter()
         .map(|(status, note, networks)| (status, format!("{}: {note}", networks.join(", "))))
+        .collect()
+}
+
+/// Which curves are not comparable with the paper's, and why, each reason once.
+pub fn curves_apart(curves: &[CurveRow]) -> Vec<String> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for row in curves.iter().filter(|row| !row.comparable) {
+        let (note, network) = (row.note.as_str(), row.network.as_str());
+        match reasons.iter_mut().find(|(reason, _)| *reason == note) {
+            Some((_, networks)) if networks.contains(&network) => {}
+            Some((_, networks)) => networks.push(network),
+            None => reasons.push((note, vec![network])),
+        }
+    }
+    let all = reasons.len() == 1 && curves.iter().all(|row| !row.comparable);
+    reasons
+        .into_iter()
+        .map(|(reason, networks)| {
+            let whose = match all {
+                true => String::new(),
+                false => format!(" of {}", networks.join(", ")),
+            };
+            format!("curves{whose} not comparable with the paper: {reason}")
+        })
         .collect()
 }
 

@@ -1,7 +1,8 @@
 //! The verdict as tables for the terminal.
 
 use super::cells::{
-    baselines, final_errors, gap_text, gaps_text, phase_cells, reasons, seeds_text, yardstick,
+    baselines, curves_apart, final_errors, gap_text, gaps_text, phase_cells, reasons, seeds_text,
+    yardstick,
 };
 use super::foreign::one_line;
 use super::sheet::{Cell, Sheet, cell};
@@ -176,14 +177,7 @@ fn shared_note(claim: &ClaimRow) -> Option<&str> {
 /// Distances to the paper's curves where comparable, else the reason.
 fn curves(sheet: &mut Sheet, verdict: &Verdict) {
     let mut rows: Vec<Vec<Cell>> = Vec::new();
-    let mut reasons: Vec<&str> = Vec::new();
-    for row in &verdict.curves {
-        if !row.comparable {
-            if !reasons.contains(&row.note.as_str()) {
-                reasons.push(&row.note);
-            }
-            continue;
-        }
+    for row in verdict.curves.iter().filter(|row| row.comparable) {
         for phase in &row.phases {
             let [mean, largest, floor, band] = phase_cells(phase);
             let metric = verdict.metric(row.metric, &row.network);
@@ -208,10 +202,9 @@ fn curves(sheet: &mut Sheet, verdict: &Verdict) {
         ];
         sheet.grid(&head, &rows);
     }
-    for reason in reasons {
+    for reason in curves_apart(&verdict.curves) {
         sheet.blank();
-        let text = format!("curves not comparable with the paper: {reason}");
-        sheet.text(0, Ink::Plain, &text);
+        sheet.text(0, Ink::Plain, &reason);
     }
 }
 
@@ -256,6 +249,10 @@ mod tests {
             networks: networks.iter().map(ToString::to_string).collect(),
             seeds: vec![0],
             differences: vec!["batch 64 (paper: 128)".into()],
+            departures: networks
+                .iter()
+                .map(|name| ((*name).into(), vec!["batch 64 (paper: 128)".into()]))
+                .collect(),
             chance: 90.0,
             ..Circumstances::default()
         }

@@ -46,8 +46,8 @@ pub(super) struct Found {
     pub rows: Rows,
     /// Whether this is the previous one, because the newest was missing or damaged.
     pub previous: bool,
-    /// The damage to the newest, if any.
-    pub warning: Option<String>,
+    /// The damage to the newest, if any, with its path.
+    pub damage: Option<String>,
 }
 
 /// Serialises a checkpoint of the run `identity`.
@@ -93,14 +93,8 @@ pub(super) fn newest(folder: &Path, identity: &str) -> Result<Option<Found>> {
     match (load(folder, &previous, identity)?, damage) {
         (Loaded::Whole(mut found), damage) => {
             found.previous = true;
-            found.warning = damage.map(|damage| {
-                format!(
-                    "{}: damaged ({}); resuming from the previous checkpoint, iteration {}",
-                    newest.display(),
-                    one_line(&damage),
-                    found.checkpoint.iteration
-                )
-            });
+            found.damage = damage
+                .map(|damage| format!("{}: damaged ({})", newest.display(), one_line(&damage)));
             Ok(Some(*found))
         }
         (Loaded::Missing, None) => Ok(None),
@@ -122,6 +116,10 @@ fn load(folder: &Path, path: &Path, identity: &str) -> Result<Loaded> {
     let bytes = match regular::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Loaded::Missing),
+        // It may be whole, and must not be replaced by the previous one.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            return Err(format::unread(path, &error, START_OVER));
+        }
         Err(error) => return Ok(Loaded::Damaged(error.to_string())),
     };
     let mut state = match Weights::from_bytes(&bytes) {
@@ -166,7 +164,7 @@ fn load(folder: &Path, path: &Path, identity: &str) -> Result<Loaded> {
         place,
         rows,
         previous: false,
-        warning: None,
+        damage: None,
     })))
 }
 

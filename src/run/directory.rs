@@ -205,8 +205,11 @@ impl RunDirectory {
             self.disk.remove(&self.folder.join(VIEWS))?;
             return Ok(Resume::New);
         };
-        if let Some(warning) = found.warning {
-            self.warn(warning)?;
+        if let Some(damage) = found.damage {
+            let iteration = found.checkpoint.iteration;
+            self.warn(format!(
+                "{damage}; resuming from the previous checkpoint, iteration {iteration}"
+            ))?;
         }
         if found.previous {
             // Otherwise the next checkpoint would replace the intact one with the damaged one.
@@ -386,7 +389,7 @@ impl RunDirectory {
             let path = self.folder.join(name);
             if path.exists() {
                 let bytes = regular::read(&path)
-                    .map_err(|error| format::unreadable(&path, &error, START_OVER))?;
+                    .map_err(|error| format::unread(&path, &error, START_OVER))?;
                 done.files.insert(name.to_owned(), sha256(&bytes));
             }
         }

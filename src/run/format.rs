@@ -2,6 +2,7 @@
 //! field empty, which is checked before anything in the file is believed.
 
 use std::fmt::Display;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -176,7 +177,7 @@ pub(super) fn is_digested(format: u32) -> bool {
 /// # Errors
 /// [`Exit::Storage`] if it cannot be read or differs.
 pub(super) fn read_verified(path: &Path, digest: &str, remedy: &str) -> Result<Vec<u8>> {
-    let bytes = regular::read(path).map_err(|error| unreadable(path, &error, remedy))?;
+    let bytes = regular::read(path).map_err(|error| unread(path, &error, remedy))?;
     match sha256(&bytes) == digest {
         true => Ok(bytes),
         false => Err(unreadable(
@@ -190,12 +191,22 @@ pub(super) fn read_verified(path: &Path, digest: &str, remedy: &str) -> Result<V
 fn text(path: &Path, remedy: &str) -> Result<Option<String>> {
     match regular::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(unreadable(path, &error, remedy)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unread(path, &error, remedy)),
     }
 }
 
-/// The error for a file that cannot be read.
+/// The error for a file that cannot be opened or read. `remedy` is for one that is damaged; another may be whole.
+pub(super) fn unread(path: &Path, error: &std::io::Error, remedy: &str) -> anyhow::Error {
+    let remedy = match error.kind() {
+        ErrorKind::PermissionDenied => "give yourself permission to read it",
+        ErrorKind::NotADirectory => "name a folder instead of a file",
+        _ => remedy,
+    };
+    unreadable(path, error, remedy)
+}
+
+/// The error for a file whose contents cannot be used.
 pub(super) fn unreadable(path: &Path, error: &dyn Display, remedy: &str) -> anyhow::Error {
     Exit::Storage.error(format!(
         "cannot read {}: {}; {remedy}",

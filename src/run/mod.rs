@@ -45,7 +45,7 @@ pub(crate) use format::{read_toml, to_toml};
 pub use heartbeat::Locking;
 pub use layout::is_plain_name;
 pub use lock::Owner;
-pub use pack::{pack, pack_on, unpack, unpack_on};
+pub use pack::{Packed, pack, pack_on, unpack, unpack_on};
 pub use parts::Rows;
 pub use provenance::{Provenance, cpu, program};
 pub use refusals::made_elsewhere;

@@ -21,7 +21,8 @@ use super::lock::Lock;
 use super::parts::part_names;
 use super::progress::Progress;
 use super::refusals::refuse_lost;
-use super::view::RunView;
+use super::response_record::is_response_record;
+use super::view::{RunView, usable};
 use crate::console::one_line;
 use crate::digest::sha256;
 use crate::exit::Exit;
@@ -49,11 +50,22 @@ struct Contents {
     files: BTreeMap<String, String>,
 }
 
-/// Packs a run into `out`, which is replaced, and gives the number of bytes.
+/// A pack that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed {
+    pub bytes: u64,
+    /// The last iteration in it.
+    pub iteration: u64,
+    /// Why it does not hold the newest checkpoint, if so.
+    pub damage: Option<String>,
+}
+
+/// Packs a run into `out`; an older pack there is replaced.
 ///
 /// # Errors
-/// [`Exit::Storage`] if another process is at work on the run, its files are damaged, or `out` cannot be written.
-pub fn pack(results_dir: &Path, folder: &Path, out: &Path) -> Result<u64> {
+/// [`Exit::Storage`] if another process is at work on the run, its files are damaged, or `out` cannot be written;
+/// [`Exit::Usage`] if `out` is another file than a pack, or in the run's own folder.
+pub fn pack(results_dir: &Path, folder: &Path, out: &Path) -> Result<Packed> {
     pack_on(&Disk::default(), results_dir, folder, out)
 }
 
@@ -61,14 +73,14 @@ pub fn pack(results_dir: &Path, folder: &Path, out: &Path) -> Result<u64> {
 ///
 /// # Errors
 /// As for [`pack`].
-pub fn pack_on(disk: &Disk, results_dir: &Path, folder: &Path, out: &Path) -> Result<u64> {
+pub fn pack_on(disk: &Disk, results_dir: &Path, folder: &Path, out: &Path) -> Result<Packed> {
     let gone = || Exit::Storage.error(format!("{}: no run in this folder", folder.display()));
     let plan_folder = RunView::look(folder)?.ok_or_else(gone)?.plan().folder();
     let _lock = Lock::take(results_dir, &plan_folder)?;
     // It may have ended while the lock was waited for.
     let run = RunView::look(folder)?.ok_or_else(gone)?;
     let mut files = BTreeMap::new();
-    let mut reached = run.iteration;
+    let (mut reached, mut damage) = (run.iteration, None);
     let mut add = |name: &str, from: &str| -> Result<()> {
         let path = folder.join(from);
         if path.exists() {
@@ -88,12 +100,22 @@ pub fn pack_on(disk: &Disk, results_dir: &Path, folder: &Path, out: &Path) -> Re
             out.display()
         ))
     );
+    ensure!(
+        !out.is_file() || is_pack(out),
+        Exit::Usage.error(format!(
+            "{}: this file is no pack, and would be lost; write the pack elsewhere",
+            out.display()
+        ))
+    );
     if run.ending.is_final() {
         // Damage is found here, not on another machine.
         run.clone().read()?;
         run.load_weights()?;
         for name in [DONE, ITERATIONS, EVALUATIONS, WEIGHTS] {
             add(name, name)?;
+        }
+        for name in response_records(folder)? {
+            add(&name, &name)?;
         }
     } else if let Some(found) = checkpoint::newest(folder, run.plan().identity())? {
         add(
@@ -104,6 +126,7 @@ pub fn pack_on(disk: &Disk, results_dir: &Path, folder: &Path, out: &Path) -> Re
             add(&name, &name)?;
         }
         reached = found.checkpoint.iteration;
+        damage = found.damage;
         if reached == run.plan().recipe.iterations {
             add(VIEWS, VIEWS)?;
         }
@@ -128,7 +151,42 @@ pub fn pack_on(disk: &Disk, results_dir: &Path, folder: &Path, out: &Path) -> Re
         disk.create_dir(parent)?;
     }
     disk.replace(out, &bytes)?;
-    Ok(bytes.len() as u64)
+    Ok(Packed {
+        bytes: bytes.len() as u64,
+        iteration: reached,
+        damage,
+    })
+}
+
+/// Whether a file begins as a pack does, or is empty.
+fn is_pack(path: &Path) -> bool {
+    let Ok(file) = regular::open(path) else {
+        return false;
+    };
+    let mut header = Vec::new();
+    let named = |header: &[u8]| header.strip_prefix(CONTENTS.as_bytes())?.first().copied();
+    match file
+        .take(CONTENTS.len() as u64 + 1)
+        .read_to_end(&mut header)
+    {
+        // A tar begins with its first member's name, filled up with zeros.
+        Ok(_) => header.is_empty() || named(&header) == Some(0),
+        Err(_) => false,
+    }
+}
+
+/// The names of a run's measured layer responses.
+fn response_records(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    let all = std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
+    for file in all {
+        let file = file.map_err(|error| unreadable(folder, &error))?;
+        let name = file.file_name().to_string_lossy().into_owned();
+        if is_response_record(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// The same files give the same bytes.
@@ -149,8 +207,8 @@ fn to_tar(contents: &Contents, files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<
 /// Unpacks a run below `results_dir`. A less advanced copy of the same run that is there is replaced.
 ///
 /// # Errors
-/// [`Exit::Storage`] if the pack is damaged or of a newer version, if the same run is there and further along, or if another
-/// process is at work on it.
+/// [`Exit::Storage`] if the pack is damaged or of a newer version, if the same run is there and as far along or cannot be read, or if
+/// another process is at work on it.
 pub fn unpack(pack: &Path, results_dir: &Path) -> Result<RunView> {
     unpack_on(&Disk::default(), pack, results_dir)
 }
@@ -174,15 +232,8 @@ pub fn unpack_on(disk: &Disk, pack: &Path, results_dir: &Path) -> Result<RunView
         })?;
     let _lock = Lock::take(results_dir, &contents.folder)?;
     let folder = results_dir.join(profile).join(name);
-    let newer = [RUN, DONE]
-        .iter()
-        .any(|name| format::is_newer(&folder.join(name)));
-    let there = match RunView::look(&folder) {
-        Err(error) if newer => return Err(error),
-        // One that is damaged is replaced.
-        there => there.unwrap_or_default(),
-    };
-    if let Some(there) = there {
+    // One that cannot be read may be further along.
+    if let Some(there) = usable(&folder)? {
         ensure!(
             there.plan().identity() == contents.identity,
             Exit::Storage.error(format!(
@@ -228,7 +279,10 @@ pub fn unpack_on(disk: &Disk, pack: &Path, results_dir: &Path) -> Result<RunView
 
 /// Writes the files of a run into a folder.
 fn write(disk: &Disk, folder: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
-    disk.create_dir(&folder.join(PARTS))?;
+    disk.create_dir(folder)?;
+    if !files.contains_key(DONE) {
+        disk.create_dir(&folder.join(PARTS))?;
+    }
     for (name, bytes) in files {
         disk.replace(&folder.join(name), bytes)?;
     }
@@ -319,6 +373,7 @@ fn is_file_of_a_run(name: &str) -> bool {
         .strip_prefix(PARTS)
         .and_then(|rest| rest.strip_prefix('/'));
     files.contains(&name)
+        || is_response_record(name)
         || of_parts.is_some_and(|part| is_plain_name(part) && part.ends_with(".parquet"))
 }
 
@@ -339,7 +394,13 @@ mod tests {
 
     #[test]
     fn only_a_runs_own_files_are_taken() {
-        for name in [RUN, VIEWS, WEIGHTS, "parts/iterations-000001.parquet"] {
+        for name in [
+            RUN,
+            VIEWS,
+            WEIGHTS,
+            "responses-38c3beb1.toml",
+            "parts/iterations-000001.parquet",
+        ] {
             assert!(is_file_of_a_run(name), "{name}");
         }
         for name in [
@@ -348,6 +409,7 @@ mod tests {
             "parts/../../x.parquet",
             "parts/.x.parquet",
             "parts/sub/x.parquet",
+            "responses-../../x.toml",
             "notes",
         ] {
             assert!(!is_file_of_a_run(name), "{name}");

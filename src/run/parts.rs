@@ -136,8 +136,8 @@ pub(super) fn take_digests(folder: &Path, place: &mut Place) -> Result<()> {
     for name in part_names(place.part) {
         let path = folder.join(&name);
         if path.exists() {
-            let bytes = regular::read(&path)
-                .map_err(|error| format::unreadable(&path, &error, START_OVER))?;
+            let bytes =
+                regular::read(&path).map_err(|error| format::unread(&path, &error, START_OVER))?;
             place.files.insert(name, sha256(&bytes));
         }
     }
@@ -193,8 +193,7 @@ pub(super) fn read_parts(folder: &Path, place: &Place, identity: &str) -> Result
 /// # Errors
 /// [`Exit::Storage`] if it cannot be read or is of another run.
 pub(super) fn undigested(path: &Path, identity: &str) -> Result<Vec<u8>> {
-    let bytes =
-        regular::read(path).map_err(|error| format::unreadable(path, &error, START_OVER))?;
+    let bytes = regular::read(path).map_err(|error| format::unread(path, &error, START_OVER))?;
     let provenance = parquet::provenance_from(path, &bytes)?;
     match provenance.get("identity").is_some_and(|of| of == identity) {
         true => Ok(bytes),

@@ -42,6 +42,16 @@ pub struct LayerResponse {
     pub mean: f64,
 }
 
+/// Whether a file's name is that of such a record.
+pub(super) fn is_response_record(name: &str) -> bool {
+    let digits = name
+        .strip_prefix("responses-")
+        .and_then(|rest| rest.strip_suffix(".toml"));
+    digits.is_some_and(|digits| {
+        digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+    })
+}
+
 impl ResponseRecord {
     /// The path of the record with these settings in a run's folder.
     ///

@@ -275,8 +275,20 @@ pub fn scan(results_dir: &Path) -> Result<Found> {
         Exit::Storage.error(format!("cannot read {}: {error}", results_dir.display()))
     })?;
     for profile in profiles {
-        // What cannot be listed, such as lost+found, holds no runs of ours.
-        for folder in folders(&profile).unwrap_or_default() {
+        let runs = match folders(&profile) {
+            Ok(runs) => runs,
+            // A file system's own.
+            Err(_) if profile.ends_with("lost+found") => continue,
+            Err(error) => {
+                let why = format!("{:#}", format::unread(&profile, &error, START_OVER));
+                found.skipped.push(Skipped {
+                    folder: profile,
+                    why,
+                });
+                continue;
+            }
+        };
+        for folder in runs {
             match steadily(&folder, || usable(&folder)) {
                 Ok(None) => {}
                 Ok(Some(view)) => found.runs.push(view),
@@ -291,7 +303,7 @@ pub fn scan(results_dir: &Path) -> Result<Found> {
 }
 
 /// The run in a folder, under its own name; none in a folder of something else.
-fn usable(folder: &Path) -> Result<Option<RunView>> {
+pub(super) fn usable(folder: &Path) -> Result<Option<RunView>> {
     let Some(view) = RunView::look(folder)? else {
         let of_a_run = [DONE, CHECKPOINT, ITERATIONS, PARTS];
         let looks = of_a_run.iter().any(|name| folder.join(name).exists());

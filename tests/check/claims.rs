@@ -5,7 +5,7 @@ use refig::judge::{Circumstances, Status, Subject, judge_values};
 use refig::manifest::{Comparison, Metric};
 use refig::record::Ending;
 
-use super::subjects::{claim, quick, run, table};
+use super::subjects::{claim, departing, quick, run, table};
 
 #[test]
 fn a_claim_is_judged_on_the_mean_with_its_margin_and_shows_each_seed() {
@@ -82,6 +82,33 @@ fn a_claim_holds_where_all_its_comparisons_do() {
     }
     let verdict = judge_values(&quick(&[0]), &[], &[], &[ordering], &[shallow]);
     assert_eq!(verdict.claims[0].status, Status::Missing);
+}
+
+#[test]
+fn a_claim_does_not_hold_where_a_part_of_it_is_not_comparable() {
+    let mut twins = claim("plain-56", "plain-20", 0.0);
+    twins.comparisons.push(Comparison {
+        lower: "resnet-56".into(),
+        ..twins.comparisons[0].clone()
+    });
+    let [shallow, plain, twin] = [("plain-20", 60.0), ("plain-56", 70.0), ("resnet-56", 50.0)]
+        .map(|(network, error)| run(network, 0, error, 50.0));
+    let circumstances = departing("resnet-56");
+    let judged =
+        |subjects: &[Subject]| judge_values(&circumstances, &[], &[], &[twins.clone()], subjects);
+    let verdict = judged(&[shallow.clone(), plain.clone(), twin.clone()]);
+    let row = &verdict.claims[0];
+    let of_each: Vec<Status> = row.comparisons.iter().map(|row| row.status).collect();
+    assert_eq!(of_each, [Status::Pass, Status::NotComparable]);
+    assert_eq!(
+        row.comparisons[1].note,
+        "not the paper's recipe: resnet-56: learning_rate 0.05 (paper: 0.1)"
+    );
+    assert_eq!(row.status, Status::NotComparable);
+    assert_eq!(verdict.exit(), Exit::Missing);
+    // A failure is one whatever else can be compared.
+    let worse = run("plain-20", 0, 80.0, 50.0);
+    assert_eq!(judged(&[worse, plain, twin]).status, Status::Fail);
 }
 
 #[test]
@@ -170,7 +197,7 @@ fn a_figure_that_claims_nothing_is_no_failure_where_all_of_it_is_there() {
         change(&mut subjects[3]);
         subjects
     };
-    use Status::{Fail, Missing, NotComparable};
+    use Status::{Fail, Missing};
     for (subjects, status, exit, reason) in [
         (
             whole[..3].to_vec(),
@@ -198,7 +225,7 @@ fn a_figure_that_claims_nothing_is_no_failure_where_all_of_it_is_there() {
         ),
         (
             changed(&|run| run.faults.push("learning rate 1".into())),
-            NotComparable,
+            Missing,
             Exit::Missing,
             "deviates from its recipe: learning rate 1",
         ),

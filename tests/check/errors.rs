@@ -7,7 +7,7 @@ use refig::origin::{DataKind, Origin};
 use refig::publish::page::{self, Material};
 use refig::record::Ending;
 
-use super::subjects::{claim, expect, one, paper, quick, run, table};
+use super::subjects::{claim, departing, expect, one, paper, quick, run, table};
 
 #[test]
 fn an_error_within_the_tolerance_passes_and_the_edges_belong_to_it() {
@@ -144,17 +144,18 @@ fn the_papers_values_are_for_its_recipe_on_its_data() {
     assert!(shown(&verdict).contains("| 9.65 | +0.05 |"));
 
     let overridden = Circumstances {
-        overrides: vec!["recipe.batch=64".into()],
+        overrides: vec!["expectations=[]".into()],
         ..paper(&[0])
     };
     let of = |origin| good.clone().map(|subject| Subject { origin, ..subject });
     let scaled = Circumstances {
         differences: quick(&[0]).differences,
+        departures: quick(&[0]).departures,
         ..paper(&[0])
     };
     for (circumstances, subjects, reason) in [
         (scaled, good.clone(), "batch 64 (paper: 128)"),
-        (overridden, good.clone(), "recipe.batch=64"),
+        (overridden, good.clone(), "--set expectations=[]"),
         (paper(&[0]), of(Origin::Synthetic), "SYNTHETIC"),
         (paper(&[0]), of(Origin::Other), "images other than CIFAR-10"),
     ] {
@@ -182,6 +183,56 @@ fn the_papers_values_are_for_its_recipe_on_its_data() {
         assert_eq!(verdict.status, Status::NotComparable);
         assert_eq!(verdict.exit(), Exit::Missing);
     }
+}
+
+#[test]
+fn a_departing_network_leaves_the_others_comparable() {
+    let expectations = [("plain-20", 9.7), ("plain-56", 13.0)];
+    let subjects = expectations.map(|(network, error)| run(network, 0, error, 1.0));
+    let expectations = expectations.map(|(network, error)| expect(network, error, 0.5));
+    let of = |circumstances: &Circumstances, subjects: &[Subject]| {
+        let verdict = judge_values(circumstances, &[], &expectations, &[], subjects);
+        let statuses: Vec<Status> = verdict.expectations.iter().map(|row| row.status).collect();
+        (statuses, verdict)
+    };
+    let (statuses, verdict) = of(&departing("plain-56"), &subjects);
+    assert_eq!(statuses, [Status::Pass, Status::NotComparable]);
+    assert!(
+        !verdict.headline.contains("reproduced"),
+        "{}",
+        verdict.headline
+    );
+    // A change with --set that leaves the recipe the paper's is no departure.
+    let often = Circumstances {
+        overrides: vec!["recipe.evaluation.interval=500".into(), "seeds=[0]".into()],
+        ..paper(&[0])
+    };
+    let (statuses, verdict) = of(&often, &subjects);
+    assert_eq!(statuses, [Status::Pass; 2]);
+    assert!(
+        verdict.headline.contains("fig6 reproduced"),
+        "{}",
+        verdict.headline
+    );
+}
+
+#[test]
+fn a_run_that_deviates_from_its_recipe_leaves_the_figure_open() {
+    let expectations = ["plain-20", "plain-56"].map(|network| expect(network, 10.0, 0.5));
+    let mut subjects = ["plain-20", "plain-56"].map(|network| run(network, 0, 10.0, 1.0));
+    subjects[1]
+        .faults
+        .push("batch-norm statistics of 5000 images instead of 50000".into());
+    let verdict = judge_values(&paper(&[0]), &[], &expectations, &[], &subjects);
+    assert_eq!(
+        (verdict.status, verdict.exit()),
+        (Status::Missing, Exit::Missing)
+    );
+    let headline = &verdict.headline;
+    assert!(
+        headline.contains("is not complete: of 2 final errors of the paper 1 holds"),
+        "{headline}"
+    );
 }
 
 #[test]

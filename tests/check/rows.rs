@@ -1,8 +1,8 @@
 //! Which rows of runs on disk are judged, and which are held against nothing.
 
 use refig::exit::Exit;
-use refig::judge::{Status, Yardstick};
-use refig::manifest::Metric;
+use refig::judge::{Status, Verdict, Yardstick};
+use refig::manifest::{Metric, NetworkEntry};
 use refig::origin::{CIFAR10_DIGEST, Origin};
 use refig::plan;
 use refig::processor::{Instructions, Processor};
@@ -122,6 +122,45 @@ fn synthetic_runs_and_changed_recipes_are_never_held_against_recorded_errors() {
 }
 
 #[test]
+fn an_optional_network_counts_once_it_has_been_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment("smoke", &[]);
+    let position = |entry: &NetworkEntry| entry.name == "resnet-20";
+    let place = experiment.networks.iter().position(position).unwrap();
+    experiment.networks[place].recipe.momentum = 0.5;
+    let departs = |verdict: &Verdict| {
+        let phrase = "ResNet-20: momentum 0.5 (paper: 0.9)".to_owned();
+        verdict.differences.contains(&phrase)
+    };
+    let mut optional = experiment.clone();
+    optional.networks[place].optional = true;
+    record(folder.path(), &optional, Origin::Cifar10, |_| {
+        Ending::Finished
+    });
+    let verdict = judged(folder.path(), &optional, &experiment.seeds);
+    assert!(!departs(&verdict), "{:?}", verdict.differences);
+    assert_eq!(verdict.networks.len(), 2);
+    let mut alone = experiment.clone();
+    alone.only(&["resnet-20".into()]).unwrap();
+    record(folder.path(), &alone, Origin::Cifar10, |_| Ending::Finished);
+    let verdict = judged(folder.path(), &optional, &experiment.seeds);
+    assert!(departs(&verdict), "{:?}", verdict.differences);
+    assert_eq!(verdict.networks.len(), 3);
+}
+
+#[test]
+fn a_part_of_the_networks_is_reproduced_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment("smoke", &[]);
+    experiment
+        .only(&["plain-20".into(), "resnet-20".into()])
+        .unwrap();
+    let verdict = judged(folder.path(), &experiment, &experiment.seeds);
+    let asked = "--networks plain-20,resnet-20";
+    assert!(verdict.command.contains(asked), "{}", verdict.command);
+}
+
+#[test]
 fn the_recipe_is_checked_in_the_records_before_the_number() {
     let folder = tempfile::tempdir().unwrap();
     let mut experiment = experiment("smoke", &[]);
@@ -138,7 +177,7 @@ fn the_recipe_is_checked_in_the_records_before_the_number() {
         record_run(folder.path(), &plan, data, ending, &[72, 108]);
     }
     let verdict = judged(folder.path(), &experiment, &experiment.seeds);
-    assert_eq!(verdict.status, Status::NotComparable);
+    assert_eq!(verdict.status, Status::Missing);
     let note = &verdict.expectations[0].note;
     assert!(
         note.contains("learning rate 0.01 at iteration 61, the recipe's is 0.001"),
@@ -189,5 +228,18 @@ fn curves_are_measured_against_the_papers_and_called_comparable_only_at_its_scal
             .all(|row| !row.comparable && row.phases.is_empty())
     );
     assert!(verdict.curves[0].note.contains("no points correspond"));
-    assert!(table(&verdict).contains("curves not comparable with the paper: "));
+    let shown = table(&verdict);
+    assert!(
+        shown.contains("curves of plain-20, plain-32, plain-44, plain-56, resnet-20, "),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("resnet-56 not comparable with the paper: "),
+        "{shown}"
+    );
+    // It has no warm-up either.
+    assert!(
+        shown.contains("curves of resnet-110 not comparable with the paper: "),
+        "{shown}"
+    );
 }

@@ -39,15 +39,19 @@ pub fn run(network: &str, seed: u64, test: f64, train: f64) -> Subject {
 }
 
 pub fn quick(seeds: &[u64]) -> Circumstances {
+    let departure = "batch 64 (paper: 128)".to_owned();
+    let networks = ["plain-20", "plain-56"].map(String::from);
     Circumstances {
         experiment: "fig6".into(),
         title: "Training on CIFAR-10".into(),
         profile: "quick".into(),
-        networks: vec!["plain-20".into(), "plain-56".into()],
+        networks: networks.to_vec(),
         seeds: seeds.to_vec(),
-        differences: vec!["batch 64 (paper: 128)".into()],
+        differences: vec![departure.clone()],
+        departures: networks.map(|name| (name, vec![departure.clone()])).into(),
         chance: 90.0,
         command: "cargo run -- reproduce fig6 --profile quick".into(),
+        training_window: 20,
         ..Default::default()
     }
 }
@@ -57,7 +61,18 @@ pub fn paper(seeds: &[u64]) -> Circumstances {
         profile: "paper".into(),
         papers_profile: true,
         differences: Vec::new(),
+        departures: Default::default(),
         ..quick(seeds)
+    }
+}
+
+/// At the paper's profile, with one network that departs from its recipe.
+pub fn departing(network: &str) -> Circumstances {
+    let departure = "learning_rate 0.05 (paper: 0.1)";
+    Circumstances {
+        differences: vec![format!("{network}: {departure}")],
+        departures: [(network.into(), vec![departure.into()])].into(),
+        ..paper(&[0])
     }
 }
 

@@ -1,7 +1,7 @@
 //! The verdict as a whole: its status, its exit code, and what is written of it.
 
 use refig::exit::Exit;
-use refig::judge::{Status, Subject, Verdict, judge_values};
+use refig::judge::{Circumstances, Status, Subject, Verdict, judge_values};
 use refig::manifest::{Claim, Expectation};
 use refig::origin::Origin;
 use refig::publish::junit;
@@ -63,7 +63,7 @@ fn a_run_that_is_not_of_its_recipe_is_compared_with_nothing() {
         &[claim("plain-56", "plain-20", 5.0)],
         &subjects,
     );
-    assert_eq!(verdict.status, Status::NotComparable);
+    assert_eq!(verdict.status, Status::Missing);
     assert_eq!(verdict.exit(), Exit::Missing);
     assert!(verdict.expectations[0].note.contains(fault));
     assert!(verdict.claims[0].comparisons[0].note.contains(fault));
@@ -189,6 +189,21 @@ fn nothing_in_a_verdict_becomes_markup_or_ends_a_cell() {
         markdown.contains("by &lt;script&gt;hand&lt;/script&gt; \\| and"),
         "{markdown}"
     );
+}
+
+#[test]
+fn a_training_error_names_its_mini_batches() {
+    let shown = |training_window| {
+        let circumstances = Circumstances {
+            training_window,
+            ..quick(&[0])
+        };
+        let runs = [run("plain-20", 0, 60.0, 50.0)];
+        let verdict = judge_values(&circumstances, &[], &[], &[], &runs);
+        page::markdown(&page::page(&verdict, &Material::default()).unwrap())
+    };
+    assert!(shown(20).contains("the last 20 augmented mini-batches, as in the paper's curves."));
+    assert!(shown(50).contains("the last 50 augmented mini-batches. "));
 }
 
 #[test]

@@ -120,6 +120,11 @@ fn panels_claims_expectations_and_style() {
         &["at least two networks"],
     );
     refused(
+        "falls = [[\"plain-56\", \"plain-20\"]]",
+        "falls = [[\"plain-56\", \"plain-20\", \"plain-20\"]]",
+        &["compares plain-20 with itself"],
+    );
+    refused(
         "title = \"ResNet\"",
         "title = \"plain\"",
         &["duplicate panel title \"plain\""],

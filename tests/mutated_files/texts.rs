@@ -154,7 +154,7 @@ fn curves() {
         let text = String::from_utf8_lossy(bytes);
         let curves = PaperCurves::parse(&text, "curves.csv")?;
         // What is drawn from them.
-        let _ = (curves.sampling(), curves.limit(), curves.iterations());
+        let _ = (curves.sampling(), curves.limit());
         Ok(())
     });
 }

@@ -20,6 +20,16 @@ pub(super) fn check(own: &Source, runs: &Source) -> Result<()> {
                 ),
             ));
         }
+        let mut pairs = claim.falls.iter().flat_map(|chain| chain.windows(2));
+        if let Some(pair) = pairs.find(|pair| pair[0] == pair[1]) {
+            return Err(own.error(
+                &["claims", &at, "falls"],
+                &format!(
+                    "falls = {:?} compares {} with itself; list different networks",
+                    claim.falls, pair[0]
+                ),
+            ));
+        }
         if claim.metrics.is_empty() {
             return Err(own.error(
                 &["claims", &at, "metrics"],

@@ -3,6 +3,7 @@
 use super::contents::{Cell, Section};
 use crate::judge::{ExpectationRow, NetworkRow, Status, Verdict, Yardstick};
 use crate::publish::cells::{final_errors, reasons, text_or_dash};
+use crate::recipe::TRAINING_WINDOW;
 use crate::record::Ending;
 
 /// How close the final errors came to the paper's, in words; none if the paper has no errors, or ours are missing.
@@ -66,7 +67,12 @@ pub(super) fn finals(verdict: &Verdict) -> Option<Section> {
     let about = format!(
         "Errors in % at the last iteration{judged}: mean, standard deviation and range over seeds. Errors on images that were \
          not trained on use batch-norm statistics of training images (population); training errors are the mean over the \
-         last 20 augmented mini-batches, as in the paper's curves. Layer responses are standard deviations, not errors."
+         last {} augmented mini-batches{}. Layer responses are standard deviations, not errors.",
+        verdict.training_window,
+        match verdict.training_window {
+            TRAINING_WINDOW => ", as in the paper's curves",
+            _ => "",
+        }
     );
     let mut section = Section::table(
         "errors",

@@ -11,7 +11,7 @@ use crate::judge::{
 };
 use crate::manifest::Metric;
 use crate::publish::cells::{
-    baselines, gap_text, gaps_text, phase_cells, seeds_text, text_or_dash, yardstick,
+    baselines, curves_apart, gap_text, gaps_text, phase_cells, seeds_text, text_or_dash, yardstick,
 };
 use crate::record::Ending;
 
@@ -111,15 +111,25 @@ fn judged(verdict: &Verdict) -> Option<Section> {
     rows.extend(verdict.claims.iter().map(claim));
     rows.extend(judged.into_iter().map(|row| expectation(verdict, row)));
     for against in [Yardstick::Profile, Yardstick::Paper] {
-        let of_these: Vec<_> = apart.iter().filter(|row| row.against == against).collect();
-        if let Some(first) = of_these.first() {
+        let of_these = apart.iter().filter(|row| row.against == against);
+        let mut by_reason: Vec<(&str, usize)> = Vec::new();
+        for row in of_these {
+            match by_reason.iter_mut().find(|(reason, _)| *reason == row.note) {
+                Some((_, count)) => *count += 1,
+                None => by_reason.push((&row.note, 1)),
+            }
+        }
+        for (reason, count) in by_reason {
             let whose = match against {
                 Yardstick::Paper => "the paper",
                 Yardstick::Profile => "this profile",
             };
             rows.push(vec![
-                Cell::text(format!("{} final errors of {whose}", of_these.len())),
-                Cell::status(Status::NotComparable, &first.note),
+                Cell::text(match count {
+                    1 => format!("1 final error of {whose}"),
+                    several => format!("{several} final errors of {whose}"),
+                }),
+                Cell::status(Status::NotComparable, reason),
                 Cell::text("–"),
                 Cell::text("–"),
                 Cell::text(""),
@@ -230,11 +240,8 @@ fn claims(verdict: &Verdict) -> Option<Section> {
 /// Distances to the paper's curves by phase of the schedule, or why they are not comparable.
 fn distances(verdict: &Verdict) -> Option<Section> {
     let mut rows = Vec::new();
-    let mut reasons: Vec<String> = Vec::new();
+    let reasons = curves_apart(&verdict.curves);
     for row in &verdict.curves {
-        if !row.comparable && !reasons.contains(&row.note) {
-            reasons.push(row.note.clone());
-        }
         for phase in row.phases.iter().filter(|_| row.comparable) {
             let [mean, largest, floor, band] = phase_cells(phase);
             rows.push(vec![
@@ -249,7 +256,7 @@ fn distances(verdict: &Verdict) -> Option<Section> {
         }
     }
     let mut about = "Ours minus the paper's at the paper's sampling points, in points. Run-to-run noise is the mean / \
-                     largest difference expected between two independent runs of the same recipe. Within band is the share \
+                     largest difference to expect of one more run of our recipe from the mean of ours. Within band is the share \
                      of the paper's points between our lowest and highest seed."
         .to_owned();
     if estimated_from_images(verdict) {
@@ -278,7 +285,7 @@ fn distances(verdict: &Verdict) -> Option<Section> {
     })?;
     let reasons = reasons
         .iter()
-        .map(|reason| format!("Curves not comparable with the paper: {reason}."));
+        .map(|reason| format!("{}.", reason.replacen("curves", "Curves", 1)));
     section.about.extend(reasons);
     Some(section)
 }

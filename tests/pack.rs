@@ -112,6 +112,14 @@ fn no_damaged_byte_of_a_pack_becomes_another_run() {
         tried(&bytes[..length]);
     }
     assert!(refused > 100, "only {refused} refused");
+    for (wrong, says) in [
+        ([&bytes[..], b"x"].concat(), "something follows its end"),
+        (b"# refig\n".to_vec(), "it is no pack"),
+    ] {
+        std::fs::write(at("wrong"), wrong).unwrap();
+        let error = unpack(&at("wrong"), &at("damaged")).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
 }
 
 #[test]

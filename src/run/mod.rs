@@ -5,7 +5,7 @@
 //!   `progress.rs` is `progress.json`, `checkpoint.rs`, `parts.rs` and, in its final test, `view_tallies.rs` what a run resumes
 //!   from, `response_record.rs` the measured layer responses, `weights_header.rs` what final weights say about themselves
 //! - `provenance.rs` describes machine and program, `tree.rs` the repository, `sources.rs` the digest of the sources
-//! - `pack.rs` is a run in one file, to move it to another machine
+//! - `pack.rs` writes a run into one file, to move it to another machine; `unpack.rs` puts it in place there
 //! - `disk.rs` makes every change on disk, `fault.rs` interrupts it in tests; `space.rs` checks for room, `lock.rs` locks,
 //!   `heartbeat.rs` tells other hosts of it, and `watch.rs` looks whether those live; `own_folder.rs` creates hidden folders
 
@@ -29,6 +29,7 @@ mod run_file;
 pub mod sources;
 pub mod space;
 mod tree;
+mod unpack;
 mod view;
 mod view_tallies;
 mod watch;
@@ -45,13 +46,14 @@ pub(crate) use format::{read_toml, to_toml};
 pub use heartbeat::Locking;
 pub use layout::is_plain_name;
 pub use lock::Owner;
-pub use pack::{Packed, pack, pack_on, unpack, unpack_on};
+pub use pack::{Packed, pack, pack_on};
 pub use parts::Rows;
 pub use provenance::{Provenance, cpu, program};
 pub use refusals::made_elsewhere;
 pub use response_record::{LayerResponse, ResponseRecord};
 pub use run_file::{Notes, RunFile};
 pub use tree::Tree;
+pub use unpack::{unpack, unpack_on};
 pub use view::{Found, RunView, Skipped, check_weights, find, scan};
 pub use view_tallies::ViewTally;
 pub use watch::{Watcher, Watching};

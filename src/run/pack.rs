@@ -1,4 +1,4 @@
-//! A run in one file, to move it to another machine: `pack` writes it, `unpack` checks every byte and puts the run in place.
+//! A run in one file, to move it to another machine: written here, put in place by `unpack.rs`.
 //! A pack is a tar whose first member, `pack.json`, lists the others with their digests. Of a partial run it holds what a
 //! resume needs: the newest checkpoint and the records up to it.
 
@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint;
 use super::disk::Disk;
 use super::format::{self, FORMAT};
-use super::layout;
 use super::layout::{
     CHECKPOINT, DONE, EVALUATIONS, ITERATIONS, LOG, PARTS, PREVIOUS, PROGRESS, RUN, VIEWS, WEIGHTS,
     is_plain_name,
@@ -22,32 +21,28 @@ use super::parts::part_names;
 use super::progress::Progress;
 use super::refusals::refuse_lost;
 use super::response_record::is_response_record;
-use super::view::{RunView, usable};
-use crate::console::one_line;
+use super::view::RunView;
 use crate::digest::sha256;
 use crate::exit::Exit;
 use crate::record::Ending;
 use crate::regular;
-use crate::temporaries;
 
 /// The member that lists the others.
-const CONTENTS: &str = "pack.json";
-/// Bytes of the longest pack that is read: ten times that of a ResNet-1202.
-const MOST_BYTES: u64 = 4 << 30;
+pub(super) const CONTENTS: &str = "pack.json";
 /// What to do about a pack that cannot be unpacked.
-const REMEDY: &str = "pack the run again";
+pub(super) const REMEDY: &str = "pack the run again";
 
 /// What a pack holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Contents {
-    format: u32,
+pub(super) struct Contents {
+    pub format: u32,
     /// `<profile>/<name>`: the run's folder below the results.
-    folder: String,
-    identity: String,
-    ending: Ending,
-    iteration: u64,
+    pub folder: String,
+    pub identity: String,
+    pub ending: Ending,
+    pub iteration: u64,
     /// sha256 (hex) by path in the run's folder.
-    files: BTreeMap<String, String>,
+    pub files: BTreeMap<String, String>,
 }
 
 /// A pack that was written.
@@ -159,7 +154,7 @@ pub fn pack_on(disk: &Disk, results_dir: &Path, folder: &Path, out: &Path) -> Re
 }
 
 /// Whether a file begins as a pack does, or is empty.
-fn is_pack(path: &Path) -> bool {
+pub(super) fn is_pack(path: &Path) -> bool {
     let Ok(file) = regular::open(path) else {
         return false;
     };
@@ -204,160 +199,8 @@ fn to_tar(contents: &Contents, files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<
     tar.into_inner().context("cannot finish the pack")
 }
 
-/// Unpacks a run below `results_dir`. A less advanced copy of the same run that is there is replaced.
-///
-/// # Errors
-/// [`Exit::Storage`] if the pack is damaged or of a newer version, if the same run is there and as far along or cannot be read, or if
-/// another process is at work on it.
-pub fn unpack(pack: &Path, results_dir: &Path) -> Result<RunView> {
-    unpack_on(&Disk::default(), pack, results_dir)
-}
-
-/// [`unpack`] on a disk that a test can stop.
-///
-/// # Errors
-/// As for [`unpack`].
-pub fn unpack_on(disk: &Disk, pack: &Path, results_dir: &Path) -> Result<RunView> {
-    let (contents, files) = from_tar(pack)?;
-    let damaged = |what: &str| Exit::Storage.error(format!("{}: {what}; {REMEDY}", pack.display()));
-    let (profile, name) = contents
-        .folder
-        .split_once('/')
-        .filter(|(profile, name)| is_plain_name(profile) && is_plain_name(name))
-        .ok_or_else(|| {
-            damaged(&format!(
-                "no run's folder: \"{}\"",
-                one_line(&contents.folder)
-            ))
-        })?;
-    let _lock = Lock::take(results_dir, &contents.folder)?;
-    let folder = results_dir.join(profile).join(name);
-    // One that cannot be read may be further along.
-    if let Some(there) = usable(&folder)? {
-        ensure!(
-            there.plan().identity() == contents.identity,
-            Exit::Storage.error(format!(
-                "{}: the folder holds another run, {}; rename it to that first",
-                folder.display(),
-                there.plan().folder()
-            ))
-        );
-        let ours = (there.ending.is_final(), there.iteration);
-        let theirs = (contents.ending.is_final(), contents.iteration);
-        ensure!(
-            ours < theirs,
-            Exit::Storage.error(format!(
-                "{}: the existing run is at iteration {}, the pack at {}; remove the run first to replace it",
-                folder.display(),
-                there.iteration,
-                contents.iteration
-            ))
-        );
-    }
-    let (fresh, removed) = (layout::unpacked(&folder), layout::removed(&folder));
-    for leftover in [&fresh, &removed] {
-        disk.remove_dir(leftover)?;
-    }
-    let held = temporaries::hold(&fresh);
-    let unpacked = write(disk, &fresh, &files)
-        .and_then(|()| verify(&fresh, &contents).with_context(|| pack.display().to_string()));
-    if unpacked.is_err() {
-        // Half of a run takes room, perhaps the last.
-        disk.remove_dir(&fresh).ok();
-    }
-    unpacked?;
-    // It is whole, and soon the only one.
-    drop(held);
-    if folder.exists() {
-        disk.rename(&folder, &removed)?;
-    }
-    disk.rename(&fresh, &folder)?;
-    disk.sync_parent(&folder)?;
-    disk.remove_dir(&removed)?;
-    RunView::look(&folder)?.ok_or_else(|| damaged("it holds no run.toml"))
-}
-
-/// Writes the files of a run into a folder.
-fn write(disk: &Disk, folder: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
-    disk.create_dir(folder)?;
-    if !files.contains_key(DONE) {
-        disk.create_dir(&folder.join(PARTS))?;
-    }
-    for (name, bytes) in files {
-        disk.replace(&folder.join(name), bytes)?;
-    }
-    Ok(())
-}
-
-/// Whether the unpacked files are the run that the contents name, whole.
-fn verify(folder: &Path, contents: &Contents) -> Result<()> {
-    let run = RunView::look(folder)?;
-    let same = run.as_ref().is_some_and(|run| {
-        let plan = run.plan();
-        (plan.identity(), plan.folder()) == (&contents.identity, contents.folder.clone())
-            && (run.ending, run.iteration) == (contents.ending, contents.iteration)
-    });
-    ensure!(
-        same,
-        Exit::Storage.error(format!("not the run that it names; {REMEDY}"))
-    );
-    match run {
-        Some(run) if run.ending == Ending::Partial && run.iteration > 0 => {
-            checkpoint::newest(folder, &contents.identity).map(drop)
-        }
-        Some(run) => {
-            run.load_weights()?;
-            run.read().map(drop)
-        }
-        None => Ok(()),
-    }
-}
-
-fn from_tar(pack: &Path) -> Result<(Contents, BTreeMap<String, Vec<u8>>)> {
-    let refuse = |error: &dyn std::fmt::Display| unreadable(pack, error);
-    let file = regular::open(pack).map_err(|error| {
-        Exit::Usage.error(format!(
-            "cannot read {}: {error}; name a file that `refig run pack` wrote",
-            pack.display()
-        ))
-    })?;
-    let mut archive = tar::Archive::new(file.take(MOST_BYTES));
-    let mut members: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    // Raw, because long names would be read into memory whatever their length. A pack has none.
-    let all = archive.entries().map_err(|error| refuse(&error))?;
-    for member in all.raw(true) {
-        let mut member = member.map_err(|error| refuse(&error))?;
-        let name = member.path().map_err(|error| refuse(&error))?;
-        let name = name.to_string_lossy().into_owned();
-        let plain = member.header().entry_type().is_file();
-        if !plain || !(name == CONTENTS || is_file_of_a_run(&name)) || members.contains_key(&name) {
-            return Err(refuse(&format!("\"{name}\" is no file of a run")));
-        }
-        let mut bytes = Vec::new();
-        member
-            .read_to_end(&mut bytes)
-            .map_err(|error| refuse(&error))?;
-        members.insert(name, bytes);
-    }
-    let list = members
-        .remove(CONTENTS)
-        .ok_or_else(|| refuse(&format!("no {CONTENTS}")))?;
-    let contents: Contents = format::parse_json(pack, &list, REMEDY)?;
-    for (name, digest) in &contents.files {
-        let bytes = members
-            .get(name)
-            .ok_or_else(|| refuse(&format!("{name} is missing")))?;
-        if sha256(bytes) != *digest {
-            return Err(refuse(&format!("the sha256 of {name} differs")));
-        }
-    }
-    if members.len() != contents.files.len() {
-        return Err(refuse(&"it holds files that it does not list"));
-    }
-    Ok((contents, members))
-}
-
-fn is_file_of_a_run(name: &str) -> bool {
+/// Whether a pack may hold a file of this name.
+pub(super) fn is_file_of_a_run(name: &str) -> bool {
     let files = [
         RUN,
         DONE,
@@ -377,7 +220,7 @@ fn is_file_of_a_run(name: &str) -> bool {
         || of_parts.is_some_and(|part| is_plain_name(part) && part.ends_with(".parquet"))
 }
 
-fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> anyhow::Error {
+pub(super) fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> anyhow::Error {
     // The reader of archives quotes what it takes for a header.
     let text = error.to_string();
     let first = text

@@ -374,6 +374,7 @@ fn experiments_are_listed_and_found() {
             "fig1",
             "fig4",
             "fig6",
+            "fig6-decay",
             "fig7",
             "readings",
             "resnet1202",

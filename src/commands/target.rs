@@ -233,6 +233,7 @@ mod tests {
                 "fig1 quick",
                 "fig4 imagenette",
                 "fig6 quick",
+                "fig6-decay tenth",
                 "fig7 quick",
                 "readings quick",
                 "resnet1202 tenth",

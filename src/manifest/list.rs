@@ -148,7 +148,8 @@ fn manifests(dir: &Path) -> Result<Vec<PathBuf>> {
             paths.push(path);
         }
     }
-    paths.sort();
+    // By names without `.toml`: a hyphen comes before a dot.
+    paths.sort_by_key(|path| path.with_extension(""));
     Ok(paths)
 }
 

@@ -399,9 +399,9 @@ fn experiments_are_listed_and_found() {
     assert_eq!(Exit::of(&error), Exit::Usage);
     assert!(
         error.to_string().contains("no experiment \"fig9\"")
-            && error
-                .to_string()
-                .contains("fig1, fig4, fig6, fig7, readings, resnet1202, shortcuts, slide35")
+            && error.to_string().contains(
+                "fig1, fig4, fig6, fig6-decay, fig7, readings, resnet1202, shortcuts, slide35"
+            )
     );
 }
 

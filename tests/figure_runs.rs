@@ -121,6 +121,7 @@ fn assemble(
                 (reference.file.clone(), curves)
             })
             .collect(),
+        papers_responses: Default::default(),
         without_paper: None,
         papers_errors: Vec::new(),
         baselines: Vec::new(),

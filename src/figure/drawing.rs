@@ -54,10 +54,16 @@ impl Drawing {
                 if runs.iter().all(|run| run.responses.is_none()) {
                     return Ok(None);
                 }
-                let papers = by_file(experiment, reference, layer_responses::read_paper)?;
+                if let Some(why) = evidence.without_paper.as_ref().filter(|_| reference) {
+                    return Err(Exit::Storage.error(why));
+                }
+                let none = BTreeMap::new();
+                let papers = match reference {
+                    true => &evidence.papers_responses,
+                    false => &none,
+                };
                 let judged = (verdict, &runs[..]);
-                let (figure, warnings) =
-                    layer_responses::assemble(experiment, how, judged, &papers);
+                let (figure, warnings) = layer_responses::assemble(experiment, how, judged, papers);
                 (Drawing::Curves(figure), warnings)
             }
             Kind::Curves | Kind::Bars => {

@@ -1,15 +1,11 @@
 //! The figure of layer responses (Fig. 7): curves over the layers, from the runs' measurements.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-use anyhow::Result;
+use std::path::PathBuf;
 
 use super::captions::{barely_learned, colour, is_synthetic, line, recipe, sentence, watermark};
 use super::curve_figure::{Figure, Limits, Panel, Quantity, Series};
-use crate::console::one_line;
-use crate::exit::Exit;
-use crate::judge::{RunEvidence, Verdict};
+use crate::judge::{PaperResponses, RunEvidence, Verdict};
 use crate::manifest::{
     Evaluated, Experiment, LayerOrder, ResponseImages, ResponsePooling, ResponseStatistics,
     Responses,
@@ -17,53 +13,6 @@ use crate::manifest::{
 use crate::record::curve::{self, Point};
 use crate::record::{Ending, Split};
 use crate::run::ResponseRecord;
-
-/// The header of a file of the paper's responses.
-const COLUMNS: &str = "figure,panel,network,layer_index,std,note";
-
-/// The paper's responses, layer number and standard deviation, by panel and network (lower-case).
-pub type PaperResponses = BTreeMap<(String, String), Vec<(f64, f64)>>;
-
-/// Reads a file of the paper's responses.
-///
-/// # Errors
-/// [`Exit::Storage`] if it cannot be read, with the line number of an invalid point.
-pub fn read_paper(path: &Path) -> Result<PaperResponses> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Exit::Storage.error(format!(
-            "cannot read the paper's responses from {}: {error}; restore the file, or draw without it with --no-reference",
-            path.display()
-        ))
-    })?;
-    let refuse = |number: usize, line: &str| {
-        Exit::Storage.error(format!(
-            "{}:{number}: invalid point `{}`, expected {COLUMNS}; restore the file, or draw without it with --no-reference",
-            path.display(),
-            one_line(line)
-        ))
-    };
-    let mut lines = text.lines();
-    match lines.next().map(str::trim) {
-        Some(COLUMNS) => {}
-        other => return Err(refuse(1, other.unwrap_or(""))),
-    }
-    let mut curves = PaperResponses::new();
-    for (line, number) in lines.zip(2..).filter(|(line, _)| !line.trim().is_empty()) {
-        let fields: Vec<&str> = line.trim().split(',').collect();
-        let [_, panel, network, layer, deviation, _] = fields[..] else {
-            return Err(refuse(number, line));
-        };
-        let (Ok(layer), Ok(deviation)) = (layer.parse::<f64>(), deviation.parse::<f64>()) else {
-            return Err(refuse(number, line));
-        };
-        if !(layer.is_finite() && deviation.is_finite()) {
-            return Err(refuse(number, line));
-        }
-        let key = (panel.to_owned(), network.to_ascii_lowercase());
-        curves.entry(key).or_default().push((layer, deviation));
-    }
-    Ok(curves)
-}
 
 /// The deviations of a run's layers, in the given order.
 pub fn curve(record: &ResponseRecord, order: LayerOrder) -> Vec<Point> {
@@ -102,11 +51,8 @@ pub fn assemble(
                 continue;
             }
             let paper = panel.values.as_ref().and_then(|reference| {
-                let curves = papers.get(&reference.file)?;
-                reference
-                    .panels
-                    .iter()
-                    .find_map(|name| curves.get(&(name.clone(), entry.name.clone())))
+                let papers = papers.get(&reference.file)?;
+                papers.line(&reference.panels, &entry.name)
             });
             series.push(Series {
                 network: entry.label.clone(),
@@ -116,7 +62,7 @@ pub fn assemble(
                 range: curve::range(&measured),
                 others: Vec::new(),
                 ending: (!measured.is_empty()).then_some(Ending::Finished),
-                reference: paper.cloned().unwrap_or_default(),
+                reference: paper.map(<[_]>::to_vec).unwrap_or_default(),
             });
         }
         panels.push(Panel {

@@ -8,6 +8,7 @@ use anyhow::Result;
 
 use super::baseline::Baseline;
 use super::paper_curves::PaperCurves;
+use super::paper_responses::PaperResponses;
 use super::run_evidence::RunEvidence;
 use super::selection::{self, Selection, Wanted};
 use crate::manifest::{Expectation, Experiment};
@@ -26,7 +27,9 @@ pub struct Evidence {
     pub runs: Vec<RunEvidence>,
     /// The paper's curves by file.
     pub paper: BTreeMap<PathBuf, PaperCurves>,
-    /// Why some of the paper's curves cannot be read, if so.
+    /// The paper's layer responses by file, if the experiment is about them.
+    pub papers_responses: BTreeMap<PathBuf, PaperResponses>,
+    /// Why some of the paper's curves or responses cannot be read, if so.
     pub without_paper: Option<String>,
     /// The paper's final errors for this experiment's networks; shown but not comparable at other profiles than the
     /// paper's.
@@ -91,6 +94,18 @@ impl Evidence {
                 }
             }
         }
+        let mut papers_responses = BTreeMap::new();
+        let of_responses = experiment.responses.iter().flat_map(|_| &experiment.panels);
+        for reference in of_responses.filter_map(|panel| panel.values.as_ref()) {
+            if !papers_responses.contains_key(&reference.file) {
+                match PaperResponses::read(&reference.file) {
+                    Ok(responses) => {
+                        papers_responses.insert(reference.file.clone(), responses);
+                    }
+                    Err(error) => without_paper = Some(format!("{error:#}")),
+                }
+            }
+        }
         let (baselines, unread) = Baseline::all(experiment);
         Ok(Self {
             papers_errors: papers_errors(experiment),
@@ -101,6 +116,7 @@ impl Evidence {
             seeds,
             runs: read,
             paper,
+            papers_responses,
             left_out,
             unused,
         })

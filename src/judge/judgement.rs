@@ -8,6 +8,7 @@ use super::comparable::{comparable, of_network};
 use super::curve_distance::{FinishedRun, distances};
 use super::evidence::{Evidence, PAPER};
 use super::expectations::{comparable_with, judge_expectation};
+use super::response_distance::response_distances;
 use super::rows::NetworkRow;
 use super::run_evidence::RunEvidence;
 use super::statistics::Measured;
@@ -50,12 +51,15 @@ pub fn judge(evidence: &Evidence) -> Result<Verdict> {
         departures: experiment.departures_on_the_way(),
         ..circumstances
     };
-    verdict.curves = distances(experiment, &evidence.paper, &finished, &|network| {
+    let refuse = |network: &str| {
         let (paper, kind) = (Yardstick::Paper, experiment.data.kind());
         comparable(&on_the_way, paper, kind, &[network], &subjects)
             .err()
             .map(|(_, reason)| reason)
-    });
+    };
+    verdict.curves = distances(experiment, &evidence.paper, &finished, &refuse);
+    let papers = &evidence.papers_responses;
+    verdict.responses = response_distances(experiment, papers, &evidence.runs, &refuse);
     Ok(verdict)
 }
 

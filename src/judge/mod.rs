@@ -1,10 +1,11 @@
 //! Judges the records of an experiment's runs. The verdict is plain data; nothing here trains or draws.
 //!
 //! - `selection.rs` picks the runs; `evidence.rs` reads them (`run_evidence.rs`) and the paper's curves
-//!   (`paper_curves.rs`)
+//!   (`paper_curves.rs`) and layer responses (`paper_responses.rs`)
 //! - `subject.rs` summarises a run; `recipe_faults.rs` finds records that deviate from the run's recipe
 //! - `judgement.rs` judges the evidence under `circumstances.rs`: `comparable.rs` what may be compared, `expectations.rs`
-//!   final errors, `claims.rs` orderings, `curve_distance.rs` and `distance.rs` curves, `unclaimed.rs` figures without
+//!   final errors, `claims.rs` orderings, `curve_distance.rs` and `distance.rs` curves,
+//!   `response_distance.rs` layer responses, `unclaimed.rs` figures without
 //!   claims, `baseline.rs` accepted errors
 //! - `statistics.rs` and `significance.rs` compute statistics of a few seeds, with `student.rs` for Student's t
 //! - `status.rs`, `rows.rs`, `headline.rs` and `verdict.rs` make up the verdict
@@ -20,7 +21,9 @@ mod expectations;
 mod headline;
 mod judgement;
 mod paper_curves;
+mod paper_responses;
 mod recipe_faults;
+mod response_distance;
 mod rows;
 mod run_evidence;
 mod selection;
@@ -38,6 +41,8 @@ pub use distance::{CurveRow, FloorFrom, Phase, PhaseRow};
 pub use evidence::{Evidence, PAPER};
 pub use judgement::{judge, judge_values, subjects};
 pub use paper_curves::{PaperCurve, PaperCurves};
+pub use paper_responses::PaperResponses;
+pub use response_distance::ResponseRow;
 pub use rows::{
     BaselineRow, BaselineStatus, ClaimRow, ComparisonRow, ExpectationRow, Gap, NetworkRow, RunRow,
     Test, TestMethod,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::circumstances::Circumstances;
 use super::distance::CurveRow;
 use super::headline::Headline;
+use super::response_distance::ResponseRow;
 use super::rows::{BaselineRow, ClaimRow, ExpectationRow, NetworkRow, RunRow};
 use super::status::{Counts, Status};
 use super::subject::Subject;
@@ -49,6 +50,9 @@ pub struct Verdict {
     pub baselines: Vec<BaselineRow>,
     /// Distances to the paper's curves. Shown, never judged.
     pub curves: Vec<CurveRow>,
+    /// Distances to the paper's layer responses. Shown, never judged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub responses: Vec<ResponseRow>,
     pub runs: Vec<RunRow>,
     pub overrides: Vec<String>,
     /// Differences from the paper's recipe and data.
@@ -144,6 +148,7 @@ impl Verdict {
             claims,
             baselines: Vec::new(),
             curves: Vec::new(),
+            responses: Vec::new(),
             runs: subjects.iter().map(RunRow::of).collect(),
             overrides: circumstances.overrides.clone(),
             differences,

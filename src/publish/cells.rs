@@ -2,8 +2,8 @@
 
 use crate::judge::statistics::Measured;
 use crate::judge::{
-    BaselineRow, BaselineStatus, CurveRow, ExpectationRow, Gap, PhaseRow, Status, Verdict,
-    Yardstick,
+    BaselineRow, BaselineStatus, CurveRow, ExpectationRow, Gap, PhaseRow, ResponseRow, Status,
+    Verdict, Yardstick,
 };
 use crate::manifest::Metric;
 
@@ -33,6 +33,16 @@ pub fn phase_cells(phase: &PhaseRow) -> [String; 4] {
         phase
             .inside_band
             .map_or_else(|| "–".into(), |share| format!("{:.0} %", 100.0 * share)),
+    ]
+}
+
+/// Our mean response, the paper's, the mean distance, and where it is farthest.
+pub fn response_cells(row: &ResponseRow) -> [String; 4] {
+    [
+        format!("{:.2}", row.ours),
+        format!("{:.2}", row.papers),
+        format!("{:.0} %", row.mean_distance),
+        format!("{:.2} times at {}", row.farthest_ratio, row.farthest_layer),
     ]
 }
 
@@ -171,16 +181,34 @@ pub fn reasons<'a>(
 
 /// Which curves are not comparable with the paper's, and why, each reason once.
 pub fn curves_apart(curves: &[CurveRow]) -> Vec<String> {
+    let rows = curves
+        .iter()
+        .map(|row| (row.network.as_str(), row.comparable, row.note.as_str()));
+    apart("curves", rows)
+}
+
+/// As [`curves_apart`], of layer responses.
+pub fn responses_apart(responses: &[ResponseRow]) -> Vec<String> {
+    let rows = responses
+        .iter()
+        .map(|row| (row.network.as_str(), row.comparable, row.note.as_str()));
+    apart("layer responses", rows)
+}
+
+/// Each reason once; `rows` are a network, whether it is comparable, and why not.
+fn apart<'a>(
+    what: &str,
+    rows: impl Iterator<Item = (&'a str, bool, &'a str)> + Clone,
+) -> Vec<String> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for row in curves.iter().filter(|row| !row.comparable) {
-        let (note, network) = (row.note.as_str(), row.network.as_str());
+    for (network, _, note) in rows.clone().filter(|(_, comparable, _)| !comparable) {
         match reasons.iter_mut().find(|(reason, _)| *reason == note) {
             Some((_, networks)) if networks.contains(&network) => {}
             Some((_, networks)) => networks.push(network),
             None => reasons.push((note, vec![network])),
         }
     }
-    let all = reasons.len() == 1 && curves.iter().all(|row| !row.comparable);
+    let all = reasons.len() == 1 && rows.clone().all(|(_, comparable, _)| !comparable);
     reasons
         .into_iter()
         .map(|(reason, networks)| {
@@ -188,7 +216,7 @@ pub fn curves_apart(curves: &[CurveRow]) -> Vec<String> {
                 true => String::new(),
                 false => format!(" of {}", networks.join(", ")),
             };
-            format!("curves{whose} not comparable with the paper: {reason}")
+            format!("{what}{whose} not comparable with the paper: {reason}")
         })
         .collect()
 }

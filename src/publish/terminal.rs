@@ -1,8 +1,8 @@
 //! The verdict as tables for the terminal.
 
 use super::cells::{
-    baselines, curves_apart, final_errors, gap_text, gaps_text, phase_cells, reasons, seeds_text,
-    yardstick,
+    baselines, curves_apart, final_errors, gap_text, gaps_text, phase_cells, reasons,
+    response_cells, responses_apart, seeds_text, yardstick,
 };
 use super::foreign::one_line;
 use super::sheet::{Cell, Sheet, cell};
@@ -24,6 +24,7 @@ pub fn table(verdict: &Verdict) -> Vec<Span> {
     expectations(&mut sheet, verdict);
     claims(&mut sheet, verdict);
     curves(&mut sheet, verdict);
+    responses(&mut sheet, verdict);
     for (name, found) in baselines(verdict) {
         sheet.blank();
         sheet.text(0, Ink::Plain, &format!("{name}: {found}"));
@@ -203,6 +204,34 @@ fn curves(sheet: &mut Sheet, verdict: &Verdict) {
         sheet.grid(&head, &rows);
     }
     for reason in curves_apart(&verdict.curves) {
+        sheet.blank();
+        sheet.text(0, Ink::Plain, &reason);
+    }
+}
+
+/// Distances to the paper's layer responses where comparable, else the reason.
+fn responses(sheet: &mut Sheet, verdict: &Verdict) {
+    let comparable = verdict.responses.iter().filter(|row| row.comparable);
+    let rows: Vec<Vec<Cell>> = comparable
+        .map(|row| {
+            let [ours, papers, mean, farthest] = response_cells(row);
+            [row.network.clone(), ours, papers, mean, farthest]
+                .map(cell)
+                .to_vec()
+        })
+        .collect();
+    if !rows.is_empty() {
+        sheet.blank();
+        let head = [
+            "layer responses",
+            "ours",
+            "paper's",
+            "mean distance",
+            "farthest, at layer",
+        ];
+        sheet.grid(&head, &rows);
+    }
+    for reason in responses_apart(&verdict.responses) {
         sheet.blank();
         sheet.text(0, Ink::Plain, &reason);
     }

@@ -11,7 +11,8 @@ use crate::judge::{
 };
 use crate::manifest::Metric;
 use crate::publish::cells::{
-    baselines, curves_apart, gap_text, gaps_text, phase_cells, seeds_text, text_or_dash, yardstick,
+    baselines, curves_apart, gap_text, gaps_text, phase_cells, response_cells, responses_apart,
+    seeds_text, text_or_dash, yardstick,
 };
 use crate::record::Ending;
 
@@ -43,6 +44,7 @@ pub fn page(verdict: &Verdict, material: &Material) -> Result<Page> {
         errors::finals(verdict),
         errors::measurements(verdict),
         distances(verdict),
+        response_distances(verdict),
         claims(verdict),
         tests(verdict),
         differences(verdict),
@@ -274,19 +276,61 @@ fn distances(verdict: &Verdict) -> Option<Section> {
         "#run-to-run noise",
         "#within band",
     ];
-    let (id, heading) = ("distances", "Distance to the paper's curves");
-    let mut section = Section::table(id, heading, &[&about], &columns, rows).or_else(|| {
+    let section = Section::table(DISTANCES.0, DISTANCES.1, &[&about], &columns, rows);
+    with_reasons(section, DISTANCES, &reasons)
+}
+
+/// Identifier and heading of a section.
+type Name = (&'static str, &'static str);
+
+const DISTANCES: Name = ("distances", "Distance to the paper's curves");
+const RESPONSE_DISTANCES: Name = ("responses", "Distance to the paper's layer responses");
+
+/// Distances to the paper's layer responses, or why they are not comparable.
+fn response_distances(verdict: &Verdict) -> Option<Section> {
+    let comparable = verdict.responses.iter().filter(|row| row.comparable);
+    let rows = comparable
+        .map(|row| {
+            let [ours, papers, mean, farthest] = response_cells(row);
+            let cells = [row.network.clone(), row.layers.to_string(), ours, papers];
+            let cells = cells.into_iter().chain([mean, farthest]);
+            cells.map(Cell::text).collect()
+        })
+        .collect();
+    let about = "Ours, the mean over seeds, and the paper's, layer by layer: both as means over the layers; the mean over the layers of \
+                 the distance between them, in % of the paper's; and the layer, counted from the input, where they are farthest apart.";
+    let columns = [
+        "network",
+        "#layers",
+        "#ours",
+        "#the paper's",
+        "#mean distance",
+        "#farthest, at layer",
+    ];
+    let (id, heading) = RESPONSE_DISTANCES;
+    let section = Section::table(id, heading, &[about], &columns, rows);
+    with_reasons(
+        section,
+        RESPONSE_DISTANCES,
+        &responses_apart(&verdict.responses),
+    )
+}
+
+/// A section of distances with the reasons why others are not comparable, which may be all that there is to say.
+fn with_reasons(section: Option<Section>, name: Name, reasons: &[String]) -> Option<Section> {
+    let mut section = section.or_else(|| {
         (!reasons.is_empty()).then(|| Section {
-            id,
-            heading,
+            id: name.0,
+            heading: name.1,
             about: Vec::new(),
             body: Body::List(Vec::new()),
         })
     })?;
-    let reasons = reasons
-        .iter()
-        .map(|reason| format!("{}.", reason.replacen("curves", "Curves", 1)));
-    section.about.extend(reasons);
+    let sentence = |reason: &String| {
+        let (first, rest) = reason.split_at(1);
+        format!("{}{rest}.", first.to_uppercase())
+    };
+    section.about.extend(reasons.iter().map(sentence));
     Some(section)
 }
 

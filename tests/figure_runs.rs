@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use refig::figure::{self, Drawing, Figure};
-use refig::judge::{Evidence, PaperCurves, RunEvidence, judge};
+use refig::judge::{Evidence, PaperCurves, PaperResponses, RunEvidence, judge};
 use refig::manifest::Experiment;
 use refig::origin::Origin;
 use refig::plan::{self, RunPlan};
@@ -12,7 +12,9 @@ use refig::processor::{Instructions, Processor};
 use refig::random::{Purpose, Stream};
 use refig::record::curve::{Point, mean, range};
 use refig::record::{Ending, Evaluation, Iteration, Split, Statistics, Views};
-use refig::run::{FORMAT, Notes, Provenance, Rows, RunFile, RunView};
+use refig::run::{
+    FORMAT, LayerResponse, Notes, Provenance, ResponseRecord, Rows, RunFile, RunView,
+};
 
 fn experiment(name: &str, profile: &str) -> Experiment {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("experiments/{name}.toml"));
@@ -101,34 +103,44 @@ fn runs(experiment: &Experiment, seeds: &[u64]) -> Vec<RunEvidence> {
     plans.iter().map(drawn).collect()
 }
 
-/// The figure of these runs over the paper's curves, with what is said of them.
-fn assemble(
-    experiment: &Experiment,
-    runs: &[RunEvidence],
-    reference: bool,
-) -> (Figure, Vec<String>) {
-    let files = experiment
-        .panels
-        .iter()
-        .filter_map(|panel| panel.reference.as_ref());
-    let evidence = Evidence {
+/// These runs beside the paper's curves and layer responses.
+fn evidence(experiment: &Experiment, runs: &[RunEvidence]) -> Evidence {
+    let panels = || experiment.panels.iter();
+    let of_responses = panels().filter(|_| experiment.responses.is_some());
+    Evidence {
         experiment: experiment.clone(),
         seeds: experiment.seeds.clone(),
         runs: runs.to_vec(),
-        paper: files
+        paper: panels()
+            .filter_map(|panel| panel.reference.as_ref())
             .map(|reference| {
                 let curves = PaperCurves::read(&reference.file).unwrap();
                 (reference.file.clone(), curves)
             })
             .collect(),
-        papers_responses: Default::default(),
+        papers_responses: of_responses
+            .filter_map(|panel| panel.values.as_ref())
+            .map(|reference| {
+                let responses = PaperResponses::read(&reference.file).unwrap();
+                (reference.file.clone(), responses)
+            })
+            .collect(),
         without_paper: None,
         papers_errors: Vec::new(),
         baselines: Vec::new(),
         unread: Vec::new(),
         left_out: Vec::new(),
         unused: None,
-    };
+    }
+}
+
+/// The figure of these runs over the paper's curves, with what is said of them.
+fn assemble(
+    experiment: &Experiment,
+    runs: &[RunEvidence],
+    reference: bool,
+) -> (Figure, Vec<String>) {
+    let evidence = evidence(experiment, runs);
     let verdict = judge(&evidence).unwrap();
     match Drawing::of(&evidence, &verdict, reference).unwrap() {
         Some((Drawing::Curves(figure), warnings)) => (figure, warnings),
@@ -386,4 +398,62 @@ fn readings_are_drawn_over_the_beginning_of_the_papers_curves() {
     assert!(said("20 (whole batches): batch_norm.group 0 (default: 64)"));
     assert!(!said("same fraction"), "{:?}", figure.notes);
     kept(&figure, "runs-readings");
+}
+
+#[test]
+fn layer_responses_are_compared_with_the_papers_layer_by_layer() {
+    let experiment = experiment("fig7", "paper");
+    let reference = experiment.panels[0].values.as_ref().unwrap();
+    let paper = PaperResponses::read(&reference.file).unwrap();
+    let mut runs = runs(&experiment, &[1]);
+    for run in &mut runs {
+        let network = run.plan().network.name.clone();
+        let Some(line) = paper.line(&reference.panels, &network) else {
+            continue;
+        };
+        // One and a half times the paper's, and five times in the third layer.
+        let layer = (1..)
+            .zip(line)
+            .map(|(place, &(_, theirs))| LayerResponse {
+                name: String::new(),
+                deviation: theirs * if place == 3 { 5.0 } else { 1.5 },
+                mean: 0.0,
+            })
+            .collect();
+        run.responses = Some(ResponseRecord {
+            format: ResponseRecord::FORMAT,
+            run: run.plan().identity().to_owned(),
+            network,
+            seed: 1,
+            data: Origin::Cifar10,
+            device: "cpu avx2".into(),
+            images: 5000,
+            how: experiment.responses.clone().unwrap(),
+            layer,
+        });
+    }
+    let verdict = judge(&evidence(&experiment, &runs)).unwrap();
+    let networks: Vec<&str> = verdict
+        .responses
+        .iter()
+        .map(|row| row.network.as_str())
+        .collect();
+    assert_eq!(
+        networks,
+        [
+            "plain-20",
+            "plain-56",
+            "resnet-20",
+            "resnet-56",
+            "resnet-110"
+        ]
+    );
+    for row in &verdict.responses {
+        let layers = row.layers as f64;
+        let distance = (50.0 * (layers - 1.0) + 400.0) / layers;
+        assert!((row.mean_distance - distance).abs() < 1e-6, "{row:?}");
+        assert_eq!(row.farthest_layer, 3, "{row:?}");
+        assert!((row.farthest_ratio - 5.0).abs() < 1e-9, "{row:?}");
+        assert!(row.ours > 1.5 * row.papers, "{row:?}");
+    }
 }

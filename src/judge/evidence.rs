@@ -2,7 +2,7 @@
 //! figures derive from it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -11,7 +11,7 @@ use super::paper_curves::PaperCurves;
 use super::paper_responses::PaperResponses;
 use super::run_evidence::RunEvidence;
 use super::selection::{self, Selection, Wanted};
-use crate::manifest::{Expectation, Experiment};
+use crate::manifest::{Expectation, Experiment, Reference};
 use crate::run::{ResponseRecord, RunView};
 
 /// The profile whose expectations and claims are the paper's own.
@@ -78,34 +78,13 @@ impl Evidence {
                 responses,
             });
         }
-        let mut paper = BTreeMap::new();
         let mut without_paper = None;
-        for reference in experiment
-            .panels
-            .iter()
-            .filter_map(|p| p.reference.as_ref())
-        {
-            if !paper.contains_key(&reference.file) {
-                match PaperCurves::read(&reference.file) {
-                    Ok(curves) => {
-                        paper.insert(reference.file.clone(), curves);
-                    }
-                    Err(error) => without_paper = Some(format!("{error:#}")),
-                }
-            }
-        }
-        let mut papers_responses = BTreeMap::new();
-        let of_responses = experiment.responses.iter().flat_map(|_| &experiment.panels);
-        for reference in of_responses.filter_map(|panel| panel.values.as_ref()) {
-            if !papers_responses.contains_key(&reference.file) {
-                match PaperResponses::read(&reference.file) {
-                    Ok(responses) => {
-                        papers_responses.insert(reference.file.clone(), responses);
-                    }
-                    Err(error) => without_paper = Some(format!("{error:#}")),
-                }
-            }
-        }
+        let panels = || experiment.panels.iter();
+        let drawn = panels().filter_map(|panel| panel.reference.as_ref());
+        let paper = by_file(drawn, PaperCurves::read, &mut without_paper);
+        let of_responses = panels().filter(|_| experiment.responses.is_some());
+        let measured = of_responses.filter_map(|panel| panel.values.as_ref());
+        let papers_responses = by_file(measured, PaperResponses::read, &mut without_paper);
         let (baselines, unread) = Baseline::all(experiment);
         Ok(Self {
             papers_errors: papers_errors(experiment),
@@ -121,6 +100,26 @@ impl Evidence {
             unused,
         })
     }
+}
+
+/// What the files of `references` hold, each read once; `unread` says why one cannot be read, if so.
+fn by_file<'a, T>(
+    references: impl Iterator<Item = &'a Reference>,
+    read: impl Fn(&Path) -> Result<T>,
+    unread: &mut Option<String>,
+) -> BTreeMap<PathBuf, T> {
+    let mut files = BTreeMap::new();
+    for Reference { file, .. } in references {
+        if !files.contains_key(file) {
+            match read(file) {
+                Ok(held) => {
+                    files.insert(file.clone(), held);
+                }
+                Err(error) => *unread = Some(format!("{error:#}")),
+            }
+        }
+    }
+    files
 }
 
 /// The paper's values for the experiment's networks; empty if the manifest has no `paper` profile, or values of its own there since

@@ -64,7 +64,7 @@ pub fn check(args: &CheckArgs, places: &Places) -> Result<Exit> {
 fn report<'a>(evidence: &'a Evidence, verdict: &'a Verdict, places: &Places) -> Result<Report<'a>> {
     match Report::new(evidence, verdict, &places.reports_dir, true) {
         Err(error) if Exit::of(&error) == Exit::Storage => {
-            note!("note: checked without the paper's curves: {error:#}");
+            note!("note: checked without the paper's values: {error:#}");
             Report::new(evidence, verdict, &places.reports_dir, false)
         }
         report => report,

@@ -46,6 +46,7 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
     }
     let views = super::runs(places)?;
     let mut blanks = Vec::new();
+    let mut undrawn = None;
     let mut written = 0;
     for listed in &wanted {
         if let Some(bars) = Bars::load(&listed.path)? {
@@ -59,12 +60,18 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
             if args.profile.as_ref().is_some_and(|only| only != profile) {
                 continue;
             }
+            let blank = || Blank {
+                experiment: listed.name.clone(),
+                profile: profile.clone(),
+            };
             match one(listed, profile, args, places, &views) {
                 Ok(true) => written += 1,
-                Ok(false) => blanks.push(Blank {
-                    experiment: listed.name.clone(),
-                    profile: profile.clone(),
-                }),
+                Ok(false) => blanks.push(blank()),
+                // The runs' layer responses have not been measured.
+                Err(error) if Exit::of(&error) == Exit::Missing => {
+                    blanks.push(blank());
+                    undrawn.get_or_insert(error);
+                }
                 // One that fails does not keep the others from theirs.
                 Err(error) if args.all => {
                     note!(
@@ -81,6 +88,8 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
         let index = site::write(&places.reports_dir, &blanks)?;
         let reports = counted(written, "report");
         outln!("{reports}, index {}", index.display());
+    } else if let (0, Some(error)) = (written, undrawn) {
+        return Err(error);
     } else if written == 0 {
         let name = args.experiment.as_deref().unwrap_or_default();
         let (profile, seeds) = (args.profile.as_deref(), args.seeds.as_deref());
@@ -100,6 +109,9 @@ pub fn run(args: &ReportArgs, places: &Places) -> Result<Exit> {
 }
 
 /// Writes a report; false if there is nothing to report on.
+///
+/// # Errors
+/// [`Exit::Missing`] if there are runs but nothing to draw.
 fn one(
     listed: &manifest::Listed,
     profile: &str,
@@ -132,8 +144,7 @@ fn one(
     let verdict = judge(&evidence)?;
     match write(&evidence, &verdict, args, places) {
         Ok(index) => outln!("{}: {}", index.display(), verdict.headline),
-        // The runs' layer responses have not been measured.
-        Err(error) if Exit::of(&error) == Exit::Missing => return Ok(false),
+        Err(error) if Exit::of(&error) == Exit::Missing => return Err(error),
         Err(error) => {
             outln!("{}", verdict.headline);
             return Err(error);

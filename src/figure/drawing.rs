@@ -1,7 +1,7 @@
 //! Builds the figure for an experiment's kind.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
@@ -11,8 +11,8 @@ use super::final_errors::{self, PaperTable, Table};
 use super::published_bars::BarFigure;
 use super::{curves, layer_responses, paired_bars};
 use crate::exit::Exit;
-use crate::judge::{Evidence, Verdict};
-use crate::manifest::{Experiment, Kind, Reference};
+use crate::judge::{Evidence, Verdict, by_file};
+use crate::manifest::{Experiment, Kind};
 
 /// A figure as plain data.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,14 +37,17 @@ impl Drawing {
         if runs.is_empty() {
             return Ok(None);
         }
+        if let Some(why) = evidence.without_paper.as_ref().filter(|_| reference) {
+            return Err(Exit::Storage.error(why));
+        }
         let (drawing, warnings) = match experiment.kind {
             Kind::Table => {
-                let papers = by_file(experiment, reference, PaperTable::read)?;
+                let papers = tables(experiment, reference)?;
                 let table = final_errors::assemble(experiment, verdict, &papers);
                 (Drawing::Table(table), Vec::new())
             }
             Kind::Columns => {
-                let papers = by_file(experiment, reference, PaperTable::read)?;
+                let papers = tables(experiment, reference)?;
                 let bars = paired_bars::assemble(experiment, verdict, &papers);
                 (Drawing::Bars(bars), Vec::new())
             }
@@ -53,9 +56,6 @@ impl Drawing {
                 let how = how.context("an experiment of layer responses without `responses`")?;
                 if runs.iter().all(|run| run.responses.is_none()) {
                     return Ok(None);
-                }
-                if let Some(why) = evidence.without_paper.as_ref().filter(|_| reference) {
-                    return Err(Exit::Storage.error(why));
                 }
                 let none = BTreeMap::new();
                 let papers = match reference {
@@ -67,9 +67,6 @@ impl Drawing {
                 (Drawing::Curves(figure), warnings)
             }
             Kind::Curves | Kind::Bars => {
-                if let Some(why) = evidence.without_paper.as_ref().filter(|_| reference) {
-                    return Err(Exit::Storage.error(why));
-                }
                 let none = BTreeMap::new();
                 let papers = if reference { &evidence.paper } else { &none };
                 let (figure, warnings) = curves::assemble(experiment, verdict, runs, papers);
@@ -97,22 +94,12 @@ impl Drawing {
     }
 }
 
-/// The paper's values for every panel, by file.
-fn by_file<T>(
-    experiment: &Experiment,
-    reference: bool,
-    read: impl Fn(&Path) -> Result<T>,
-) -> Result<BTreeMap<PathBuf, T>> {
-    let files = experiment
-        .panels
-        .iter()
-        .filter_map(|panel| panel.values.as_ref())
-        .filter(|_| reference);
-    let mut papers = BTreeMap::new();
-    for Reference { file, .. } in files {
-        if !papers.contains_key(file) {
-            papers.insert(file.clone(), read(file)?);
-        }
+/// The paper's tables for every panel, by file.
+fn tables(experiment: &Experiment, reference: bool) -> Result<BTreeMap<PathBuf, PaperTable>> {
+    let panels = experiment.panels.iter().filter(|_| reference);
+    let values = panels.filter_map(|panel| panel.values.as_ref());
+    match by_file(values, PaperTable::read) {
+        (_, Some(error)) => Err(error),
+        (tables, None) => Ok(tables),
     }
-    Ok(papers)
 }

@@ -2,16 +2,17 @@
 //! figures derive from it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 
 use super::baseline::Baseline;
 use super::paper_curves::PaperCurves;
+use super::paper_files::by_file;
 use super::paper_responses::PaperResponses;
 use super::run_evidence::RunEvidence;
 use super::selection::{self, Selection, Wanted};
-use crate::manifest::{Expectation, Experiment, Reference};
+use crate::manifest::{Expectation, Experiment};
 use crate::run::{ResponseRecord, RunView};
 
 /// The profile whose expectations and claims are the paper's own.
@@ -78,19 +79,19 @@ impl Evidence {
                 responses,
             });
         }
-        let mut without_paper = None;
         let panels = || experiment.panels.iter();
         let drawn = panels().filter_map(|panel| panel.reference.as_ref());
-        let paper = by_file(drawn, PaperCurves::read, &mut without_paper);
+        let (paper, no_curves) = by_file(drawn, PaperCurves::read);
         let of_responses = panels().filter(|_| experiment.responses.is_some());
         let measured = of_responses.filter_map(|panel| panel.values.as_ref());
-        let papers_responses = by_file(measured, PaperResponses::read, &mut without_paper);
+        let (papers_responses, no_responses) = by_file(measured, PaperResponses::read);
+        let without_paper = no_responses.or(no_curves);
         let (baselines, unread) = Baseline::all(experiment);
         Ok(Self {
             papers_errors: papers_errors(experiment),
             baselines,
             unread,
-            without_paper,
+            without_paper: without_paper.map(|error| format!("{error:#}")),
             experiment: experiment.clone(),
             seeds,
             runs: read,
@@ -100,26 +101,6 @@ impl Evidence {
             unused,
         })
     }
-}
-
-/// What the files of `references` hold, each read once; `unread` says why one cannot be read, if so.
-fn by_file<'a, T>(
-    references: impl Iterator<Item = &'a Reference>,
-    read: impl Fn(&Path) -> Result<T>,
-    unread: &mut Option<String>,
-) -> BTreeMap<PathBuf, T> {
-    let mut files = BTreeMap::new();
-    for Reference { file, .. } in references {
-        if !files.contains_key(file) {
-            match read(file) {
-                Ok(held) => {
-                    files.insert(file.clone(), held);
-                }
-                Err(error) => *unread = Some(format!("{error:#}")),
-            }
-        }
-    }
-    files
 }
 
 /// The paper's values for the experiment's networks; empty if the manifest has no `paper` profile, or values of its own there since

@@ -1,7 +1,7 @@
 //! Judges the records of an experiment's runs. The verdict is plain data; nothing here trains or draws.
 //!
-//! - `selection.rs` picks the runs; `evidence.rs` reads them (`run_evidence.rs`) and the paper's curves
-//!   (`paper_curves.rs`) and layer responses (`paper_responses.rs`)
+//! - `selection.rs` picks the runs; `evidence.rs` reads them (`run_evidence.rs`) and the paper's files
+//!   (`paper_files.rs`): its curves (`paper_curves.rs`) and layer responses (`paper_responses.rs`)
 //! - `subject.rs` summarises a run; `recipe_faults.rs` finds records that deviate from the run's recipe
 //! - `judgement.rs` judges the evidence under `circumstances.rs`: `comparable.rs` what may be compared, `expectations.rs`
 //!   final errors, `claims.rs` orderings, `curve_distance.rs` and `distance.rs` curves,
@@ -21,6 +21,7 @@ mod expectations;
 mod headline;
 mod judgement;
 mod paper_curves;
+mod paper_files;
 mod paper_responses;
 mod recipe_faults;
 mod response_distance;
@@ -41,6 +42,7 @@ pub use distance::{CurveRow, FloorFrom, Phase, PhaseRow};
 pub use evidence::{Evidence, PAPER};
 pub use judgement::{judge, judge_values, subjects};
 pub use paper_curves::{PaperCurve, PaperCurves};
+pub use paper_files::by_file;
 pub use paper_responses::PaperResponses;
 pub use response_distance::ResponseRow;
 pub use rows::{

@@ -46,6 +46,11 @@ pub fn response_cells(row: &ResponseRow) -> [String; 4] {
     ]
 }
 
+/// `plain-20: test error`.
+pub fn named(verdict: &Verdict, metric: Metric, network: &str) -> String {
+    format!("{network}: {}", verdict.metric(metric, network))
+}
+
 /// A network's final error by one metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FinalError<'a> {

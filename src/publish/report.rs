@@ -65,7 +65,7 @@ impl<'a> Report<'a> {
     ) -> Result<Self> {
         let mut warnings = [&evidence.left_out[..], &evidence.unread].concat();
         if let Some(why) = evidence.without_paper.as_ref().filter(|_| !reference) {
-            warnings.push(format!("{why}; nothing is compared with its curves"));
+            warnings.push(format!("{why}; nothing is compared with it"));
         }
         let figure = match Drawing::of(evidence, verdict, reference)? {
             Some((drawing, missing)) => {

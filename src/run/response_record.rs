@@ -11,6 +11,9 @@ use crate::digest::sha256;
 use crate::manifest::Responses;
 use crate::origin::Origin;
 
+/// Before and after the eight digits in a record's name.
+const AROUND: (&str, &str) = ("responses-", ".toml");
+
 const REMEDY: &str = "remove it and measure again with `refig reproduce`";
 
 /// The measured layer responses of a run.
@@ -45,8 +48,8 @@ pub struct LayerResponse {
 /// Whether a file's name is that of such a record.
 pub(super) fn is_response_record(name: &str) -> bool {
     let digits = name
-        .strip_prefix("responses-")
-        .and_then(|rest| rest.strip_suffix(".toml"));
+        .strip_prefix(AROUND.0)
+        .and_then(|rest| rest.strip_suffix(AROUND.1));
     digits.is_some_and(|digits| {
         digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
     })
@@ -60,7 +63,8 @@ impl ResponseRecord {
     pub fn path(folder: &Path, how: &Responses) -> Result<PathBuf> {
         let text = serde_json::to_string(how).context("cannot write the settings as JSON")?;
         let digest = sha256(text.as_bytes());
-        Ok(folder.join(format!("responses-{}.toml", &digest[..8])))
+        let (before, after) = AROUND;
+        Ok(folder.join(format!("{before}{}{after}", &digest[..8])))
     }
 
     /// Reads the record in a run's folder; none if it was not measured with these settings.

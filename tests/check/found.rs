@@ -5,11 +5,11 @@ use std::process::Command;
 
 use refig::exit::Exit;
 use refig::judge::{Evidence, Seeds, Status, Wanted, settled_seeds};
-use refig::manifest::Experiment;
+use refig::manifest::{Experiment, Responses};
 use refig::origin::{CIFAR10_DIGEST, DataKind, Origin};
 use refig::processor::{Instructions, Processor};
 use refig::record::Ending;
-use refig::run::{self, LayerResponse, ResponseRecord};
+use refig::run::{self, LayerResponse, ResponseRecord, RunView};
 
 use super::recorded::{experiment, fig7, judged, record, record_run};
 
@@ -222,22 +222,7 @@ fn responses_of_which_nothing_is_claimed_are_whole_once_all_are_measured() {
             "{}",
             verdict.headline
         );
-        let record = ResponseRecord {
-            format: ResponseRecord::FORMAT,
-            run: view.plan().identity().to_owned(),
-            network: view.plan().network.name.clone(),
-            seed: 1,
-            data: Origin::Cifar10,
-            device: "cpu avx2".into(),
-            images: 64,
-            how: how.clone(),
-            layer: vec![LayerResponse {
-                name: "conv1".into(),
-                deviation: 1.0,
-                mean: 0.0,
-            }],
-        };
-        record.save(&view.folder).unwrap();
+        measure(view, &how);
     }
     let verdict = judged(folder.path(), &experiment, &[1]);
     assert_eq!(
@@ -247,6 +232,76 @@ fn responses_of_which_nothing_is_claimed_are_whole_once_all_are_measured() {
         verdict.headline
     );
     assert_eq!(verdict.exit(), Exit::Success);
+}
+
+/// Records a response of one layer.
+fn measure(view: &RunView, how: &Responses) {
+    let record = ResponseRecord {
+        format: ResponseRecord::FORMAT,
+        run: view.plan().identity().to_owned(),
+        network: view.plan().network.name.clone(),
+        seed: view.plan().seed,
+        data: Origin::Cifar10,
+        device: "cpu avx2".into(),
+        images: 64,
+        how: how.clone(),
+        layer: vec![LayerResponse {
+            name: "conv1".into(),
+            deviation: 1.0,
+            mean: 0.0,
+        }],
+    };
+    record.save(&view.folder).unwrap();
+}
+
+#[test]
+fn a_report_of_responses_says_what_is_unmeasured_and_what_of_the_paper_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    for name in ["fig6.toml", "fig7.toml"] {
+        std::fs::copy(shipped.join(name), folder.path().join(name)).unwrap();
+    }
+    std::fs::create_dir(folder.path().join("reference")).unwrap();
+    std::fs::write(folder.path().join("reference/fig7.csv"), "damaged\n").unwrap();
+    let results = folder.path().join("results");
+    let mut experiment = fig7();
+    experiment.seeds = vec![1];
+    record(&results, &experiment, Origin::Cifar10, |_| Ending::Finished);
+    let refig = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_refig"))
+            .args(args)
+            .args(["fig7", "--seeds", "1", "--experiments-dir"])
+            .arg(folder.path())
+            .arg("--results-dir")
+            .arg(&results)
+            .arg("--reports-dir")
+            .arg(folder.path().join("reports"))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code().unwrap(), said)
+    };
+    // With and without a profile, of which only one has runs.
+    for profile in [&["--profile", "smoke"][..], &[]] {
+        let (code, said) = refig(&[&["report", "--no-reference"][..], profile].concat());
+        assert_eq!(code, Exit::Missing as i32, "{said}");
+        assert!(
+            said.contains("no run of fig7 at profile smoke was measured"),
+            "{said}"
+        );
+    }
+    for view in run::find(&results).unwrap() {
+        measure(&view, experiment.responses.as_ref().unwrap());
+    }
+    let (code, said) = refig(&["report", "--profile", "smoke"]);
+    assert_eq!(code, Exit::Storage as i32, "{said}");
+    assert!(said.contains("fig7.csv:1: "), "{said}");
+    let (code, said) = refig(&["check", "--profile", "smoke"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("checked without the paper's values") && !said.contains("curves"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -278,7 +333,7 @@ fn damaged_curves_of_the_paper_and_a_damaged_verdict_stop_only_what_needs_them()
     let (code, said) = refig(&["check"]);
     assert_ne!(code, Exit::Storage as i32, "{said}");
     assert!(
-        said.contains("checked without the paper's curves"),
+        said.contains("checked without the paper's values"),
         "{said}"
     );
     for command in ["render", "report"] {

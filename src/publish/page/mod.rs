@@ -2,8 +2,8 @@
 //! contents agree.
 //!
 //! - `contents.rs`: the types of a page
-//! - `sections.rs`: the page of a verdict; `errors.rs`: its sections on errors; `provenance.rs`: what the runs were made
-//!   with
+//! - `sections.rs`: the page of a verdict; `errors.rs` and `distances.rs`: its sections on errors and on distances;
+//!   `provenance.rs`: what the runs were made with
 //! - `published.rs`: the page of a figure of published values
 //! - `markdown.rs`, `html.rs`: the two renderers, with `escape.rs`, `page.css` and `page.js`
 //! - `plot.rs`: the interactive figure; `legend.rs`: what explains it; `curves.rs`: its data for the script
@@ -11,6 +11,7 @@
 
 mod contents;
 mod curves;
+mod distances;
 mod errors;
 mod escape;
 mod html;

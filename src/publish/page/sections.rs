@@ -4,15 +4,11 @@
 use anyhow::Result;
 
 use super::contents::{Body, Cell, Page, Section};
-use super::{errors, provenance};
+use super::{distances, errors, provenance};
 use crate::figure::Drawing;
-use crate::judge::{
-    ClaimRow, ExpectationRow, FloorFrom, RunEvidence, RunRow, Status, Verdict, Yardstick,
-};
-use crate::manifest::Metric;
+use crate::judge::{ClaimRow, ExpectationRow, RunEvidence, RunRow, Status, Verdict, Yardstick};
 use crate::publish::cells::{
-    baselines, curves_apart, gap_text, gaps_text, phase_cells, response_cells, responses_apart,
-    seeds_text, text_or_dash, yardstick,
+    baselines, gap_text, gaps_text, named, seeds_text, text_or_dash, yardstick,
 };
 use crate::record::Ending;
 
@@ -43,8 +39,8 @@ pub fn page(verdict: &Verdict, material: &Material) -> Result<Page> {
         judged(verdict),
         errors::finals(verdict),
         errors::measurements(verdict),
-        distances(verdict),
-        response_distances(verdict),
+        distances::of_curves(verdict),
+        distances::of_responses(verdict),
         claims(verdict),
         tests(verdict),
         differences(verdict),
@@ -204,11 +200,6 @@ fn claim(row: &ClaimRow) -> Vec<Cell> {
     ]
 }
 
-/// `plain-20: test error`.
-fn named(verdict: &Verdict, metric: Metric, network: &str) -> String {
-    format!("{network}: {}", verdict.metric(metric, network))
-}
-
 fn claims(verdict: &Verdict) -> Option<Section> {
     let mut rows = Vec::new();
     for row in &verdict.claims {
@@ -237,108 +228,6 @@ fn claims(verdict: &Verdict) -> Option<Section> {
         &["claim", "status", "#gap", "#by seed"],
         rows,
     )
-}
-
-/// Distances to the paper's curves by phase of the schedule, or why they are not comparable.
-fn distances(verdict: &Verdict) -> Option<Section> {
-    let mut rows = Vec::new();
-    let reasons = curves_apart(&verdict.curves);
-    for row in &verdict.curves {
-        for phase in row.phases.iter().filter(|_| row.comparable) {
-            let [mean, largest, floor, band] = phase_cells(phase);
-            rows.push(vec![
-                Cell::text(named(verdict, row.metric, &row.network)),
-                Cell::text(phase.phase.text()),
-                Cell::text(phase.points.to_string()),
-                Cell::text(mean),
-                Cell::text(largest),
-                Cell::text(floor),
-                Cell::text(band),
-            ]);
-        }
-    }
-    let mut about = "Ours minus the paper's at the paper's sampling points, in points. Run-to-run noise is the mean / \
-                     largest difference to expect of one more run of our recipe from the mean of ours. Within band is the share \
-                     of the paper's points between our lowest and highest seed."
-        .to_owned();
-    if estimated_from_images(verdict) {
-        about.push_str(
-            " With one seed, the noise is that of the number of images behind a point, which is too high for errors that \
-             both runs have on the same images.",
-        );
-    }
-    let columns = [
-        "curve",
-        "phase",
-        "#points",
-        "#mean |difference|",
-        "#largest",
-        "#run-to-run noise",
-        "#within band",
-    ];
-    let section = Section::table(DISTANCES.0, DISTANCES.1, &[&about], &columns, rows);
-    with_reasons(section, DISTANCES, &reasons)
-}
-
-/// Identifier and heading of a section.
-type Name = (&'static str, &'static str);
-
-const DISTANCES: Name = ("distances", "Distance to the paper's curves");
-const RESPONSE_DISTANCES: Name = ("responses", "Distance to the paper's layer responses");
-
-/// Distances to the paper's layer responses, or why they are not comparable.
-fn response_distances(verdict: &Verdict) -> Option<Section> {
-    let comparable = verdict.responses.iter().filter(|row| row.comparable);
-    let rows = comparable
-        .map(|row| {
-            let [ours, papers, mean, farthest] = response_cells(row);
-            let cells = [row.network.clone(), row.layers.to_string(), ours, papers];
-            let cells = cells.into_iter().chain([mean, farthest]);
-            cells.map(Cell::text).collect()
-        })
-        .collect();
-    let about = "Ours, the mean over seeds, and the paper's, layer by layer: both as means over the layers; the mean over the layers of \
-                 the distance between them, in % of the paper's; and the layer, counted from the input, where they are farthest apart.";
-    let columns = [
-        "network",
-        "#layers",
-        "#ours",
-        "#the paper's",
-        "#mean distance",
-        "#farthest, at layer",
-    ];
-    let (id, heading) = RESPONSE_DISTANCES;
-    let section = Section::table(id, heading, &[about], &columns, rows);
-    with_reasons(
-        section,
-        RESPONSE_DISTANCES,
-        &responses_apart(&verdict.responses),
-    )
-}
-
-/// A section of distances with the reasons why others are not comparable, which may be all that there is to say.
-fn with_reasons(section: Option<Section>, name: Name, reasons: &[String]) -> Option<Section> {
-    let mut section = section.or_else(|| {
-        (!reasons.is_empty()).then(|| Section {
-            id: name.0,
-            heading: name.1,
-            about: Vec::new(),
-            body: Body::List(Vec::new()),
-        })
-    })?;
-    let sentence = |reason: &String| {
-        let (first, rest) = reason.split_at(1);
-        format!("{}{rest}.", first.to_uppercase())
-    };
-    section.about.extend(reasons.iter().map(sentence));
-    Some(section)
-}
-
-/// Whether the noise of a curve that is compared is not that of several seeds.
-fn estimated_from_images(verdict: &Verdict) -> bool {
-    let compared = verdict.curves.iter().filter(|row| row.comparable);
-    let mut phases = compared.flat_map(|row| &row.phases);
-    phases.any(|phase| phase.floor_from == FloorFrom::Images)
 }
 
 /// Tests and intervals from the scatter of the seeds.

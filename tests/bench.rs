@@ -61,6 +61,28 @@ fn operators_of_a_network_are_listed_with_their_share_of_the_peak() {
 }
 
 #[test]
+fn steps_with_groups_take_turns_with_steps_over_whole_mini_batches() {
+    let step = |group| {
+        let small = ["--network", "resnet-8", "--image-size", "8", "--batch", "4"];
+        let how = ["--group", group, "--steps", "3", "--format", "json"];
+        refig(&[&["bench", "step"][..], &small, &how].concat())
+    };
+    let groups = &json(&step("2"))["groups"];
+    assert_eq!(
+        (&groups["images"], &groups["pairs"]),
+        (&2.into(), &6.into())
+    );
+    assert!(groups["step_ratio"].as_f64().unwrap() > 0.0);
+    let refused = step("3");
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        said.contains("groups of 3 do not divide a batch of 4"),
+        "{said}"
+    );
+}
+
+#[test]
 fn imagenet_networks_take_steps() {
     let found = json(&refig(&[
         "bench",

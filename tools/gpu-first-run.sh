@@ -47,7 +47,8 @@ for file in tests/fixtures/*.safetensors; do
 done
 
 for network in resnet-20 resnet-110; do
-    step "a step of $network, batch 128" refig bench step --network "$network" --device "$device" --steps 200
+    step "a step of $network, batch 128, and batch norm over groups of 64" \
+        refig bench step --network "$network" --device "$device" --steps 200 --group 64
     step "the same without CUDA graphs" env REFIG_CUDA_GRAPHS=off \
         "$target/release/refig" bench step --network "$network" --device "$device" --steps 200
     for precision in tf32 bf16; do

@@ -49,6 +49,10 @@ pub struct BenchStepArgs {
     /// Steps to time.
     #[arg(long, default_value_t = 10, value_parser = within(MOST_ROUNDS))]
     pub steps: usize,
+    /// Compute batch norm's statistics over groups of this many images, as `batch_norm.group` in a recipe, and also time steps over
+    /// whole mini-batches, alternating between the two.
+    #[arg(long, value_name = "IMAGES", value_parser = within(MOST_IMAGES))]
+    pub group: Option<usize>,
     /// Also time steps fed by a loader, alternating with steps that are not.
     #[arg(long)]
     pub with_loader: bool,

@@ -15,6 +15,7 @@ use crate::data::{self, PictureRequest};
 use crate::engine::Device;
 use crate::exit::Exit;
 use crate::measure::compare::{Comparison, Mode};
+use crate::measure::groups::{self, GroupReport};
 use crate::measure::loader::{LoaderBench, LoaderReport};
 use crate::measure::operators;
 use crate::measure::pictures::{Files, PictureBench};
@@ -30,7 +31,8 @@ const LOADER_PAIRS: usize = 5;
 pub fn step(args: &BenchStepArgs) -> Result<Exit> {
     let (network, size) = network(&args.network, &args.options)?;
     let options = compute::precise_options(&args.compute, &args.precision)?;
-    let mut bench = StepBench::new(&network, args.batch, size, &options)?;
+    let new = |group| StepBench::new(&network, args.batch, size, group, &options);
+    let mut bench = new(args.group.unwrap_or(0))?;
     if args.serve {
         for line in std::io::stdin().lock().lines() {
             line?;
@@ -39,6 +41,10 @@ pub fn step(args: &BenchStepArgs) -> Result<Exit> {
         return Ok(Exit::Success);
     }
     let report = bench.report(args.steps)?;
+    let groups = match args.group {
+        Some(group) => Some(groups::beside(new, group, args.steps)?),
+        None => None,
+    };
     let loader = match (LoaderBench::new(args.batch, size)?, args.with_loader) {
         (Some(loader), true) => Some(loader.beside(&mut bench, LOADER_PAIRS, args.steps)?),
         (Some(loader), false) => Some(loader.alone()?),
@@ -52,15 +58,16 @@ pub fn step(args: &BenchStepArgs) -> Result<Exit> {
     match args.format {
         Format::Json => {
             let mut json = serde_json::to_value(&report)?;
+            json["groups"] = serde_json::to_value(&groups)?;
             json["loader"] = serde_json::to_value(&loader)?;
             outln!("{json}");
         }
-        Format::Text => print(&report, loader.as_ref()),
+        Format::Text => print(&report, groups.as_ref(), loader.as_ref()),
     }
     Ok(Exit::Success)
 }
 
-fn print(report: &StepReport, loader: Option<&LoaderReport>) {
+fn print(report: &StepReport, groups: Option<&GroupReport>, loader: Option<&LoaderReport>) {
     let threads = match report.device.as_str() {
         "cpu" => counted(report.threads, "thread"),
         gpu => gpu.to_string(),
@@ -86,6 +93,14 @@ fn print(report: &StepReport, loader: Option<&LoaderReport>) {
     );
     if let Some(memory) = report.peak_memory_mb {
         outln!("  memory      {memory:>10.0} MB peak resident");
+    }
+    if let Some(groups) = groups {
+        outln!(
+            "  groups of {:<4}{:>6.3} times a step over whole mini-batches, median of {}",
+            groups.images,
+            groups.step_ratio,
+            counted(groups.pairs, "pair")
+        );
     }
     if let Some(loader) = loader {
         outln!(

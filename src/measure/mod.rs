@@ -2,6 +2,7 @@
 //!
 //! - `step.rs`: the time of a training step
 //! - `compare.rs`: the same next to PyTorch's; `contender.rs`: a process to take turns with
+//! - `groups.rs`: what batch norm over groups costs
 //! - `loader.rs`: what loading CIFAR-10 adds to a step
 //! - `pictures.rs`: the loader of pictures, also next to PyTorch's
 //! - `operators.rs`: throughput of a network's convolutions
@@ -13,6 +14,7 @@ pub mod compare;
 mod contender;
 pub mod doctor;
 mod double;
+pub mod groups;
 pub mod loader;
 pub mod operators;
 pub mod parity;

@@ -141,17 +141,26 @@ pub struct StepBench {
 }
 
 impl StepBench {
+    /// With batch norm over groups of `group` images, or over whole mini-batches with 0.
+    ///
     /// # Errors
-    /// [`Exit::Usage`] for 0 images, [`Exit::Device`] if the instruction set is not available.
+    /// [`Exit::Usage`] for 0 images and groups that do not divide them, [`Exit::Device`] if the instruction set is not available.
     pub fn new(
         network: &Network,
         batch: usize,
         image_size: usize,
+        group: usize,
         options: &Options,
     ) -> Result<Self> {
         if batch == 0 || image_size == 0 {
             return Err(Exit::Usage.error(format!(
                 "a batch of {} of {image_size}x{image_size} leaves nothing to measure; each must be at least 1",
+                counted(batch, "image")
+            )));
+        }
+        if group > 0 && !batch.is_multiple_of(group) {
+            return Err(Exit::Usage.error(format!(
+                "groups of {group} do not divide a batch of {}; use a divisor of it",
                 counted(batch, "image")
             )));
         }
@@ -162,7 +171,7 @@ impl StepBench {
             weight_decay_on: DecayOn::All,
             norm_momentum: 0.1,
             norm_epsilon: 1e-5,
-            norm_group: 0,
+            norm_group: group,
             micro_batch: 0,
         };
         let mut engine = engine::create(network, image_size, &hyper, options)?;
@@ -289,20 +298,6 @@ impl StepBench {
     }
 }
 
-/// Times `steps` training steps of `network` on random images.
-///
-/// # Errors
-/// As [`StepBench::new`] and [`StepBench::report`].
-pub fn measure(
-    network: &Network,
-    batch: usize,
-    image_size: usize,
-    steps: usize,
-    options: &Options,
-) -> Result<StepReport> {
-    StepBench::new(network, batch, image_size, options)?.report(steps)
-}
-
 /// `cpu`, or the GPU's name.
 pub fn device_name(device: Device) -> String {
     let name = |number| {
@@ -342,7 +337,8 @@ mod tests {
     #[test]
     fn a_step_report_has_plausible_values() {
         let network = Network::cifar(Family::Resnet, 8, Shortcut::A, 10).unwrap();
-        let report = measure(&network, 4, 8, 3, &Options::default()).unwrap();
+        let mut bench = StepBench::new(&network, 4, 8, 0, &Options::default()).unwrap();
+        let report = bench.report(3).unwrap();
         assert!(report.min_ms > 0.0 && report.min_ms <= report.median_ms);
         assert!(
             report
@@ -350,6 +346,17 @@ mod tests {
                 .is_some_and(|share| share > 0.0 && share < 1.0)
         );
         assert!(report.steps == 3 && report.median_ms.is_finite());
-        assert!(measure(&network, 4, 8, 0, &Options::default()).is_err());
+        assert!(bench.report(0).is_err());
+    }
+
+    #[test]
+    fn batch_norm_is_over_the_groups_that_are_asked_for() {
+        let network = Network::cifar(Family::Resnet, 8, Shortcut::A, 10).unwrap();
+        let loss = |group| {
+            let mut bench = StepBench::new(&network, 4, 8, group, &Options::default()).unwrap();
+            bench.engine.step(&bench.images, 0.01).unwrap().loss
+        };
+        assert_eq!(loss(0), loss(4));
+        assert_ne!(loss(0), loss(2));
     }
 }

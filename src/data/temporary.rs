@@ -1,5 +1,5 @@
 //! Files and folders under names that no other process uses. They are created exclusively, so that no link that waits
-//! under the name is followed. What nobody resumes is held in [`temporaries`](crate::temporaries), so that a signal removes it.
+//! under the name is followed. What nobody resumes is held in [`crate::temporaries`], so that a signal removes it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::network::{Network, Shortcut, StrideIn};
 use crate::origin::DataName;
 
-/// The name of the only profile of a manifest without [profiles].
+/// The name of the only profile of a manifest without `[profiles]`.
 const SOLE_PROFILE: &str = "default";
 
 /// A parsed manifest: well-typed, but not validated yet.

@@ -63,7 +63,7 @@ pub(super) fn find(name: &str) -> Result<Option<u64>> {
 /// The script of a job.
 ///
 /// # Errors
-/// As [`script`].
+/// As [`script()`].
 pub(super) fn text(launch: &Launch, submission: &Submission) -> Result<String> {
     script(launch, submission)
 }
